@@ -1,0 +1,318 @@
+// Package services says what runs: the Stack, its workloads in Kubernetes' own types, and (in the packages below) the
+// catalogue services with their operators. It does no I/O and imports nothing of the supervisor.
+package services
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Namespace is the one namespace every object of a stack lives in.
+const Namespace = "default"
+
+// Stack is one application as it should run under one profile. It is plain data: whoever changes it works on a DeepCopy.
+type Stack struct {
+	// Name is the project (instance) name: a DNS label, at most 40 characters.
+	Name string `json:"name"`
+	// Profile is the profile that was merged in, "" for a stack without profiles.
+	Profile string `json:"profile,omitempty"`
+	// Dir is the absolute directory that relative paths of the source file are relative to.
+	Dir string `json:"dir,omitempty"`
+	// Timing is "fast" (the default) or "strict".
+	Timing string `json:"timing,omitempty"`
+
+	Workloads  []*Workload             `json:"workloads,omitempty"`
+	Services   []*corev1.Service       `json:"services,omitempty"`
+	ConfigMaps []*corev1.ConfigMap     `json:"configMaps,omitempty"`
+	Secrets    []*corev1.Secret        `json:"secrets,omitempty"`
+	Ingresses  []*networkingv1.Ingress `json:"ingresses,omitempty"`
+	// Builds are the images made here, in the order of the file.
+	Builds []*Build `json:"builds,omitempty"`
+	// HostPorts are the addresses on the host that lead to a Service's ready endpoints.
+	HostPorts []HostPort `json:"hostPorts,omitempty"`
+	// Notes are the fields of the source that are ignored or approximated, one line each, with file:line.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Workload is one Kubernetes workload and what Kubernetes has no field for.
+type Workload struct {
+	// Object is one of *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.DaemonSet, *appsv1.ReplicaSet, *corev1.Pod,
+	// *batchv1.Job, *batchv1.CronJob.
+	Object runtime.Object `json:"object"`
+	// DependsOn are the edges out of this workload: it is held until each is satisfied.
+	DependsOn []Dependency `json:"dependsOn,omitempty"`
+	// Operator names the catalogue operator that makes the workload's pods right ("mariadb", "redis", "memcached"), or "".
+	Operator string `json:"operator,omitempty"`
+	// Options are the operator's own settings, as declared under x-lyandev.options.
+	Options map[string]string `json:"options,omitempty"`
+	// RestartOn names the facts after whose change the pods are restarted ("redis-master-changed").
+	RestartOn []string `json:"restartOn,omitempty"`
+	// Bootstrap are the steps that turn running into right for systems without an operator.
+	Bootstrap []BootstrapStep `json:"bootstrap,omitempty"`
+	// Watch are the inner loop's rules, by container name.
+	Watch []WatchRule `json:"watch,omitempty"`
+	// Timing overrides the stack's, "" inherits.
+	Timing string `json:"timing,omitempty"`
+	// Test is the command of `lyandev test` for this workload, empty for none.
+	Test *TestCommand `json:"test,omitempty"`
+	// Source is file:line of the declaration, for messages.
+	Source string `json:"source,omitempty"`
+}
+
+// Condition is what a dependency waits for.
+type Condition string
+
+// The conditions of Compose's depends_on.
+const (
+	// Started: every pod of the workload has started its containers once.
+	Started Condition = "service_started"
+	// Healthy: the workload is complete, its pods are Ready and its operator (if any) says it is right.
+	Healthy Condition = "service_healthy"
+	// Completed: the workload's pods have ended with success.
+	Completed Condition = "service_completed_successfully"
+)
+
+// Dependency is one edge of the start order.
+type Dependency struct {
+	// Workload is the name of the workload waited for.
+	Workload  string    `json:"workload"`
+	Condition Condition `json:"condition"`
+	// Restart says that the dependent is restarted when the other is (Compose's depends_on.restart).
+	Restart bool `json:"restart,omitempty"`
+	// Reason is why the edge exists, for people: "depends_on", "env DB_URL names Service lyanna-mariadb".
+	Reason string `json:"reason,omitempty"`
+}
+
+// BootstrapStep is one step of x-lyandev.bootstrap.
+type BootstrapStep struct {
+	Name string `json:"name"`
+	// Pod is the pod the step runs in; "" is the workload's first.
+	Pod       string `json:"pod,omitempty"`
+	Container string `json:"container,omitempty"`
+	// Check exits 0 when the step needs nothing; Run does it. When is "always" or "first-start".
+	Check []string `json:"check,omitempty"`
+	Run   []string `json:"run"`
+	When  string   `json:"when,omitempty"`
+}
+
+// WatchRule is one entry of Compose's develop.watch.
+type WatchRule struct {
+	Container string `json:"container"`
+	// Action is sync, rebuild, restart, sync+restart or sync+exec.
+	Action string `json:"action"`
+	// Path is absolute; Target is the absolute path in the container.
+	Path        string   `json:"path"`
+	Target      string   `json:"target,omitempty"`
+	Include     []string `json:"include,omitempty"`
+	Ignore      []string `json:"ignore,omitempty"`
+	InitialSync bool     `json:"initialSync,omitempty"`
+	// Exec is the command of sync+exec.
+	Exec []string `json:"exec,omitempty"`
+	// Build is the name of the build that a rebuild runs, "" for none.
+	Build string `json:"build,omitempty"`
+}
+
+// TestCommand is x-lyandev.test.
+type TestCommand struct {
+	Command []string `json:"command"`
+	// Host runs the command on the host with mapped ports instead of in the workload's image.
+	Host bool              `json:"host,omitempty"`
+	Env  map[string]string `json:"env,omitempty"`
+}
+
+// Build is one image made from a directory, in Compose's words.
+type Build struct {
+	// Name is the Compose service that declared it; Image the reference that pods use.
+	Name               string            `json:"name"`
+	Image              string            `json:"image"`
+	Context            string            `json:"context"`
+	Dockerfile         string            `json:"dockerfile,omitempty"`
+	DockerfileInline   string            `json:"dockerfileInline,omitempty"`
+	Target             string            `json:"target,omitempty"`
+	Args               map[string]string `json:"args,omitempty"`
+	Labels             map[string]string `json:"labels,omitempty"`
+	CacheFrom          []string          `json:"cacheFrom,omitempty"`
+	CacheTo            []string          `json:"cacheTo,omitempty"`
+	AdditionalContexts map[string]string `json:"additionalContexts,omitempty"`
+	// Secrets are id -> absolute file path; SSH are id -> socket or key path ("" for the agent).
+	Secrets  map[string]string `json:"secrets,omitempty"`
+	SSH      map[string]string `json:"ssh,omitempty"`
+	Platform string            `json:"platform,omitempty"`
+	Network  string            `json:"network,omitempty"`
+	NoCache  bool              `json:"noCache,omitempty"`
+	Pull     bool              `json:"pull,omitempty"`
+}
+
+// HostPort is one address on the host that leads to a Service.
+type HostPort struct {
+	// HostIP is 127.0.0.1 unless the file says otherwise. HostPort 0 asks for any free port.
+	HostIP   string `json:"hostIP"`
+	HostPort int32  `json:"hostPort"`
+	// Service and Port name the Service and its service port (not the target port).
+	Service  string          `json:"service"`
+	Port     int32           `json:"port"`
+	Protocol corev1.Protocol `json:"protocol"`
+	// Source is file:line, for messages.
+	Source string `json:"source,omitempty"`
+}
+
+// Kind is the Kubernetes kind, for example "StatefulSet".
+func (w *Workload) Kind() string {
+	switch w.Object.(type) {
+	case *appsv1.Deployment:
+		return "Deployment"
+	case *appsv1.StatefulSet:
+		return "StatefulSet"
+	case *appsv1.DaemonSet:
+		return "DaemonSet"
+	case *appsv1.ReplicaSet:
+		return "ReplicaSet"
+	case *corev1.Pod:
+		return "Pod"
+	case *batchv1.Job:
+		return "Job"
+	case *batchv1.CronJob:
+		return "CronJob"
+	}
+	return fmt.Sprintf("%T", w.Object)
+}
+
+// Meta is the object's metadata; changes to it are changes to the object.
+func (w *Workload) Meta() *metav1.ObjectMeta {
+	switch o := w.Object.(type) {
+	case *appsv1.Deployment:
+		return &o.ObjectMeta
+	case *appsv1.StatefulSet:
+		return &o.ObjectMeta
+	case *appsv1.DaemonSet:
+		return &o.ObjectMeta
+	case *appsv1.ReplicaSet:
+		return &o.ObjectMeta
+	case *corev1.Pod:
+		return &o.ObjectMeta
+	case *batchv1.Job:
+		return &o.ObjectMeta
+	case *batchv1.CronJob:
+		return &o.ObjectMeta
+	}
+	return &metav1.ObjectMeta{}
+}
+
+// Name is the object's name.
+func (w *Workload) Name() string { return w.Meta().Name }
+
+// PodMeta and PodSpec are the template's parts (a Pod's own, for a Pod); changes to them are changes to the object.
+func (w *Workload) PodMeta() *metav1.ObjectMeta {
+	if p, ok := w.Object.(*corev1.Pod); ok {
+		return &p.ObjectMeta
+	}
+	return &w.template().ObjectMeta
+}
+
+// PodSpec is the pod spec of the template, or of the Pod itself.
+func (w *Workload) PodSpec() *corev1.PodSpec {
+	if p, ok := w.Object.(*corev1.Pod); ok {
+		return &p.Spec
+	}
+	return &w.template().Spec
+}
+
+func (w *Workload) template() *corev1.PodTemplateSpec {
+	switch o := w.Object.(type) {
+	case *appsv1.Deployment:
+		return &o.Spec.Template
+	case *appsv1.StatefulSet:
+		return &o.Spec.Template
+	case *appsv1.DaemonSet:
+		return &o.Spec.Template
+	case *appsv1.ReplicaSet:
+		return &o.Spec.Template
+	case *batchv1.Job:
+		return &o.Spec.Template
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template
+	}
+	return &corev1.PodTemplateSpec{}
+}
+
+// Replicas is the number of pods wanted: spec.replicas (1 if unset), parallelism of a Job, 1 for a Pod or DaemonSet
+// (a laptop is one node), 0 for a CronJob.
+func (w *Workload) Replicas() int32 {
+	p := w.replicas()
+	switch {
+	case w.Kind() == "CronJob":
+		return 0
+	case p == nil || *p == nil:
+		return 1
+	}
+	return **p
+}
+
+// SetReplicas sets spec.replicas. It reports false for kinds that have none.
+func (w *Workload) SetReplicas(n int32) bool {
+	p := w.replicas()
+	if p == nil {
+		return false
+	}
+	*p = &n
+	return true
+}
+
+func (w *Workload) replicas() **int32 {
+	switch o := w.Object.(type) {
+	case *appsv1.Deployment:
+		return &o.Spec.Replicas
+	case *appsv1.StatefulSet:
+		return &o.Spec.Replicas
+	case *appsv1.ReplicaSet:
+		return &o.Spec.Replicas
+	case *batchv1.Job:
+		return &o.Spec.Parallelism
+	}
+	return nil
+}
+
+// StopGrace is the pod's terminationGracePeriodSeconds, 30 s by default (R40).
+func (w *Workload) StopGrace() time.Duration {
+	if g := w.PodSpec().TerminationGracePeriodSeconds; g != nil {
+		return time.Duration(*g) * time.Second
+	}
+	return 30 * time.Second
+}
+
+// Workload finds a workload by name, or nil.
+func (s *Stack) Workload(name string) *Workload {
+	for _, w := range s.Workloads {
+		if w.Name() == name {
+			return w
+		}
+	}
+	return nil
+}
+
+// Service finds a Service by name, or nil.
+func (s *Stack) Service(name string) *corev1.Service {
+	for _, v := range s.Services {
+		if v.Name == name {
+			return v
+		}
+	}
+	return nil
+}
+
+// Build finds a build by name, or nil.
+func (s *Stack) Build(name string) *Build {
+	for _, b := range s.Builds {
+		if b.Name == name {
+			return b
+		}
+	}
+	return nil
+}
