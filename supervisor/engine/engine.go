@@ -1,0 +1,302 @@
+// Package engine is the only room that talks to Docker. Engine is everything the supervisor asks of it; Docker is the
+// implementation over the API, enginefake the faithful fake that tests use.
+//
+// Every method honours its context and returns errors that say what was attempted on what; classes are told apart with
+// the predicates of errors.go (IsNotFound, IsConflict, IsUnavailable ...), never by text.
+package engine
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"time"
+)
+
+// Engine is a Docker engine.
+type Engine interface {
+	Info(ctx context.Context) (Info, error)
+
+	Containers
+	Images
+	Networks
+	Volumes
+
+	// Events subscribes to container events of objects carrying all the labels. The subscription stands when Events
+	// returns, so that a list taken afterwards misses nothing. The channel closes when ctx ends or the stream breaks;
+	// err() then says why (nil after ctx's end). The caller lists again after every new subscription.
+	Events(ctx context.Context, labels map[string]string) (ch <-chan Event, err func() error, first error)
+
+	// Close releases connections; it waits for nothing.
+	Close() error
+}
+
+// Containers are the operations on containers.
+type Containers interface {
+	// CreateContainer makes a container and does not start it. A name in use is a conflict.
+	CreateContainer(ctx context.Context, spec ContainerSpec) (id string, err error)
+	StartContainer(ctx context.Context, id string) error
+	// StopContainer sends the signal ("" is the image's, else SIGTERM), waits up to grace, sends SIGKILL, and returns
+	// when the container has stopped. Stopping a stopped container is no error.
+	StopContainer(ctx context.Context, id, signal string, grace time.Duration) error
+	// KillContainer sends one signal and returns at once. A container that does not run is no error.
+	KillContainer(ctx context.Context, id, signal string) error
+	PauseContainer(ctx context.Context, id string) error
+	UnpauseContainer(ctx context.Context, id string) error
+	// RemoveContainer removes a container, killing it if it runs, and its anonymous volumes; absent is no error.
+	RemoveContainer(ctx context.Context, id string) error
+	RenameContainer(ctx context.Context, id, name string) error
+	InspectContainer(ctx context.Context, id string) (Container, error)
+	// ListContainers lists containers in any state that carry all the labels.
+	ListContainers(ctx context.Context, labels map[string]string) ([]Container, error)
+	// Logs streams stdout and stderr, demultiplexed into lines of text with their streams lost. It ends with the
+	// container when opts.Follow, else at once.
+	Logs(ctx context.Context, id string, opts LogOptions) (io.ReadCloser, error)
+	// Exec runs a command to its end. When ctx or spec.Timeout ends first, the process in the container is killed too
+	// and ErrExecTimeout (or ctx's error) is returned with the output so far.
+	Exec(ctx context.Context, id string, spec ExecSpec) (ExecResult, error)
+	// CopyTo unpacks a tar stream below the directory dir of a created or running container.
+	CopyTo(ctx context.Context, id, dir string, tar io.Reader) error
+	// CopyFrom streams a path as tar.
+	CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, error)
+}
+
+// Images are the operations on images.
+type Images interface {
+	// InspectImage finds a local image by reference or ID; absent is IsNotFound.
+	InspectImage(ctx context.Context, ref string) (Image, error)
+	// PullImage pulls with the credentials of the user's Docker configuration; progress lines go to out if not nil.
+	PullImage(ctx context.Context, ref string, out io.Writer) error
+	// ImportImage makes an image from a root file system tar and tags it. changes are Dockerfile lines ("LABEL a=b").
+	ImportImage(ctx context.Context, ref string, changes []string, tar io.Reader) (id string, err error)
+	ListImages(ctx context.Context, labels map[string]string) ([]Image, error)
+	TagImage(ctx context.Context, id, ref string) error
+	// RemoveImage removes a tag or image; absent or in use is no error.
+	RemoveImage(ctx context.Context, ref string) error
+}
+
+// Networks are the operations on networks.
+type Networks interface {
+	CreateNetwork(ctx context.Context, spec NetworkSpec) (id string, err error)
+	RemoveNetwork(ctx context.Context, id string) error
+	// ListNetworks lists networks with all the labels; nil labels lists every network.
+	ListNetworks(ctx context.Context, labels map[string]string) ([]Network, error)
+	ConnectNetwork(ctx context.Context, network, container string, ip netip.Addr, aliases []string) error
+	DisconnectNetwork(ctx context.Context, network, container string) error
+}
+
+// Volumes are the operations on volumes.
+type Volumes interface {
+	// CreateVolume makes a volume, or finds the one of that name.
+	CreateVolume(ctx context.Context, name string, labels map[string]string) error
+	// RemoveVolume removes a volume; absent is no error, in use is a conflict.
+	RemoveVolume(ctx context.Context, name string) error
+	ListVolumes(ctx context.Context, labels map[string]string) ([]Volume, error)
+}
+
+// Info says what the engine is.
+type Info struct {
+	Version, APIVersion, OS, Arch string
+	CPUs                          int
+	MemoryBytes                   int64
+	// Local is true when the engine shares this host's network (a Unix socket on Linux), so that container addresses
+	// can be reached directly.
+	Local bool
+	// BuildKit is true when the engine builds with BuildKit.
+	BuildKit bool
+	// Host is the address the engine is reached at.
+	Host string
+}
+
+// ContainerSpec is one container to create.
+type ContainerSpec struct {
+	Name   string
+	Image  string
+	Labels map[string]string
+
+	// Entrypoint nil keeps the image's; set replaces it and the image's Cmd with it (R136).
+	Entrypoint []string
+	Cmd        []string
+	Env        []string
+	WorkingDir string
+	// User is "uid[:gid]" or a name; "" keeps the image's.
+	User     string
+	GroupAdd []string
+	Hostname string
+	TTY      bool
+	Stdin    bool
+
+	// NetworkContainer joins another container's network namespace; then Network must be empty.
+	NetworkContainer string
+	Network          string
+	IP               netip.Addr
+	Aliases          []string
+	DNS              []netip.Addr
+	DNSSearch        []string
+	DNSOptions       []string
+	ExtraHosts       []string
+	Publish          []PortBinding
+
+	Mounts []Mount
+
+	CPUShares   int64 // R150
+	CPUQuota    int64 // R151, µs a period of 100 ms; 0 is none
+	MemoryBytes int64 // R152; 0 is none
+	ShmBytes    int64
+	PidsLimit   int64
+
+	Privileged     bool
+	ReadOnlyRootFS bool
+	CapAdd         []string
+	CapDrop        []string
+	SecurityOpt    []string
+	Sysctls        map[string]string
+	Init           bool
+	// RestartPolicy is "no" ("") or "always"; only the agent uses the latter.
+	RestartPolicy string
+	StopSignal    string
+	PIDMode       string
+	// LogMaxSize bounds the json-file log ("" is 20m, with 2 files).
+	LogMaxSize string
+}
+
+// PortBinding publishes a container port on the host. HostPort 0 lets the engine choose.
+type PortBinding struct {
+	HostIP        netip.Addr
+	HostPort      uint16
+	ContainerPort uint16
+	Protocol      string // "tcp" (default) or "udp"
+}
+
+// Mount is one mount. Exactly one of Volume, Bind and Tmpfs is used.
+type Mount struct {
+	Volume     string // a named volume
+	Bind       string // an absolute host path
+	Tmpfs      bool
+	TmpfsBytes int64
+	Target     string
+	ReadOnly   bool
+	// NoCopy keeps the image's files at Target out of a new volume.
+	NoCopy bool
+	// SubPath mounts a directory inside the volume or bind path. Engines below API 1.45 have no volume subpaths;
+	// CreateContainer then fails with ErrUnsupported.
+	SubPath string
+}
+
+// Container states, as Docker names them.
+const (
+	StateCreated    = "created"
+	StateRunning    = "running"
+	StatePaused     = "paused"
+	StateRestarting = "restarting"
+	StateRemoving   = "removing"
+	StateExited     = "exited"
+	StateDead       = "dead"
+)
+
+// Container is one container as observed. Times are the engine's clock, in UTC.
+type Container struct {
+	ID      string
+	Name    string
+	Image   string // the reference it was created from
+	ImageID string
+	Labels  map[string]string
+	State   string
+	Created time.Time
+	Started time.Time
+	Exited  time.Time
+	// ExitCode is meaningful when State is exited or dead.
+	ExitCode  int
+	OOMKilled bool
+	Error     string
+	PID       int
+	// IPs are the addresses by network name; Ports what is published.
+	IPs   map[string]netip.Addr
+	Ports []PortBinding
+	Env   []string // only from InspectContainer
+}
+
+// LogOptions chooses what Logs returns. Tail < 0 is everything.
+type LogOptions struct {
+	Follow     bool
+	Tail       int
+	Since      time.Time
+	Timestamps bool
+	// StderrTo, if set, receives stderr and the reader only stdout.
+	StderrTo io.Writer
+}
+
+// ExecSpec is one command to run in a container.
+type ExecSpec struct {
+	Cmd        []string
+	Env        []string
+	User       string
+	WorkingDir string
+	// Timeout 0 is none.
+	Timeout time.Duration
+	TTY     bool
+	Stdin   io.Reader
+	// Stdout and Stderr receive the output; nil collects the first OutputLimit bytes (0 is 64 KiB) in the result.
+	Stdout, Stderr io.Writer
+	OutputLimit    int
+	// Resize delivers terminal sizes (columns, rows) while a TTY runs.
+	Resize <-chan [2]uint
+}
+
+// ExecResult is how a command ended. Output is stdout and then stderr.
+type ExecResult struct {
+	ExitCode int
+	Output   []byte
+}
+
+// Image is one local image.
+type Image struct {
+	ID      string
+	Tags    []string
+	Digests []string
+	Labels  map[string]string
+	Created time.Time
+	Size    int64
+	// User, Entrypoint, Cmd, WorkingDir, Env, Volumes, StopSignal are the image's configuration (InspectImage only).
+	User       string
+	Entrypoint []string
+	Cmd        []string
+	WorkingDir string
+	Env        []string
+	Volumes    []string
+	StopSignal string
+}
+
+// NetworkSpec is one bridge network with an explicit subnet; Docker assigns addresses only in IPRange.
+type NetworkSpec struct {
+	Name    string
+	Subnet  netip.Prefix
+	IPRange netip.Prefix
+	Gateway netip.Addr
+	Labels  map[string]string
+}
+
+// Network is one network as observed.
+type Network struct {
+	ID, Name, Driver string
+	Subnets          []netip.Prefix
+	Labels           map[string]string
+	// Containers are the IDs attached to it (only when it was listed with labels).
+	Containers []string
+}
+
+// Volume is one volume as observed.
+type Volume struct {
+	Name    string
+	Labels  map[string]string
+	Created time.Time
+}
+
+// Event is something that happened to a container.
+type Event struct {
+	// Type is create, start, die, oom, destroy, pause, unpause, rename, health_status, exec_die.
+	Type     string
+	ID       string
+	Time     time.Time
+	ExitCode int
+	Labels   map[string]string
+}
