@@ -1,0 +1,333 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/pkg/stdcopy"
+	"github.com/docker/go-connections/nat"
+)
+
+// CreateContainer implements Containers.
+func (d *Docker) CreateContainer(ctx context.Context, spec ContainerSpec) (string, error) {
+	for _, m := range spec.Mounts {
+		if m.SubPath != "" && m.Volume != "" {
+			return "", wrap(ErrUnsupported, "mount %s of volume %s in container %s", m.SubPath, m.Volume, spec.Name)
+		}
+	}
+	conf, host, net := translate(spec)
+	r, err := d.api.ContainerCreate(ctx, conf, host, net, nil, spec.Name)
+	if err != nil {
+		return "", wrap(err, "create container %s from image %s", spec.Name, spec.Image)
+	}
+	return r.ID, nil
+}
+
+// translate is pure: our spec in the API's three parts.
+func translate(s ContainerSpec) (*container.Config, *container.HostConfig, *network.NetworkingConfig) {
+	conf := &container.Config{
+		Image: s.Image, Labels: s.Labels, Entrypoint: s.Entrypoint, Cmd: s.Cmd, Env: s.Env, WorkingDir: s.WorkingDir,
+		User: s.User, Hostname: s.Hostname, Tty: s.TTY, OpenStdin: s.Stdin, StopSignal: s.StopSignal,
+		ExposedPorts: nat.PortSet{},
+	}
+	logSize := s.LogMaxSize
+	if logSize == "" {
+		logSize = "20m"
+	}
+	host := &container.HostConfig{
+		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyMode(s.RestartPolicy)},
+		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": logSize, "max-file": "2"}},
+		DNSSearch:     s.DNSSearch, DNSOptions: s.DNSOptions, ExtraHosts: s.ExtraHosts, GroupAdd: s.GroupAdd,
+		Privileged: s.Privileged, ReadonlyRootfs: s.ReadOnlyRootFS, CapAdd: s.CapAdd, CapDrop: s.CapDrop,
+		SecurityOpt: s.SecurityOpt, Sysctls: s.Sysctls, ShmSize: s.ShmBytes, PidMode: container.PidMode(s.PIDMode),
+		PortBindings: nat.PortMap{},
+		Resources:    container.Resources{CPUShares: s.CPUShares, Memory: s.MemoryBytes},
+	}
+	if s.CPUQuota > 0 {
+		host.CPUPeriod, host.CPUQuota = 100000, s.CPUQuota
+	}
+	if s.PidsLimit > 0 {
+		host.PidsLimit = &s.PidsLimit
+	}
+	if s.Init {
+		host.Init = &s.Init
+	}
+	for _, a := range s.DNS {
+		host.DNS = append(host.DNS, a.String())
+	}
+	for _, b := range s.Publish {
+		p := nat.Port(strconv.Itoa(int(b.ContainerPort)) + "/" + protocol(b.Protocol))
+		conf.ExposedPorts[p] = struct{}{}
+		hp := ""
+		if b.HostPort != 0 {
+			hp = strconv.Itoa(int(b.HostPort))
+		}
+		host.PortBindings[p] = append(host.PortBindings[p], nat.PortBinding{HostIP: b.HostIP.String(), HostPort: hp})
+	}
+	for _, m := range s.Mounts {
+		host.Mounts = append(host.Mounts, translateMount(m))
+	}
+	net := &network.NetworkingConfig{}
+	switch {
+	case s.NetworkContainer != "":
+		host.NetworkMode = container.NetworkMode("container:" + s.NetworkContainer)
+		conf.Hostname, conf.ExposedPorts, host.ExtraHosts = "", nil, nil // the other container's
+		host.DNS, host.DNSSearch, host.DNSOptions = nil, nil, nil
+	case s.Network != "":
+		host.NetworkMode = container.NetworkMode(s.Network)
+		ep := &network.EndpointSettings{Aliases: s.Aliases}
+		if s.IP.IsValid() {
+			ep.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: s.IP.String()}
+		}
+		net.EndpointsConfig = map[string]*network.EndpointSettings{s.Network: ep}
+	default:
+		host.NetworkMode = "none"
+	}
+	return conf, host, net
+}
+
+func translateMount(m Mount) mount.Mount {
+	switch {
+	case m.Tmpfs:
+		return mount.Mount{
+			Type: mount.TypeTmpfs, Target: m.Target,
+			TmpfsOptions: &mount.TmpfsOptions{SizeBytes: m.TmpfsBytes, Mode: 0o1777},
+		}
+	case m.Bind != "":
+		return mount.Mount{Type: mount.TypeBind, Source: m.Bind, Target: m.Target, ReadOnly: m.ReadOnly}
+	}
+	return mount.Mount{
+		Type: mount.TypeVolume, Source: m.Volume, Target: m.Target, ReadOnly: m.ReadOnly,
+		VolumeOptions: &mount.VolumeOptions{NoCopy: m.NoCopy},
+	}
+}
+
+func protocol(p string) string {
+	if p == "" {
+		return "tcp"
+	}
+	return strings.ToLower(p)
+}
+
+// StartContainer implements Containers.
+func (d *Docker) StartContainer(ctx context.Context, id string) error {
+	return wrap(d.api.ContainerStart(ctx, id, container.StartOptions{}), "start container %s", short(id))
+}
+
+// StopContainer implements Containers. Engines below API 1.42 ignore the signal of the stop call, so one that is not the
+// image's own is sent by a kill, and the stop call only waits and ends.
+func (d *Docker) StopContainer(ctx context.Context, id, signal string, grace time.Duration) error {
+	if signal != "" {
+		if err := d.KillContainer(ctx, id, signal); err != nil {
+			return err
+		}
+		if d.waitStopped(ctx, id, grace) {
+			return nil
+		}
+		if err := d.KillContainer(ctx, id, "SIGKILL"); err != nil {
+			return err
+		}
+		d.waitStopped(ctx, id, 10*time.Second)
+		return ctx.Err()
+	}
+	secs := int(math.Ceil(grace.Seconds()))
+	err := d.api.ContainerStop(ctx, id, container.StopOptions{Timeout: &secs})
+	if IsNotFound(err) {
+		return nil
+	}
+	return wrap(err, "stop container %s", short(id))
+}
+
+func (d *Docker) waitStopped(ctx context.Context, id string, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	ch, errs := d.api.ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	select {
+	case <-ch:
+		return true
+	case err := <-errs:
+		return IsNotFound(err)
+	}
+}
+
+// KillContainer implements Containers. Docker answers 409 for a container that does not run.
+func (d *Docker) KillContainer(ctx context.Context, id, signal string) error {
+	err := d.api.ContainerKill(ctx, id, signal)
+	if IsNotFound(err) || IsConflict(err) {
+		return nil
+	}
+	return wrap(err, "send %s to container %s", signal, short(id))
+}
+
+// PauseContainer implements Containers.
+func (d *Docker) PauseContainer(ctx context.Context, id string) error {
+	return wrap(d.api.ContainerPause(ctx, id), "pause container %s", short(id))
+}
+
+// UnpauseContainer implements Containers.
+func (d *Docker) UnpauseContainer(ctx context.Context, id string) error {
+	return wrap(d.api.ContainerUnpause(ctx, id), "unpause container %s", short(id))
+}
+
+// RemoveContainer implements Containers. "Removal already in progress" (409) is waited for, 10 s at most.
+func (d *Docker) RemoveContainer(ctx context.Context, id string) error {
+	for i := 0; ; i++ {
+		err := d.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		switch {
+		case err == nil || IsNotFound(err):
+			return nil
+		case !IsConflict(err) || i == 100:
+			return wrap(err, "remove container %s", short(id))
+		}
+		select {
+		case <-ctx.Done():
+			return wrap(ctx.Err(), "remove container %s", short(id))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// RenameContainer implements Containers.
+func (d *Docker) RenameContainer(ctx context.Context, id, name string) error {
+	return wrap(d.api.ContainerRename(ctx, id, name), "rename container %s to %s", short(id), name)
+}
+
+// ListContainers implements Containers. The list call of Docker says neither exit code nor times in a form for programs,
+// so each container is inspected; one that vanishes in between is left out.
+func (d *Docker) ListContainers(ctx context.Context, labels map[string]string) ([]Container, error) {
+	list, err := d.api.ContainerList(ctx, container.ListOptions{All: true, Filters: labelFilter(labels)})
+	if err != nil {
+		return nil, wrap(err, "list containers")
+	}
+	out := make([]Container, 0, len(list))
+	for _, c := range list {
+		full, err := d.InspectContainer(ctx, c.ID)
+		if IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, full)
+	}
+	return out, nil
+}
+
+// InspectContainer implements Containers.
+func (d *Docker) InspectContainer(ctx context.Context, id string) (Container, error) {
+	c, err := d.api.ContainerInspect(ctx, id)
+	if err != nil {
+		return Container{}, wrap(err, "inspect container %s", short(id))
+	}
+	out := Container{
+		ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Config.Image, ImageID: c.Image, Labels: c.Config.Labels,
+		Env: c.Config.Env, Created: parseTime(c.Created), IPs: map[string]netip.Addr{},
+	}
+	if s := c.State; s != nil {
+		out.State, out.ExitCode, out.OOMKilled, out.Error, out.PID = s.Status, s.ExitCode, s.OOMKilled, s.Error, s.Pid
+		out.Started, out.Exited = parseTime(s.StartedAt), parseTime(s.FinishedAt)
+	}
+	if c.NetworkSettings == nil {
+		return out, nil
+	}
+	for name, ep := range c.NetworkSettings.Networks {
+		if a, err := netip.ParseAddr(ep.IPAddress); err == nil {
+			out.IPs[name] = a
+		}
+	}
+	for p, bs := range c.NetworkSettings.Ports {
+		for _, b := range bs {
+			ip, _ := netip.ParseAddr(b.HostIP)
+			hp, _ := strconv.ParseUint(b.HostPort, 10, 16)
+			out.Ports = append(out.Ports, PortBinding{
+				HostIP: ip, HostPort: uint16(hp), ContainerPort: uint16(p.Int()), Protocol: p.Proto(),
+			})
+		}
+	}
+	return out, nil
+}
+
+// Logs implements Containers.
+func (d *Docker) Logs(ctx context.Context, id string, o LogOptions) (io.ReadCloser, error) {
+	opts := container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: o.Follow, Timestamps: o.Timestamps, Tail: "all"}
+	if o.Tail >= 0 {
+		opts.Tail = strconv.Itoa(o.Tail)
+	}
+	if !o.Since.IsZero() {
+		opts.Since = o.Since.UTC().Format(time.RFC3339Nano)
+	}
+	rc, err := d.api.ContainerLogs(ctx, id, opts)
+	if err != nil {
+		return nil, wrap(err, "read the log of container %s", short(id))
+	}
+	r, w := io.Pipe()
+	stderr := o.StderrTo
+	if stderr == nil {
+		stderr = w
+	}
+	go func() {
+		_, err := stdcopy.StdCopy(w, stderr, rc)
+		_ = w.CloseWithError(err)
+	}()
+	return &logStream{PipeReader: r, body: rc}, nil
+}
+
+// logStream ends the goroutine behind it when it is closed.
+type logStream struct {
+	*io.PipeReader
+	body io.Closer
+}
+
+func (l *logStream) Close() error {
+	_ = l.PipeReader.Close()
+	return l.body.Close()
+}
+
+// CopyTo implements Containers.
+func (d *Docker) CopyTo(ctx context.Context, id, dir string, tar io.Reader) error {
+	err := d.api.CopyToContainer(ctx, id, dir, tar, container.CopyToContainerOptions{})
+	return wrap(err, "copy files to %s of container %s", dir, short(id))
+}
+
+// CopyFrom implements Containers.
+func (d *Docker) CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, error) {
+	rc, _, err := d.api.CopyFromContainer(ctx, id, path)
+	return rc, wrap(err, "copy %s from container %s", path, short(id))
+}
+
+func labelFilter(labels map[string]string) filters.Args {
+	f := filters.NewArgs()
+	for k, v := range labels {
+		if v == "" {
+			f.Add("label", k)
+		} else {
+			f.Add("label", k+"="+v)
+		}
+	}
+	return f
+}
+
+// parseTime reads Docker's times; its zero time ("0001-01-01...") and nonsense are the zero Time.
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Year() <= 1 {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func short(id string) string {
+	if len(id) == 64 {
+		return id[:12]
+	}
+	return id
+}

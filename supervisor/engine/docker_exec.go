@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
+)
+
+// execMark is the environment variable by which a hung command and its children are found and killed: Docker has no call
+// to end an exec, and closing the connection leaves the process behind (20.10 to 28).
+const execMark = "LYANDEV_EXEC"
+
+// Exec implements Containers.
+func (d *Docker) Exec(ctx context.Context, id string, spec ExecSpec) (ExecResult, error) {
+	mark := rand.Text()
+	made, err := d.api.ContainerExecCreate(ctx, id, container.ExecOptions{
+		Cmd: spec.Cmd, Env: append(append([]string(nil), spec.Env...), execMark+"="+mark), User: spec.User,
+		WorkingDir: spec.WorkingDir, Tty: spec.TTY, AttachStdin: spec.Stdin != nil, AttachStdout: true, AttachStderr: true,
+	})
+	if err != nil {
+		return ExecResult{}, fmt.Errorf("cannot run %s in container %s: %w: %w", spec.Cmd[0], short(id), ErrExecNotStarted, err)
+	}
+	conn, err := d.api.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{Tty: spec.TTY})
+	if err != nil {
+		return ExecResult{}, fmt.Errorf("cannot run %s in container %s: %w: %w", spec.Cmd[0], short(id), ErrExecNotStarted, err)
+	}
+	defer conn.Close()
+
+	out := newExecOutput(spec)
+	done := make(chan error, 1)
+	go func() { done <- out.copy(conn.Reader, spec.TTY) }()
+	d.execInput(ctx, made.ID, spec, conn)
+
+	var timeout <-chan time.Time
+	if spec.Timeout > 0 {
+		t := time.NewTimer(spec.Timeout)
+		defer t.Stop()
+		timeout = t.C
+	}
+	select {
+	case err = <-done:
+	case <-timeout:
+		err = ErrExecTimeout
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		d.endExec(ctx, made.ID, id, mark)
+		return ExecResult{ExitCode: -1, Output: out.bytes()}, fmt.Errorf("cannot run %s in container %s: %w", spec.Cmd[0], short(id), err)
+	}
+	return d.execResult(ctx, made.ID, id, spec, out)
+}
+
+// execInput feeds stdin and terminal sizes, in goroutines that end with the connection or their channels.
+func (d *Docker) execInput(ctx context.Context, execID string, spec ExecSpec, conn types.HijackedResponse) {
+	if spec.Stdin != nil {
+		go func() {
+			_, _ = io.Copy(conn.Conn, spec.Stdin)
+			_ = conn.CloseWrite()
+		}()
+	}
+	if spec.Resize == nil {
+		return
+	}
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case size, ok := <-spec.Resize:
+				if !ok {
+					return
+				}
+				_ = d.api.ContainerExecResize(ctx, execID, container.ResizeOptions{Width: size[0], Height: size[1]})
+			}
+		}
+	}()
+}
+
+// execResult asks for the exit code. The stream ends a moment before the engine has noted it.
+func (d *Docker) execResult(ctx context.Context, execID, id string, spec ExecSpec, out *execOutput) (ExecResult, error) {
+	for wait := time.Millisecond; ; wait *= 2 {
+		st, err := d.api.ContainerExecInspect(ctx, execID)
+		if err != nil {
+			return ExecResult{Output: out.bytes()}, wrap(err, "learn how %s ended in container %s", spec.Cmd[0], short(id))
+		}
+		if !st.Running {
+			res := ExecResult{ExitCode: st.ExitCode, Output: out.bytes()}
+			if (st.ExitCode == 126 || st.ExitCode == 127) && strings.Contains(string(res.Output), "OCI runtime exec failed") {
+				return res, fmt.Errorf("cannot run %s in container %s: %w: %s", spec.Cmd[0], short(id), ErrExecNotStarted,
+					strings.TrimSpace(string(res.Output)))
+			}
+			return res, nil
+		}
+		select {
+		case <-ctx.Done():
+			return ExecResult{Output: out.bytes()}, wrap(ctx.Err(), "learn how %s ended in container %s", spec.Cmd[0], short(id))
+		case <-time.After(min(wait, 50*time.Millisecond)):
+		}
+	}
+}
+
+// endExec kills a command that outlived its caller, with its children: directly where this process may (Linux, same PID
+// space, root), else through a short-lived process in the container's PID namespace. It gets 5 s of its own.
+func (d *Docker) endExec(ctx context.Context, execID, id, mark string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	st, err := d.api.ContainerExecInspect(ctx, execID)
+	if err != nil || !st.Running {
+		return
+	}
+	if killMarked("/proc", execMark+"="+mark) > 0 {
+		return
+	}
+	// The images of most services have a shell; the ones that have none have nothing that hangs either.
+	script := `for p in /proc/[0-9]*; do if tr '\0' '\n' <$p/environ 2>/dev/null | grep -qx "` + execMark + "=" + mark +
+		`"; then kill -9 ${p#/proc/}; fi; done`
+	made, err := d.api.ContainerExecCreate(ctx, id, container.ExecOptions{Cmd: []string{"sh", "-c", script}, User: "0"})
+	if err == nil {
+		_ = d.api.ContainerExecStart(ctx, made.ID, container.ExecStartOptions{Detach: true})
+	}
+}
+
+// execOutput collects or forwards what a command prints.
+type execOutput struct {
+	stdout, stderr io.Writer
+	mu             sync.Mutex
+	outBuf, errBuf limitedBuffer
+}
+
+func newExecOutput(spec ExecSpec) *execOutput {
+	limit := spec.OutputLimit
+	if limit == 0 {
+		limit = 64 << 10
+	}
+	o := &execOutput{stdout: spec.Stdout, stderr: spec.Stderr}
+	o.outBuf.left, o.errBuf.left = limit, limit
+	if o.stdout == nil {
+		o.stdout = lockedWriter{&o.mu, &o.outBuf}
+	}
+	if o.stderr == nil {
+		o.stderr = lockedWriter{&o.mu, &o.errBuf}
+	}
+	return o
+}
+
+func (o *execOutput) copy(r io.Reader, tty bool) error {
+	var err error
+	if tty {
+		_, err = io.Copy(o.stdout, r)
+	} else {
+		_, err = stdcopy.StdCopy(o.stdout, o.stderr, r)
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func (o *execOutput) bytes() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append(bytes.Clone(o.outBuf.Bytes()), o.errBuf.Bytes()...)
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// limitedBuffer keeps the first bytes and drops the rest without failing the writer.
+type limitedBuffer struct {
+	bytes.Buffer
+	left int
+}
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	n := min(len(p), b.left)
+	b.left -= n
+	_, _ = b.Buffer.Write(p[:n])
+	return len(p), nil
+}

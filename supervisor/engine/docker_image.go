@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/cpuguy83/dockercfg"
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/registry"
+)
+
+// InspectImage implements Images.
+func (d *Docker) InspectImage(ctx context.Context, ref string) (Image, error) {
+	i, err := d.api.ImageInspect(ctx, ref)
+	if err != nil {
+		return Image{}, wrap(err, "inspect image %s", ref)
+	}
+	out := Image{ID: i.ID, Tags: i.RepoTags, Digests: i.RepoDigests, Created: parseTime(i.Created), Size: i.Size}
+	if c := i.Config; c != nil {
+		out.Labels, out.User, out.Entrypoint, out.Cmd = c.Labels, c.User, c.Entrypoint, c.Cmd
+		out.WorkingDir, out.Env, out.StopSignal = c.WorkingDir, c.Env, c.StopSignal
+		for v := range c.Volumes {
+			out.Volumes = append(out.Volumes, v)
+		}
+	}
+	return out, nil
+}
+
+// PullImage implements Images.
+func (d *Docker) PullImage(ctx context.Context, ref string, out io.Writer) error {
+	rc, err := d.api.ImagePull(ctx, ref, image.PullOptions{RegistryAuth: registryAuth(ref)})
+	if err != nil {
+		return wrap(err, "pull image %s", ref)
+	}
+	defer rc.Close()
+	return wrap(readProgress(rc, out), "pull image %s", ref)
+}
+
+// ImportImage implements Images.
+func (d *Docker) ImportImage(ctx context.Context, ref string, changes []string, tar io.Reader) (string, error) {
+	rc, err := d.api.ImageImport(ctx, image.ImportSource{Source: tar, SourceName: "-"}, ref, image.ImportOptions{Changes: changes})
+	if err != nil {
+		return "", wrap(err, "import image %s", ref)
+	}
+	defer rc.Close()
+	if err := readProgress(rc, nil); err != nil {
+		return "", wrap(err, "import image %s", ref)
+	}
+	i, err := d.InspectImage(ctx, ref)
+	return i.ID, err
+}
+
+// ListImages implements Images.
+func (d *Docker) ListImages(ctx context.Context, labels map[string]string) ([]Image, error) {
+	list, err := d.api.ImageList(ctx, image.ListOptions{Filters: labelFilter(labels)})
+	if err != nil {
+		return nil, wrap(err, "list images")
+	}
+	out := make([]Image, 0, len(list))
+	for _, i := range list {
+		out = append(out, Image{
+			ID: i.ID, Tags: i.RepoTags, Digests: i.RepoDigests, Labels: i.Labels, Size: i.Size,
+			Created: time.Unix(i.Created, 0).UTC(),
+		})
+	}
+	return out, nil
+}
+
+// TagImage implements Images.
+func (d *Docker) TagImage(ctx context.Context, id, ref string) error {
+	return wrap(d.api.ImageTag(ctx, id, ref), "tag image %s as %s", short(id), ref)
+}
+
+// RemoveImage implements Images.
+func (d *Docker) RemoveImage(ctx context.Context, ref string) error {
+	_, err := d.api.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
+	if IsNotFound(err) || IsConflict(err) {
+		return nil
+	}
+	return wrap(err, "remove image %s", ref)
+}
+
+// readProgress drains the engine's stream of JSON messages. Failures come inside it, with HTTP 200.
+func readProgress(r io.Reader, out io.Writer) error {
+	dec := json.NewDecoder(r)
+	for {
+		var m struct {
+			ID, Status, Progress, Error string
+		}
+		if err := dec.Decode(&m); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if m.Error != "" {
+			return errors.New(m.Error)
+		}
+		if out != nil && m.Progress == "" && m.Status != "" {
+			fmt.Fprintf(out, "%s %s\n", m.ID, m.Status)
+		}
+	}
+}
+
+// registryAuth finds the credentials that `docker login` left for a reference's registry; "" when there are none.
+func registryAuth(ref string) string {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return ""
+	}
+	host := dockercfg.ResolveRegistryHost(reference.Domain(named))
+	user, secret, err := dockercfg.GetRegistryCredentials(host)
+	if err != nil || secret == "" {
+		return ""
+	}
+	auth := registry.AuthConfig{Username: user, Password: secret, ServerAddress: host}
+	if user == "" {
+		auth = registry.AuthConfig{IdentityToken: secret, ServerAddress: host}
+	}
+	b, err := json.Marshal(auth)
+	if err != nil {
+		return ""
+	}
+	return base64.URLEncoding.EncodeToString(b)
+}

@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/client"
+)
+
+// Errors told apart with errors.Is.
+var (
+	// ErrExecTimeout says that a command was ended at its timeout.
+	ErrExecTimeout = errors.New("command timed out")
+	// ErrExecNotStarted says that the engine could not start the command at all (no such file, container gone or
+	// paused): not a failure of the command (R53).
+	ErrExecNotStarted = errors.New("command could not be started")
+	// ErrUnsupported says that this engine is too old for what was asked.
+	ErrUnsupported = errors.New("not supported by this Docker engine")
+)
+
+// IsNotFound reports that the object does not exist.
+func IsNotFound(err error) bool { return errdefs.IsNotFound(err) }
+
+// IsConflict reports a name in use, or an operation that is already going on.
+func IsConflict(err error) bool { return errdefs.IsConflict(err) || errdefs.IsAlreadyExists(err) }
+
+// IsPortTaken reports that a published port could not be bound. Docker gives it no class of its own (20.10 to 28 answer
+// 500 with the text of bind(2)), so this is the one place where a text is looked at.
+func IsPortTaken(err error) bool {
+	if err == nil {
+		return false
+	}
+	return strings.Contains(err.Error(), "address already in use") || strings.Contains(err.Error(), "port is already allocated")
+}
+
+// IsOverlap reports that a subnet overlaps another network's ("Pool overlaps with other one on this address space",
+// 403 on 20.10, 400 on newer engines).
+func IsOverlap(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "verlap")
+}
+
+// IsUnavailable reports that the engine did not answer: it is down, restarting, or the connection broke. Worth another
+// try after a reconnect.
+func IsUnavailable(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	var op *net.OpError
+	return client.IsErrConnectionFailed(err) || errdefs.IsUnavailable(err) || errors.As(err, &op) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("cannot %s: %w", fmt.Sprintf(format, args...), err)
+}
