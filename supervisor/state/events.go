@@ -1,0 +1,114 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Event is something that happened to an object, in Kubernetes' words; the same event again only counts up.
+type Event struct {
+	// Seq is the number of the latest occurrence; it grows over all events.
+	Seq uint64 `json:"seq"`
+	// Kind and Name are the object's ("Pod", "lyanna-mariadb-master-0").
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	// Type is Normal or Warning.
+	Type    string    `json:"type"`
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	Count   int       `json:"count"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+}
+
+type eventKey struct{ kind, name, typ, reason, message string }
+
+// maxEvents bounds the log; the ones that happened least recently go first.
+const maxEvents = 2000
+
+// Events is the log of what happened, newest last.
+type Events struct {
+	mu    sync.Mutex
+	seq   uint64
+	byKey map[eventKey]*Event
+	subs  map[chan struct{}]struct{}
+}
+
+// NewEvents makes an empty log.
+func NewEvents() *Events {
+	return &Events{byKey: map[eventKey]*Event{}, subs: map[chan struct{}]struct{}{}}
+}
+
+// Add records one occurrence. It may be called by many and never blocks on readers.
+func (l *Events) Add(at time.Time, kind, name, typ, reason, message string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seq++
+	k := eventKey{kind, name, typ, reason, message}
+	e := l.byKey[k]
+	if e == nil {
+		e = &Event{Kind: kind, Name: name, Type: typ, Reason: reason, Message: message, First: at}
+		l.byKey[k] = e
+		l.trim()
+	}
+	e.Seq, e.Last = l.seq, at
+	e.Count++
+	for ch := range l.subs {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// trim drops the older half when the log is full, so that the cost is spread.
+func (l *Events) trim() {
+	if len(l.byKey) <= maxEvents {
+		return
+	}
+	for k, e := range l.byKey {
+		if e.Seq != 0 && e.Seq+maxEvents/2 < l.seq {
+			delete(l.byKey, k)
+		}
+	}
+}
+
+// Since lists the events whose latest occurrence is after seq, in the order of their latest occurrence; 0 lists all.
+func (l *Events) Since(seq uint64) []Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Event
+	for _, e := range l.byKey {
+		if e.Seq > seq {
+			out = append(out, *e)
+		}
+	}
+	slices.SortFunc(out, func(a, b Event) int { return cmp.Compare(a.Seq, b.Seq) })
+	return out
+}
+
+// Wait returns when something has been added since the call, or ctx has ended (false).
+func (l *Events) Wait(ctx context.Context, seq uint64) bool {
+	ch := make(chan struct{}, 1)
+	l.mu.Lock()
+	if l.seq > seq {
+		l.mu.Unlock()
+		return true
+	}
+	l.subs[ch] = struct{}{}
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		delete(l.subs, ch)
+		l.mu.Unlock()
+	}()
+	select {
+	case <-ch:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,138 @@
+// Package state is what is known of a running stack: a snapshot with one writer (the supervisor's loop) and any number of
+// readers, and the event log. A slow reader is coalesced and never blocks the writer.
+package state
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// Phase is where the stack as a whole stands.
+type Phase string
+
+// The phases. Their transitions:
+//
+//	starting -> ready <-> degraded
+//	   |          |          |
+//	   +----------+----------+--> stopping -> stopped
+//
+// A changed stack (another profile, an edited file) goes back to starting.
+const (
+	// Starting: something wanted has not been right yet.
+	Starting Phase = "starting"
+	// Ready: every workload is complete, its pods are Ready and its operator says it is right.
+	Ready Phase = "ready"
+	// Degraded: it was Ready, and something is not any more.
+	Degraded Phase = "degraded"
+	Stopping Phase = "stopping"
+	Stopped  Phase = "stopped"
+)
+
+// Snapshot is everything known at one moment. Its parts are shared and never changed once published.
+type Snapshot struct {
+	// Seq grows by one with every published snapshot.
+	Seq     uint64    `json:"seq"`
+	Time    time.Time `json:"time"`
+	Project string    `json:"project"`
+	Profile string    `json:"profile,omitempty"`
+	Dir     string    `json:"dir,omitempty"`
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Phase   Phase     `json:"phase"`
+	// Message says why the phase is what it is, in one line ("waiting for lyanna-mariadb-slave: ...").
+	Message string `json:"message,omitempty"`
+	// Engine is "" while the Docker engine answers, else what is wrong with it.
+	Engine string `json:"engine,omitempty"`
+
+	Workloads []Workload `json:"workloads"`
+	// Pods are in name order.
+	Pods      []*corev1.Pod               `json:"pods"`
+	Services  []*corev1.Service           `json:"services,omitempty"`
+	Operators map[string]services.Verdict `json:"operators,omitempty"`
+	Builds    []Build                     `json:"builds,omitempty"`
+	// Bound are the addresses on the host with the ports really bound.
+	Bound []services.HostPort `json:"bound,omitempty"`
+	// Rollouts are the conditions worth telling of Deployments (ProgressDeadlineExceeded, a stuck rollout).
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Workload is how one workload stands.
+type Workload struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	// Want, Have, Ready and Updated count pods.
+	Want    int32 `json:"want"`
+	Have    int32 `json:"have"`
+	Ready   int32 `json:"ready"`
+	Updated int32 `json:"updated"`
+	// Right is true when the workload is complete: all pods Ready (or the Job done).
+	Right bool `json:"right"`
+	// Hold is what it waits for, nil when nothing.
+	Hold *Hold `json:"hold,omitempty"`
+}
+
+// Hold is a named wait.
+type Hold struct {
+	// Kind is "dependency", "build", "image", "operator", "bootstrap", "config" or "stopping".
+	Kind string `json:"kind"`
+	// For is the name of what is waited for, Reason why.
+	For    string    `json:"for"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+}
+
+// Build is how one image build stands.
+type Build struct {
+	Name  string `json:"name"`
+	Image string `json:"image"`
+	// State is "waiting", "running", "done", "current" (nothing had changed), "failed" or "cancelled".
+	State   string        `json:"state"`
+	Step    string        `json:"step,omitempty"`
+	Error   string        `json:"error,omitempty"`
+	Started time.Time     `json:"started"`
+	Took    time.Duration `json:"took,omitempty"`
+}
+
+// Workload finds a workload by name.
+func (s *Snapshot) Workload(name string) (Workload, bool) {
+	for _, w := range s.Workloads {
+		if w.Name == name {
+			return w, true
+		}
+	}
+	return Workload{}, false
+}
+
+// Pod finds a pod by name, or nil.
+func (s *Snapshot) Pod(name string) *corev1.Pod {
+	for _, p := range s.Pods {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// PodsOf are the pods of a workload, in name order.
+func (s *Snapshot) PodsOf(workload string) []*corev1.Pod {
+	var out []*corev1.Pod
+	for _, p := range s.Pods {
+		if p.Labels[services.WorkloadLabel] == workload {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// PodReady reports the pod's Ready condition.
+func PodReady(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
