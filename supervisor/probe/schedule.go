@@ -1,0 +1,52 @@
+package probe
+
+import "time"
+
+// schedule is a worker's ticker (R1, R2): ticks every period from its start, at most one of them remembered while the
+// worker is busy, the phase kept for ever except by a manual trigger (R15). Beside the ticks it holds the time of the
+// next early try (Fast only), which moves no tick.
+type schedule struct {
+	period time.Duration
+	tick   time.Time
+	early  time.Time
+}
+
+// newSchedule makes a ticker whose first tick is at first: the first iteration runs at once (R1), or after the jitter
+// of a supervisor that was just started (R21).
+func newSchedule(first time.Time, period time.Duration) schedule {
+	return schedule{period: period, tick: first}
+}
+
+// take uses up the tick that is due, if one is, and reports it. Ticks missed while the worker was busy count as one.
+func (s *schedule) take(now time.Time) bool {
+	if now.Before(s.tick) {
+		return false
+	}
+	missed := now.Sub(s.tick) / s.period
+	s.tick = s.tick.Add((missed + 1) * s.period)
+	return true
+}
+
+// restart begins the ticks anew from now (R15); a remembered tick is dropped.
+func (s *schedule) restart(now time.Time) { s.tick = now.Add(s.period) }
+
+// next is the time of the next wake.
+func (s *schedule) next() time.Time {
+	if !s.early.IsZero() && s.early.Before(s.tick) {
+		return s.early
+	}
+	return s.tick
+}
+
+const (
+	earlyFirst = 100 * time.Millisecond
+	earlyStep  = 50 * time.Millisecond
+	earlyLast  = 250 * time.Millisecond
+)
+
+// earlyGap is the wait after the n-th early try (from 0) that took the given time: 100 ms growing to 250 ms, and never
+// less than twice what the try took, so that slow handlers are not tried all the time.
+func earlyGap(n int, took time.Duration) time.Duration {
+	gap := min(earlyFirst+time.Duration(n)*earlyStep, earlyLast)
+	return max(gap, 2*took)
+}

@@ -1,0 +1,187 @@
+package probe
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// tries is how often a broken handler is tried within one iteration (R13).
+const tries = 3
+
+// worker drives one machine: it waits for ticks, triggers and early times, tries the handler and publishes.
+type worker struct {
+	pod     *Pod
+	machine machine
+	handler Handler
+	// trigger holds at most one manual trigger (R15), look at most one wish to look at a new status (Fast).
+	trigger, look chan struct{}
+	// alive is guarded by pod.mu.
+	alive bool
+
+	stopping sync.Mutex
+	stopped  bool
+	cancel   context.CancelFunc
+}
+
+func newWorker(p *Pod, c *corev1.Container, t Type, probe *corev1.Probe, sidecar bool) *worker {
+	return &worker{
+		pod: p,
+		machine: machine{
+			typ: t, container: c, spec: specOf(probe), sidecar: sidecar,
+			policy: p.cfg.Pod.Spec.RestartPolicy, fast: p.cfg.Timing == Fast, began: p.cfg.Began,
+		},
+		handler: p.cfg.Handlers(c, t, probe),
+		trigger: make(chan struct{}, 1),
+		look:    make(chan struct{}, 1),
+		alive:   true,
+	}
+}
+
+func (w *worker) triggerNow() { offer(w.trigger) }
+func (w *worker) nudge()      { offer(w.look) }
+
+func offer(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// stop ends the worker, also before it runs; a try in flight is abandoned.
+func (w *worker) stop() {
+	w.stopping.Lock()
+	defer w.stopping.Unlock()
+	w.stopped = true
+	if w.cancel != nil {
+		w.cancel()
+	}
+}
+
+func (w *worker) stoppable(ctx context.Context) context.Context {
+	w.stopping.Lock()
+	defer w.stopping.Unlock()
+	ctx, w.cancel = context.WithCancel(ctx)
+	if w.stopped {
+		w.cancel()
+	}
+	return ctx
+}
+
+// run is the worker's loop; it returns when the machine ends, when stopped, or with ctx.
+func (w *worker) run(ctx context.Context) {
+	ctx = w.stoppable(ctx)
+	defer w.stop()
+	defer w.finish()
+	now := time.Now()
+	sched := newSchedule(now.Add(w.jitter(now)), w.machine.spec.period)
+	timer := time.NewTimer(sched.next().Sub(now))
+	defer timer.Stop()
+	for {
+		early, due := w.wait(ctx, &sched, timer)
+		if ctx.Err() != nil {
+			return
+		}
+		if due && w.iterate(ctx, &sched, early) {
+			return
+		}
+		timer.Reset(time.Until(sched.next()))
+	}
+}
+
+// jitter is the sleep of a worker made soon after the supervisor's start (R21).
+func (w *worker) jitter(now time.Time) time.Duration {
+	cfg := w.pod.cfg
+	if cfg.Began.IsZero() || now.Sub(cfg.Began) >= w.machine.spec.period {
+		return 0
+	}
+	return time.Duration(cfg.Jitter() * float64(w.machine.spec.period))
+}
+
+// wait blocks until the next iteration. A trigger goes before a tick that is due at the same time, and restarts the
+// ticks (R15). early says that the iteration is an extra one of Fast; due is false if there is nothing to do.
+func (w *worker) wait(ctx context.Context, sched *schedule, timer *time.Timer) (early, due bool) {
+	looked := false
+	select {
+	case <-ctx.Done():
+		return false, false
+	case <-w.trigger:
+		sched.restart(time.Now())
+		return false, true
+	case <-w.look:
+		looked = true
+	case <-timer.C:
+	}
+	select {
+	case <-w.trigger:
+		sched.restart(time.Now())
+		return false, true
+	default:
+	}
+	now := time.Now()
+	if sched.take(now) {
+		return false, true
+	}
+	if sched.early.IsZero() {
+		return true, looked
+	}
+	return true, !now.Before(sched.early)
+}
+
+// iterate does one iteration and sets the time of the next early one; true ends the worker.
+func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool {
+	began := time.Now()
+	m := &w.machine
+	s := m.begin(facts{
+		now: began, early: early, deleting: w.pod.cfg.Pod.DeletionTimestamp != nil, status: w.pod.seen(),
+	})
+	w.carryOut(s)
+	if s.probe {
+		outcome := w.try(ctx, s.target, early)
+		if ctx.Err() != nil {
+			return true
+		}
+		if e, ok := eventFor(m.typ, outcome); ok && !early {
+			e.Container, e.ContainerID = m.container.Name, s.target.ContainerID
+			w.pod.cfg.Sink.ProbeEvent(e)
+		}
+		s = m.finish(outcome, early)
+		w.carryOut(s)
+	}
+	sched.early = time.Time{}
+	if now := time.Now(); s.again {
+		sched.early = now.Add(m.gap(now.Sub(began)))
+	}
+	return s.end
+}
+
+func (w *worker) carryOut(s step) {
+	if s.forget != "" {
+		w.pod.forget(w.machine.typ, s.forget)
+	}
+	for _, pub := range s.publish {
+		w.pod.publish(w, pub)
+	}
+}
+
+// try asks the handler until it gives an answer, three times at most, at once one after the other (R13). An early try
+// is one try.
+func (w *worker) try(ctx context.Context, t Target, early bool) Outcome {
+	for n := 1; ; n++ {
+		o := w.handler.Try(ctx, t)
+		if o.Err == nil || early || n == tries || ctx.Err() != nil {
+			return o
+		}
+	}
+}
+
+// finish drops what the worker published, except startup: a container that was started stays so while its pod is
+// being terminated (R14, R17).
+func (w *worker) finish() {
+	if w.machine.typ != Startup {
+		w.pod.forget(w.machine.typ, w.machine.id)
+	}
+	w.pod.ended(w)
+}
