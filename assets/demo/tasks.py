@@ -105,15 +105,16 @@ def _lose_patience(_) -> None:
     Patience.ended = True
 
 
-class _WithoutCron(logging.Filter):
-    """arq tells of every job, and cron jobs come every few seconds."""
+class _WithoutRoutine(logging.Filter):
+    """arq tells of every job and of its health, and both come every few seconds."""
 
     def filter(self, record):
         text = record.getMessage()
-        return record.levelno > logging.INFO or " cron:" not in text or text.startswith("Start")
+        routine = " cron:" in text or text.startswith("recording health")
+        return record.levelno > logging.INFO or not routine or text.startswith("Starting")
 
 
-logging.getLogger("arq.worker").addFilter(_WithoutCron())
+logging.getLogger("arq.worker").addFilter(_WithoutRoutine())
 _seconds = set(range(0, 60, settings.flush_every))
 
 
