@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// linkAddresses keeps service addresses as /32 on the interface that has the agent's own address: the kernel answers
+// ARP for them there, and keeps the own address as the source of connections to pods.
+type linkAddresses struct {
+	link netlink.Link
+	own  netip.Addr
+}
+
+func openAddresses(own netip.Addr) (addresses, error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("cannot list interfaces: %w", err)
+	}
+	for _, l := range links {
+		held, err := netlink.AddrList(l, netlink.FAMILY_V4)
+		if err != nil {
+			return nil, fmt.Errorf("cannot list addresses of %s: %w", l.Attrs().Name, err)
+		}
+		for _, a := range held {
+			if got, ok := netip.AddrFromSlice(a.IP.To4()); ok && got == own {
+				return &linkAddresses{link: l, own: own}, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("cannot find the interface with address %s: is the container in the project's network with that address?", own)
+}
+
+func (a *linkAddresses) List() ([]netip.Addr, error) {
+	held, err := netlink.AddrList(a.link, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, err
+	}
+	var found []netip.Addr
+	for _, h := range held {
+		addr, ok := netip.AddrFromSlice(h.IP.To4())
+		ones, _ := h.Mask.Size()
+		if ok && ones == 32 && addr != a.own && !addr.IsLoopback() {
+			found = append(found, addr)
+		}
+	}
+	return found, nil
+}
+
+func (a *linkAddresses) Add(addr netip.Addr) error {
+	if err := netlink.AddrAdd(a.link, addrOf(addr)); err != nil && !errors.Is(err, unix.EEXIST) {
+		if errors.Is(err, unix.EPERM) {
+			return fmt.Errorf("%w (the container lacks %s)", err, Capability)
+		}
+		return err
+	}
+	// A neighbour may still have the hardware address of the agent before this one. Without NET_RAW it finds out by
+	// itself, later.
+	_ = announce(a.link, addr)
+	return nil
+}
+
+func (a *linkAddresses) Remove(addr netip.Addr) error {
+	if err := netlink.AddrDel(a.link, addrOf(addr)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+		return err
+	}
+	return nil
+}
+
+func addrOf(addr netip.Addr) *netlink.Addr {
+	return &netlink.Addr{IPNet: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(32, 32)}}
+}
+
+// announce sends one gratuitous ARP request for addr.
+func announce(l netlink.Link, addr netip.Addr) error {
+	mac := l.Attrs().HardwareAddr
+	if len(mac) != 6 {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	ip := addr.As4()
+	frame := make([]byte, 0, 42)
+	frame = append(frame, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	frame = append(frame, mac...)
+	for _, v := range []uint16{unix.ETH_P_ARP, 1 /* Ethernet */, unix.ETH_P_IP, 6<<8 | 4, 1 /* request */} {
+		frame = binary.BigEndian.AppendUint16(frame, v)
+	}
+	frame = append(append(frame, mac...), ip[:]...)
+	frame = append(append(frame, 0, 0, 0, 0, 0, 0), ip[:]...)
+	return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: l.Attrs().Index, Halen: 6})
+}

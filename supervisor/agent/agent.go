@@ -1,0 +1,215 @@
+// Package agent runs inside the Docker network of a project, one small container each. It is the stack's name server
+// (what CoreDNS is in a cluster), its service addresses (kube-proxy), its ingress controller and the supervisor's way in.
+//
+// The supervisor pushes one Table over the control API whenever an endpoint changes. The agent keeps serving the last one
+// when the supervisor is gone, and keeps it in a file, so that it serves again at once when it was killed itself.
+//
+// Names: the zone cluster.local as CoreDNS serves it, R125-R128 (zone.go). Service addresses: a listener on the VIP for
+// every port that has an endpoint to send to; a port without one has no listener, so that connections are refused at once
+// (proxy.go, pool.go). Pods see the agent's address as that of their clients; only the ingress passes the client on, in
+// X-Forwarded-For.
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// server is one running agent.
+type server struct {
+	cfg     Config
+	started time.Time
+	id      string
+	index   atomic.Pointer[index]
+	names   *resolver
+	proxy   *proxy
+	// links ends when established connections must.
+	links   context.Context
+	tunnels sync.WaitGroup
+
+	pushing  sync.Mutex // one table at a time
+	problems []string
+}
+
+// Run serves until ctx ends, then stops accepting, gives established connections Config.Drain to finish, and takes the
+// service addresses off the interface. It returns an error if the agent could not start or lost a listener.
+func Run(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return err
+	}
+	if cfg.addresses == nil {
+		if cfg.addresses, err = openAddresses(cfg.Address); err != nil {
+			return err
+		}
+	}
+	links, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	a, err := newServer(ctx, links, cfg)
+	if err != nil {
+		return err
+	}
+	a.restore()
+	err = a.serve(ctx)
+	a.proxy.stop()
+	stop := time.AfterFunc(cfg.Drain, cut)
+	defer stop.Stop()
+	a.proxy.wait()
+	a.tunnels.Wait()
+	a.proxy.release()
+	return err
+}
+
+func newServer(ctx, links context.Context, cfg Config) (*server, error) {
+	a := &server{cfg: cfg, started: now(), id: rand.Text(), links: links}
+	a.index.Store(newIndex(&Table{Format: TableFormat}))
+	a.names = &resolver{
+		zone: zone{own: cfg.Address, subnet: cfg.Subnet}, index: &a.index, forward: newForwarder(cfg.Upstreams), base: ctx,
+	}
+	var in *ingress
+	p, err := newProxy(cfg, func(l net.Listener) front { return in.front(l) })
+	if err != nil {
+		return nil, err
+	}
+	a.proxy = p
+	in = newIngress(&a.index, p.dialer, cfg.Log, p.pool)
+	return a, nil
+}
+
+// restore serves the table that an agent before this one kept.
+func (a *server) restore() {
+	t, err := loadTable(a.cfg.StateFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		a.cfg.Log.Warn("starting without a table", "error", err)
+	default:
+		a.use(t)
+		a.cfg.Log.Info("serving the table of the last run", "table", t.Version, "services", len(t.Services))
+	}
+}
+
+// push makes t the table in force and keeps it. It reports false for a table older than the one in force.
+func (a *server) push(t *Table, raw []byte) (Pushed, bool) {
+	a.pushing.Lock()
+	defer a.pushing.Unlock()
+	if current := a.index.Load().table.Version; t.Version < current {
+		return Pushed{Version: current}, false
+	}
+	problems := a.use(t)
+	if err := saveTable(a.cfg.StateFile, raw); err != nil {
+		problems = append(problems, err.Error())
+	}
+	for _, p := range problems {
+		a.cfg.Log.Warn("table not served in full", "table", t.Version, "problem", p)
+	}
+	a.problems = problems
+	return Pushed{Version: t.Version, Problems: problems}, true
+}
+
+func (a *server) use(t *Table) []string {
+	ix := newIndex(t)
+	a.index.Store(ix)
+	return a.proxy.apply(a.links, ix)
+}
+
+// serve runs the name server and the control API until ctx ends or one of them fails.
+func (a *server) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	defer running.Wait()
+	run := func(what string, serve func() error) {
+		running.Go(func() {
+			if err := serve(); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("cannot serve %s: %w", what, err))
+			}
+		})
+	}
+	closers, err := a.listen(run)
+	if err == nil {
+		a.cfg.Log.Info("agent serves", "address", a.cfg.Address.String(), "subnet", a.cfg.Subnet.String(), "version", a.cfg.Version)
+		<-ctx.Done()
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+			err = cause
+		}
+	}
+	cancel(nil)
+	for _, c := range closers {
+		c()
+	}
+	return err
+}
+
+// listen opens what is served on the agent's own address (and, for names, on the loopback), and hands each to run.
+func (a *server) listen(run func(string, func() error)) (closers []func(), err error) {
+	hosts := []netip.Addr{a.cfg.Address}
+	if loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1}); a.cfg.Address != loopback {
+		hosts = append(hosts, loopback)
+	}
+	for _, h := range hosts {
+		at := netip.AddrPortFrom(h, a.cfg.dnsPort)
+		conn, err := listenUDP(at)
+		if err != nil {
+			return closers, fmt.Errorf("cannot serve names at %s/UDP: %w", at, err)
+		}
+		udp := &dns.Server{PacketConn: conn, Handler: a.names, UDPSize: ednsSize}
+		run("names", udp.ActivateAndServe)
+		closers = append(closers, func() { _, _ = udp.Shutdown(), conn.Close() })
+		l, err := listenTCP(at)
+		if err != nil {
+			return closers, fmt.Errorf("cannot serve names at %s/TCP: %w", at, err)
+		}
+		tcp := &dns.Server{Listener: l, Handler: a.names}
+		run("names", tcp.ActivateAndServe)
+		closers = append(closers, func() { _, _ = tcp.Shutdown(), l.Close() })
+	}
+	at := netip.AddrPortFrom(a.cfg.Address, a.cfg.controlPort)
+	l, err := listenTCP(at)
+	if err != nil {
+		return closers, fmt.Errorf("cannot serve the control API at %s: %w", at, err)
+	}
+	srv := controlServer(newControl(a.cfg.Token, a), a.cfg.Log)
+	run("the control API", func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return append(closers, func() { srv.Close() }), nil
+}
+
+func (a *server) health() Health {
+	return Health{Version: a.cfg.Version, Instance: a.id, Table: a.index.Load().table.Version}
+}
+
+func (a *server) stats() Stats {
+	p := a.proxy
+	s := Stats{
+		Health: a.health(), Uptime: time.Since(a.started).Seconds(),
+		Connections: p.count.conns.Load(), Open: p.count.open.Load(), Failed: p.count.failed.Load(), Bytes: p.count.bytes.Load(),
+		NamesLocal: a.names.count.local.Load(), NamesForwarded: a.names.count.forwarded.Load(),
+	}
+	a.pushing.Lock()
+	s.Problems = a.problems
+	a.pushing.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, pl := range p.pools {
+		s.Ports = append(s.Ports, pl.stats(key.String()))
+	}
+	sort.Slice(s.Ports, func(i, j int) bool { return s.Ports[i].Port < s.Ports[j].Port })
+	return s
+}

@@ -1,0 +1,150 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What the agent's container needs, besides the environment of Config.Env and the address of Config.Address.
+const (
+	// Command is the (hidden) command of the binary that calls Run.
+	Command = "agent"
+	// ControlPort is the port of the control API in the container; Docker publishes it on 127.0.0.1:0.
+	ControlPort = 7946
+	// DNSPort is the port of the name server on the agent's address, UDP and TCP.
+	DNSPort = 53
+	// StateFile is where the last table is kept, in the container's own file system.
+	StateFile = "/var/lib/lyandev-agent/table.json"
+	// Capability is what the agent needs beyond Docker's defaults, to put service addresses on its interface. NET_RAW
+	// (among the defaults) lets it announce them; without it, a replaced agent is found when its neighbours' ARP entries expire.
+	Capability = "NET_ADMIN"
+)
+
+// The environment of the agent's container.
+const (
+	envVersion   = "LYANDEV_AGENT_VERSION"
+	envToken     = "LYANDEV_AGENT_TOKEN"
+	envSubnet    = "LYANDEV_AGENT_SUBNET"
+	envAddress   = "LYANDEV_AGENT_ADDRESS"
+	envUpstreams = "LYANDEV_AGENT_UPSTREAMS"
+	envDrain     = "LYANDEV_AGENT_DRAIN"
+	envState     = "LYANDEV_AGENT_STATE"
+	envUDPIdle   = "LYANDEV_AGENT_UDP_IDLE"
+)
+
+// Config is what an agent is started with.
+type Config struct {
+	// Version is the version of lyandev; GET /healthz tells it, so that a supervisor replaces an agent of another version.
+	Version string
+	// Token is the secret of the control API, at least 16 characters.
+	Token string
+	// Subnet is the project's network. The dialer connects into it and nowhere else.
+	Subnet netip.Prefix
+	// Address is the agent's own address in Subnet. Names, host ports and the control API are served there.
+	Address netip.Addr
+	// Upstreams are resolvers for names outside the cluster, as host or host:port. None: those of the container's own
+	// /etc/resolv.conf (Docker's embedded resolver, which knows the host's).
+	Upstreams []string
+	// Drain bounds how long established connections may go on after Run's context ended; 0 is one second.
+	Drain time.Duration
+	// UDPIdle ends a UDP flow without traffic; 0 is 60 seconds.
+	UDPIdle time.Duration
+	// StateFile keeps the last table; "" is StateFile.
+	StateFile string
+	// Log gets what happens; nil discards.
+	Log *slog.Logger
+
+	// For tests: where to listen, and who owns the interface's addresses.
+	controlPort, dnsPort uint16
+	addresses            addresses
+}
+
+// Env is the environment that ConfigFromEnv reads back. It holds the token.
+func (c Config) Env() []string {
+	env := []string{
+		envVersion + "=" + c.Version,
+		envToken + "=" + c.Token,
+		envSubnet + "=" + c.Subnet.String(),
+		envAddress + "=" + c.Address.String(),
+	}
+	if len(c.Upstreams) > 0 {
+		env = append(env, envUpstreams+"="+strings.Join(c.Upstreams, ","))
+	}
+	if c.Drain > 0 {
+		env = append(env, envDrain+"="+c.Drain.String())
+	}
+	if c.UDPIdle > 0 {
+		env = append(env, envUDPIdle+"="+c.UDPIdle.String())
+	}
+	if c.StateFile != "" {
+		env = append(env, envState+"="+c.StateFile)
+	}
+	return env
+}
+
+// ConfigFromEnv is the Config of an agent's container; getenv is os.Getenv.
+func ConfigFromEnv(getenv func(string) string) (Config, error) {
+	c := Config{Version: getenv(envVersion), Token: getenv(envToken), StateFile: getenv(envState)}
+	var errs []error
+	var err error
+	if c.Subnet, err = netip.ParsePrefix(getenv(envSubnet)); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", envSubnet, err))
+	}
+	if c.Address, err = netip.ParseAddr(getenv(envAddress)); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", envAddress, err))
+	}
+	for name, into := range map[string]*time.Duration{envDrain: &c.Drain, envUDPIdle: &c.UDPIdle} {
+		if v := getenv(name); v != "" {
+			if *into, err = time.ParseDuration(v); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			}
+		}
+	}
+	for _, u := range strings.Split(getenv(envUpstreams), ",") {
+		if u = strings.TrimSpace(u); u != "" {
+			c.Upstreams = append(c.Upstreams, u)
+		}
+	}
+	if len(errs) > 0 {
+		return c, fmt.Errorf("cannot read the agent's environment: %w", errors.Join(errs...))
+	}
+	return c, nil
+}
+
+// complete fills in defaults and refuses what cannot work.
+func (c Config) complete() (Config, error) {
+	if len(c.Token) < 16 {
+		return c, errors.New("cannot start agent: the token has less than 16 characters")
+	}
+	if !c.Subnet.IsValid() || !c.Address.Is4() || !c.Subnet.Contains(c.Address) {
+		return c, fmt.Errorf("cannot start agent: address %s is not in the project's subnet %s", c.Address, c.Subnet)
+	}
+	if c.Drain == 0 {
+		c.Drain = time.Second
+	}
+	if c.UDPIdle == 0 {
+		c.UDPIdle = time.Minute
+	}
+	if c.StateFile == "" {
+		c.StateFile = StateFile
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.controlPort == 0 {
+		c.controlPort = ControlPort
+	}
+	if c.dnsPort == 0 {
+		c.dnsPort = DNSPort
+	}
+	return c, nil
+}
+
+func (c Config) listenAddress(port uint16) string {
+	return c.Address.String() + ":" + strconv.Itoa(int(port))
+}

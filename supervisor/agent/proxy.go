@@ -1,0 +1,266 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sort"
+	"sync"
+	"time"
+)
+
+// frontKey is one place the agent listens at for a Service.
+type frontKey struct {
+	at       netip.AddrPort
+	protocol string
+}
+
+// poolKey is one port of one Service.
+type poolKey struct {
+	namespace, service string
+	port               uint16
+	protocol           string
+}
+
+func (k poolKey) String() string {
+	return fmt.Sprintf("%s.%s:%d/%s", k.service, k.namespace, k.port, k.protocol)
+}
+
+// front is a listener that runs until closed.
+type front interface {
+	io.Closer
+	Run(ctx context.Context) error
+}
+
+// openFront is a front and what it leads to.
+type openFront struct {
+	front
+	leads string
+}
+
+// proxy holds the service addresses, the listeners on them, and the pools behind. A port without an endpoint has no
+// listener: the kernel refuses the connection at once.
+type proxy struct {
+	log     *slog.Logger
+	own     netip.Addr
+	udpIdle time.Duration
+	addrs   addresses
+	dialer  *net.Dialer
+	count   traffic
+	ingress func(net.Listener) front
+
+	mu       sync.Mutex
+	pools    map[poolKey]*pool
+	fronts   map[frontKey]openFront
+	vips     map[netip.Addr]bool
+	draining bool
+	running  sync.WaitGroup
+}
+
+func newProxy(cfg Config, ingress func(net.Listener) front) (*proxy, error) {
+	p := &proxy{
+		log: cfg.Log, own: cfg.Address, udpIdle: cfg.UDPIdle, addrs: cfg.addresses, ingress: ingress,
+		dialer: &net.Dialer{KeepAliveConfig: keepAlive},
+		pools:  make(map[poolKey]*pool), fronts: make(map[frontKey]openFront), vips: make(map[netip.Addr]bool),
+	}
+	held, err := p.addrs.List()
+	if err != nil {
+		return nil, fmt.Errorf("cannot list addresses of the agent's interface: %w", err)
+	}
+	for _, a := range held {
+		p.vips[a] = true
+	}
+	return p, nil
+}
+
+// apply makes the proxy serve the index. It returns what could not be served, a line each; the rest is served. Fronts
+// run until they are closed or ctx ends.
+func (p *proxy) apply(ctx context.Context, ix *index) (problems []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.draining {
+		return []string{"the agent is stopping"}
+	}
+	p.applyPools(ix)
+	problems = p.addAddresses(ix)
+	want := p.wantedFronts(ix)
+	for key, f := range p.fronts {
+		if want[key] != f.leads {
+			f.Close()
+			delete(p.fronts, key)
+		}
+	}
+	keys := make([]poolKey, 0, len(p.pools))
+	for k := range p.pools {
+		keys = append(keys, k)
+	}
+	byName := make(map[string]*pool, len(keys))
+	for _, k := range keys {
+		byName[k.String()] = p.pools[k]
+	}
+	for key, leads := range want {
+		if _, open := p.fronts[key]; open {
+			continue
+		}
+		if err := p.open(ctx, key, leads, byName[leads]); err != nil {
+			problems = append(problems, fmt.Sprintf("cannot listen at %s/%s for %s: %v", key.at, key.protocol, leads, err))
+		}
+	}
+	problems = append(problems, p.removeAddresses(ix)...)
+	sort.Strings(problems)
+	return problems
+}
+
+// applyPools brings the pools up to date and ends those whose Service is gone.
+func (p *proxy) applyPools(ix *index) {
+	alive := func(k podKey) bool { return ix.pods[k] }
+	seen := make(map[poolKey]bool, len(p.pools))
+	for i := range ix.table.Services {
+		s := &ix.table.Services[i]
+		if s.ExternalName != "" {
+			continue
+		}
+		for n, port := range s.Ports {
+			key := poolKey{s.Namespace, s.Name, port.Port, port.Protocol}
+			seen[key] = true
+			if p.pools[key] == nil {
+				p.pools[key] = new(pool)
+			}
+			p.pools[key].update(ix.targets(s, n), s.affinity(), alive)
+		}
+	}
+	for key, gone := range p.pools {
+		if !seen[key] {
+			gone.close()
+			delete(p.pools, key)
+		}
+	}
+}
+
+// ingressName is what a front that leads to the ingress rules leads to; no Service can be called so.
+const ingressName = "ingress"
+
+// wantedFronts says where to listen, and for which pool (by name).
+func (p *proxy) wantedFronts(ix *index) map[frontKey]string {
+	want := make(map[frontKey]string)
+	add := func(key frontKey, to poolKey) {
+		if pl := p.pools[to]; pl != nil && !pl.empty() {
+			want[key] = to.String()
+		}
+	}
+	for i := range ix.table.Services {
+		s := &ix.table.Services[i]
+		if !s.VIP.IsValid() {
+			continue
+		}
+		for _, port := range s.Ports {
+			at := netip.AddrPortFrom(s.VIP, port.Port)
+			add(frontKey{at, port.Protocol}, poolKey{s.Namespace, s.Name, port.Port, port.Protocol})
+		}
+	}
+	for _, h := range ix.table.HostPorts {
+		key := frontKey{netip.AddrPortFrom(p.own, h.Port), h.Protocol}
+		if h.Ingress {
+			want[key] = ingressName
+			continue
+		}
+		add(key, poolKey{h.Namespace, h.Service, h.ServicePort, h.Protocol})
+	}
+	return want
+}
+
+func (p *proxy) open(ctx context.Context, key frontKey, leads string, to *pool) error {
+	var f front
+	if key.protocol == UDP {
+		conn, err := listenUDP(key.at)
+		if err != nil {
+			return err
+		}
+		f = &udpFront{conn: conn, pool: to, idle: p.udpIdle, count: &p.count, flows: make(map[netip.AddrPort]*udpFlow)}
+	} else {
+		l, err := listenTCP(key.at)
+		if err != nil {
+			return err
+		}
+		if leads == ingressName {
+			f = p.ingress(l)
+		} else {
+			f = &tcpFront{listener: l, pool: to, dialer: p.dialer, count: &p.count}
+		}
+	}
+	p.fronts[key] = openFront{f, leads}
+	p.running.Go(func() {
+		if err := f.Run(ctx); err != nil {
+			p.log.Error("listener ended", "address", key.at.String(), "error", err)
+		}
+	})
+	return nil
+}
+
+func (p *proxy) addAddresses(ix *index) (problems []string) {
+	for addr, s := range ix.vips {
+		if p.vips[addr] {
+			continue
+		}
+		if addr == p.own {
+			problems = append(problems, fmt.Sprintf("cannot add address %s of service %s: it is the agent's own", addr, s.Name))
+			continue
+		}
+		if err := p.addrs.Add(addr); err != nil {
+			problems = append(problems, fmt.Sprintf("cannot add address %s of service %s: %v", addr, s.Name, err))
+			continue
+		}
+		p.vips[addr] = true
+	}
+	return problems
+}
+
+func (p *proxy) removeAddresses(ix *index) (problems []string) {
+	for addr := range p.vips {
+		if ix.vips[addr] != nil {
+			continue
+		}
+		if err := p.addrs.Remove(addr); err != nil {
+			problems = append(problems, fmt.Sprintf("cannot remove address %s: %v", addr, err))
+			continue
+		}
+		delete(p.vips, addr)
+	}
+	return problems
+}
+
+// pool finds the pool behind a Service's TCP port, or nil.
+func (p *proxy) pool(namespace, service string, port uint16) *pool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pools[poolKey{namespace, service, port, TCP}]
+}
+
+// stop closes all listeners for good. Established connections go on until the context of apply ends.
+func (p *proxy) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.draining = true
+	for key, f := range p.fronts {
+		f.Close()
+		delete(p.fronts, key)
+	}
+}
+
+// wait returns when no front and no connection is left.
+func (p *proxy) wait() { p.running.Wait() }
+
+// release takes the service addresses off the interface.
+func (p *proxy) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for addr := range p.vips {
+		if err := p.addrs.Remove(addr); err != nil {
+			p.log.Warn("cannot remove address", "address", addr.String(), "error", err)
+		}
+		delete(p.vips, addr)
+	}
+}

@@ -1,0 +1,127 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// keepAlive finds peers that vanished without a word (a removed container) in about a minute.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}
+
+// traffic counts what went through the agent.
+type traffic struct {
+	conns, open, bytes, failed atomic.Int64
+}
+
+// tcpFront accepts on one address and passes on to a pool.
+type tcpFront struct {
+	listener *net.TCPListener
+	pool     *pool
+	dialer   *net.Dialer
+	count    *traffic
+}
+
+func listenTCP(at netip.AddrPort) (*net.TCPListener, error) {
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	l, err := lc.Listen(context.Background(), "tcp4", at.String())
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
+}
+
+// Run accepts until the front is closed, and returns when its connections have ended. Context ctx ends them.
+func (f *tcpFront) Run(ctx context.Context) error {
+	var conns sync.WaitGroup
+	defer conns.Wait()
+	stop := context.AfterFunc(ctx, func() { f.listener.Close() })
+	defer stop()
+	for {
+		c, err := f.listener.AcceptTCP()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil { // out of file descriptors, or the client left again: neither ends the front
+			pause := time.NewTimer(5 * time.Millisecond)
+			select {
+			case <-ctx.Done():
+			case <-pause.C:
+			}
+			pause.Stop()
+			continue
+		}
+		conns.Go(func() { f.serve(ctx, c) })
+	}
+}
+
+// Close stops accepting. Established connections go on.
+func (f *tcpFront) Close() error { return f.listener.Close() }
+
+func (f *tcpFront) serve(ctx context.Context, client *net.TCPConn) {
+	f.count.conns.Add(1)
+	f.count.open.Add(1)
+	defer f.count.open.Add(-1)
+	from := client.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+	server, t, err := f.pool.dial(ctx, f.dialer, from)
+	if err != nil {
+		f.count.failed.Add(1)
+		reset(client)
+		return
+	}
+	defer f.pool.release(t)
+	l := &link{a: client, b: server}
+	if !f.pool.hold(t, l) {
+		l.Close()
+		return
+	}
+	defer f.pool.drop(t, l)
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	f.count.bytes.Add(l.run())
+}
+
+// link is two connections tied together.
+type link struct{ a, b *net.TCPConn }
+
+// run copies both ways until both ends have finished, and returns the number of bytes. The kernel moves the bytes
+// (splice): ReadFrom between two TCP connections does not bring them into this process.
+func (l *link) run() int64 {
+	back := make(chan int64)
+	go func() { back <- l.half(l.a, l.b) }()
+	n := l.half(l.b, l.a)
+	n += <-back
+	l.a.Close()
+	l.b.Close()
+	return n
+}
+
+// half copies src to dst. The end of src ends dst's receiving side only; an error ends both connections with a reset, so
+// that a broken stream is never taken for a finished one.
+func (l *link) half(dst, src *net.TCPConn) int64 {
+	n, err := dst.ReadFrom(src)
+	if err == nil {
+		err = dst.CloseWrite()
+	}
+	if err != nil {
+		l.Close()
+	}
+	return n
+}
+
+// Close resets both connections.
+func (l *link) Close() error {
+	reset(l.a)
+	reset(l.b)
+	return nil
+}
+
+// reset closes c so that the peer gets a reset and not an orderly end.
+func reset(c *net.TCPConn) {
+	_ = c.SetLinger(0)
+	_ = c.Close()
+}
