@@ -3,6 +3,7 @@
 #
 # Exit codes of its own: 64 wrong settings, 77 the volume cannot be written, 78 the volume is not the one expected.
 # They are final: trying again changes nothing.
+# shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
 lib=${LYANDEV_LIB:-/usr/local/lib/lyandev}

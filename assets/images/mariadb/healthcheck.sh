@@ -7,7 +7,7 @@
 set -euo pipefail
 
 ask() {
-  local command=(mariadb --user=mysql --batch --skip-column-names --connect-timeout=1 -e "$1")
+  local command=(mariadb --user=mysql --batch --connect-timeout=1 -e "$1")
   if ((EUID == 0)); then command=(setpriv --reuid mysql --regid mysql --init-groups "${command[@]}"); fi
   "${command[@]}"
 }

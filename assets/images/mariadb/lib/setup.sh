@@ -13,7 +13,7 @@ start_setup_server() {
     --socket="$setup_socket" --pid-file="$setup_socket.pid" --skip-slave-start --read-only=0 "$@" &
   setup_pid=$!
   export MYSQL_UNIX_PORT=$setup_socket
-  until mariadb-admin --no-defaults --socket="$setup_socket" -unobody ping 2>&1 | grep -qE 'alive|denied'; do
+  until mariadb-admin --no-defaults --socket="$setup_socket" -umysql ping 2>&1 | grep -qE 'alive|denied'; do
     kill -0 "$setup_pid" 2>/dev/null || fail 1 "the server for the first set-up did not start: see the lines above"
     ((++waited < 2400)) || fail 1 "the server for the first set-up did not answer within 120 s"
     sleep 0.05

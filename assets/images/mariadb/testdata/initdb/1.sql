@@ -1,0 +1,1 @@
+CREATE TABLE made (n INT); INSERT INTO made VALUES (1);
