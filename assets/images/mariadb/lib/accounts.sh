@@ -82,7 +82,7 @@ alone_sql() {
     printf 'MASTER_USER=%s, ' "$REPLY"
     quote "$replication_password"
     printf 'MASTER_PASSWORD=%s, MASTER_CONNECT_RETRY=1, MASTER_HEARTBEAT_PERIOD=2, ' "$REPLY"
-    printf 'MASTER_USE_GTID=slave_pos; START SLAVE;\n'
+    printf 'MASTER_USE_GTID=slave_pos;\nSTART SLAVE;\n'
   fi
 }
 
