@@ -36,8 +36,7 @@ type server struct {
 	names   *resolver
 	proxy   *proxy
 	// links ends when established connections must.
-	links   context.Context
-	tunnels sync.WaitGroup
+	links context.Context
 
 	pushing  sync.Mutex // one table at a time
 	problems []string
@@ -67,7 +66,6 @@ func Run(ctx context.Context, cfg Config) error {
 	stop := time.AfterFunc(cfg.Drain, cut)
 	defer stop.Stop()
 	a.proxy.wait()
-	a.tunnels.Wait()
 	a.proxy.release()
 	return err
 }

@@ -55,8 +55,12 @@ func (a *server) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The HTTP server forgets a connection that was taken from it; the agent waits for it by itself when it stops.
-	a.tunnels.Add(1)
-	defer a.tunnels.Done()
+	if !a.proxy.enter() {
+		down.Close()
+		up.Close()
+		return
+	}
+	defer a.proxy.running.Done()
 	_ = down.SetDeadline(time.Time{})
 	a.tunnel(down.(*net.TCPConn), up.(*net.TCPConn), buffered.Reader)
 }

@@ -250,6 +250,18 @@ func (p *proxy) stop() {
 	}
 }
 
+// enter counts a connection that wait is to wait for; the caller says running.Done when it has ended. It reports false
+// when the proxy is stopping.
+func (p *proxy) enter() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.draining {
+		return false
+	}
+	p.running.Add(1)
+	return true
+}
+
 // wait returns when no front and no connection is left.
 func (p *proxy) wait() { p.running.Wait() }
 

@@ -1,0 +1,66 @@
+package network
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/agent"
+)
+
+// agentPortBase is where the agent's ports begin for host ports whose own number is taken in the agent.
+const agentPortBase = 20000
+
+// AgentPorts gives each host port a port of the agent: the same number where that is free there, so that `docker ps`
+// reads well. The order of the ports does not matter to the outcome of those with a number; the result is in the order
+// given.
+func AgentPorts(ports []services.HostPort) ([]Published, error) {
+	taken := map[string]bool{}
+	reserve := func(n int32, protocol string) bool {
+		key := fmt.Sprint(n, protocol)
+		if taken[key] {
+			return false
+		}
+		taken[key] = true
+		return true
+	}
+	for _, p := range []string{agent.TCP, agent.UDP} {
+		reserve(agent.DNSPort, p)
+		reserve(agent.ControlPort, p)
+	}
+	out := make([]Published, len(ports))
+	for i, p := range ports {
+		out[i].Host = p
+		if p.HostPort > 0 && reserve(p.HostPort, protocolOf(p.Protocol)) {
+			out[i].AgentPort = uint16(p.HostPort)
+		}
+	}
+	for i := range out {
+		for n := int32(agentPortBase); out[i].AgentPort == 0; n++ {
+			if n > 65535 {
+				return nil, fmt.Errorf("cannot publish %d host ports: the agent has no port left", len(ports))
+			}
+			if reserve(n, protocolOf(out[i].Host.Protocol)) {
+				out[i].AgentPort = uint16(n)
+			}
+		}
+	}
+	return out, nil
+}
+
+// SameHostPorts says whether two sets need the same agent container: ports are published when it is created.
+func SameHostPorts(a, b []Published) bool {
+	key := func(h Published) string {
+		return fmt.Sprint(h.Host.HostIP, " ", h.Host.HostPort, " ", protocolOf(h.Host.Protocol), " ", h.AgentPort)
+	}
+	var left, right []string
+	for _, h := range a {
+		left = append(left, key(h))
+	}
+	for _, h := range b {
+		right = append(right, key(h))
+	}
+	slices.Sort(left)
+	slices.Sort(right)
+	return slices.Equal(left, right)
+}

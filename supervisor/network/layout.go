@@ -1,0 +1,123 @@
+// Package network decides who has which address in a project's Docker network, what its Services lead to, and how the
+// supervisor reaches a pod. The deciding takes values and gives values; the few functions that look at the host say so.
+package network
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+)
+
+// subnetBits is the size of a project's subnet: 1024 addresses.
+const subnetBits = 22
+
+// ErrNoSubnet says that every candidate overlaps something.
+var ErrNoSubnet = errors.New("no free subnet")
+
+// Range is an inclusive range of addresses.
+type Range struct{ First, Last netip.Addr }
+
+// Contains says whether a is in the range.
+func (r Range) Contains(a netip.Addr) bool {
+	return a.Is4() && r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0
+}
+
+// size is the number of addresses.
+func (r Range) size() uint32 { return number(r.Last) - number(r.First) + 1 }
+
+func (r Range) at(i uint32) netip.Addr { return address(number(r.First) + i) }
+
+// Layout is how a project's subnet is divided: the lower half for the agent and the pods, whose addresses are pinned; a
+// quarter for Services; the last quarter for Docker to hand out. Docker never hands out an address of the other parts, as
+// long as the network is created with Dynamic as its --ip-range (without that a container that starts takes the address of
+// one that is stopped, and Gateway must be given, or Docker takes it from Dynamic).
+type Layout struct {
+	Subnet  netip.Prefix
+	Gateway netip.Addr
+	// Agent is the agent's address.
+	Agent netip.Addr
+	// Pods and Services are pinned by us.
+	Pods, Services Range
+	// Dynamic is the --ip-range.
+	Dynamic netip.Prefix
+}
+
+// LayoutOf divides a subnet of /16 to /27. The same subnet is always divided in the same way, so that the label or the
+// network's own configuration is enough to know the layout again.
+func LayoutOf(subnet netip.Prefix) (Layout, error) {
+	if !subnet.IsValid() || !subnet.Addr().Is4() || subnet.Bits() < 16 || subnet.Bits() > 27 {
+		return Layout{}, fmt.Errorf("cannot divide subnet %s: an IPv4 subnet of /16 to /27 is needed", subnet)
+	}
+	subnet = subnet.Masked()
+	base := number(subnet.Addr())
+	quarter := uint32(1) << (32 - subnet.Bits()) / 4
+	return Layout{
+		Subnet:   subnet,
+		Gateway:  address(base + 1),
+		Agent:    address(base + 2),
+		Pods:     Range{address(base + 4), address(base + 2*quarter - 1)}, // .3 is kept for a second agent
+		Services: Range{address(base + 2*quarter), address(base + 3*quarter - 1)},
+		Dynamic:  netip.PrefixFrom(address(base+3*quarter), subnet.Bits()+2),
+	}, nil
+}
+
+// ChooseSubnet picks a subnet for a project that overlaps nothing in occupied (the host's routes and interface addresses,
+// and the subnets of all Docker networks). The search begins at a place that the project's name decides, so that a project
+// tends to come back to where it was. If Docker still says that it overlaps, add that subnet to occupied and ask again.
+func ChooseSubnet(project string, occupied []netip.Prefix) (netip.Prefix, error) {
+	candidates := candidateSubnets()
+	start := hash(project) % uint32(len(candidates))
+	for i := range candidates {
+		c := candidates[(int(start)+i)%len(candidates)]
+		if !overlapsAny(c, occupied) {
+			return c, nil
+		}
+	}
+	// 10.0.0.0/8 as a whole is often a company's; the other private range is the last resort.
+	for third := 16; third < 32; third++ {
+		for low := 0; low < 256; low += 1 << (24 - subnetBits) {
+			c := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(third), byte(low), 0}), subnetBits)
+			if !overlapsAny(c, occupied) {
+				return c, nil
+			}
+		}
+	}
+	return netip.Prefix{}, fmt.Errorf("cannot choose a subnet for project %s: %w in 10.201.0.0-10.254.255.255 and 172.16.0.0/12, "+
+		"remove unused networks (docker network prune)", project, ErrNoSubnet)
+}
+
+// candidateSubnets are those of 10.201.0.0 to 10.254.255.255, where few networks are.
+func candidateSubnets() []netip.Prefix {
+	var all []netip.Prefix
+	for second := 201; second <= 254; second++ {
+		for third := 0; third < 256; third += 1 << (24 - subnetBits) {
+			all = append(all, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(second), byte(third), 0}), subnetBits))
+		}
+	}
+	return all
+}
+
+func overlapsAny(c netip.Prefix, occupied []netip.Prefix) bool {
+	for _, o := range occupied {
+		if o.IsValid() && o.Bits() > 0 && c.Overlaps(o) {
+			return true
+		}
+	}
+	return false
+}
+
+func hash(s string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(s))
+	return h.Sum32()
+}
+
+func number(a netip.Addr) uint32 { b := a.As4(); return binary.BigEndian.Uint32(b[:]) }
+
+func address(n uint32) netip.Addr {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], n)
+	return netip.AddrFrom4(b)
+}

@@ -1,0 +1,212 @@
+package network
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/agent"
+)
+
+// View is what the table is made from.
+type View struct {
+	Services []*corev1.Service
+	// Pods have their status: podIP, phase, the Ready condition; and deletionTimestamp while they terminate.
+	Pods      []*corev1.Pod
+	Ingresses []*networkingv1.Ingress
+	HostPorts []Published
+	// VIPs are the addresses of the Services that have one, by name.
+	VIPs map[string]netip.Addr
+}
+
+// Published is a port on the host with the agent's port that Docker publishes there. Without a Service in it, it leads to
+// the ingress rules.
+type Published struct {
+	Host      services.HostPort `json:"host"`
+	AgentPort uint16 `json:"agentPort"`
+}
+
+// NeedsVIP says whether a Service has an address of its own: not a headless one, nor an ExternalName.
+func NeedsVIP(s *corev1.Service) bool {
+	return s.Spec.Type != corev1.ServiceTypeExternalName && s.Spec.ClusterIP != corev1.ClusterIPNone
+}
+
+// Table is what the agent is to serve, and notes on what of the Services it cannot (a line each). It leaves Version 0.
+func Table(v View) (*agent.Table, []string) {
+	b := builder{table: &agent.Table{Format: agent.TableFormat}}
+	b.pods(v.Pods)
+	for _, s := range v.Services {
+		b.service(s, v.VIPs[s.Name])
+	}
+	for _, h := range v.HostPorts {
+		b.hostPort(h)
+	}
+	for _, in := range v.Ingresses {
+		b.ingress(in, v.Services)
+	}
+	return b.table, b.notes
+}
+
+type builder struct {
+	table *agent.Table
+	notes []string
+	// live are the pods of the table, in its order.
+	live []*corev1.Pod
+}
+
+func (b *builder) note(format string, args ...any) {
+	b.notes = append(b.notes, fmt.Sprintf(format, args...))
+}
+
+// pods takes the pods that can be endpoints: those with an address that have not ended (R121, R122).
+func (b *builder) pods(pods []*corev1.Pod) {
+	for _, p := range pods {
+		addr, err := netip.ParseAddr(p.Status.PodIP)
+		if err != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+			continue
+		}
+		b.live = append(b.live, p)
+		b.table.Pods = append(b.table.Pods, agent.Pod{
+			Name: p.Name, UID: string(p.UID), Address: addr, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
+			Ready: podReady(p), Terminating: p.DeletionTimestamp != nil,
+		})
+	}
+}
+
+func podReady(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func (b *builder) service(s *corev1.Service, vip netip.Addr) {
+	out := agent.Service{Namespace: namespaceOf(s.Namespace), Name: s.Name, PublishNotReady: s.Spec.PublishNotReadyAddresses}
+	if s.Spec.Type == corev1.ServiceTypeExternalName {
+		out.ExternalName = strings.TrimSuffix(s.Spec.ExternalName, ".")
+		b.table.Services = append(b.table.Services, out)
+		return
+	}
+	if NeedsVIP(s) {
+		out.VIP = vip
+	}
+	if s.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
+		out.AffinitySeconds = affinitySeconds(s)
+	}
+	var ports []corev1.ServicePort
+	for _, p := range s.Spec.Ports {
+		protocol := protocolOf(p.Protocol)
+		if protocol == string(corev1.ProtocolSCTP) {
+			b.note("service %s: port %d/SCTP is not served", s.Name, p.Port)
+			continue
+		}
+		ports = append(ports, p)
+		out.Ports = append(out.Ports, agent.ServicePort{Name: p.Name, Protocol: protocol, Port: uint16(p.Port)})
+	}
+	out.Subsets = b.subsets(s, ports)
+	b.table.Services = append(b.table.Services, out)
+}
+
+// affinitySeconds is 10800 by default (R129).
+func affinitySeconds(s *corev1.Service) int {
+	if c := s.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
+		return int(*c.ClientIP.TimeoutSeconds)
+	}
+	return int(corev1.DefaultClientIPServiceAffinitySeconds)
+}
+
+// subsets are the pods that the selector takes, grouped by their target ports. A Service without a selector has none.
+func (b *builder) subsets(s *corev1.Service, ports []corev1.ServicePort) (out []agent.Subset) {
+	if len(s.Spec.Selector) == 0 {
+		return nil
+	}
+	for i, p := range b.live {
+		if !Selects(s.Spec.Selector, p.Labels) {
+			continue
+		}
+		targets := make([]uint16, len(ports))
+		for n, port := range ports {
+			targets[n] = TargetPort(port, p)
+		}
+		at := slices.IndexFunc(out, func(sub agent.Subset) bool { return slices.Equal(sub.Ports, targets) })
+		if at < 0 {
+			at, out = len(out), append(out, agent.Subset{Ports: targets})
+		}
+		out[at].Pods = append(out[at].Pods, i)
+	}
+	return out
+}
+
+// Selects says whether labels have everything that the selector asks for.
+func Selects(selector, labels map[string]string) bool {
+	for k, v := range selector {
+		if got, ok := labels[k]; !ok || got != v {
+			return false
+		}
+	}
+	return true
+}
+
+// TargetPort is the port of pod that a Service's port leads to, 0 if the pod has none of that name: the number, or the
+// container port of that name and protocol, or the Service's own port if there is no targetPort.
+func TargetPort(port corev1.ServicePort, pod *corev1.Pod) uint16 {
+	name := port.TargetPort.StrVal
+	if name == "" {
+		if n := port.TargetPort.IntVal; n != 0 {
+			return uint16(n)
+		}
+		return uint16(port.Port)
+	}
+	for _, c := range slices.Concat(pod.Spec.Containers, sidecars(pod)) {
+		for _, p := range c.Ports {
+			if p.Name == name && protocolOf(p.Protocol) == protocolOf(port.Protocol) {
+				return uint16(p.ContainerPort)
+			}
+		}
+	}
+	if n, err := strconv.ParseUint(name, 10, 16); err == nil {
+		return uint16(n)
+	}
+	return 0
+}
+
+func sidecars(pod *corev1.Pod) (out []corev1.Container) {
+	for _, c := range pod.Spec.InitContainers {
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (b *builder) hostPort(h Published) {
+	out := agent.HostPort{Port: h.AgentPort, Protocol: protocolOf(h.Host.Protocol)}
+	if h.Host.Service == "" {
+		out.Ingress = true
+	} else {
+		out.Namespace, out.Service, out.ServicePort = services.Namespace, h.Host.Service, uint16(h.Host.Port)
+	}
+	b.table.HostPorts = append(b.table.HostPorts, out)
+}
+
+func protocolOf(p corev1.Protocol) string {
+	if p == "" {
+		return agent.TCP
+	}
+	return strings.ToUpper(string(p))
+}
+
+func namespaceOf(ns string) string {
+	if ns == "" {
+		return services.Namespace
+	}
+	return ns
+}
