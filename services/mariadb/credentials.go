@@ -1,0 +1,126 @@
+package mariadb
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// account is a user of the server.
+type account struct{ User, Password string }
+
+// credentials are the accounts of one pod's server.
+type credentials struct {
+	// Root is the one the image makes; Own ours, made by root, for servers that refuse root over TCP; Repl replicates.
+	Root, Own, Repl account
+}
+
+// ownUser is the account that the operator makes for itself.
+const ownUser = "lyandev"
+
+// mode is who the environment says the server is.
+func mode(env map[string]string) Role {
+	switch strings.ToLower(env["MARIADB_REPLICATION_MODE"]) {
+	case "master":
+		return Master
+	case "slave", "replica":
+		return Slave
+	}
+	if env["MARIADB_MASTER_HOST"] != "" {
+		return Slave
+	}
+	return ""
+}
+
+// readCredentials finds the accounts under the names of bitnami's, the official and our images; NAME_FILE is read in the
+// container. Passwords of accounts that the environment does not name are derived from root's, so that they need no place.
+func readCredentials(ctx context.Context, view services.View, pod, container string, env map[string]string) (credentials, error) {
+	var failed error
+	first := func(fallback string, names ...string) string {
+		for _, name := range names {
+			if v := env[name]; v != "" {
+				return v
+			}
+			path := env[name+"_FILE"]
+			if path == "" {
+				continue
+			}
+			exit, out, err := view.Exec(ctx, pod, container, []string{"cat", path}, nil)
+			if err != nil || exit != 0 {
+				failed = fmt.Errorf("cannot read %s of pod %s (%s_FILE): exit %d: %w", path, pod, name, exit, orNil(err))
+				continue
+			}
+			return strings.TrimRight(string(out), "\r\n")
+		}
+		return fallback
+	}
+	var c credentials
+	c.Root = account{
+		first("root", "MARIADB_ROOT_USER", "MARIADB_MASTER_ROOT_USER"),
+		first("", "MARIADB_ROOT_PASSWORD", "MYSQL_ROOT_PASSWORD", "MARIADB_MASTER_ROOT_PASSWORD"),
+	}
+	c.Own = account{ownUser, derive(c.Root.Password, "own")}
+	c.Repl = account{
+		first("lyandev_repl", "MARIADB_REPLICATION_USER", "MARIADB_MASTER_USER"),
+		first(derive(c.Root.Password, "replication"), "MARIADB_REPLICATION_PASSWORD", "MARIADB_MASTER_PASSWORD"),
+	}
+	return c, failed
+}
+
+func orNil(err error) error {
+	if err == nil {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// derive makes a password of 32 characters out of another one.
+func derive(from, purpose string) string {
+	h := hmac.New(sha256.New, []byte(from))
+	h.Write([]byte("lyandev " + purpose))
+	return hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// fingerprint changes when any account does, or what Prepare makes.
+func (c credentials) fingerprint() string {
+	const version = "1"
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s\x00%s", version, c.Own.User, c.Own.Password, c.Repl.User, c.Repl.Password)
+	return hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// serverOf finds the container and port of the server in a pod: the container that has the port, by name or number, else
+// the one whose environment speaks of MariaDB, else the first.
+func serverOf(view services.View, pod *corev1.Pod) (container string, port int) {
+	for _, c := range pod.Spec.Containers {
+		for _, p := range c.Ports {
+			if p.ContainerPort == defaultPort || p.Name == "mysql" || p.Name == "mariadb" {
+				return c.Name, int(p.ContainerPort)
+			}
+		}
+	}
+	for _, c := range pod.Spec.Containers {
+		env, err := view.Env(pod.Name, c.Name)
+		if err != nil {
+			continue
+		}
+		for name := range env {
+			if strings.HasPrefix(name, "MARIADB_") || strings.HasPrefix(name, "MYSQL_") {
+				return c.Name, defaultPort
+			}
+		}
+	}
+	if len(pod.Spec.Containers) == 0 {
+		return "", defaultPort
+	}
+	return pod.Spec.Containers[0].Name, defaultPort
+}
+
+const defaultPort = 3306

@@ -1,0 +1,321 @@
+// Package mariadb turns MariaDB servers that run into one master and slaves that are right.
+//
+// Who is master is declared (option role, else MARIADB_REPLICATION_MODE) until it is changed by a promotion. A promotion is
+// recorded in the table lyandev.topology, which is replicated and seeded with the data: the highest epoch wins, so an old
+// master that comes back sees itself overruled. Every server is kept read-only until it is known to be the master.
+// What a server is itself (its server_id, which data it was attached to) stands in lyandev_local.identity, never replicated.
+//
+// Look, decide, act, look again: Decide and Judge are pure functions of the Facts; success is told by the last look.
+package mariadb
+
+import (
+	"context"
+
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// Operator is the MariaDB operator of one stack. The zero value is ready; Close ends what it has under way.
+type Operator struct {
+	// Log gets each step; nil is silent.
+	Log *slog.Logger
+
+	turn  sync.Once
+	token chan struct{} // held by the one call that may change roles
+	jobs  sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows, never held across a call to a server
+	memory memory
+}
+
+// memory is what outlives a call. None of it is needed to be right: a new operator finds out again.
+type memory struct {
+	best    Topology
+	servers map[string]*recollection
+	last    services.Verdict
+	busy    string
+	closed  bool
+}
+
+type recollection struct {
+	account  account
+	execAt   time.Time
+	strikes  int
+	job      Job
+	cancel   context.CancelFunc
+	right    services.PodVerdict
+	rightAt  time.Time
+	mismatch []string
+}
+
+var _ services.Operator = (*Operator)(nil)
+
+// New makes an operator.
+func New() *Operator { return &Operator{} }
+
+// maxRounds bounds the looks of one call: groundwork, roles, attachment, and one to see the result.
+const maxRounds = 4
+
+// settle is the time between acting and looking again: threads need about as long to connect.
+const settle = 150 * time.Millisecond
+
+// Reconcile looks at every server, does what is to be done, and looks again until nothing is left to do or ctx ends.
+// Seeding goes on in the background, its progress is in the verdicts.
+func (o *Operator) Reconcile(ctx context.Context, view services.View) (services.Verdict, error) {
+	release, busy := o.tryTurn()
+	if release == nil {
+		return o.busyVerdict(busy), nil
+	}
+	defer release()
+	return o.reconcile(ctx, view)
+}
+
+func (o *Operator) reconcile(ctx context.Context, view services.View) (services.Verdict, error) {
+	r := o.newRound(view)
+	defer r.close()
+	for n := 1; ; n++ {
+		if err := o.look(ctx, r); err != nil {
+			return services.Verdict{}, err
+		}
+		steps := Decide(&r.facts)
+		if n == 1 {
+			o.countStrikes(&r.facts, steps)
+		}
+		if n == maxRounds || len(steps) == 0 || ctx.Err() != nil {
+			break
+		}
+		o.actAll(ctx, r, steps)
+		if err := pause(ctx, settle); err != nil {
+			break
+		}
+	}
+	v := o.soften(Judge(&r.facts), time.Now())
+	v.Again = againAfter(v, &r.facts)
+	o.mu.Lock()
+	o.memory.last = v
+	o.mu.Unlock()
+	return v, nil
+}
+
+// againAfter asks for an early next look while something is being attached or loaded.
+func againAfter(v services.Verdict, f *Facts) time.Duration {
+	if v.Right {
+		return 0
+	}
+	for _, s := range f.Servers {
+		if s.Reached {
+			return 300 * time.Millisecond
+		}
+	}
+	return 0
+}
+
+// actAll does the steps in order. A step that fails ends the steps of its pod, not those of the others.
+func (o *Operator) actAll(ctx context.Context, r *round, steps []Step) {
+	failed := map[string]bool{}
+	for _, step := range steps {
+		if failed[step.Pod] || failed[step.Master] {
+			continue
+		}
+		if err := o.act(ctx, r, step); err != nil {
+			failed[step.Pod] = true
+			o.log().Warn("mariadb step failed", "step", step.String(), "err", err)
+			r.view.Event(step.Pod, corev1.EventTypeWarning, "MariaDBStepFailed", fmt.Sprintf("%s: %v", step, err))
+			continue
+		}
+		o.log().Info("mariadb step", "step", step.String())
+		if text, ok := eventOf(step); ok {
+			r.view.Event(step.Pod, corev1.EventTypeNormal, text, step.String())
+		}
+	}
+}
+
+// eventOf names the event of a step that people want to know of.
+func eventOf(step Step) (string, bool) {
+	switch step.Do {
+	case Open:
+		return "MariaDBMaster", true
+	case Attach:
+		return "MariaDBAttached", true
+	case Reseed:
+		return "MariaDBReseed", true
+	case Detach:
+		return "MariaDBDetached", true
+	}
+	return "", false
+}
+
+// round is the connections and facts of one call.
+type round struct {
+	view     services.View
+	sessions map[string]*session
+	facts    Facts
+}
+
+func (o *Operator) newRound(view services.View) *round {
+	if view.Event == nil {
+		view.Event = func(string, string, string, string) {}
+	}
+	r := &round{view: view, sessions: map[string]*session{}}
+	r.facts.MaxLag = 10 * time.Second
+	for _, w := range view.Workloads {
+		if d, err := time.ParseDuration(w.Options["max-lag"]); err == nil {
+			r.facts.MaxLag = d
+		}
+	}
+	return r
+}
+
+func (r *round) close() {
+	for _, s := range r.sessions {
+		s.close()
+	}
+}
+
+// tryTurn takes the right to act; while a role change has it, it says what that is.
+func (o *Operator) tryTurn() (release func(), busy string) {
+	o.turn.Do(func() { o.token = make(chan struct{}, 1) })
+	select {
+	case o.token <- struct{}{}:
+		return func() { <-o.token }, ""
+	default:
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return nil, orElse(o.memory.busy, "another look is under way")
+	}
+}
+
+// waitTurn waits for the right to act and says meanwhile, and while it is held, what for.
+func (o *Operator) waitTurn(ctx context.Context, busy string) (release func(), err error) {
+	o.turn.Do(func() { o.token = make(chan struct{}, 1) })
+	select {
+	case o.token <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("cannot begin %s: %w", busy, context.Cause(ctx))
+	}
+	o.mu.Lock()
+	o.memory.busy = busy
+	o.mu.Unlock()
+	return func() {
+		o.mu.Lock()
+		o.memory.busy = ""
+		o.mu.Unlock()
+		<-o.token
+	}, nil
+}
+
+// busyVerdict is the last one, with what is going on.
+func (o *Operator) busyVerdict(busy string) services.Verdict {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	v := o.memory.last
+	v.Message = busy
+	v.Again = 300 * time.Millisecond
+	return v
+}
+
+// Close cancels seedings and waits for them.
+func (o *Operator) Close() error {
+	o.mu.Lock()
+	o.memory.closed = true
+	for _, m := range o.memory.servers {
+		if m.cancel != nil {
+			m.cancel()
+		}
+	}
+	o.mu.Unlock()
+	o.jobs.Wait()
+	return nil
+}
+
+// recall gives what is remembered of a pod. The caller holds mu.
+func (o *Operator) recall(pod string) *recollection {
+	if o.memory.servers == nil {
+		o.memory.servers = map[string]*recollection{}
+	}
+	m := o.memory.servers[pod]
+	if m == nil {
+		m = &recollection{}
+		o.memory.servers[pod] = m
+	}
+	return m
+}
+
+// countStrikes counts the calls in a row that found replication stopped.
+func (o *Operator) countStrikes(f *Facts, steps []Step) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	stopped := map[string]bool{}
+	for _, s := range steps {
+		if s.Do == Start || s.Do == Attach {
+			stopped[s.Pod] = true
+		}
+	}
+	for _, s := range f.Servers {
+		m := o.recall(s.Pod)
+		if stopped[s.Pod] {
+			m.strikes++
+		} else if s.Beat.Arrived {
+			m.strikes = 0
+		}
+	}
+}
+
+// grace is how long a pod that was right stays so when it only does not answer in time: a busy machine is slow.
+const grace = 3 * time.Second
+
+// soften keeps pods right over one slow look.
+func (o *Operator) soften(v services.Verdict, now time.Time) services.Verdict {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	right := len(v.Pods) > 0
+	for pod, pv := range v.Pods {
+		m := o.recall(pod)
+		switch {
+		case pv.Right:
+			m.right, m.rightAt = pv, now
+		case slow(pv.Reason) && now.Sub(m.rightAt) < grace && m.right.Role == pv.Role:
+			pv = m.right
+			v.Pods[pod] = pv
+		}
+		right = right && pv.Right
+	}
+	if right && !v.Right {
+		v.Right, v.Message, v.Facts = true, o.memory.last.Message, o.memory.last.Facts
+	}
+	return v
+}
+
+func slow(reason string) bool {
+	switch reason {
+	case string(NoAnswer), string(LookFailed), "MasterUnreachable", "NoHeartbeat", "CannotWrite":
+		return true
+	}
+	return false
+}
+
+// pause waits, and ends early with ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func portOf(option string, found int) int {
+	if n, err := strconv.Atoi(option); err == nil && n > 0 {
+		return n
+	}
+	return found
+}
