@@ -1,0 +1,53 @@
+package controller
+
+import (
+	"fmt"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// pod is the pod of an ordinal, from the old template below the partition and from the new one otherwise (R175), with its
+// identity: name, labels, hostname, subdomain, and its claims as volumes (R177).
+func (st *statefulState) pod(n int) *corev1.Pod {
+	revision := st.history.update
+	rolling := st.set.Spec.UpdateStrategy.Type != appsv1.OnDeleteStatefulSetStrategyType
+	if rolling && n < st.start+st.partition() {
+		revision = st.history.current
+	}
+	t := &st.set.Spec.Template
+	if revision != st.history.update {
+		t = templateOf(revision, t)
+	}
+	p := podFromTemplate(st.owner, t, st.now)
+	p.GenerateName = ""
+	p.Name = fmt.Sprintf("%s-%d", st.set.Name, n)
+	label(p, appsv1.StatefulSetPodNameLabel, p.Name)
+	label(p, appsv1.PodIndexLabel, strconv.Itoa(n))
+	label(p, appsv1.ControllerRevisionHashLabelKey, revision.Name)
+	p.Spec.Hostname, p.Spec.Subdomain = p.Name, st.set.Spec.ServiceName
+	p.Spec.Volumes = claimVolumes(st.set, p)
+	return p
+}
+
+// ClaimName is the name of the PersistentVolumeClaim of a pod and a claim template.
+func ClaimName(template, pod string) string { return template + "-" + pod }
+
+// claimVolumes are the pod's volumes with one for each claim template, which replaces a volume of the same name.
+func claimVolumes(set *appsv1.StatefulSet, p *corev1.Pod) []corev1.Volume {
+	var out []corev1.Volume
+	claims := map[string]bool{}
+	for _, c := range set.Spec.VolumeClaimTemplates {
+		claims[c.Name] = true
+		out = append(out, corev1.Volume{Name: c.Name, VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: ClaimName(c.Name, p.Name)},
+		}})
+	}
+	for _, v := range p.Spec.Volumes {
+		if !claims[v.Name] {
+			out = append(out, v)
+		}
+	}
+	return out
+}
