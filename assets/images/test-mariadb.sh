@@ -81,7 +81,6 @@ restarts_keep_data() {
   check 'SIGTERM ends it with 0' is "$(docker inspect -f '{{.State.ExitCode}}' "$prefix-m")" 0
 }
 
-not() { ! "$@"; }
 in_volume() { docker run --rm --label "$label" -u 0 -v "$prefix-$1:/v" --entrypoint bash lyandev/mariadb:dev -c "cd /v; $2"; }
 
 # refused NAME WORDS DOCKER-ARGS...: that volume is not started on; one line says why.

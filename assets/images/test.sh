@@ -59,6 +59,7 @@ exit_code() { docker wait "$prefix-$1"; }
 logs() { docker logs "$prefix-$1" 2>&1; }
 logs_say() { logs "$1" | grep -F -- "$2" >/dev/null; }
 remove() { docker rm -f "$prefix-$1" >/dev/null; }
+not() { ! "$@"; }
 is() { [[ $1 == "$2" ]] || { echo "got '$1', want '$2'"; return 1; }; }
 
 # create NAME IP-SUFFIX DOCKER-ARGS...
