@@ -1,0 +1,155 @@
+package profiles
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// EmbeddedContext starts the context of a build whose files are those in the binary: "embedded:images/mariadb".
+const EmbeddedContext = "embedded:"
+
+// image is the reference that a service's pods use. Without one, it is named as Compose names it.
+func (c *converter) image(s types.ServiceConfig) string {
+	if s.Image != "" || s.Build == nil {
+		return s.Image
+	}
+	return c.l.name + "-" + s.Name
+}
+
+// built says whether the service's image is made here, by it or by another service.
+func (c *converter) built(s types.ServiceConfig) bool {
+	for _, other := range c.project.Services {
+		if other.Build != nil && c.image(other) == c.image(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// build adds a service's build. Services that name the same image share one build; if they disagree, that is an error.
+func (c *converter) build(s types.ServiceConfig) {
+	if s.Build == nil {
+		return
+	}
+	at := keyPath{"services", s.Name, "build"}
+	b := &services.Build{
+		Name: s.Name, Image: c.image(s), Context: c.context(s.Build.Context), Dockerfile: s.Build.Dockerfile,
+		DockerfileInline: s.Build.DockerfileInline, Target: s.Build.Target, Args: buildArgs(s.Build.Args),
+		Labels: s.Build.Labels, CacheFrom: s.Build.CacheFrom, CacheTo: s.Build.CacheTo, Network: s.Build.Network,
+		NoCache: s.Build.NoCache, Pull: s.Build.Pull, Platform: s.Platform,
+		AdditionalContexts: map[string]string{}, Secrets: map[string]string{}, SSH: map[string]string{},
+	}
+	for k, v := range s.Build.AdditionalContexts {
+		b.AdditionalContexts[k] = c.context(v)
+	}
+	for i, sec := range s.Build.Secrets {
+		c.buildSecret(b, sec, at.with("secrets", index(i)))
+	}
+	for _, key := range s.Build.SSH {
+		b.SSH[key.ID] = key.Path
+	}
+	if len(s.Build.Platforms) > 0 && b.Platform == "" {
+		b.Platform = s.Build.Platforms[0]
+		if len(s.Build.Platforms) > 1 {
+			c.note(at.with("platforms"), "approximated: built for %s only", b.Platform)
+		}
+	}
+	for _, other := range c.stack.Builds {
+		if other.Image != b.Image {
+			continue
+		}
+		same := *b
+		same.Name = other.Name
+		if !reflect.DeepEqual(&same, other) {
+			c.bad(at, "give one of them another image:", "%s builds the image %s otherwise", other.Name, b.Image)
+		}
+		return
+	}
+	c.stack.Builds = append(c.stack.Builds, b)
+}
+
+func (c *converter) buildSecret(b *services.Build, sec types.ServiceSecretConfig, at keyPath) {
+	id := sec.Target
+	if id == "" {
+		id = sec.Source
+	}
+	decl := c.project.Secrets[sec.Source]
+	switch {
+	case decl.File != "":
+		if !isFile(decl.File) {
+			c.note(at, "the file %s is not there: the build does without the secret", decl.File)
+			return
+		}
+		b.Secrets[id] = decl.File
+	default:
+		c.note(at, "ignored: a build can only take secrets from files")
+	}
+}
+
+// context is a build context: a directory, an address, or the embedded copy of one of our own that is not on disk.
+func (c *converter) context(dir string) string {
+	if !filepath.IsAbs(dir) {
+		return dir
+	}
+	if st, err := os.Stat(dir); err == nil && st.IsDir() {
+		return dir
+	}
+	rel, err := filepath.Rel(c.l.o.WorkDir, dir)
+	if err != nil {
+		return dir
+	}
+	rel = filepath.ToSlash(rel)
+	name, ok := strings.CutPrefix(rel, "assets/")
+	if ok && (name == "demo" || strings.HasPrefix(name, "images/")) {
+		return EmbeddedContext + name
+	}
+	return dir
+}
+
+func buildArgs(args types.MappingWithEquals) map[string]string {
+	if len(args) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(args))
+	for k, v := range args {
+		if v != nil {
+			out[k] = *v
+		}
+	}
+	return out
+}
+
+// watch takes develop.watch of one service.
+func (c *converter) watch(s types.ServiceConfig) []services.WatchRule {
+	if s.Develop == nil {
+		return nil
+	}
+	var out []services.WatchRule
+	for _, t := range s.Develop.Watch {
+		r := services.WatchRule{
+			Container: c.container[s.Name], Action: string(t.Action), Path: t.Path, Target: t.Target,
+			Include: t.Include, Ignore: t.Ignore, InitialSync: t.InitialSync, Exec: t.Exec.Command,
+		}
+		if r.Action == "rebuild" {
+			r.Build = c.buildOf(s)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// buildOf is the name of the build that makes a service's image.
+func (c *converter) buildOf(s types.ServiceConfig) string {
+	for _, b := range c.stack.Builds {
+		if b.Image == c.image(s) {
+			return b.Name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,184 @@
+package profiles
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+)
+
+// check holds every document and every profile, chosen or not, against Compose's schema, ours, and Kubernetes' types.
+func (l *load) check() error {
+	sets, err := loadSchemas()
+	if err != nil {
+		return err
+	}
+	c := checker{l: l, compose: sets[composeURL], ext: sets[extensionURL]}
+	for i, d := range l.docs {
+		c.document(d.root, nil, i > 0 || len(l.docs) > 1)
+	}
+	for _, name := range l.order {
+		for _, f := range l.profiles[name].fragments {
+			c.document(f.root, f.prefix, true)
+		}
+	}
+	return nil
+}
+
+type checker struct {
+	l            *load
+	compose, ext *schemaSet
+}
+
+// document checks one tree. A partial one is merged over another, so what it leaves out may be there.
+func (c checker) document(root *item, prefix keyPath, partial bool) {
+	if !root.isMap() {
+		if root != nil && (root.value != nil || root.isList) {
+			c.l.p.at(root.pos, prefix, "", "must be a mapping")
+		}
+		return
+	}
+	view := root
+	if len(prefix) > 0 {
+		view = only(root, fragmentKeys)
+	}
+	c.report(validate(c.compose, "", view), root, prefix, partial)
+	if ext := root.get(extensionKey); ext != nil {
+		c.top(ext, prefix.with(extensionKey), len(prefix) > 0)
+	}
+	services := root.get("services")
+	if !services.isMap() {
+		return
+	}
+	for _, name := range services.keys {
+		if ext := services.get(name, extensionKey); ext != nil {
+			c.service(name, ext, prefix.with("services", name, extensionKey), partial)
+		}
+	}
+}
+
+func only(it *item, keys []string) *item {
+	out := newMapping(it.pos)
+	for _, k := range it.keys {
+		if slices.Contains(keys, k) {
+			out.set(k, it.keyPos[k], it.fields[k])
+		}
+	}
+	return out
+}
+
+func (c checker) report(found []violation, root *item, prefix keyPath, partial bool) {
+	for _, v := range found {
+		if _, ok := v.kind.(*kind.Required); ok && partial {
+			continue
+		}
+		pos, depth := root.find(v.path)
+		if it := root.get(v.path...); it != nil && depth == len(v.path) {
+			if s, ok := it.value.(string); ok && strings.Contains(s, "${") {
+				continue // a variable of a profile that was not chosen
+			}
+		}
+		c.l.p.at(pos, prefix.with(v.path...), v.hint, "%s", v.message)
+	}
+}
+
+func (c checker) top(ext *item, path keyPath, inProfile bool) {
+	c.report(validate(c.ext, "", ext), ext, path, false)
+	if !ext.isMap() {
+		return
+	}
+	if inProfile {
+		for _, k := range []string{"profiles", "defaultProfile"} {
+			if it := ext.get(k); it != nil {
+				c.l.p.at(ext.keyPos[k], path.with(k), "write it in the top-level x-lyandev", "a profile cannot have %s", k)
+			}
+		}
+	}
+	each := func(key string, t reflect.Type) {
+		m := ext.get(key)
+		if !m.isMap() {
+			return
+		}
+		for _, name := range m.keys {
+			typeCheck{p: &c.l.p, extra: []string{"labels", "annotations"}}.check(m.fields[name], m.keyPos[name], t, path.with(key, name))
+		}
+	}
+	each("services", reflect.TypeFor[corev1.ServiceSpec]())
+	each("ingresses", reflect.TypeFor[networkingv1.IngressSpec]())
+}
+
+// kubeFields are the parts of a service's x-lyandev that are Kubernetes types.
+var kubeFields = []struct {
+	path keyPath
+	typ  reflect.Type
+}{
+	{keyPath{"env"}, reflect.TypeFor[[]corev1.EnvVar]()},
+	{keyPath{"envFrom"}, reflect.TypeFor[[]corev1.EnvFromSource]()},
+	{keyPath{"probes", "liveness"}, reflect.TypeFor[corev1.Probe]()},
+	{keyPath{"probes", "readiness"}, reflect.TypeFor[corev1.Probe]()},
+	{keyPath{"probes", "startup"}, reflect.TypeFor[corev1.Probe]()},
+	{keyPath{"lifecycle"}, reflect.TypeFor[corev1.Lifecycle]()},
+	{keyPath{"resources"}, reflect.TypeFor[corev1.ResourceRequirements]()},
+	{keyPath{"securityContext"}, reflect.TypeFor[corev1.SecurityContext]()},
+	{keyPath{"initContainers"}, reflect.TypeFor[[]corev1.Container]()},
+	{keyPath{"sidecars"}, reflect.TypeFor[[]corev1.Container]()},
+	{keyPath{"pod"}, reflect.TypeFor[corev1.PodSpec]()},
+	{keyPath{"container"}, reflect.TypeFor[corev1.Container]()},
+}
+
+func (c checker) service(name string, ext *item, path keyPath, partial bool) {
+	c.report(validate(c.ext, "#/$defs/service", ext), ext, path, partial)
+	for _, f := range kubeFields {
+		if it := ext.get(f.path...); it != nil {
+			typeCheck{p: &c.l.p}.check(it, it.pos, f.typ, path.with(f.path...))
+		}
+	}
+	if it := ext.get("spec"); it != nil {
+		typeCheck{p: &c.l.p}.check(it, it.pos, specType(c.kindOf(name, ext)), path.with("spec"))
+	}
+	service := typeCheck{p: &c.l.p, extra: []string{"name", "labels", "annotations"}}
+	switch it := ext.get("service"); {
+	case it.isMap():
+		service.check(it, it.pos, reflect.TypeFor[corev1.ServiceSpec](), path.with("service"))
+	case it != nil && it.isList:
+		for i, e := range it.list {
+			service.check(e, e.pos, reflect.TypeFor[corev1.ServiceSpec](), path.with("service", index(i)))
+		}
+	}
+}
+
+// kindOf is the kind that a service's x-lyandev says, here or in another document.
+func (c checker) kindOf(name string, ext *item) string {
+	if k := ext.get("kind"); k != nil {
+		return k.str()
+	}
+	for _, s := range c.l.loc.sources {
+		if k := s.root.get("services", name, extensionKey, "kind"); k != nil {
+			return k.str()
+		}
+	}
+	return "Deployment"
+}
+
+func specType(kind string) reflect.Type {
+	switch kind {
+	case "StatefulSet":
+		return reflect.TypeFor[appsv1.StatefulSetSpec]()
+	case "DaemonSet":
+		return reflect.TypeFor[appsv1.DaemonSetSpec]()
+	case "ReplicaSet":
+		return reflect.TypeFor[appsv1.ReplicaSetSpec]()
+	case "Pod":
+		return reflect.TypeFor[corev1.PodSpec]()
+	case "Job":
+		return reflect.TypeFor[batchv1.JobSpec]()
+	case "CronJob":
+		return reflect.TypeFor[batchv1.CronJobSpec]()
+	}
+	return reflect.TypeFor[appsv1.DeploymentSpec]()
+}

@@ -1,0 +1,333 @@
+package profiles
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// The labels that every pod has. Their value is the Compose service's name unless x-lyandev.labels says otherwise;
+// selectors are made of both.
+const (
+	appLabel  = "app"
+	nameLabel = "app.kubernetes.io/name"
+)
+
+// converter turns a Compose project into a stack.
+type converter struct {
+	l       *load
+	project *types.Project
+	top     topExt
+	ext     map[string]serviceExt
+	// owner is the service whose pod a service's container runs in: itself, unless network_mode says service:X.
+	owner map[string]string
+	// container is the container name by service.
+	container map[string]string
+	stack     *services.Stack
+	// awaited are the services that somebody waits for with service_completed_successfully.
+	awaited map[string]bool
+}
+
+// convert builds the stack. What cannot be converted is an error in l.p, what is approximated a note.
+func (l *load) convert(p *types.Project) *services.Stack {
+	c := &converter{
+		l: l, project: p, ext: map[string]serviceExt{}, owner: map[string]string{},
+		container: map[string]string{}, awaited: map[string]bool{},
+		stack: &services.Stack{Name: l.name, Profile: l.profile, Dir: l.o.WorkDir},
+	}
+	names := c.order()
+	if !c.read(names) {
+		return nil
+	}
+	c.stack.Timing = c.top.Timing
+	if c.stack.Timing == "" {
+		c.stack.Timing = "fast"
+	}
+	c.configMaps()
+	c.secrets()
+	for _, n := range names {
+		c.build(p.Services[n])
+	}
+	for _, n := range names {
+		if c.owner[n] == n {
+			c.workload(p.Services[n], c.members(n, names))
+		}
+	}
+	c.topServices()
+	c.topIngresses()
+	c.hostPorts(names)
+	c.dependencies(names)
+	if c.top.Order == "inferred" {
+		Infer(c.stack)
+	}
+	c.verify()
+	c.stack.Notes = l.notes
+	return c.stack
+}
+
+// order is the enabled services in the order of the files, those of included files by name at the end.
+func (c *converter) order() []string {
+	var names []string
+	for _, s := range c.l.loc.sources {
+		m := s.root.get("services")
+		if !m.isMap() {
+			continue
+		}
+		for _, n := range m.keys {
+			if _, ok := c.project.Services[n]; ok && !slices.Contains(names, n) {
+				names = append(names, n)
+			}
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(c.project.Services)) {
+		if !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// read decodes the extensions and finds out which container runs in whose pod.
+func (c *converter) read(names []string) bool {
+	var err error
+	if c.top, err = topExtension(c.project); err != nil {
+		c.bad(keyPath{extensionKey}, "", "%v", err)
+	}
+	for _, n := range names {
+		s := c.project.Services[n]
+		at := keyPath{"services", n}
+		if bad := validation.IsDNS1123Label(n); len(bad) > 0 {
+			c.bad(at, "small letters, digits and hyphens", "%q cannot name a workload: %s", n, bad[0])
+		}
+		if c.ext[n], err = readServiceExt(s.Extensions[extensionKey]); err != nil {
+			c.bad(at.with(extensionKey), "", "%v", err)
+		}
+		c.owner[n] = n
+		for on := n; ; {
+			next, ok := strings.CutPrefix(c.project.Services[on].NetworkMode, types.ServicePrefix)
+			if !ok {
+				break
+			}
+			on = next
+			c.owner[n] = on
+		}
+		c.container[n] = containerName(n, c.ext[n])
+		for on, d := range s.DependsOn {
+			c.awaited[on] = c.awaited[on] || d.Condition == types.ServiceConditionCompletedSuccessfully
+		}
+	}
+	return c.l.p.empty()
+}
+
+func containerName(service string, ext serviceExt) string {
+	if m, ok := ext.Container.(map[string]any); ok {
+		if n, ok := m["name"].(string); ok && n != "" {
+			return n
+		}
+	}
+	return service
+}
+
+func (c *converter) members(owner string, names []string) []types.ServiceConfig {
+	out := []types.ServiceConfig{c.project.Services[owner]}
+	for _, n := range names {
+		if n != owner && c.owner[n] == owner {
+			out = append(out, c.project.Services[n])
+		}
+	}
+	return out
+}
+
+func (c *converter) bad(path keyPath, hint, format string, args ...any) {
+	pos, shown := c.l.loc.find(path...)
+	if len(shown) < len(path) {
+		shown = path
+	}
+	c.l.p.at(pos, shown, hint, format, args...)
+}
+
+func (c *converter) note(path keyPath, format string, args ...any) {
+	pos, shown := c.l.loc.find(path...)
+	if len(shown) < len(path) {
+		shown = path
+	}
+	c.l.note(pos, shown, format, args...)
+}
+
+func (c *converter) source(service string) string { return c.l.loc.pos("services", service).String() }
+
+// workload converts a service, and those that share its network, into one workload.
+func (c *converter) workload(s types.ServiceConfig, members []types.ServiceConfig) {
+	ext := c.ext[s.Name]
+	at := keyPath{"services", s.Name}
+	kind := c.kind(s, ext)
+	pod := newPod(c, s.Name, kind)
+	for _, m := range members {
+		pod.add(m, c.ext[m.Name])
+	}
+	pod.finish(s, ext)
+	meta := metav1.ObjectMeta{
+		Name: s.Name, Namespace: services.Namespace,
+		Labels: maps.Clone(pod.meta.Labels), Annotations: deployLabels(s),
+	}
+	w := &services.Workload{
+		Operator: ext.Operator, Options: ext.Options, RestartOn: ext.RestartOn, Timing: ext.Timing,
+		Source: c.source(s.Name),
+	}
+	c.serviceObjects(s, ext, pod, kind)
+	w.Object = c.object(s, ext, kind, meta, pod)
+	if ext.Test != nil {
+		w.Test = &ext.Test.TestCommand
+	}
+	for _, b := range ext.Bootstrap {
+		w.Bootstrap = append(w.Bootstrap, b.step())
+	}
+	for _, m := range members {
+		w.Watch = append(w.Watch, c.watch(m)...)
+		if m.Name == s.Name {
+			continue
+		}
+		w.RestartOn = appendNew(w.RestartOn, c.ext[m.Name].RestartOn...)
+		c.ignoredInMember(m)
+	}
+	if ext.Kind == "CronJob" && ext.Schedule == "" {
+		c.bad(at.with(extensionKey), "such as \"0 3 * * *\"", "a CronJob needs a schedule")
+	}
+	c.stack.Workloads = append(c.stack.Workloads, w)
+}
+
+// ignoredInMember notes what a service that lives in another's pod cannot decide.
+func (c *converter) ignoredInMember(m types.ServiceConfig) {
+	ext, at := c.ext[m.Name], keyPath{"services", m.Name}
+	say := func(set bool, path ...string) {
+		if set {
+			c.note(at.with(path...), "ignored: the container runs in the pod of %s, which decides this", c.owner[m.Name])
+		}
+	}
+	say(ext.Kind != "", extensionKey, "kind")
+	say(ext.Spec != nil, extensionKey, "spec")
+	say(ext.Operator != "" && ext.Operator != c.ext[c.owner[m.Name]].Operator, extensionKey, "operator")
+	say(m.Scale != nil || (m.Deploy != nil && m.Deploy.Replicas != nil), "deploy", "replicas")
+	say(ext.Test != nil, extensionKey, "test")
+	say(len(ext.Bootstrap) > 0, extensionKey, "bootstrap")
+}
+
+// kind is the Kubernetes kind: what the file says, or what Compose's words come nearest to. A service that somebody waits
+// to complete is a Job, one that runs on every node a DaemonSet, one that must not restart a Pod, any other a Deployment.
+func (c *converter) kind(s types.ServiceConfig, ext serviceExt) string {
+	switch {
+	case ext.Kind != "":
+		return ext.Kind
+	case ext.Schedule != "":
+		return "CronJob"
+	case c.awaited[s.Name]:
+		return "Job"
+	case s.Deploy != nil && s.Deploy.Mode == "global":
+		return "DaemonSet"
+	case s.Deploy != nil && strings.HasSuffix(s.Deploy.Mode, "-job"):
+		return "Job"
+	case s.Restart == types.RestartPolicyNo && s.GetScale() == 1:
+		return "Pod"
+	}
+	return "Deployment"
+}
+
+// deployLabels are Compose's labels of the service as opposed to the container.
+func deployLabels(s types.ServiceConfig) map[string]string {
+	if s.Deploy == nil || len(s.Deploy.Labels) == 0 {
+		return nil
+	}
+	return maps.Clone(map[string]string(s.Deploy.Labels))
+}
+
+func appendNew[T comparable](list []T, more ...T) []T {
+	for _, m := range more {
+		if !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// verify reports what only the whole stack shows: names taken twice and references that lead nowhere.
+func (c *converter) verify() {
+	seen := map[string]bool{}
+	for _, s := range c.stack.Services {
+		if seen[s.Name] {
+			c.bad(keyPath{extensionKey, "services", s.Name}, "set service: false where none is wanted, or name one otherwise",
+				"two Services are named %q", s.Name)
+		}
+		seen[s.Name] = true
+	}
+	for _, w := range c.stack.Workloads {
+		c.verifyRefs(w)
+	}
+	c.kube()
+}
+
+// verifyRefs checks the ConfigMaps and Secrets that a pod reads, and their keys.
+func (c *converter) verifyRefs(w *services.Workload) {
+	maps := map[string][]string{}
+	for _, m := range c.stack.ConfigMaps {
+		maps[m.Name] = append(known(m.Data), known(m.BinaryData)...)
+	}
+	secrets := map[string][]string{}
+	for _, s := range c.stack.Secrets {
+		secrets[s.Name] = append(known(s.Data), known(s.StringData)...)
+	}
+	at := keyPath{"services", w.Name(), extensionKey}
+	check := func(what, name, key string, optional *bool, have map[string][]string, path keyPath) {
+		keys, ok := have[name]
+		switch {
+		case optional != nil && *optional:
+		case !ok:
+			c.bad(path, didYouMean(name, known(have)), "there is no %s %q", what, name)
+		case key != "" && !slices.Contains(keys, key):
+			c.bad(path, didYouMean(key, keys), "%s %q has no key %q", what, name, key)
+		}
+	}
+	spec := w.PodSpec()
+	for _, cont := range slices.Concat(spec.InitContainers, spec.Containers) {
+		for i, e := range cont.Env {
+			path := at.with("env", index(i))
+			if e.ValueFrom == nil {
+				continue
+			}
+			if r := e.ValueFrom.ConfigMapKeyRef; r != nil {
+				check("ConfigMap", r.Name, r.Key, r.Optional, maps, path)
+			}
+			if r := e.ValueFrom.SecretKeyRef; r != nil {
+				check("Secret", r.Name, r.Key, r.Optional, secrets, path)
+			}
+		}
+		for i, e := range cont.EnvFrom {
+			path := at.with("envFrom", index(i))
+			if r := e.ConfigMapRef; r != nil {
+				check("ConfigMap", r.Name, "", r.Optional, maps, path)
+			}
+			if r := e.SecretRef; r != nil {
+				check("Secret", r.Name, "", r.Optional, secrets, path)
+			}
+		}
+	}
+	for _, v := range spec.Volumes {
+		if v.ConfigMap != nil {
+			check("ConfigMap", v.ConfigMap.Name, "", v.ConfigMap.Optional, maps, at.with("pod", "volumes"))
+		}
+		if v.Secret != nil {
+			check("Secret", v.Secret.SecretName, "", v.Secret.Optional, secrets, at.with("pod", "volumes"))
+		}
+	}
+}
+
+func envName(e corev1.EnvVar) string { return e.Name }
+
+func sprint(v any) string { return fmt.Sprint(v) }

@@ -1,0 +1,185 @@
+package profiles
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// dependencies are the edges of depends_on between workloads. Those of a service that lives in another's pod are the pod's.
+func (c *converter) dependencies(names []string) {
+	for _, n := range names {
+		s := c.project.Services[n]
+		w := c.stack.Workload(c.owner[n])
+		for _, on := range slices.Sorted(maps.Keys(s.DependsOn)) {
+			d := s.DependsOn[on]
+			other, ok := c.owner[on]
+			if !ok || other == c.owner[n] {
+				continue // not in this profile and not required, or the same pod
+			}
+			addDependency(w, services.Dependency{
+				Workload: other, Condition: services.Condition(d.Condition), Restart: d.Restart, Reason: "depends_on",
+			})
+		}
+	}
+	c.circles()
+}
+
+// addDependency adds an edge. Of two to one workload the stricter condition counts.
+func addDependency(w *services.Workload, d services.Dependency) {
+	strict := map[services.Condition]int{services.Started: 0, services.Healthy: 1, services.Completed: 2}
+	for i := range w.DependsOn {
+		old := &w.DependsOn[i]
+		if old.Workload != d.Workload {
+			continue
+		}
+		if strict[d.Condition] > strict[old.Condition] {
+			old.Condition, old.Reason = d.Condition, d.Reason
+		}
+		old.Restart = old.Restart || d.Restart
+		return
+	}
+	w.DependsOn = append(w.DependsOn, d)
+}
+
+// circles reports cycles that come about only because services share a pod.
+func (c *converter) circles() {
+	for _, w := range c.stack.Workloads {
+		if path := circleThrough(c.stack, w.Name()); path != nil {
+			c.bad(keyPath{"services", w.Name(), "depends_on"}, "services that share a pod start together",
+				"workloads wait for each other in a circle: %s", strings.Join(path, " -> "))
+			return
+		}
+	}
+}
+
+// circleThrough is the way from a workload back to itself, nil if there is none.
+func circleThrough(s *services.Stack, start string) []string {
+	seen := map[string]bool{}
+	var walk func(name string, path []string) []string
+	walk = func(name string, path []string) []string {
+		w := s.Workload(name)
+		if w == nil {
+			return nil
+		}
+		for _, d := range w.DependsOn {
+			if d.Workload == start {
+				return append(path, start)
+			}
+			if seen[d.Workload] {
+				continue
+			}
+			seen[d.Workload] = true
+			if found := walk(d.Workload, append(slices.Clone(path), d.Workload)); found != nil {
+				return found
+			}
+		}
+		return nil
+	}
+	return walk(start, []string{start})
+}
+
+// Infer adds the edges that nobody wrote: a workload whose environment, arguments or ConfigMap values name a Service waits
+// until the workloads behind that Service are healthy. It changes the stack. An edge that would close a circle is left out.
+func Infer(s *services.Stack) {
+	for _, w := range s.Workloads {
+		for _, svc := range s.Services {
+			reason := names(s, w, svc.Name)
+			if reason == "" {
+				continue
+			}
+			for _, other := range s.Workloads {
+				if other != w && selects(svc.Spec.Selector, other.PodMeta().Labels) {
+					inferEdge(s, w, other, reason)
+				}
+			}
+		}
+	}
+}
+
+func inferEdge(s *services.Stack, w, other *services.Workload, reason string) {
+	if slices.ContainsFunc(w.DependsOn, func(d services.Dependency) bool { return d.Workload == other.Name() }) {
+		return
+	}
+	w.DependsOn = append(w.DependsOn, services.Dependency{Workload: other.Name(), Condition: services.Healthy, Reason: reason})
+	if circleThrough(s, w.Name()) != nil {
+		w.DependsOn = w.DependsOn[:len(w.DependsOn)-1]
+	}
+}
+
+// names says where a workload names a Service, or "".
+func names(s *services.Stack, w *services.Workload, service string) string {
+	for _, c := range w.PodSpec().Containers {
+		for _, e := range c.Env {
+			if mentions(envValue(s, e), service) {
+				return "env " + e.Name + " names Service " + service
+			}
+		}
+		for _, from := range c.EnvFrom {
+			if from.ConfigMapRef == nil {
+				continue
+			}
+			for _, m := range s.ConfigMaps {
+				for _, k := range slices.Sorted(maps.Keys(m.Data)) {
+					if m.Name == from.ConfigMapRef.Name && mentions(m.Data[k], service) {
+						return "ConfigMap " + m.Name + " key " + k + " names Service " + service
+					}
+				}
+			}
+		}
+		for _, a := range slices.Concat(c.Command, c.Args) {
+			if mentions(a, service) {
+				return "an argument names Service " + service
+			}
+		}
+	}
+	return ""
+}
+
+func envValue(s *services.Stack, e corev1.EnvVar) string {
+	if e.ValueFrom == nil || e.ValueFrom.ConfigMapKeyRef == nil {
+		return e.Value
+	}
+	for _, m := range s.ConfigMaps {
+		if m.Name == e.ValueFrom.ConfigMapKeyRef.Name {
+			return m.Data[e.ValueFrom.ConfigMapKeyRef.Key]
+		}
+	}
+	return ""
+}
+
+// mentions says whether a text has a host name as a word of its own: not as part of a longer name, and not as the user,
+// password or path of a URL.
+func mentions(text, host string) bool {
+	for from := 0; ; {
+		i := strings.Index(text[from:], host)
+		if i < 0 {
+			return false
+		}
+		start, end := from+i, from+i+len(host)
+		before, after := byte(0), byte(0)
+		if start > 0 {
+			before = text[start-1]
+		}
+		if end < len(text) {
+			after = text[end]
+		}
+		whole := start == 0 || strings.IndexByte("@/,; =\"'", before) >= 0
+		if whole && (after == 0 || strings.IndexByte(":/.,; \"'?", after) >= 0) && (before != '/' || start >= 2 && text[start-2] == '/') &&
+			!strings.Contains(beforeBlank(text[end:]), "@") {
+			return true
+		}
+		from = start + 1
+	}
+}
+
+func beforeBlank(s string) string {
+	if i := strings.IndexAny(s, " /,;"); i >= 0 {
+		return s[:i]
+	}
+	return s
+}

@@ -1,0 +1,72 @@
+package profiles
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// NoFileError says that no file to load was found.
+type NoFileError struct {
+	// Dir is where the search began; it went up to the root.
+	Dir string
+	// Several are the *.dev.yaml files of one directory, when there was more than one to choose from.
+	Several []string
+}
+
+func (e *NoFileError) Error() string {
+	if len(e.Several) > 0 {
+		return fmt.Sprintf("cannot choose a file in %s: there are %s (name one with -f)", e.Dir, strings.Join(e.Several, ", "))
+	}
+	return fmt.Sprintf("cannot find a file to load in %s or above: looked for lyanna.dev.yaml, lyandev.yaml, one *.dev.yaml, "+
+		"compose.yaml, docker-compose.yml (name one with -f, or write a compose.yaml)", e.Dir)
+}
+
+// Find looks for the file to load in a directory and then in those above it: lyanna.dev.yaml, lyandev.yaml, *.dev.yaml if
+// there is just one, and Compose's own names. The error is a *NoFileError.
+func Find(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("cannot search %s: %w", dir, err)
+	}
+	for at := abs; ; at = filepath.Dir(at) {
+		file, err := findIn(at)
+		if file != "" || err != nil {
+			return file, err
+		}
+		if filepath.Dir(at) == at {
+			return "", &NoFileError{Dir: abs}
+		}
+	}
+}
+
+func findIn(dir string) (string, error) {
+	for _, name := range []string{"lyanna.dev.yaml", "lyandev.yaml"} {
+		if f := filepath.Join(dir, name); isFile(f) {
+			return f, nil
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", nil //nolint:nilerr // a directory that cannot be read has nothing to offer; those above may
+	}
+	var dev []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".dev.yaml") && e.Name() != ".dev.yaml" && isFile(filepath.Join(dir, e.Name())) {
+			dev = append(dev, e.Name())
+		}
+	}
+	if len(dev) == 1 {
+		return filepath.Join(dir, dev[0]), nil
+	}
+	for _, name := range []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"} {
+		if f := filepath.Join(dir, name); isFile(f) {
+			return f, nil
+		}
+	}
+	if len(dev) > 1 {
+		return "", &NoFileError{Dir: dir, Several: dev}
+	}
+	return "", nil
+}

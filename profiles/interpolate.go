@@ -1,0 +1,120 @@
+package profiles
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/interpolation"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/template"
+	"github.com/compose-spec/compose-go/v2/tree"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// interpolator substitutes variables in documents, as Compose does, and remembers which were not set.
+type interpolator struct {
+	options interpolation.Options
+	p       *problems
+	// unset are the variables without value and default, with the first place that names each.
+	unset map[string]position
+	order []string
+}
+
+func newInterpolator(env types.Mapping, p *problems) *interpolator {
+	in := &interpolator{p: p, unset: map[string]position{}}
+	// The casts for numbers and booleans are compose-go's own; it hands them out only this way.
+	in.options.TypeCastMapping = loader.ToOptions(&types.ConfigDetails{Environment: env}, nil).Interpolate.TypeCastMapping
+	details := &types.ConfigDetails{Environment: env}
+	in.options.LookupValue = details.LookupEnv
+	in.options.Substitute = substitute
+	return in
+}
+
+func substitute(s string, mapping template.Mapping) (string, error) {
+	return template.SubstituteWithOptions(s, mapping, template.WithoutLogging)
+}
+
+// document substitutes in the whole tree. path is where the tree stands in Compose's own model, for the casts; shown is
+// where it stands in the file, for messages. With quiet, what cannot be substituted is left as it is, unreported.
+func (in *interpolator) tree(it *item, path tree.Path, shown keyPath, quiet bool) {
+	switch {
+	case it == nil:
+	case it.fields != nil:
+		for _, k := range it.keys {
+			in.tree(it.fields[k], path.Next(k), shown.with(k), quiet)
+		}
+	case it.isList:
+		for i, c := range it.list {
+			in.tree(c, path.Next(tree.PathMatchList), shown.with(index(i)), quiet)
+		}
+	default:
+		in.scalar(it, path, shown, quiet)
+	}
+}
+
+func (in *interpolator) scalar(it *item, path tree.Path, shown keyPath, quiet bool) {
+	s, ok := it.value.(string)
+	if !ok {
+		return
+	}
+	v, err := in.options.Substitute(s, func(name string) (string, bool) {
+		v, ok := in.options.LookupValue(name)
+		if !ok && !quiet && !mayBeUnset(s, name) {
+			in.miss(name, it.pos)
+		}
+		return v, ok
+	})
+	if err != nil {
+		if !quiet {
+			in.report(it, shown, err)
+		}
+		return
+	}
+	it.replaced = it.replaced || v != s
+	it.value = v
+	for pattern, cast := range in.options.TypeCastMapping {
+		if !path.Matches(pattern) {
+			continue
+		}
+		if c, err := cast(v); err == nil {
+			it.value = c
+		} else if it.replaced && !quiet {
+			in.p.at(it.pos, shown, "", "%q is not usable here: %v", v, err)
+		}
+		return
+	}
+}
+
+func (in *interpolator) miss(name string, pos position) {
+	if _, ok := in.unset[name]; !ok {
+		in.unset[name] = pos
+		in.order = append(in.order, name)
+	}
+}
+
+// mayBeUnset tells ${NAME:-default}, ${NAME:?message} and ${NAME:+other} from ${NAME} and $NAME.
+func mayBeUnset(s, name string) bool {
+	for _, op := range []string{":-", "-", ":?", "?", ":+", "+"} {
+		if strings.Contains(s, "${"+name+op) {
+			return true
+		}
+	}
+	return false
+}
+
+func (in *interpolator) report(it *item, shown keyPath, err error) {
+	var invalid *template.InvalidTemplateError
+	var missing *template.MissingRequiredError
+	switch {
+	case errors.As(err, &invalid):
+		in.p.at(it.pos, shown, "a literal $ is written $$", "%q is not a valid variable reference", invalid.Template)
+	case errors.As(err, &missing):
+		reason := missing.Reason
+		if reason == "" {
+			reason = "it has no value"
+		}
+		in.p.at(it.pos, shown, "set "+missing.Variable+" in the environment or in .env", "variable %s is required: %s", missing.Variable, reason)
+	default:
+		in.p.at(it.pos, shown, "", "%v", err)
+	}
+}

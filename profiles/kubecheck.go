@@ -1,0 +1,4 @@
+package profiles
+
+// kube is where the produced objects meet Kubernetes' own defaults and rules.
+func (c *converter) kube() {}

@@ -1,0 +1,244 @@
+package profiles
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// ports are the container's: Compose's ports and what it exposes.
+func (p *pod) ports(s types.ServiceConfig) []corev1.ContainerPort {
+	var out []corev1.ContainerPort
+	add := func(port corev1.ContainerPort) {
+		for i := range out {
+			if out[i].ContainerPort == port.ContainerPort && out[i].Protocol == port.Protocol {
+				if out[i].Name == "" {
+					out[i].Name = port.Name
+				}
+				return
+			}
+		}
+		out = append(out, port)
+	}
+	for _, sp := range s.Ports {
+		add(corev1.ContainerPort{Name: sp.Name, ContainerPort: int32(sp.Target), Protocol: protocol(sp.Protocol)})
+	}
+	for i, e := range s.Expose {
+		word, proto, _ := strings.Cut(e, "/")
+		first, last, isRange := strings.Cut(word, "-")
+		from, err := strconv.ParseInt(first, 10, 32)
+		to := from
+		if isRange && err == nil {
+			to, err = strconv.ParseInt(last, 10, 32)
+		}
+		if err != nil || from < 1 || to > 65535 || to < from || to-from > 1000 {
+			p.c.bad(keyPath{"services", s.Name, "expose", index(i)}, "such as 8080 or 8080/udp", "%q is not a port", e)
+			continue
+		}
+		for n := from; n <= to; n++ {
+			add(corev1.ContainerPort{ContainerPort: int32(n), Protocol: protocol(proto)})
+		}
+	}
+	return out
+}
+
+func protocol(s string) corev1.Protocol {
+	if s == "" {
+		return corev1.ProtocolTCP
+	}
+	return corev1.Protocol(strings.ToUpper(s))
+}
+
+// serviceObjects makes the Services in front of a workload: those the file names, or a headless one of the service's name
+// with all its ports, which is what a name means in Compose. One-shot workloads get none.
+func (c *converter) serviceObjects(s types.ServiceConfig, ext serviceExt, p *pod, kind string) {
+	at := keyPath{"services", s.Name, extensionKey, "service"}
+	if !ext.Service.set && kind != "Job" && kind != "CronJob" {
+		c.stack.Services = append(c.stack.Services, headless(s.Name, p))
+	}
+	for i, m := range ext.Service.list {
+		path := at
+		if !ext.Service.one {
+			path = at.with(index(i))
+		}
+		svc, err := c.declared(s.Name, m, p)
+		if err != nil {
+			c.bad(path, "", "%v", err)
+			continue
+		}
+		c.stack.Services = append(c.stack.Services, svc)
+	}
+	for _, net := range s.Networks {
+		if net == nil {
+			continue
+		}
+		for _, alias := range net.Aliases {
+			if alias != s.Name && c.stack.Service(alias) == nil {
+				c.stack.Services = append(c.stack.Services, headless(alias, p))
+			}
+		}
+	}
+}
+
+func headless(name string, p *pod) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: services.Namespace, Labels: map[string]string{appLabel: name}},
+		Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeClusterIP, ClusterIP: corev1.ClusterIPNone, Selector: p.selector(), Ports: servicePorts(p),
+			// A name in Compose answers from the first moment on, not from readiness on; but dependents wait for
+			// readiness, and traffic must not reach what is not ready.
+			PublishNotReadyAddresses: false,
+		},
+	}
+}
+
+// servicePorts are all ports of the pod's containers, every one with a name.
+func servicePorts(p *pod) []corev1.ServicePort {
+	var out []corev1.ServicePort
+	for _, cont := range p.spec.Containers {
+		for _, port := range cont.Ports {
+			name := port.Name
+			if name == "" {
+				name = strings.ToLower(string(protocol(string(port.Protocol)))) + "-" + strconv.Itoa(int(port.ContainerPort))
+			}
+			if slices.ContainsFunc(out, func(o corev1.ServicePort) bool { return o.Name == name }) {
+				continue
+			}
+			out = append(out, corev1.ServicePort{
+				Name: name, Port: port.ContainerPort, Protocol: protocol(string(port.Protocol)), TargetPort: intstr.FromInt32(port.ContainerPort),
+			})
+		}
+	}
+	return out
+}
+
+// declared reads one Service of x-lyandev: its name, selector and ports default to the workload's.
+func (c *converter) declared(name string, m map[string]any, p *pod) (*corev1.Service, error) {
+	meta, spec := splitMeta(m)
+	if meta.Name == "" {
+		meta.Name = name
+	}
+	svc := &corev1.Service{ObjectMeta: meta}
+	if err := decode(spec, &svc.Spec); err != nil {
+		return nil, err
+	}
+	if len(svc.Spec.Selector) == 0 {
+		svc.Spec.Selector = p.selector()
+	}
+	if len(svc.Spec.Ports) == 0 {
+		svc.Spec.Ports = servicePorts(p)
+	}
+	return defaultService(svc), nil
+}
+
+// topServices are x-lyandev.services, in name order.
+func (c *converter) topServices() {
+	for _, name := range slices.Sorted(maps.Keys(c.top.Services)) {
+		meta, spec := splitMeta(c.top.Services[name])
+		meta.Name = name
+		svc := &corev1.Service{ObjectMeta: meta}
+		if err := decode(spec, &svc.Spec); err != nil {
+			c.bad(keyPath{extensionKey, "services", name}, "", "%v", err)
+			continue
+		}
+		c.stack.Services = append(c.stack.Services, defaultService(svc))
+	}
+}
+
+func defaultService(svc *corev1.Service) *corev1.Service {
+	if svc.Spec.Type == "" {
+		svc.Spec.Type = corev1.ServiceTypeClusterIP
+	}
+	for i := range svc.Spec.Ports {
+		port := &svc.Spec.Ports[i]
+		port.Protocol = protocol(string(port.Protocol))
+		if port.TargetPort == (intstr.IntOrString{}) {
+			port.TargetPort = intstr.FromInt32(port.Port)
+		}
+	}
+	return svc
+}
+
+// hostPorts leads Compose's published ports to the Service in front of the container, on 127.0.0.1 unless the file names
+// an address.
+func (c *converter) hostPorts(names []string) {
+	for _, n := range names {
+		s := c.project.Services[n]
+		for i, sp := range s.Ports {
+			at := keyPath{"services", n, "ports", index(i)}
+			published, rest, _ := strings.Cut(sp.Published, "-")
+			port, err := strconv.ParseUint("0"+published, 10, 16)
+			if err != nil {
+				c.bad(at, "", "%q is not a port of the host", sp.Published)
+				continue
+			}
+			if rest != "" && rest != published {
+				c.note(at, "approximated: of the range %s the first port is taken", sp.Published)
+			}
+			svc, servicePort := c.serviceFor(n, int32(sp.Target), protocol(sp.Protocol))
+			if svc == "" {
+				c.bad(at, "give it one in x-lyandev.service", "no Service leads to port %d of %s", sp.Target, n)
+				continue
+			}
+			ip := sp.HostIP
+			if ip == "" {
+				ip = "127.0.0.1"
+			}
+			pos, _ := c.l.loc.find(at...)
+			c.stack.HostPorts = append(c.stack.HostPorts, services.HostPort{
+				HostIP: ip, HostPort: int32(port), Service: svc, Port: servicePort, Protocol: protocol(sp.Protocol), Source: pos.String(),
+			})
+		}
+	}
+}
+
+// serviceFor finds the first Service that selects a workload's pods and leads to a port of theirs.
+func (c *converter) serviceFor(service string, target int32, proto corev1.Protocol) (string, int32) {
+	w := c.stack.Workload(c.owner[service])
+	for _, svc := range c.stack.Services {
+		if !selects(svc.Spec.Selector, w.PodMeta().Labels) {
+			continue
+		}
+		for _, port := range svc.Spec.Ports {
+			if port.Protocol == proto && targets(w.PodSpec(), port.TargetPort, target) {
+				return svc.Name, port.Port
+			}
+		}
+	}
+	return "", 0
+}
+
+// selects says whether labels match. Labels that operators put on pods later are not held against it.
+func selects(selector, labels map[string]string) bool {
+	if len(selector) == 0 {
+		return false
+	}
+	for k, v := range selector {
+		if k != services.RoleLabel && labels[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+func targets(spec *corev1.PodSpec, target intstr.IntOrString, port int32) bool {
+	if target.Type == intstr.Int {
+		return target.IntVal == port
+	}
+	for _, c := range spec.Containers {
+		for _, p := range c.Ports {
+			if p.Name == target.StrVal && p.ContainerPort == port {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,250 @@
+package profiles
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Limits of a file. They are far above what people write and far below what hurts.
+const (
+	maxFileBytes = 1 << 20
+	maxDepth     = 64
+	maxNodes     = 100_000
+)
+
+// document is one YAML document of a file.
+type document struct {
+	// file is the name to show, path the absolute one.
+	file, path string
+	// node has aliases expanded and keeps Compose's !reset and !override; root is what it says, with places.
+	node *yaml.Node
+	root *item
+}
+
+// parse reads all documents of one file's content.
+func parse(file, path string, content []byte, p *problems) []*document {
+	if len(content) > maxFileBytes {
+		p.add(Error{File: file, Message: fmt.Sprintf("the file has %d bytes, the limit is %d", len(content), maxFileBytes)})
+		return nil
+	}
+	var docs []*document
+	dec := yaml.NewDecoder(bytes.NewReader(content))
+	for {
+		var n yaml.Node
+		err := decodeNode(dec, &n)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			p.add(yamlError(file, err))
+			return nil
+		}
+		if d := newDocument(file, path, &n, p); d != nil {
+			docs = append(docs, d)
+		}
+	}
+	if len(docs) == 0 && p.empty() {
+		p.add(Error{File: file, Line: 1, Message: "the file is empty", Hint: "it needs at least one service under services:"})
+	}
+	return docs
+}
+
+// decodeNode turns a panic of the parser into an error: the content is not ours.
+func decodeNode(dec *yaml.Decoder, n *yaml.Node) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the YAML parser gave up: %v", r)
+		}
+	}()
+	return dec.Decode(n)
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+)`)
+
+func yamlError(file string, err error) Error {
+	msg := strings.TrimPrefix(err.Error(), "yaml: ")
+	e := Error{File: file, Message: "not valid YAML: " + msg}
+	if m := yamlLine.FindStringSubmatch(msg); m != nil {
+		e.Line, _ = strconv.Atoi(m[1])
+	}
+	if strings.Contains(msg, "cannot start any token") {
+		e.Hint = "YAML is indented with blanks, not tabs"
+	}
+	return e
+}
+
+func newDocument(file, path string, n *yaml.Node, p *problems) *document {
+	if n.Kind == yaml.DocumentNode {
+		if len(n.Content) == 0 {
+			return nil
+		}
+		n = n.Content[0]
+	}
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+		return nil
+	}
+	x := expander{file: file, p: p, open: map[*yaml.Node]bool{}}
+	node := x.expand(n, 0)
+	if x.failed {
+		return nil
+	}
+	if node.Kind != yaml.MappingNode {
+		p.at(x.pos(node), nil, "", "the top of the file must be a mapping")
+		return nil
+	}
+	root := x.item(node, nil)
+	if x.failed {
+		return nil
+	}
+	return &document{file: file, path: path, node: node, root: root}
+}
+
+// expander copies a node tree with its aliases replaced by what they stand for, within the limits.
+type expander struct {
+	file   string
+	p      *problems
+	open   map[*yaml.Node]bool
+	count  int
+	failed bool
+}
+
+func (x *expander) pos(n *yaml.Node) position {
+	return position{file: x.file, line: n.Line, column: n.Column}
+}
+
+func (x *expander) fail(n *yaml.Node, hint, format string, args ...any) *yaml.Node {
+	if !x.failed {
+		x.p.at(x.pos(n), nil, hint, format, args...)
+	}
+	x.failed = true
+	return n
+}
+
+func (x *expander) expand(n *yaml.Node, depth int) *yaml.Node {
+	x.count++
+	switch {
+	case x.failed:
+		return n
+	case depth > maxDepth:
+		return x.fail(n, "", "nested deeper than %d levels", maxDepth)
+	case x.count > maxNodes:
+		return x.fail(n, "aliases count with everything they stand for", "more than %d values", maxNodes)
+	}
+	if n.Kind == yaml.AliasNode {
+		if x.open[n.Alias] {
+			return x.fail(n, "", "alias *%s contains itself", n.Value)
+		}
+		x.open[n.Alias] = true
+		defer delete(x.open, n.Alias)
+		return x.expand(n.Alias, depth+1)
+	}
+	c := *n
+	c.Anchor, c.Alias, c.Content = "", nil, make([]*yaml.Node, 0, len(n.Content))
+	c.HeadComment, c.LineComment, c.FootComment = "", "", ""
+	if n.Anchor != "" {
+		x.open[n] = true
+		defer delete(x.open, n)
+	}
+	for _, child := range n.Content {
+		c.Content = append(c.Content, x.expand(child, depth+1))
+	}
+	return &c
+}
+
+// item converts an expanded node. Duplicate keys and keys that are no scalars are reported.
+func (x *expander) item(n *yaml.Node, path keyPath) *item {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return x.mapping(n, path)
+	case yaml.SequenceNode:
+		it := &item{pos: x.pos(n), isList: true}
+		for i, c := range n.Content {
+			if c.Tag != "!reset" {
+				it.list = append(it.list, x.item(c, path.with(index(i))))
+			}
+		}
+		return it
+	}
+	return &item{pos: x.pos(n), value: scalar(n)}
+}
+
+func (x *expander) mapping(n *yaml.Node, path keyPath) *item {
+	it := newMapping(x.pos(n))
+	first := map[string]int{}
+	var merges []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if k.Kind != yaml.ScalarNode {
+			x.p.at(x.pos(k), path, "", "a key must be a plain word")
+			x.failed = true
+			continue
+		}
+		if line, dup := first[k.Value]; dup {
+			x.p.at(x.pos(k), path.with(k.Value), fmt.Sprintf("the first is on line %d", line), "the key is there twice")
+			x.failed = true
+			continue
+		}
+		first[k.Value] = k.Line
+		switch {
+		case k.Value == "<<" && k.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0:
+			merges = append(merges, v)
+		case v.Tag != "!reset":
+			it.set(k.Value, x.pos(k), x.item(v, path.with(k.Value)))
+		}
+	}
+	for _, m := range merges {
+		x.merge(it, m, path)
+	}
+	return it
+}
+
+// merge applies YAML's "<<": keys that are there win, earlier mappings of a list win over later ones.
+func (x *expander) merge(it *item, m *yaml.Node, path keyPath) {
+	sources := []*yaml.Node{m}
+	if m.Kind == yaml.SequenceNode {
+		sources = m.Content
+	}
+	for _, s := range sources {
+		if s.Kind != yaml.MappingNode {
+			x.p.at(x.pos(s), path.with("<<"), "", "only a mapping can be merged in")
+			x.failed = true
+			continue
+		}
+		from := x.item(s, path)
+		for _, k := range from.keys {
+			if _, ok := it.fields[k]; !ok {
+				it.set(k, from.keyPos[k], from.fields[k])
+			}
+		}
+	}
+}
+
+// scalar is the value YAML gives to a scalar; what JSON cannot say stays a string.
+func scalar(n *yaml.Node) any {
+	switch n.ShortTag() {
+	case "!!null":
+		return nil
+	case "!!bool", "!!int":
+		var v any
+		if err := n.Decode(&v); err == nil {
+			switch v.(type) {
+			case bool, int, int64, uint64:
+				return v
+			}
+		}
+	case "!!float":
+		var f float64
+		if err := n.Decode(&f); err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) {
+			return f
+		}
+	}
+	return n.Value
+}

@@ -1,0 +1,246 @@
+package profiles
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// extensionKey is where everything of ours stands in a Compose file.
+const extensionKey = "x-lyandev"
+
+// profile is one entry of x-lyandev.profiles, with its fragments from all documents.
+type profile struct {
+	name        string
+	description string
+	extends     []string
+	// activate is nil when the file says nothing: the profile then activates the Compose profile of its name.
+	activate  []string
+	pos       position
+	fragments []fragment
+}
+
+// fragment is what one document says for a profile.
+type fragment struct {
+	doc    *document
+	node   *yaml.Node
+	root   *item
+	prefix keyPath
+}
+
+// fragmentKeys are the keys of a profile that are Compose's and merge over the file's.
+var fragmentKeys = []string{"services", "volumes", "networks", "configs", "secrets", extensionKey}
+
+// readProfiles collects the profiles of all documents, in the order of the files.
+func readProfiles(docs []*document) ([]string, map[string]*profile) {
+	var order []string
+	all := map[string]*profile{}
+	for _, d := range docs {
+		decl := d.root.get(extensionKey, "profiles")
+		if !decl.isMap() {
+			continue
+		}
+		for _, name := range decl.keys {
+			pr := all[name]
+			if pr == nil {
+				pr = &profile{name: name, pos: decl.keyPos[name]}
+				all[name] = pr
+				order = append(order, name)
+			}
+			pr.read(d, decl.fields[name])
+		}
+	}
+	return order, all
+}
+
+func (pr *profile) read(d *document, it *item) {
+	if s := it.get("description"); s != nil {
+		pr.description = s.str()
+	}
+	if e := it.get("extends"); e != nil {
+		pr.extends = stringsOf(e)
+	}
+	if a := it.get("activate"); a != nil {
+		pr.activate = append([]string{}, stringsOf(a)...)
+	}
+	prefix := keyPath{extensionKey, "profiles", pr.name}
+	pr.fragments = append(pr.fragments, fragment{doc: d, node: child(d.node, prefix...), root: it, prefix: prefix})
+}
+
+func stringsOf(it *item) []string {
+	if !it.isList {
+		if s := it.str(); s != "" {
+			return []string{s}
+		}
+		return nil
+	}
+	var out []string
+	for _, e := range it.list {
+		if s := e.str(); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// child is the node at a path of mapping keys, nil if there is none (or it came in by a merge key).
+func child(n *yaml.Node, path ...string) *yaml.Node {
+	for _, p := range path {
+		if n == nil || n.Kind != yaml.MappingNode {
+			return nil
+		}
+		var next *yaml.Node
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == p {
+				next = n.Content[i+1]
+			}
+		}
+		n = next
+	}
+	return n
+}
+
+// compose is the fragment as a Compose document, nil when it has nothing of Compose.
+func (f fragment) compose() *yaml.Node {
+	if f.node == nil || f.node.Kind != yaml.MappingNode {
+		return nil
+	}
+	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	for i := 0; i+1 < len(f.node.Content); i += 2 {
+		if slices.Contains(fragmentKeys, f.node.Content[i].Value) {
+			out.Content = append(out.Content, f.node.Content[i], f.node.Content[i+1])
+		}
+	}
+	if len(out.Content) == 0 {
+		return nil
+	}
+	return out
+}
+
+// withoutProfiles is a document's node without x-lyandev.profiles.
+func withoutProfiles(n *yaml.Node) *yaml.Node {
+	out := *n
+	out.Content = slices.Clone(n.Content)
+	for i := 0; i+1 < len(out.Content); i += 2 {
+		if out.Content[i].Value != extensionKey || out.Content[i+1].Kind != yaml.MappingNode {
+			continue
+		}
+		ext := *out.Content[i+1]
+		ext.Content = nil
+		for j := 0; j+1 < len(out.Content[i+1].Content); j += 2 {
+			if k := out.Content[i+1].Content[j]; k.Value != "profiles" {
+				ext.Content = append(ext.Content, k, out.Content[i+1].Content[j+1])
+			}
+		}
+		out.Content[i+1] = &ext
+	}
+	return &out
+}
+
+// choose finds the profile to use and what it extends, bases first. A nil chain is a file without profiles, or a profile
+// of Compose's own.
+func (l *load) choose() []*profile {
+	name := l.o.Profile
+	if name == "" {
+		for _, d := range l.docs {
+			if it := d.root.get(extensionKey, "defaultProfile"); it != nil {
+				name = it.str()
+				if l.profiles[name] == nil {
+					l.p.at(it.pos, keyPath{extensionKey, "defaultProfile"}, l.profileHint(name), "there is no profile %q", name)
+					return nil
+				}
+			}
+		}
+	}
+	if name == "" {
+		l.activated = splitList(l.env["COMPOSE_PROFILES"])
+		return nil
+	}
+	l.profile = name
+	if l.profiles[name] == nil {
+		if slices.Contains(l.composeProfiles(), name) {
+			l.activated = []string{name}
+			return nil
+		}
+		l.p.add(Error{File: l.docs[0].file, Message: "there is no profile \"" + name + "\"", Hint: l.profileHint(name)})
+		return nil
+	}
+	var chain []*profile
+	l.follow(l.profiles[name], nil, &chain)
+	for _, pr := range chain {
+		if pr.activate == nil {
+			l.activated = append(l.activated, pr.name)
+		}
+		l.activated = append(l.activated, pr.activate...)
+	}
+	return chain
+}
+
+// follow appends a profile after everything it extends.
+func (l *load) follow(pr *profile, open []string, chain *[]*profile) {
+	if slices.Contains(*chain, pr) {
+		return
+	}
+	path := keyPath{extensionKey, "profiles", pr.name, "extends"}
+	if at := slices.Index(open, pr.name); at >= 0 {
+		l.p.at(pr.pos, path, "", "profiles extend each other in a circle: %s", strings.Join(append(open[at:], pr.name), " -> "))
+		return
+	}
+	open = append(slices.Clone(open), pr.name)
+	for _, base := range pr.extends {
+		if b := l.profiles[base]; b != nil {
+			l.follow(b, open, chain)
+		} else {
+			l.p.at(pr.pos, path, l.profileHint(base), "there is no profile %q", base)
+		}
+	}
+	*chain = append(*chain, pr)
+}
+
+func (l *load) profileHint(name string) string {
+	names := slices.Sorted(maps.Keys(l.profiles))
+	for _, n := range l.composeProfiles() {
+		if !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	if len(names) == 0 {
+		return "the file has no profiles"
+	}
+	hint := "profiles: " + strings.Join(names, ", ")
+	if s := suggest(name, names); s != "" {
+		hint = "did you mean " + s + "? " + hint
+	}
+	return hint
+}
+
+// composeProfiles are the names in services.*.profiles, sorted.
+func (l *load) composeProfiles() []string {
+	names := map[string]bool{}
+	for _, d := range l.docs {
+		services := d.root.get("services")
+		if !services.isMap() {
+			continue
+		}
+		for _, s := range services.keys {
+			if p := services.get(s, "profiles"); p != nil {
+				for _, n := range stringsOf(p) {
+					names[n] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func splitList(s string) []string {
+	var out []string
+	for _, p := range strings.Split(s, ",") {
+		if p = strings.TrimSpace(p); p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}

@@ -1,0 +1,236 @@
+package profiles
+
+import (
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	composeschema "github.com/compose-spec/compose-go/v2/schema"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+)
+
+//go:embed schema/x-lyandev.json
+var extensionSchema []byte
+
+// Schema is the JSON schema of x-lyandev: at the top level of the file the root schema, in a Compose service
+// "#/$defs/service". Fields that are Kubernetes' own are objects there and are checked against Kubernetes' types.
+func Schema() []byte { return slices.Clone(extensionSchema) }
+
+// schemaSet is a compiled schema and its source, which says what keys it knows.
+type schemaSet struct {
+	raw      any
+	compiled map[string]*jsonschema.Schema
+}
+
+const (
+	extensionURL = "x-lyandev.json"
+	composeURL   = "compose-spec.json"
+)
+
+var loadSchemas = sync.OnceValues(func() (map[string]*schemaSet, error) {
+	ext, err := compileSchema(extensionURL, string(extensionSchema), "", "#/$defs/service")
+	if err != nil {
+		return nil, err
+	}
+	compose, err := compileSchema(composeURL, composeschema.Schema, "")
+	if err != nil {
+		return nil, err
+	}
+	return map[string]*schemaSet{extensionURL: ext, composeURL: compose}, nil
+})
+
+func compileSchema(url, source string, refs ...string) (*schemaSet, error) {
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(source))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read schema %s: %w", url, err)
+	}
+	c := jsonschema.NewCompiler()
+	c.RegisterFormat(&jsonschema.Format{Name: "duration", Validate: isDuration})
+	if err := c.AddResource(url, doc); err != nil {
+		return nil, fmt.Errorf("cannot add schema %s: %w", url, err)
+	}
+	set := &schemaSet{raw: doc, compiled: map[string]*jsonschema.Schema{}}
+	for _, ref := range refs {
+		if set.compiled[ref], err = c.Compile(url + ref); err != nil {
+			return nil, fmt.Errorf("cannot compile schema %s%s: %w", url, ref, err)
+		}
+	}
+	return set, nil
+}
+
+func isDuration(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return nil
+	}
+	if _, err := time.ParseDuration(s); err != nil {
+		return errors.New("not a duration such as 10s or 1m30s")
+	}
+	return nil
+}
+
+// violation is one disagreement of a value with a schema.
+type violation struct {
+	path    keyPath
+	message string
+	hint    string
+	// kind tells what the schema wanted, for filters.
+	kind jsonschema.ErrorKind
+}
+
+// validate checks a value and returns every violation, deepest alternatives only.
+func validate(set *schemaSet, ref string, it *item) []violation {
+	raw, err := json.Marshal(it.plain())
+	if err != nil {
+		return []violation{{message: err.Error()}}
+	}
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(string(raw)))
+	if err != nil {
+		return []violation{{message: err.Error()}}
+	}
+	var verr *jsonschema.ValidationError
+	err = set.compiled[ref].Validate(v)
+	if err == nil || !errors.As(err, &verr) {
+		return nil
+	}
+	var out []violation
+	for _, leaf := range leaves(verr) {
+		out = append(out, describe(set, it, leaf)...)
+	}
+	return out
+}
+
+// leaves are the errors that say something. Of alternatives only the one that got deepest counts: it is the one meant.
+func leaves(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
+	switch e.ErrorKind.(type) {
+	case *kind.OneOf, *kind.AnyOf:
+		if len(e.Causes) == 0 {
+			return []*jsonschema.ValidationError{e}
+		}
+		return alternatives(e)
+	}
+	if len(e.Causes) == 0 {
+		return []*jsonschema.ValidationError{e}
+	}
+	var out []*jsonschema.ValidationError
+	for _, c := range e.Causes {
+		out = append(out, leaves(c)...)
+	}
+	return out
+}
+
+func alternatives(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
+	var best []*jsonschema.ValidationError
+	var types []string
+	deepest := -1
+	for _, c := range e.Causes {
+		found := leaves(c)
+		depth := 0
+		for _, l := range found {
+			d := 2 * len(l.InstanceLocation)
+			t, isType := l.ErrorKind.(*kind.Type)
+			switch {
+			case isType && len(l.InstanceLocation) == len(e.InstanceLocation):
+				types = append(types, t.Want...)
+			case !isType:
+				d++
+			}
+			depth = max(depth, d)
+		}
+		if depth > deepest {
+			best, deepest = found, depth
+		}
+	}
+	if deepest <= 2*len(e.InstanceLocation) && len(types) > 0 {
+		slices.Sort(types)
+		merged := *e
+		merged.ErrorKind, merged.Causes = &kind.Type{Want: slices.Compact(types)}, nil
+		return []*jsonschema.ValidationError{&merged}
+	}
+	return best
+}
+
+func describe(set *schemaSet, root *item, e *jsonschema.ValidationError) []violation {
+	path := instancePath(root, e.InstanceLocation)
+	switch k := e.ErrorKind.(type) {
+	case *kind.AdditionalProperties:
+		known := set.properties(e.SchemaURL)
+		var out []violation
+		for _, name := range slices.Sorted(slices.Values(k.Properties)) {
+			out = append(out, violation{path.with(name), "unknown key", didYouMean(name, known), k})
+		}
+		return out
+	case *kind.Type:
+		return []violation{{path, "must be " + typeNames(k.Want), "", k}}
+	case *kind.Enum:
+		var want []string
+		for _, w := range k.Want {
+			want = append(want, fmt.Sprint(w))
+		}
+		return []violation{{path, "must be one of " + strings.Join(want, ", "), didYouMean(fmt.Sprint(k.Got), want), k}}
+	case *kind.Required:
+		return []violation{{path, "needs " + strings.Join(k.Missing, ", "), "", k}}
+	}
+	return []violation{{path, e.ErrorKind.LocalizedString(message.NewPrinter(language.English)), "", e.ErrorKind}}
+}
+
+// instancePath writes list indexes the way this package does.
+func instancePath(root *item, loc []string) keyPath {
+	path := make(keyPath, 0, len(loc))
+	for _, p := range loc {
+		if root != nil && root.isList {
+			p = "[" + p + "]"
+		}
+		path = append(path, p)
+		root = root.get(p)
+	}
+	return path
+}
+
+// properties are the keys that the schema at a location knows, extensions aside.
+func (s *schemaSet) properties(url string) []string {
+	_, pointer, _ := strings.Cut(url, "#")
+	node := s.raw
+	for _, part := range strings.Split(strings.Trim(pointer, "/"), "/") {
+		m, ok := node.(map[string]any)
+		if !ok || part == "" {
+			break
+		}
+		node = m[strings.NewReplacer("~1", "/", "~0", "~").Replace(part)]
+	}
+	m, _ := node.(map[string]any)
+	props, _ := m["properties"].(map[string]any)
+	return slices.Collect(maps.Keys(props))
+}
+
+func typeNames(want []string) string {
+	names := make([]string, len(want))
+	for i, w := range want {
+		switch w {
+		case "object":
+			w = "a mapping"
+		case "array":
+			w = "a list"
+		case "integer":
+			w = "a whole number"
+		case "null":
+			w = "empty"
+		default:
+			w = "a " + w
+		}
+		names[i] = w
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
