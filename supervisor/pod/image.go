@@ -1,0 +1,84 @@
+package pod
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/distribution/reference"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services/kube"
+)
+
+// ensureImage makes sure that a container's image is there (R62, R63). Its errors are *WaitErrors. Images that are made
+// here are never pulled, whatever the policy: no registry has them.
+func (w *Worker) ensureImage(ctx context.Context, c *corev1.Container) (Image, error) {
+	if _, err := reference.ParseNormalizedNamed(c.Image); err != nil {
+		msg := fmt.Sprintf("Failed to apply default image tag %q: %v", c.Image, err)
+		w.event(c.Name, corev1.EventTypeWarning, ReasonInvalidImageName, msg)
+		return Image{}, &WaitError{Reason: ReasonInvalidImageName, Message: msg}
+	}
+	img, present, err := w.deps.Runtime.FindImage(ctx, c.Image)
+	if err != nil {
+		msg := fmt.Sprintf("Failed to inspect image %q: %v", c.Image, err)
+		w.event(c.Name, corev1.EventTypeWarning, "InspectFailed", msg)
+		return Image{}, &WaitError{Reason: ReasonImageInspectError, Message: msg}
+	}
+	advice := w.deps.Runtime.MissingImage(c.Image)
+	policy := c.ImagePullPolicy
+	if policy == "" {
+		policy = kube.PullPolicy(c.Image)
+	}
+	switch {
+	case present && (policy != corev1.PullAlways || advice != ""):
+		w.event(c.Name, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine", c.Image))
+		return img, nil
+	case policy == corev1.PullNever || advice != "":
+		msg := advice
+		if msg == "" {
+			msg = fmt.Sprintf("Container image %q is not present with pull policy of Never", c.Image)
+		}
+		w.event(c.Name, corev1.EventTypeWarning, ReasonErrImageNeverPull, msg)
+		return Image{}, &WaitError{Reason: ReasonErrImageNeverPull, Message: msg}
+	}
+	return w.pull(ctx, c)
+}
+
+// pull pulls an image, with the back-off of R62.
+func (w *Worker) pull(ctx context.Context, c *corev1.Container) (Image, error) {
+	now := time.Now()
+	if e, ok := w.pulls.Entry(c.Image); ok && now.Before(e.Updated.Add(e.Wait)) {
+		w.alarm.by(e.Updated.Add(e.Wait))
+		msg := fmt.Sprintf("Back-off pulling image %q", c.Image)
+		w.event(c.Name, corev1.EventTypeNormal, "BackOff", msg)
+		if last := w.pullErrs[c.Image]; last != "" {
+			msg += ": " + ReasonErrImagePull + ": " + last
+		}
+		return Image{}, &WaitError{Reason: ReasonImagePullBackOff, Message: msg}
+	}
+	w.event(c.Name, corev1.EventTypeNormal, "Pulling", fmt.Sprintf("Pulling image %q", c.Image))
+	if err := w.deps.Runtime.PullImage(ctx, c.Image); err != nil {
+		if ctx.Err() != nil {
+			return Image{}, err
+		}
+		w.event(c.Name, corev1.EventTypeWarning, "Failed", fmt.Sprintf("Failed to pull image %q: %v", c.Image, err))
+		w.pullErrs[c.Image] = err.Error()
+		w.pulls.AttemptAgain(c.Image, time.Now())
+		if e, ok := w.pulls.Entry(c.Image); ok {
+			w.alarm.by(e.Updated.Add(e.Wait))
+		}
+		return Image{}, &WaitError{Reason: ReasonErrImagePull, Message: err.Error()}
+	}
+	w.pulls.Forget(c.Image)
+	delete(w.pullErrs, c.Image)
+	w.event(c.Name, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Successfully pulled image %q in %v", c.Image, time.Since(now).Round(time.Millisecond)))
+	img, present, err := w.deps.Runtime.FindImage(ctx, c.Image)
+	if err == nil && !present {
+		err = fmt.Errorf("the image %q is not there after it was pulled", c.Image)
+	}
+	if err != nil {
+		return Image{}, &WaitError{Reason: ReasonImageInspectError, Message: err.Error()}
+	}
+	return img, nil
+}

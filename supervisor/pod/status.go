@@ -1,0 +1,169 @@
+package pod
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/supervisor/probe"
+)
+
+// StatusInput is all that a pod's status is made from.
+type StatusInput struct {
+	// Pod's own status is the former one: started, ready, start time and conditions are carried over from it.
+	Pod      *corev1.Pod
+	Observed Observed
+	// Waits say why containers could not be started at the last attempt, by container name.
+	Waits map[string]WaitError
+	// Ended says that nothing of the pod runs any more and nothing will be started: the phase is the final one (R100).
+	Ended bool
+	// Reason and Message are the pod's own (DeadlineExceeded), "" for none. With a reason an ended pod is Failed.
+	Reason, Message string
+}
+
+// Status makes the pod's status but for started and ready, which belong to the probes, and the conditions, which depend
+// on those (see Conditions). It is pure. A phase that is final is shown only once the pod has ended.
+func Status(in StatusInput) corev1.PodStatus {
+	old := &in.Pod.Status
+	v := viewOf(Input{Pod: in.Pod, Observed: in.Observed})
+	s := corev1.PodStatus{
+		HostIP: old.HostIP, HostIPs: old.HostIPs, StartTime: old.StartTime, QOSClass: old.QOSClass,
+		Reason: in.Reason, Message: in.Message,
+	}
+	for _, c := range old.Conditions {
+		s.Conditions = append(s.Conditions, *c.DeepCopy())
+	}
+	s.PodIP, s.PodIPs = old.PodIP, old.PodIPs
+	if sb := in.Observed.Sandbox; sb != nil && sb.IP != "" {
+		s.PodIP, s.PodIPs = sb.IP, []corev1.PodIP{{IP: sb.IP}}
+	}
+	for i := range in.Pod.Spec.InitContainers {
+		s.InitContainerStatuses = append(s.InitContainerStatuses, v.container(&in, &in.Pod.Spec.InitContainers[i]))
+	}
+	for i := range in.Pod.Spec.Containers {
+		s.ContainerStatuses = append(s.ContainerStatuses, v.container(&in, &in.Pod.Spec.Containers[i]))
+	}
+	s.Phase = v.phase(&in, &s)
+	return s
+}
+
+// container is the status of one container.
+func (v *view) container(in *StatusInput, c *corev1.Container) corev1.ContainerStatus {
+	inst := v.newest[c.Name]
+	s := corev1.ContainerStatus{Name: c.Name, Image: c.Image}
+	if inst == nil {
+		s.State.Waiting = v.initialWait()
+	} else {
+		s.Image, s.ImageID, s.ContainerID = inst.Image, inst.ImageID, inst.ID
+		s.RestartCount = int32(inst.Attempt)
+		s.State = v.state(inst)
+		v.carryOver(&in.Pod.Status, &s)
+	}
+	if last := v.before(inst); last != nil {
+		s.LastTerminationState.Terminated = terminated(last)
+		if inst == nil {
+			s.RestartCount = int32(last.Attempt)
+		}
+	}
+	if w, ok := in.Waits[c.Name]; ok && !in.Ended && shouldRestart(in.Pod, c, inst) {
+		if s.State.Terminated != nil {
+			s.LastTerminationState = s.State
+		}
+		s.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: w.Reason, Message: w.Message}}
+	}
+	return s
+}
+
+// before is the newest dead instance other than inst.
+func (v *view) before(inst *Instance) *Instance {
+	var out *Instance
+	for i := range v.Observed.Instances {
+		d := &v.Observed.Instances[i]
+		if d.State == Exited && d != inst && inst != nil && d.Container == inst.Container && newer(d, out) {
+			out = d
+		}
+	}
+	return out
+}
+
+func (v *view) initialWait() *corev1.ContainerStateWaiting {
+	if len(v.spec.InitContainers) > 0 {
+		return &corev1.ContainerStateWaiting{Reason: ReasonPodInitializing}
+	}
+	return &corev1.ContainerStateWaiting{Reason: ReasonContainerCreating}
+}
+
+func (v *view) state(inst *Instance) corev1.ContainerState {
+	switch inst.State {
+	case Running:
+		return corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: seconds(inst.Started)}}
+	case Exited:
+		return corev1.ContainerState{Terminated: terminated(inst)}
+	default:
+		return corev1.ContainerState{Waiting: v.initialWait()}
+	}
+}
+
+// carryOver keeps started and ready of the same instance, until the probes say otherwise.
+func (v *view) carryOver(old *corev1.PodStatus, s *corev1.ContainerStatus) {
+	for _, list := range [][]corev1.ContainerStatus{old.ContainerStatuses, old.InitContainerStatuses} {
+		for i := range list {
+			if o := &list[i]; o.Name == s.Name && o.ContainerID == s.ContainerID {
+				s.Started, s.Ready = o.Started, o.Ready
+			}
+		}
+	}
+}
+
+// terminated is the terminated state of an ended instance.
+func terminated(i *Instance) *corev1.ContainerStateTerminated {
+	reason := i.Reason
+	switch {
+	case reason != "":
+	case i.ExitCode == 0:
+		reason = "Completed"
+	default:
+		reason = "Error"
+	}
+	return &corev1.ContainerStateTerminated{
+		ExitCode: i.ExitCode, Reason: reason, Message: i.Message, ContainerID: i.ID,
+		StartedAt: seconds(i.Started), FinishedAt: seconds(i.Finished),
+	}
+}
+
+// seconds cuts a time to whole seconds, as it would come back from an API server (R4).
+func seconds(t time.Time) metav1.Time {
+	if t.IsZero() {
+		return metav1.Time{}
+	}
+	return metav1.NewTime(t.Truncate(time.Second))
+}
+
+// phase is R74, with final phases held back until the pod has ended.
+func (v *view) phase(in *StatusInput, s *corev1.PodStatus) corev1.PodPhase {
+	old := in.Pod.Status.Phase
+	if Final(old) {
+		return old
+	}
+	if in.Ended && in.Reason != "" {
+		return corev1.PodFailed
+	}
+	p := Phase(in.Pod, s, in.Ended)
+	if Final(p) && !in.Ended {
+		if old == "" {
+			return corev1.PodPending
+		}
+		return old
+	}
+	return p
+}
+
+// Final says that a phase is the last one.
+func Final(p corev1.PodPhase) bool { return p == corev1.PodSucceeded || p == corev1.PodFailed }
+
+// isSidecarOf says whether the status belongs to a sidecar of the pod.
+func isSidecarOf(spec *corev1.PodSpec, name string) bool {
+	c, init := findContainer(spec, name)
+	return init && probe.IsSidecar(c)
+}

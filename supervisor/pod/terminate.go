@@ -1,0 +1,53 @@
+package pod
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// terminate ends a pod that is being deleted or has done its work: the containers that still run are stopped with one
+// grace period for all, then the sandbox, and the final phase is shown (R100 to R107). It reports whether more is due
+// at once.
+func (w *Worker) terminate(ctx context.Context) bool {
+	if err := w.look(ctx); err != nil {
+		return false
+	}
+	w.publish(true)
+	w.probes.terminating()
+	if w.killAll(ctx, w.pod.DeletionGracePeriodSeconds) {
+		if err := w.look(ctx); err != nil {
+			return false
+		}
+	}
+	if slices.ContainsFunc(w.observed.Instances, func(i Instance) bool { return i.State == Running }) {
+		w.publish(false)
+		w.alarm.by(time.Now().Add(w.engine.next()))
+		return false
+	}
+	if err := w.deps.Runtime.StopSandbox(ctx, w.pod); err != nil {
+		if ctx.Err() == nil {
+			w.log.Warn("cannot stop the pod's sandbox", "error", err)
+			w.alarm.by(time.Now().Add(w.engine.next()))
+		}
+		return false
+	}
+	w.probes.ended()
+	w.ended = true
+	w.publish(false)
+	return true
+}
+
+// remove takes away all that is left of a deleted pod that has ended, and ends the worker.
+func (w *Worker) remove(ctx context.Context) bool {
+	if err := w.deps.Runtime.RemovePod(ctx, w.pod); err != nil {
+		if ctx.Err() == nil {
+			w.log.Warn("cannot remove what is left of the pod", "error", err)
+			w.alarm.by(time.Now().Add(w.engine.next()))
+		}
+		return false
+	}
+	w.removed = true
+	w.published.leave(w.deps.Sink)
+	return false
+}
