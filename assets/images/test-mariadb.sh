@@ -127,13 +127,13 @@ runs_alone() {
   check 'arguments reach the server' is "$(sql alone 'SELECT @@max_connections')" 77
   remove alone
   run alone 20 -v "$prefix-alone:/data/mariadb" -e MARIADB_ROOT_PASSWORD=secret \
-    -v "$here/mariadb/testdata/foreign-my.cnf:/etc/mysql/conf.d/my.cnf:ro" lyandev/mariadb:dev
+    -v "$here/testdata/mariadb/foreign-my.cnf:/etc/mysql/conf.d/my.cnf:ro" lyandev/mariadb:dev
   wait_until 30 answers "$subnet.20" 3306
   check 'a my.cnf made for another image works' sql alone 'SELECT 1'
   check 'and is read' is "$(sql alone 'SELECT @@character_set_server')" utf8mb3
   check 'and the log is still the container'\''s' logs_say alone 'ready for connections'
   run scripts 21 --user 1001 -v "$prefix-scripts:/data/mariadb" -e MARIADB_ROOT_PASSWORD=secret -e MARIADB_DATABASE=d \
-    -v "$here/mariadb/testdata/initdb:/docker-entrypoint-initdb.d:ro" lyandev/mariadb:dev
+    -v "$here/testdata/mariadb/initdb:/docker-entrypoint-initdb.d:ro" lyandev/mariadb:dev
   wait_until 30 answers "$subnet.21" 3306
   check 'scripts of /docker-entrypoint-initdb.d have run' is "$(sql scripts 'SELECT GROUP_CONCAT(n ORDER BY n) FROM d.made')" 1,2,3
   run noroot 22 --user 1001 lyandev/mariadb:dev
