@@ -46,7 +46,7 @@ class Unavailable(Exception):
     """A backend did not answer in the time a request has."""
 
     def __init__(self, backend: str, cause: BaseException):
-        super().__init__(f"{backend} is not available: {cause or type(cause).__name__}")
+        super().__init__(f"{backend} is not available: {str(cause) or type(cause).__name__}")
         self.backend = backend
 
 

@@ -22,26 +22,28 @@ REST_SECONDS = 1.0  # after a failure, count no views for so long
 
 
 class Patience(Retry):
-    """Tries for ever, up to a second apart, until `ended` is set.
+    """Tries for ever, up to a second apart, for as long as the worker runs.
 
-    The worker lives through an outage of any length with it, and still stops at
-    once when it is told to while Redis is away. redis-py copies a Retry for each
-    connection, so what ends them all is kept on the class.
+    The first task to use it is arq's main one. When that has ended, the worker is
+    stopping, and its last commands must not wait for a Redis that is away. redis-py
+    copies a Retry for each connection, so what they share is kept on the class.
     """
 
-    ended = False
+    main: asyncio.Task | None = None
 
     def __init__(self):
         super().__init__(NoBackoff(), -1)
 
     async def call_with_retry(self, do, fail):
+        if Patience.main is None:
+            Patience.main = asyncio.current_task()
         pause = 0.05
         while True:
             try:
                 return await do()
             except self._supported_errors as error:
                 await fail(error)
-                if Patience.ended:
+                if Patience.main.done():
                     raise
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)

@@ -14,7 +14,7 @@ import posts
 from cache import Cache
 from config import read_settings
 from database import Database, Unavailable
-from redis_link import FLUSHING, VIEWS, Patience, arq_settings, connect
+from redis_link import FLUSHING, VIEWS, arq_settings, connect
 from text import render
 
 log = logging.getLogger("arq.lyanna")
@@ -89,7 +89,6 @@ async def _publish(ctx, comment_id: int) -> bool:
 
 
 async def start(ctx) -> None:
-    asyncio.current_task().add_done_callback(_lose_patience)
     ctx["cache"] = Cache(*settings.memcached)
     ctx["database"] = Database(settings.database)
     ctx["schema"] = asyncio.create_task(ctx["database"].make_ready())
@@ -99,10 +98,6 @@ async def stop(ctx) -> None:
     ctx["schema"].cancel()
     await ctx["database"].close()
     await ctx["cache"].close()
-
-
-def _lose_patience(_) -> None:
-    Patience.ended = True
 
 
 class _WithoutRoutine(logging.Filter):
