@@ -151,7 +151,7 @@ func masterSteps(f *Facts, m *Server, e Election) []Step {
 	}
 	if m.Topology.Epoch == 0 {
 		t := Topology{Master: m.Pod, Epoch: e.Recorded.Epoch + 1}
-		t.Complete = !m.HasTables && m.BinlogPos.Empty() && m.SlavePos.Empty() && m.LogBin && m.FromStart
+		t.Complete = !m.HasTables && m.SlavePos.Empty() && m.LogBin && m.FromStart
 		steps = append(steps, Step{Pod: m.Pod, Do: Init, Topology: t, Why: "its data has no record of a master"})
 	} else if m.Identity.Lineage != m.Topology.Lineage {
 		steps = append(steps, Step{Pod: m.Pod, Do: Init, Topology: m.Topology, Why: "it has not noted what data it holds"})
