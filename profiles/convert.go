@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -327,7 +326,5 @@ func (c *converter) verifyRefs(w *services.Workload) {
 		}
 	}
 }
-
-func envName(e corev1.EnvVar) string { return e.Name }
 
 func sprint(v any) string { return fmt.Sprint(v) }

@@ -1,0 +1,42 @@
+package profiles
+
+// Info is one profile of a file.
+type Info struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Extends     []string `json:"extends,omitempty"`
+	// Default says that it is used when none is asked for.
+	Default bool `json:"default,omitempty"`
+}
+
+// List gives the profiles of the files in their order: those of x-lyandev.profiles, then Compose's own that no x-lyandev
+// profile activates by its name. It reads only as much as it needs: of what is wrong in the files it reports what parsing
+// shows (Errors).
+func List(o Options) ([]Info, error) {
+	l, err := open(o)
+	if err != nil {
+		return nil, err
+	}
+	defaultName := ""
+	for _, d := range l.docs {
+		if it := d.root.get(extensionKey, "defaultProfile"); it != nil {
+			defaultName = it.str()
+		}
+	}
+	var out []Info
+	activated := map[string]bool{}
+	for _, name := range l.order {
+		pr := l.profiles[name]
+		out = append(out, Info{Name: name, Description: pr.description, Extends: pr.extends, Default: name == defaultName})
+		activated[name] = true
+		for _, a := range pr.activate {
+			activated[a] = true
+		}
+	}
+	for _, name := range l.composeProfiles() {
+		if !activated[name] {
+			out = append(out, Info{Name: name})
+		}
+	}
+	return out, nil
+}

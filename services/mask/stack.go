@@ -1,0 +1,108 @@
+package mask
+
+import (
+	"reflect"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// Stack is a copy of a stack to show to people: values of Secrets and of what is named like one are masked, and every
+// other text is masked as String does.
+func Stack(s *services.Stack) *services.Stack {
+	if s == nil {
+		return nil
+	}
+	out := s.DeepCopy()
+	w := walker{New(s)}
+	w.value(reflect.ValueOf(out))
+	return out
+}
+
+// walker masks in place.
+type walker struct{ m *Masker }
+
+func (w walker) value(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			w.value(v.Elem())
+		}
+	case reflect.Interface:
+		// Objects of the Kubernetes API are pointers; anything else in an interface cannot be changed in place.
+		if !v.IsNil() && v.Elem().Kind() == reflect.Pointer {
+			w.value(v.Elem())
+		}
+	case reflect.Struct:
+		w.structure(v)
+	case reflect.Slice:
+		w.slice(v)
+	case reflect.Map:
+		w.mapping(v)
+	case reflect.String:
+		if v.CanSet() {
+			v.SetString(w.m.String(v.String()))
+		}
+	}
+}
+
+func (w walker) structure(v reflect.Value) {
+	if v.CanAddr() {
+		switch o := v.Addr().Interface().(type) {
+		case *corev1.EnvVar:
+			if SecretName(o.Name) && o.Value != "" {
+				o.Value = Mask
+			} else {
+				o.Value = w.m.String(o.Value)
+			}
+			return
+		case *corev1.Secret:
+			for k := range o.Data {
+				o.Data[k] = []byte(Mask)
+			}
+			for k := range o.StringData {
+				o.StringData[k] = Mask
+			}
+			return
+		}
+	}
+	for i := range v.NumField() {
+		if f := v.Field(i); f.CanSet() {
+			w.value(f)
+		}
+	}
+}
+
+// slice masks each element. An argument after a flag that is named like a secret is one.
+func (w walker) slice(v reflect.Value) {
+	for i := range v.Len() {
+		e := v.Index(i)
+		if e.Kind() == reflect.String && i > 0 {
+			flag := v.Index(i - 1).String()
+			if strings.HasPrefix(flag, "-") && !strings.Contains(flag, "=") && SecretName(strings.TrimLeft(flag, "-")) {
+				e.SetString(Mask)
+				continue
+			}
+		}
+		w.value(e)
+	}
+}
+
+// mapping masks the values of a map of strings, by key and by value. Other maps hold quantities and the like.
+func (w walker) mapping(v reflect.Value) {
+	if v.Type().Elem().Kind() != reflect.String {
+		return
+	}
+	for _, k := range v.MapKeys() {
+		text := v.MapIndex(k).String()
+		masked := w.m.String(text)
+		if SecretName(k.String()) && text != "" {
+			masked = Mask
+		}
+		if masked != text {
+			v.SetMapIndex(k, reflect.ValueOf(masked).Convert(v.Type().Elem()))
+		}
+	}
+}
