@@ -6,6 +6,9 @@
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
+# As PID 1 a shell ignores SIGTERM unless it is told not to; the server itself gets the default back.
+trap "exit 143" TERM INT
+
 lib=${LYANDEV_LIB:-/usr/local/lib/lyandev}
 share=/usr/share/lyandev
 data=${MARIADB_DATA_DIR:-/data/mariadb}
