@@ -3,7 +3,7 @@ Database.run, safe to repeat."""
 
 from collections.abc import Mapping
 
-LIST = """SELECT p.id, p.title, LEFT(p.body, 160) AS excerpt, p.views,
+LIST = """SELECT p.id, p.title, LEFT(p.body, 240) AS excerpt, p.views,
                  DATE_FORMAT(p.created_at, '%Y-%m-%d') AS day, COUNT(c.id) AS comments
             FROM posts p LEFT JOIN comments c ON c.post_id = p.id AND c.status = 'published'
            GROUP BY p.id ORDER BY p.created_at DESC, p.id DESC LIMIT 50"""

@@ -7,6 +7,7 @@ today's Python have no worker for gunicorn, so this is one, in the same terms:
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 
@@ -64,10 +65,8 @@ class GunicornWorker(base.Worker):
             if os.getppid() != self.ppid:
                 self.log.info("gunicorn is gone, stopping")
                 return
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), HEARTBEAT_SECONDS)
-            except TimeoutError:
-                pass
 
     async def _drain(self, servers):
         """Take no new connection, finish the running requests, then close."""

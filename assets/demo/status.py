@@ -37,9 +37,7 @@ async def _mariadb(backends) -> dict:
 
 
 async def _redis(settings, redis) -> dict:
-    found = await redis_link.within(
-        BUDGET_SECONDS, lambda: redis_link.describe(settings, redis)
-    )
+    found = await redis_link.within(BUDGET_SECONDS, lambda: redis_link.describe(settings, redis))
     if found["role"] != "master":
         found |= {"ok": False, "error": f"this server is a {found['role']}, not the master"}
     return found

@@ -5,9 +5,7 @@ MEMCACHED_HOST, REDIS_SENTINEL_SVC_HOST, ...), read by the app's own code.
 """
 
 import os
-import sys
 import time
-from pathlib import Path
 
 import httpx
 import pymysql
@@ -15,9 +13,8 @@ import pytest
 import redis
 from redis.sentinel import Sentinel
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from config import SENTINEL_MASTER, read_settings
 
-from config import SENTINEL_MASTER, read_settings  # noqa: E402
 
 WEB_URL = os.environ.get("WEB_URL", "http://lyanna-svc").rstrip("/")
 

@@ -4,6 +4,7 @@ import re
 import uuid
 
 import pytest
+
 from conftest import wait_for
 
 

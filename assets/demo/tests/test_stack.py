@@ -6,6 +6,7 @@ import uuid
 
 import httpx
 import redis
+
 from config import SENTINEL_MASTER
 from conftest import WEB_URL, wait_for
 
@@ -33,7 +34,9 @@ def test_views_reach_the_database(web, query, settings):
     before = stored()
     for _ in range(7):
         assert web.get("/post/3").status_code == 200
-    wait_for(lambda: stored() >= before + 7, settings.flush_every * 2 + 10, "seven views in MariaDB")
+    wait_for(
+        lambda: stored() >= before + 7, settings.flush_every * 2 + 10, "seven views in MariaDB"
+    )
 
 
 def test_a_batch_of_views_counts_once(query, master, settings):

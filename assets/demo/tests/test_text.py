@@ -1,6 +1,7 @@
 """Rendering: nothing a person types may become markup, a few safe things apart."""
 
 import pytest
+
 from text import render
 
 
