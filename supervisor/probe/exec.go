@@ -1,0 +1,41 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// execPatience is how much longer than its timeout an exec may take before the engine is taken to be in trouble.
+const execPatience = 2 * time.Minute
+
+// execHandler runs a command: exit 0 is success, another code or a timeout failure, no exec at all an error (R53).
+type execHandler struct {
+	exec    Execer
+	limit   *Limiter
+	cmd     []string
+	timeout time.Duration
+}
+
+// Try waits for a place of the limiter and runs the command.
+func (h *execHandler) Try(ctx context.Context, t Target) Outcome {
+	if err := h.limit.acquire(ctx); err != nil {
+		return broken(fmt.Errorf("cannot run probe command: %w", err))
+	}
+	defer h.limit.release()
+	ctx, cancel := context.WithTimeout(ctx, h.timeout+execPatience)
+	defer cancel()
+	exit, output, err := h.exec.Exec(ctx, t.ContainerID, h.cmd, h.timeout)
+	output = output[:min(len(output), maxOutput)]
+	switch {
+	case errors.Is(err, ErrExecTimeout):
+		return failed(fmt.Sprintf("command timed out: %q timed out after %s", strings.Join(h.cmd, " "), h.timeout))
+	case err != nil:
+		return broken(err)
+	case exit != 0:
+		return failed(string(output))
+	}
+	return passed(string(output))
+}
