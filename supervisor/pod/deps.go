@@ -1,7 +1,6 @@
 package pod
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -11,14 +10,14 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
-// Deps are what a worker works with. Runtime, Objects, Sink and Handlers must be set.
+// Deps are what a worker works with. Runtime, Objects, Sink and Probes must be set.
 type Deps struct {
 	Runtime Runtime
 	Objects Objects
 	Sink    Sink
-	// Handlers makes what probes and hooks try containers with.
-	Handlers Handlers
-	// Timing is fast or strict; "" is strict.
+	// Probes is what probes and hooks reach containers with.
+	Probes probe.Deps
+	// Timing is fast or strict; "" is fast.
 	Timing probe.Timing
 	// BackOff is the restart back-off; the zero value is the kubelet's default (R71).
 	BackOff backoff.Config
@@ -26,7 +25,8 @@ type Deps struct {
 	Began time.Time
 	// Node is what status.hostIP, spec.nodeName and absent limits give in fieldRef and resourceFieldRef (R133).
 	Node Node
-	// Relist is the time between looks at the runtime that no event asked for; 0 is 75 s. It is the safety net under lost events.
+	// Relist is the time between pod syncs that no event asked for; 0 is 60 s (60-90 s in the kubelet, R15). It is also
+	// the safety net under lost events.
 	Relist time.Duration
 	Log    *slog.Logger
 }
@@ -57,14 +57,6 @@ type Sink interface {
 	// Gone says that the pod object is no more (R100, R103). After a force deletion the worker may still be stopping
 	// containers; its Run ends later.
 	Gone(pod *corev1.Pod)
-}
-
-// Handlers makes the handlers of probes and runs hooks.
-type Handlers interface {
-	// Handler gives the handler of one probe of one container of the pod.
-	Handler(pod *corev1.Pod, c *corev1.Container, t probe.Type) probe.Handler
-	// RunHook runs a lifecycle handler to its end or ctx's (R96).
-	RunHook(ctx context.Context, pod *corev1.Pod, c *corev1.Container, target probe.Target, h *corev1.LifecycleHandler) error
 }
 
 // EventType says what happened to a container.

@@ -69,9 +69,9 @@ func preStopOf(c *corev1.Container) *corev1.LifecycleHandler {
 // preStop runs the hook and waits for it no longer than the grace; then it is left to itself (R93). Its failure is only
 // told (R94).
 func (w *Worker) preStop(ctx context.Context, s stopping, h *corev1.LifecycleHandler) {
-	pod, done := w.pod, make(chan error, 1)
+	target, done := w.target(s.inst.ID), make(chan error, 1)
 	w.hooks.Go(func() {
-		done <- w.deps.Handlers.RunHook(ctx, pod, s.container, w.target(s.inst.ID), h)
+		done <- w.deps.Probes.RunHook(ctx, h, s.container, target)
 	})
 	timer := time.NewTimer(s.grace)
 	defer timer.Stop()

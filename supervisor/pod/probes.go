@@ -91,9 +91,7 @@ func (p *probes) add(ctx context.Context, part *corev1.Pod, names map[string]boo
 	}
 	set.pod = probe.New(probe.Config{
 		Pod: part, Sink: probeSink{p.worker}, Timing: d.Timing, Began: d.Began,
-		Handlers: func(c *corev1.Container, t probe.Type, _ *corev1.Probe) probe.Handler {
-			return d.Handlers.Handler(part, c, t)
-		},
+		Handlers: d.Probes.Handlers(),
 	})
 	p.sets = append(p.sets, set)
 	p.wg.Go(func() { _ = set.pod.Run(ctx) })

@@ -54,6 +54,7 @@ func (w *Worker) held(s Start) (*backoff.Entry, *WaitError) {
 		return nil, nil
 	}
 	now := time.Now()
+	w.expire(key, now)
 	d := w.crashes.Attempt(key, s.Exited, now)
 	if d.Start {
 		e, _ := w.crashes.Entry(key)
@@ -65,6 +66,18 @@ func (w *Worker) held(s Start) (*backoff.Entry, *WaitError) {
 	return nil, &WaitError{
 		Reason:  ReasonCrashLoopBackOff,
 		Message: fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", d.Wait, name, pod),
+	}
+}
+
+// expire drops an entry that nothing has touched for longer than R73 allows. The kubelet's housekeeping does so too: a
+// container that ends after 598 s is held at first, and let go at the next retry after 600 s {pod-crashloop-reset}.
+func (w *Worker) expire(key string, now time.Time) {
+	limit := w.deps.BackOff.Expire
+	if limit <= 0 {
+		limit = backoff.DefaultExpire
+	}
+	if e, ok := w.crashes.Entry(key); ok && now.Sub(e.Updated) > limit {
+		w.crashes.Forget(key)
 	}
 }
 
@@ -113,7 +126,7 @@ func (w *Worker) postStart(ctx context.Context, c *corev1.Container, id string) 
 	if c.Lifecycle == nil || c.Lifecycle.PostStart == nil {
 		return nil
 	}
-	err := w.deps.Handlers.RunHook(ctx, w.pod, c, w.target(id), c.Lifecycle.PostStart)
+	err := w.deps.Probes.RunHook(ctx, c.Lifecycle.PostStart, c, w.target(id))
 	if err == nil || ctx.Err() != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func New(pod *corev1.Pod, deps Deps) *Worker {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
 	if deps.Relist <= 0 {
-		deps.Relist = 75 * time.Second
+		deps.Relist = time.Minute
 	}
 	pod = withDefaults(pod.DeepCopy())
 	w := &Worker{
