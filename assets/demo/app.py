@@ -46,6 +46,7 @@ app.config.update(
     {
         "ACCESS_LOG": False,
         "KEEP_ALIVE_TIMEOUT": 30,
+        "MOTD": False,
         "REQUEST_MAX_SIZE": 64 * 1024,
         "RESPONSE_TIMEOUT": 10,
     }
