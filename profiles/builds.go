@@ -112,6 +112,16 @@ func (c *converter) context(dir string) string {
 	return dir
 }
 
+// inEmbedded says whether a path would be in a build context that is embedded.
+func (c *converter) inEmbedded(path string) bool {
+	for dir := path; filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
+		if strings.HasPrefix(c.context(dir), EmbeddedContext) {
+			return true
+		}
+	}
+	return false
+}
+
 func buildArgs(args types.MappingWithEquals) map[string]string {
 	if len(args) == 0 {
 		return nil
@@ -131,7 +141,11 @@ func (c *converter) watch(s types.ServiceConfig) []services.WatchRule {
 		return nil
 	}
 	var out []services.WatchRule
-	for _, t := range s.Develop.Watch {
+	for i, t := range s.Develop.Watch {
+		if c.inEmbedded(t.Path) {
+			c.note(keyPath{"services", s.Name, "develop", "watch", index(i), "path"}, "ignored: the image is built from the embedded copy, there is nothing to watch")
+			continue
+		}
 		r := services.WatchRule{
 			Container: c.container[s.Name], Action: string(t.Action), Path: t.Path, Target: t.Target,
 			Include: t.Include, Ignore: t.Ignore, InitialSync: t.InitialSync, Exec: t.Exec.Command,

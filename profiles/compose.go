@@ -166,7 +166,11 @@ func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 	if enabled && s.Image == "" && s.Build == nil {
 		x.bad("Compose wants one of them", at, "the service has neither image nor build")
 	}
+	shares, _ := strings.CutPrefix(s.NetworkMode, types.ServicePrefix)
 	for _, on := range slices.Sorted(maps.Keys(s.DependsOn)) {
+		if on == shares {
+			continue // Compose adds this edge by itself; it is checked below
+		}
 		x.serviceRef(on, enabled && s.DependsOn[on].Required, at.with("depends_on", on), "set required: false if the service can do without it")
 	}
 	if on, ok := strings.CutPrefix(s.NetworkMode, types.ServicePrefix); ok {

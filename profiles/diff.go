@@ -211,6 +211,9 @@ func byName(list []any) map[string]any {
 			return nil
 		}
 		name, ok := m["name"].(string)
+		if !ok {
+			name, ok = m["workload"].(string)
+		}
 		if !ok || out[name] != nil {
 			return nil
 		}

@@ -1,4 +1,146 @@
 package profiles
 
-// kube is where the produced objects meet Kubernetes' own defaults and rules.
-func (c *converter) kube() {}
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/kube"
+)
+
+// kube sets Kubernetes' defaults on everything produced and holds it against Kubernetes' own rules.
+func (c *converter) kube() {
+	for _, w := range c.stack.Workloads {
+		kube.Default(w.Object)
+	}
+	for _, s := range c.stack.Services {
+		kube.Default(s)
+	}
+	for _, s := range c.stack.Secrets {
+		kube.Default(s)
+	}
+	for _, i := range c.stack.Ingresses {
+		kube.Default(i)
+	}
+}
+
+var _ runtime.Object
+
+// origin maps a Kubernetes field path of a workload to where the file says it.
+func (c *converter) origin(w *services.Workload, field string) keyPath {
+	at := keyPath{"services", w.Name()}
+	ext := at.with(extensionKey)
+	path := splitField(field)
+	for _, prefix := range [][]string{{"spec", "jobTemplate", "spec", "template"}, {"spec", "template"}} {
+		if hasPrefix(path, prefix) {
+			return c.podOrigin(w, at, path[len(prefix):])
+		}
+	}
+	switch {
+	case w.Kind() == "Pod":
+		return c.podOrigin(w, at, path)
+	case len(path) > 1 && path[0] == "spec" && path[1] == "replicas":
+		return at.with("deploy", "replicas")
+	case len(path) > 1 && path[0] == "spec" && path[1] == "schedule":
+		return ext.with("schedule")
+	case len(path) > 1 && path[0] == "spec":
+		return ext.with("spec").with(path[1:]...)
+	}
+	return at
+}
+
+func (c *converter) podOrigin(w *services.Workload, at keyPath, path keyPath) keyPath {
+	ext := at.with(extensionKey)
+	switch {
+	case hasPrefix(path, []string{"metadata", "labels"}):
+		return ext.with("labels").with(path[2:]...)
+	case len(path) < 3 || path[0] != "spec":
+		return at
+	case path[1] == "initContainers":
+		return ext.with(path[1:]...)
+	case path[1] != "containers":
+		return ext.with("pod").with(path[1:]...)
+	}
+	for i, cont := range w.PodSpec().Containers {
+		if path[2] != index(i) {
+			continue
+		}
+		for service, name := range c.container {
+			if name == cont.Name && c.owner[service] == w.Name() {
+				return containerOrigin(keyPath{"services", service}, path[3:])
+			}
+		}
+		return ext.with("sidecars")
+	}
+	return at
+}
+
+// containerOrigin says which key of a Compose service a container's field comes from.
+func containerOrigin(at keyPath, path keyPath) keyPath {
+	if len(path) == 0 {
+		return at
+	}
+	ext := at.with(extensionKey)
+	switch path[0] {
+	case "livenessProbe", "readinessProbe", "startupProbe":
+		return ext.with("probes", strings.TrimSuffix(path[0], "Probe")).with(path[1:]...)
+	case "image":
+		return at.with("image")
+	case "command":
+		return at.with("entrypoint")
+	case "args":
+		return at.with("command")
+	case "volumeMounts":
+		return at.with("volumes")
+	case "workingDir":
+		return at.with("working_dir")
+	case "env":
+		return ext.with("env")
+	case "ports":
+		return ext.with("container", "ports")
+	case "envFrom", "lifecycle", "resources", "securityContext":
+		return ext.with(path...)
+	}
+	return ext.with("container").with(path...)
+}
+
+func hasPrefix(path keyPath, prefix []string) bool {
+	if len(path) < len(prefix) {
+		return false
+	}
+	for i, p := range prefix {
+		if path[i] != p {
+			return false
+		}
+	}
+	return true
+}
+
+// splitField takes "spec.containers[0].ports" apart. Keys in brackets ("labels[a.b]") stay whole.
+func splitField(field string) keyPath {
+	var out keyPath
+	for len(field) > 0 {
+		switch field[0] {
+		case '.':
+			field = field[1:]
+		case '[':
+			end := strings.IndexByte(field, ']')
+			if end < 0 {
+				return append(out, field)
+			}
+			key := field[:end+1]
+			if strings.Trim(key[1:end], "0123456789") != "" {
+				key = key[1:end]
+			}
+			out, field = append(out, key), field[end+1:]
+		default:
+			end := strings.IndexAny(field, ".[")
+			if end < 0 {
+				end = len(field)
+			}
+			out, field = append(out, field[:end]), field[end:]
+		}
+	}
+	return out
+}

@@ -169,6 +169,14 @@ func describe(set *schemaSet, root *item, e *jsonschema.ValidationError) []viola
 			out = append(out, violation{path.with(name), "unknown key", didYouMean(name, known), k})
 		}
 		return out
+	case *kind.FalseSchema:
+		// unevaluatedProperties: a key that is known is here only because its value was wrong, which is reported by itself.
+		name := e.InstanceLocation[max(0, len(e.InstanceLocation)-1):]
+		known := set.properties(strings.TrimSuffix(e.SchemaURL, "/unevaluatedProperties"))
+		if len(name) == 0 || slices.Contains(known, name[0]) {
+			return nil
+		}
+		return []violation{{path, "unknown key", didYouMean(name[0], known), k}}
 	case *kind.Type:
 		return []violation{{path, "must be " + typeNames(k.Want), "", k}}
 	case *kind.Enum:
@@ -196,9 +204,16 @@ func instancePath(root *item, loc []string) keyPath {
 	return path
 }
 
-// properties are the keys that the schema at a location knows, extensions aside.
+// properties are the keys that the schema at a location knows, those of the schemas it is made of included.
 func (s *schemaSet) properties(url string) []string {
 	_, pointer, _ := strings.Cut(url, "#")
+	known := map[string]bool{}
+	s.collect(s.at(pointer), known, 0)
+	return slices.Collect(maps.Keys(known))
+}
+
+// at is the part of the schema that a JSON pointer names.
+func (s *schemaSet) at(pointer string) any {
 	node := s.raw
 	for _, part := range strings.Split(strings.Trim(pointer, "/"), "/") {
 		m, ok := node.(map[string]any)
@@ -207,9 +222,27 @@ func (s *schemaSet) properties(url string) []string {
 		}
 		node = m[strings.NewReplacer("~1", "/", "~0", "~").Replace(part)]
 	}
-	m, _ := node.(map[string]any)
+	return node
+}
+
+func (s *schemaSet) collect(node any, known map[string]bool, depth int) {
+	m, ok := node.(map[string]any)
+	if !ok || depth > 8 {
+		return
+	}
 	props, _ := m["properties"].(map[string]any)
-	return slices.Collect(maps.Keys(props))
+	for k := range props {
+		known[k] = true
+	}
+	if ref, ok := m["$ref"].(string); ok {
+		s.collect(s.at(strings.TrimPrefix(ref, "#")), known, depth+1)
+	}
+	for _, key := range []string{"allOf", "oneOf", "anyOf"} {
+		list, _ := m[key].([]any)
+		for _, sub := range list {
+			s.collect(sub, known, depth+1)
+		}
+	}
 }
 
 func typeNames(want []string) string {

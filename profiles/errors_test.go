@@ -1,0 +1,250 @@
+package profiles
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every case is a file and all errors it must give, exactly and in order.
+func TestErrors(t *testing.T) {
+	cases := []struct {
+		name    string
+		profile string
+		file    string
+		want    []string
+	}{
+		{"not YAML", "", "services:\n  web:\n\timage: x\n", []string{"compose.yaml:3: not valid YAML"}},
+		{"empty", "", "", []string{"compose.yaml:1: the file is empty (it needs at least one service under services:)"}},
+		{"a list", "", "- a\n", []string{"compose.yaml:1: the top of the file must be a mapping"}},
+		{"duplicate keys, all of them", "", "services:\n  web:\n    image: a\n    image: b\n  web:\n    image: c\n", []string{
+			"compose.yaml:4: services.web.image: the key is there twice (the first is on line 3)",
+			"compose.yaml:5: services.web: the key is there twice (the first is on line 2)",
+		}},
+		{"an alias in itself", "", "services: &a\n  web: *a\n", []string{"compose.yaml:2: alias *a contains itself"}},
+		{"unknown Compose key", "", "services:\n  web:\n    image: a\n    enviroment: {A: b}\n", []string{
+			"compose.yaml:4: services.web.enviroment: unknown key (did you mean environment?)",
+		}},
+		{"wrong Compose types", "", "services:\n  web:\n    image: [a]\n    ports: 80\n    read_only: {}\n", []string{
+			"compose.yaml:3: services.web.image: must be a string",
+			"compose.yaml:4: services.web.ports: must be a list",
+			"compose.yaml:5: services.web.read_only: must be a boolean or a string",
+		}},
+		{"unknown x-lyandev keys", "", `
+x-lyandev:
+  defaultProfil: a
+services:
+  web:
+    image: a
+    x-lyandev:
+      knd: Pod
+      timing: slow
+      operator: mysql
+`, []string{
+			"compose.yaml:3: x-lyandev.defaultProfil: unknown key (did you mean defaultProfile?)",
+			"compose.yaml:8: services.web.x-lyandev.knd: unknown key (did you mean kind?)",
+			"compose.yaml:9: services.web.x-lyandev.timing: must be one of fast, strict",
+			"compose.yaml:10: services.web.x-lyandev.operator: must be one of mariadb, redis, memcached",
+		}},
+		{"Kubernetes fields", "", `
+services:
+  web:
+    image: a
+    x-lyandev:
+      probes:
+        liveness:
+          httpGet: {prt: 80}
+          periodSeconds: "10"
+      env:
+        - {name: A, value: 1}
+      resources:
+        limits: {memory: 1gigabyte}
+      spec: {replicas: 2, strategi: {}}
+      service:
+        - {name: a, clusterIp: None}
+`, []string{
+			"compose.yaml:8: services.web.x-lyandev.probes.liveness.httpGet.prt: unknown key in a Kubernetes HTTPGetAction (did you mean port?)",
+			"compose.yaml:9: services.web.x-lyandev.probes.liveness.periodSeconds: must be a whole number",
+			"compose.yaml:11: services.web.x-lyandev.env[0].value: must be a string (write it in quotes)",
+			`compose.yaml:13: services.web.x-lyandev.resources.limits.memory: "1gigabyte" is not a quantity (such as 100m, 64Mi or 2)`,
+			"compose.yaml:14: services.web.x-lyandev.spec.strategi: unknown key in a Kubernetes DeploymentSpec (did you mean strategy?)",
+			"compose.yaml:16: services.web.x-lyandev.service[0].clusterIp: unknown key in a Kubernetes ServiceSpec (did you mean clusterIP?)",
+		}},
+		{"variables, all of them", "", `
+services:
+  web:
+    image: ${IMAGE:?name an image}
+    command: echo $(date)
+    environment:
+      A: ${B
+`, []string{
+			"compose.yaml:4: services.web.image: variable IMAGE is required: name an image (set IMAGE in the environment or in .env)",
+			"services.web.environment.A",
+		}},
+		{"names that lead nowhere", "", `
+services:
+  web:
+    image: a
+    depends_on: [bd]
+    volumes: ["data:/data"]
+    configs: [cfg]
+    secrets: [sec]
+    networks: [front]
+  side:
+    image: a
+    network_mode: service:wib
+  db:
+    image: a
+  none:
+    restart: always
+`, []string{
+			`compose.yaml:5: services.web.depends_on.bd: there is no service "bd" (did you mean db?)`,
+			`compose.yaml:6: services.web.volumes[0]: there is no volume "data" (declare it under volumes:)`,
+			`compose.yaml:7: services.web.configs[0]: there is no config "cfg" (declare it under configs:)`,
+			`compose.yaml:8: services.web.secrets[0]: there is no secret "sec" (declare it under secrets:)`,
+			`compose.yaml:9: services.web.networks.front: there is no network "front"`,
+			`compose.yaml:12: services.side.network_mode: there is no service "wib" (did you mean web?)`,
+			"compose.yaml:15: services.none: the service has neither image nor build",
+		}},
+		{"a circle", "", `
+services:
+  a: {image: x, depends_on: [b]}
+  b: {image: x, depends_on: [c]}
+  c: {image: x, depends_on: [a]}
+  d: {image: x, depends_on: [d]}
+`, []string{
+			"compose.yaml:5: services.c.depends_on.a: services wait for each other in a circle: a -> b -> c -> a (remove one of the edges)",
+			"compose.yaml:6: services.d.depends_on.d: services wait for each other in a circle: d -> d (remove one of the edges)",
+		}},
+		{"a circle through a shared pod", "", `
+services:
+  a: {image: x, depends_on: [b]}
+  b: {image: x}
+  c: {image: x, network_mode: "service:b", depends_on: [a]}
+`, []string{"workloads wait for each other in a circle: a -> b -> a"}},
+		{"unknown profile", "hq", `
+x-lyandev:
+  profiles:
+    ha: {}
+services:
+  a: {image: x, profiles: [debug]}
+`, []string{`compose.yaml: there is no profile "hq" (did you mean ha? profiles: ha, debug)`}},
+		{"profiles in a circle", "a", `
+x-lyandev:
+  profiles:
+    a: {extends: b}
+    b: {extends: [a, zz]}
+services:
+  w: {image: x}
+`, []string{
+			"compose.yaml:4: x-lyandev.profiles.a.extends: profiles extend each other in a circle: a -> b -> a",
+			`compose.yaml:5: x-lyandev.profiles.b.extends: there is no profile "zz"`,
+		}},
+		{"a fragment of a profile that was not chosen", "", `
+x-lyandev:
+  profiles:
+    ha:
+      services:
+        w: {imag: y, x-lyandev: {kind: Pud}}
+services:
+  w: {image: x}
+`, []string{
+			"compose.yaml:6: x-lyandev.profiles.ha.services.w.imag: unknown key (did you mean image?)",
+			"compose.yaml:6: x-lyandev.profiles.ha.services.w.x-lyandev.kind: must be one of",
+		}},
+		{"needed from another profile", "", `
+services:
+  a: {image: x, depends_on: [b]}
+  b: {image: x, profiles: [ha]}
+`, []string{`compose.yaml:3: services.a.depends_on.b: service "b" is not part of the stack without a profile (set required: false`}},
+		{"mounts of the host's own", "", `
+services:
+  a:
+    image: x
+    volumes:
+      - /:/host
+      - /etc:/etc2
+      - /var/run/docker.sock:/var/run/docker.sock
+      - ../..:/up
+`, []string{
+			"compose.yaml:6: services.a.volumes[0]: will not mount / of the host into a container",
+			"compose.yaml:7: services.a.volumes[1]: will not mount /etc of the host into a container",
+			"compose.yaml:8: services.a.volumes[2]: will not mount",
+			"compose.yaml:9: services.a.volumes[3]:",
+		}},
+		{"keys of ConfigMaps", "", `
+x-lyandev:
+  configMaps:
+    cfg: {data: {db_user: lyanna}}
+services:
+  a:
+    image: x
+    x-lyandev:
+      env:
+        - {name: A, valueFrom: {configMapKeyRef: {name: cfg, key: user}}}
+        - {name: B, valueFrom: {secretKeyRef: {name: cfg, key: user}}}
+`, []string{
+			`compose.yaml:10: services.a.x-lyandev.env[0]: ConfigMap "cfg" has no key "user" (known here: db_user)`,
+			`compose.yaml:11: services.a.x-lyandev.env[1]: there is no Secret "cfg"`,
+		}},
+		{"one image, two ways", "", `
+services:
+  a: {image: x, build: ./a}
+  b: {image: x, build: ./b}
+`, []string{"compose.yaml:4: services.b.build: a builds the image x otherwise"}},
+		{"bad names", "", "name: My_Project\nservices:\n  my_db: {image: x}\n", []string{
+			`compose.yaml:1: name: `,
+		}},
+		{"bad service name", "", "services:\n  my_db: {image: x}\n", []string{`compose.yaml:2: services.my_db: "my_db" cannot name a workload`}},
+		{"what only compose-go sees", "", "services:\n  a:\n    image: x\n    scale: 2\n    deploy: {replicas: 3}\n", []string{"compose.yaml:2: services.a"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := loadText(t, c.file, Options{Profile: c.profile}, nil)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			got := errorLines(t, err)
+			if len(got) != len(c.want) || !slices.EqualFunc(got, c.want, strings.Contains) {
+				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+	for i, prev := 0, "a"; i < 8; i++ {
+		next := string(rune('b' + i))
+		bomb += next + ": &" + next + " [" + strings.TrimSuffix(strings.Repeat("*"+prev+",", 10), ",") + "]\n"
+		prev = next
+	}
+	cases := map[string]struct{ file, want string }{
+		"alias bomb": {bomb, "more than 100000 values"},
+		"deep":       {"a: " + strings.Repeat("[", 200) + strings.Repeat("]", 200), "nested deeper than 64 levels"},
+		"very deep":  {"a: " + strings.Repeat("[", 300_000), "not valid YAML"},
+		"large":      {"a: " + strings.Repeat("x", maxFileBytes), "the limit is 1048576"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := loadText(t, c.file, Options{}, nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %.300v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add("services:\n  a: {image: x}\n", "")
+	f.Add("x-lyandev: {profiles: {p: {services: {a: {image: !override y, ports: !reset null}}}}}\nservices: {a: {image: x, ports: ['1:2']}}", "p")
+	f.Add("services: {a: &a {image: x, x-lyandev: {kind: StatefulSet, pod: {containers: [{name: a}]}}}, b: {<<: *a, network_mode: 'service:a'}}", "")
+	f.Add("services: {a: {image: x, volumes: ['v:/d'], healthcheck: {test: [CMD]}, expose: ['1-2/udp'], user: 'a:b'}}\nvolumes: {v: }", "")
+	f.Add("services: {a: {image: x, x-lyandev: {service: [{ports: [{port: x}]}], container: {ports: null}, spec: {template: null}}}}", "")
+	f.Fuzz(func(t *testing.T, file, profile string) {
+		s, err := loadText(t, file, Options{Profile: profile}, nil)
+		if err == nil && s == nil {
+			t.Error("neither a stack nor an error")
+		}
+	})
+}

@@ -1,0 +1,74 @@
+package profiles
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// write puts files into a new directory and gives the directory.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// loadText loads one Compose file given as text; files are others beside it.
+func loadText(t *testing.T, text string, o Options, files map[string]string) (*services.Stack, error) {
+	t.Helper()
+	all := map[string]string{"compose.yaml": text}
+	for k, v := range files {
+		all[k] = v
+	}
+	dir := write(t, all)
+	o.Files = []string{filepath.Join(dir, "compose.yaml")}
+	return Load(context.Background(), o)
+}
+
+func mustLoad(t *testing.T, text string, o Options) *services.Stack {
+	t.Helper()
+	s, err := loadText(t, text, o, nil)
+	if err != nil {
+		t.Fatalf("cannot load:\n%v", err)
+	}
+	return s
+}
+
+// errorLines are the errors of a load, with the file's directory cut off.
+func errorLines(t *testing.T, err error) []string {
+	t.Helper()
+	var list Errors
+	if !errors.As(err, &list) {
+		t.Fatalf("not Errors but %T: %v", err, err)
+	}
+	var out []string
+	for _, e := range list {
+		e.File = filepath.Base(e.File)
+		out = append(out, e.Error())
+	}
+	return out
+}
+
+func contains(t *testing.T, lines []string, want string) {
+	t.Helper()
+	for _, l := range lines {
+		if strings.Contains(l, want) {
+			return
+		}
+	}
+	t.Errorf("no line has %q in:\n%s", want, strings.Join(lines, "\n"))
+}
