@@ -1,0 +1,564 @@
+package agent
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const testToken = "0123456789abcdef"
+
+// memoryAddresses stands in for the interface: every address of 127.0.0.0/8 is there already.
+type memoryAddresses struct {
+	mu   sync.Mutex
+	held []netip.Addr
+}
+
+func (m *memoryAddresses) List() ([]netip.Addr, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.held), nil
+}
+
+func (m *memoryAddresses) Add(a netip.Addr) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = append(m.held, a)
+	return nil
+}
+
+func (m *memoryAddresses) Remove(a netip.Addr) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = slices.DeleteFunc(m.held, func(h netip.Addr) bool { return h == a })
+	return nil
+}
+
+// harness is a running agent on the loopback network, with an address space of its own.
+type harness struct {
+	t      testing.TB
+	cfg    Config
+	client *Client
+	addrs  *memoryAddresses
+	net    [2]byte // 127.x.y
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func start(t testing.TB, change ...func(*Config)) *harness {
+	t.Helper()
+	h := &harness{t: t, addrs: new(memoryAddresses), net: [2]byte{byte(1 + rand.IntN(250)), byte(rand.IntN(256))}}
+	h.cfg = Config{
+		Version: "v1", Token: testToken, Subnet: netip.MustParsePrefix("127.0.0.0/8"), Address: h.addr(2),
+		Upstreams: []string{"127.0.0.1:1"}, StateFile: filepath.Join(t.TempDir(), "state", "table.json"), Drain: 50 * time.Millisecond,
+		controlPort: 17946, dnsPort: freePort(t), addresses: h.addrs,
+	}
+	for _, c := range change {
+		c(&h.cfg)
+	}
+	h.client = NewClient(h.cfg.listenAddress(h.cfg.controlPort), testToken)
+	h.run()
+	t.Cleanup(func() { h.stop(); h.client.Close() })
+	return h
+}
+
+// addr is 127.x.y.n.
+func (h *harness) addr(n byte) netip.Addr { return netip.AddrFrom4([4]byte{127, h.net[0], h.net[1], n}) }
+
+func (h *harness) run() {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel, h.done = cancel, make(chan error, 1)
+	go func() { h.done <- Run(ctx, h.cfg) }()
+	h.eventually("the agent to serve", func() bool {
+		select {
+		case err := <-h.done:
+			h.t.Fatalf("agent ended: %v", err)
+		default:
+		}
+		_, err := h.client.Health(context.Background())
+		return err == nil
+	})
+}
+
+func (h *harness) stop() {
+	h.cancel()
+	if h.done == nil {
+		return
+	}
+	if err := <-h.done; err != nil {
+		h.t.Errorf("agent ended with %v", err)
+	}
+	h.done = nil
+}
+
+// eventually waits for a condition, for at most five seconds.
+func (h *harness) eventually(what string, ok func() bool) {
+	h.t.Helper()
+	deadline := time.After(5 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			h.t.Fatalf("waited in vain for %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func (h *harness) push(t *Table) {
+	h.t.Helper()
+	pushed, err := h.client.Push(context.Background(), t)
+	if err != nil || len(pushed.Problems) > 0 {
+		h.t.Fatalf("push: %v %v", pushed, err)
+	}
+}
+
+func (h *harness) dial(addr string) net.Conn {
+	h.t.Helper()
+	c, err := net.DialTimeout("tcp", addr, 2*time.Second)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	return c
+}
+
+func freePort(t testing.TB) uint16 {
+	l, err := net.Listen("tcp4", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return uint16(l.Addr().(*net.TCPAddr).Port)
+}
+
+// backend is a pod's server: it says its name in a line, echoes, and says "bye" when the client has finished.
+func backend(t testing.TB, name string, at netip.AddrPort) {
+	t.Helper()
+	l, err := net.Listen("tcp4", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conns sync.WaitGroup
+	conns.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Go(func() {
+				defer c.Close()
+				fmt.Fprintln(c, name)
+				if _, err := io.Copy(c, c); err == nil {
+					fmt.Fprintln(c, "bye")
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); conns.Wait() })
+}
+
+// webTable is one Service "web" with a VIP at .100:80, for the pods at .10, .11, ... port 8000.
+func (h *harness) webTable(ready ...bool) *Table {
+	t := &Table{Services: []Service{{
+		Namespace: "default", Name: "web", VIP: h.addr(100), Ports: []ServicePort{{Name: "http", Protocol: TCP, Port: 80}},
+		Subsets: []Subset{{Ports: []uint16{8000}}},
+	}}}
+	for i, r := range ready {
+		t.Pods = append(t.Pods, Pod{Name: fmt.Sprint("web-", i), UID: fmt.Sprint("u", i), Address: h.addr(byte(10 + i)), Ready: r})
+		t.Services[0].Subsets[0].Pods = append(t.Services[0].Subsets[0].Pods, i)
+	}
+	return t
+}
+
+func (h *harness) vip() string { return h.addr(100).String() + ":80" }
+
+func (h *harness) backends(n int) {
+	for i := range n {
+		backend(h.t, fmt.Sprint("web-", i), netip.AddrPortFrom(h.addr(byte(10+i)), 8000))
+	}
+}
+
+func line(t testing.TB, r io.Reader) string {
+	t.Helper()
+	s, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatalf("read: %v", err)
+	}
+	return strings.TrimSpace(s)
+}
+
+func TestServiceAddressReachesReadyPods(t *testing.T) {
+	h := start(t)
+	h.backends(2)
+	h.push(h.webTable(true, false))
+	for range 3 {
+		if got := line(t, h.dial(h.vip())); got != "web-0" {
+			t.Errorf("reached %s", got)
+		}
+	}
+	h.push(h.webTable(true, true))
+	seen := map[string]int{}
+	for range 5 { // web-0 has three connections already
+		seen[line(t, h.dial(h.vip()))]++
+	}
+	if seen["web-0"] != 1 || seen["web-1"] != 4 {
+		t.Errorf("reached %v", seen)
+	}
+}
+
+func TestHalfClose(t *testing.T) {
+	h := start(t)
+	h.backends(1)
+	h.push(h.webTable(true))
+	c := h.dial(h.vip())
+	fmt.Fprint(c, "hello ")
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(c)
+	if string(got) != "web-0\nhello bye\n" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	h.eventually("the connection to be counted", func() bool {
+		s, err := h.client.Stats(context.Background())
+		return err == nil && s.Open == 0 && s.Connections == 1 && s.Bytes == int64(len("hello ")+len(got))
+	})
+}
+
+func TestNoEndpointIsRefusedAtOnce(t *testing.T) { // R122
+	h := start(t)
+	h.backends(1)
+	h.push(h.webTable(true))
+	old := h.dial(h.vip())
+	if line(t, old) != "web-0" {
+		t.Fatal("no backend")
+	}
+	h.push(h.webTable(false))
+	before := time.Now()
+	_, err := net.Dial("tcp", h.vip())
+	if !errors.Is(err, syscall.ECONNREFUSED) || time.Since(before) > 200*time.Millisecond {
+		t.Errorf("dial: %v after %v", err, time.Since(before))
+	}
+	// The connection from before goes on.
+	fmt.Fprintln(old, "still there")
+	if got := line(t, old); got != "still there" {
+		t.Errorf("got %q", got)
+	}
+	// And ends with a reset when the pod is gone.
+	h.push(h.webTable())
+	if _, err := old.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("read: %v", err)
+	}
+	h.push(h.webTable(true))
+	if line(t, h.dial(h.vip())) != "web-0" {
+		t.Error("not served again")
+	}
+}
+
+func TestUnreachableEndpoints(t *testing.T) {
+	h := start(t)
+	backend(t, "web-1", netip.AddrPortFrom(h.addr(11), 8000))
+	h.push(h.webTable(true, true)) // nothing listens for web-0
+	for range 4 {
+		if got := line(t, h.dial(h.vip())); got != "web-1" {
+			t.Errorf("reached %s", got)
+		}
+	}
+	h.push(h.webTable(true))
+	if _, err := h.dial(h.vip()).Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("read: %v", err)
+	}
+}
+
+func TestServiceGone(t *testing.T) {
+	h := start(t)
+	h.backends(1)
+	h.push(h.webTable(true))
+	c := h.dial(h.vip())
+	line(t, c)
+	table := h.webTable(true)
+	table.Services = nil
+	h.push(table)
+	if held, _ := h.addrs.List(); len(held) != 0 {
+		t.Errorf("addresses left: %v", held)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("read: %v", err)
+	}
+}
+
+func TestHostPort(t *testing.T) {
+	h := start(t)
+	h.backends(1)
+	table := h.webTable(true)
+	table.HostPorts = []HostPort{{Port: 18000, Protocol: TCP, Namespace: "default", Service: "web", ServicePort: 80}}
+	h.push(table)
+	at := h.cfg.listenAddress(18000)
+	if got := line(t, h.dial(at)); got != "web-0" {
+		t.Errorf("reached %s", got)
+	}
+	table = h.webTable(false)
+	table.HostPorts = []HostPort{{Port: 18000, Protocol: TCP, Namespace: "default", Service: "web", ServicePort: 80}}
+	h.push(table)
+	if _, err := net.Dial("tcp", at); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dial: %v", err)
+	}
+}
+
+func TestListenerThatCannotBe(t *testing.T) {
+	h := start(t)
+	h.backends(1)
+	l, err := net.Listen("tcp4", h.vip())
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := h.webTable(true)
+	table.HostPorts = []HostPort{{Port: 18001, Protocol: TCP, Namespace: "default", Service: "web", ServicePort: 80}}
+	pushed, err := h.client.Push(context.Background(), table)
+	if err != nil || len(pushed.Problems) != 1 || !strings.Contains(pushed.Problems[0], "address already in use") {
+		t.Errorf("pushed %v, %v", pushed, err)
+	}
+	if got := line(t, h.dial(h.cfg.listenAddress(18001))); got != "web-0" {
+		t.Error("the rest is not served")
+	}
+	l.Close()
+	h.push(table) // what failed is tried again
+	if got := line(t, h.dial(h.vip())); got != "web-0" {
+		t.Error("not served")
+	}
+}
+
+func TestUDP(t *testing.T) {
+	h := start(t, func(c *Config) { c.UDPIdle = 100 * time.Millisecond })
+	var servers sync.WaitGroup
+	t.Cleanup(servers.Wait)
+	for i := range 2 {
+		conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(h.addr(byte(10+i)), 8000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers.Go(func() {
+			buf := make([]byte, 65535)
+			for {
+				n, from, err := conn.ReadFromUDPAddrPort(buf)
+				if err != nil {
+					return
+				}
+				_, _ = conn.WriteToUDPAddrPort(append([]byte(fmt.Sprint(i, ":")), buf[:n]...), from)
+			}
+		})
+		t.Cleanup(func() { conn.Close() })
+	}
+	table := func(ready ...bool) *Table {
+		t := h.webTable(ready...)
+		t.Services[0].Ports[0].Protocol = UDP
+		return t
+	}
+	h.push(table(true, true))
+	c, err := net.Dial("udp", h.vip())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	say := func(s string) string {
+		_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+		buf := make([]byte, 65535)
+		if _, err := c.Write([]byte(s)); err != nil {
+			return err.Error()
+		}
+		n, err := c.Read(buf)
+		if err != nil {
+			return err.Error()
+		}
+		return string(buf[:n])
+	}
+	for range 3 { // one flow, one endpoint
+		if got := say("hello"); got != "0:hello" {
+			t.Errorf("got %q", got)
+		}
+	}
+	if got := say(strings.Repeat("x", 60000)); len(got) != 60002 {
+		t.Errorf("a large datagram became %d bytes", len(got))
+	}
+	h.push(table(false, true)) // its endpoint is not ready: the flow moves
+	if got := say("hello"); got != "1:hello" {
+		t.Errorf("got %q", got)
+	}
+	h.push(table(false, false))
+	if got := say("hello"); !strings.Contains(got, "refused") {
+		t.Errorf("got %q", got)
+	}
+	h.push(table(true, true))
+	say("hello")
+	h.eventually("idle flows to end", func() bool {
+		s, err := h.client.Stats(context.Background())
+		return err == nil && s.Open == 0
+	})
+}
+
+func TestPushIsWholeOrNothing(t *testing.T) {
+	h := start(t)
+	r := func(names ...string) *Table {
+		table := &Table{Format: TableFormat}
+		for i, n := range names {
+			table.Services = append(table.Services, Service{Namespace: "default", Name: n, VIP: h.addr(byte(100 + i))})
+		}
+		return table
+	}
+	h.push(r("a", "b"))
+	bad := r("c", "C")
+	if _, err := h.client.Push(context.Background(), bad); err == nil || !strings.Contains(err.Error(), "DNS labels") {
+		t.Fatalf("push: %v", err)
+	}
+	got, err := h.client.Table(context.Background())
+	if err != nil || len(got.Services) != 2 || got.Services[0].Name != "a" {
+		t.Errorf("table %+v, %v", got, err)
+	}
+}
+
+func TestOlderTableIsRefused(t *testing.T) {
+	h := start(t)
+	table := h.webTable()
+	table.Version = 10
+	h.push(table)
+	h.push(table) // the same again changes nothing
+	table.Version = 9
+	if pushed, err := h.client.Push(context.Background(), table); !errors.Is(err, ErrStale) || pushed.Version != 10 {
+		t.Errorf("push: %v, %v", pushed, err)
+	}
+	table.Version = 0 // whatever the client numbers by itself is newer
+	h.push(table)
+}
+
+func TestServesTheLastTableAfterARestart(t *testing.T) {
+	h := start(t)
+	h.backends(1)
+	h.push(h.webTable(true))
+	before, err := h.client.Health(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	if held, _ := h.addrs.List(); len(held) != 0 {
+		t.Errorf("addresses left after the stop: %v", held)
+	}
+	h.addrs.held = []netip.Addr{h.addr(200)} // what a killed agent would leave
+	h.run()
+	after, err := h.client.Health(context.Background())
+	if err != nil || after.Table != before.Table || after.Instance == before.Instance {
+		t.Errorf("%+v, then %+v, %v", before, after, err)
+	}
+	if got := line(t, h.dial(h.vip())); got != "web-0" {
+		t.Errorf("reached %s", got)
+	}
+	if held, _ := h.addrs.List(); !slices.Equal(held, []netip.Addr{h.addr(100)}) {
+		t.Errorf("addresses %v", held)
+	}
+}
+
+func TestTornStateFileIsNoObstacle(t *testing.T) {
+	h := start(t)
+	h.push(h.webTable())
+	h.stop()
+	if err := saveTable(h.cfg.StateFile, []byte(`{"format":1,"ver`)); err != nil {
+		t.Fatal(err)
+	}
+	h.run()
+	if got, err := h.client.Health(context.Background()); err != nil || got.Table != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	h.push(h.webTable())
+}
+
+func TestStopDrains(t *testing.T) {
+	h := start(t, func(c *Config) { c.Drain = 200 * time.Millisecond })
+	h.backends(1)
+	h.push(h.webTable(true))
+	c := h.dial(h.vip())
+	line(t, c)
+	h.cancel()
+	h.eventually("new connections to be refused", func() bool {
+		n, err := net.Dial("tcp", h.vip())
+		if err == nil {
+			n.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
+	fmt.Fprintln(c, "one more")
+	if got := line(t, c); got != "one more" {
+		t.Errorf("got %q", got)
+	}
+	before := time.Now()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("read: %v", err)
+	}
+	h.stop()
+	if took := time.Since(before); took > time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+}
+
+func TestNamesOnTheWire(t *testing.T) {
+	h := start(t)
+	h.push(h.webTable(true))
+	for _, network := range []string{"udp", "tcp"} {
+		for _, host := range []string{h.cfg.Address.String(), "127.0.0.1"} {
+			c := dns.Client{Net: network}
+			resp, _, err := c.Exchange(ask("web.default.svc.cluster.local", "A"), fmt.Sprint(host, ":", h.cfg.dnsPort))
+			if err != nil || text(resp) != "NOERROR: A "+h.addr(100).String() {
+				t.Errorf("%s %s: %v %v", network, host, resp, err)
+			}
+		}
+	}
+}
+
+// TestConcurrentPushes changes tables while connections and questions come, for the race detector and for the promise that
+// a question sees one table or the other.
+func TestConcurrentPushes(t *testing.T) {
+	h := start(t)
+	h.backends(3)
+	h.push(h.webTable(true, true, true))
+	ctx, cancel := context.WithCancel(context.Background())
+	var load sync.WaitGroup
+	for range 4 {
+		load.Go(func() {
+			for ctx.Err() == nil {
+				c, err := net.Dial("tcp", h.vip())
+				if err != nil {
+					t.Errorf("dial: %v", err)
+					return
+				}
+				if got := line(t, c); !strings.HasPrefix(got, "web-") {
+					t.Errorf("reached %q", got)
+				}
+				c.Close()
+			}
+		})
+	}
+	for i := range 100 {
+		h.push(h.webTable(i%3 == 0, i%3 == 1, i%3 == 2))
+	}
+	cancel()
+	load.Wait()
+}
