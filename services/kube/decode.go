@@ -119,3 +119,11 @@ func Decode(data []byte) ([]Object, error) {
 	}
 	return out, errors.Join(failed...)
 }
+
+// Reason is the cause of a decoding error without its wrapping: what the JSON decoder said about the field in question.
+func Reason(err error) string {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err.Error()
+}

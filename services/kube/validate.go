@@ -1,0 +1,116 @@
+package kube
+
+import (
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Validate checks an object that has its defaults (Default) by the rules of Kubernetes v1.36 for the fields that matter here
+// (R31-R43, R129, R195). Field paths and messages are Kubernetes' own. Kinds it does not know are right.
+func Validate(obj runtime.Object) field.ErrorList {
+	switch o := obj.(type) {
+	case *corev1.Pod:
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validatePodSpec(&o.Spec, field.NewPath("spec"))...)
+	case *appsv1.Deployment:
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateDeploymentSpec(&o.Spec, field.NewPath("spec"))...)
+	case *appsv1.ReplicaSet:
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateReplicaSetSpec(&o.Spec, field.NewPath("spec"))...)
+	case *appsv1.StatefulSet:
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateStatefulSetSpec(&o.Spec, field.NewPath("spec"))...)
+	case *appsv1.DaemonSet:
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateDaemonSetSpec(&o.Spec, field.NewPath("spec"))...)
+	case *batchv1.Job:
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateJobSpec(&o.Spec, field.NewPath("spec"))...)
+	case *batchv1.CronJob:
+		return validateCronJob(o)
+	case *corev1.Service:
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1035Label), validateServiceSpec(&o.Spec, field.NewPath("spec"))...)
+	case *corev1.ConfigMap:
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateConfigMap(o)...)
+	case *corev1.Secret:
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateSecret(o)...)
+	case *networkingv1.Ingress:
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateIngressSpec(&o.Spec, field.NewPath("spec"))...)
+	}
+	return nil
+}
+
+// Invalid is the error of an object with problems, in the API server's words: `Pod "x" is invalid: ...`; nil without any.
+func Invalid(obj Object, problems field.ErrorList) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return apierrors.NewInvalid(obj.GetObjectKind().GroupVersionKind().GroupKind(), obj.GetName(), problems)
+}
+
+// validateMeta checks the name, labels and annotations.
+func validateMeta(m *metav1.ObjectMeta, name func(string) []string) field.ErrorList {
+	path := field.NewPath("metadata")
+	var errs field.ErrorList
+	if m.GenerateName != "" {
+		for _, msg := range name(strings.TrimSuffix(m.GenerateName, "-")) {
+			errs = append(errs, field.Invalid(path.Child("generateName"), m.GenerateName, msg))
+		}
+	}
+	if m.Name == "" && m.GenerateName == "" {
+		errs = append(errs, field.Required(path.Child("name"), "name or generateName is required"))
+	}
+	if m.Name != "" {
+		for _, msg := range name(m.Name) {
+			errs = append(errs, field.Invalid(path.Child("name"), m.Name, msg))
+		}
+	}
+	errs = append(errs, metavalidation.ValidateLabels(m.Labels, path.Child("labels"))...)
+	return append(errs, validateAnnotations(m.Annotations, path.Child("annotations"))...)
+}
+
+func validateAnnotations(annotations map[string]string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, k := range sortedKeys(annotations) {
+		for _, msg := range validation.IsQualifiedName(strings.ToLower(k)) {
+			errs = append(errs, field.Invalid(path, k, msg))
+		}
+	}
+	return errs
+}
+
+// validateTemplate checks a pod template and the pod in it.
+func validateTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
+	errs := metavalidation.ValidateLabels(t.Labels, path.Child("labels"))
+	errs = append(errs, validateAnnotations(t.Annotations, path.Child("annotations"))...)
+	return append(errs, validatePodSpec(&t.Spec, path.Child("spec"))...)
+}
+
+// nonNegative is the message of numbers that may not be negative (R31).
+func nonNegative[T int32 | int64](v T, path *field.Path) field.ErrorList {
+	if v < 0 {
+		return field.ErrorList{field.Invalid(path, v, "must be greater than or equal to 0")}
+	}
+	return nil
+}
+
+func optionalNonNegative[T int32 | int64](v *T, path *field.Path) field.ErrorList {
+	if v == nil {
+		return nil
+	}
+	return nonNegative(*v, path)
+}
+
+// invalids makes an Invalid of each message about one value.
+func invalids(path *field.Path, value any, messages []string) field.ErrorList {
+	var errs field.ErrorList
+	for _, msg := range messages {
+		errs = append(errs, field.Invalid(path, value, msg))
+	}
+	return errs
+}

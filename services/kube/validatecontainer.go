@@ -1,0 +1,229 @@
+package kube
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// podContext is what the checks of a container need to know of its pod.
+type podContext struct {
+	volumes map[string]bool
+	// grace is terminationGracePeriodSeconds.
+	grace int64
+	names map[string]bool
+}
+
+// validateContainers checks the ordinary containers: at least one, with names of their own.
+func validateContainers(cs []corev1.Container, pod *podContext, path *field.Path) field.ErrorList {
+	if len(cs) == 0 {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	var errs field.ErrorList
+	for i := range cs {
+		c, p := &cs[i], path.Index(i)
+		errs = append(errs, validateContainer(c, pod, p)...)
+		errs = append(errs, pod.newName(c.Name, p)...)
+		errs = append(errs, validateLifeAndProbes(c, pod, p)...)
+		errs = append(errs, validateContainerRestart(c, p)...)
+	}
+	return append(errs, validateHostPorts(cs, path)...)
+}
+
+// validateInitContainers checks init containers: only sidecars have probes and hooks (R38).
+func validateInitContainers(cs []corev1.Container, pod *podContext, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range cs {
+		c, p := &cs[i], path.Index(i)
+		errs = append(errs, validateContainer(c, pod, p)...)
+		errs = append(errs, validateContainerRestart(c, p)...)
+		errs = append(errs, pod.newName(c.Name, p)...)
+		if IsSidecar(c) {
+			errs = append(errs, validateLifeAndProbes(c, pod, p)...)
+			continue
+		}
+		forbid := func(given bool, name string) {
+			if given {
+				errs = append(errs, field.Forbidden(p.Child(name), "may not be set for init containers without restartPolicy=Always"))
+			}
+		}
+		forbid(c.Lifecycle != nil, "lifecycle")
+		forbid(c.LivenessProbe != nil, "livenessProbe")
+		forbid(c.ReadinessProbe != nil, "readinessProbe")
+		forbid(c.StartupProbe != nil, "startupProbe")
+	}
+	return errs
+}
+
+// IsSidecar reports whether an init container is one that keeps running beside the others (R113).
+func IsSidecar(c *corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
+// newName notes a container's name; a second of the same name is an error.
+func (p *podContext) newName(name string, path *field.Path) field.ErrorList {
+	if p.names[name] {
+		return field.ErrorList{field.Duplicate(path.Child("name"), name)}
+	}
+	if name != "" {
+		p.names[name] = true
+	}
+	return nil
+}
+
+func validateLifeAndProbes(c *corev1.Container, pod *podContext, path *field.Path) field.ErrorList {
+	errs := validateLifecycle(c.Lifecycle, pod.grace, path.Child("lifecycle"))
+	errs = append(errs, validateKillingProbe(c.LivenessProbe, pod.grace, path.Child("livenessProbe"))...)
+	errs = append(errs, validateReadinessProbe(c.ReadinessProbe, pod.grace, path.Child("readinessProbe"))...)
+	return append(errs, validateKillingProbe(c.StartupProbe, pod.grace, path.Child("startupProbe"))...)
+}
+
+// validateContainerRestart checks a container's own restart policy and its rules (R78).
+func validateContainerRestart(c *corev1.Container, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if c.RestartPolicy != nil {
+		policies := []corev1.ContainerRestartPolicy{
+			corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure,
+		}
+		errs = append(errs, supported(*c.RestartPolicy, policies, path.Child("restartPolicy"))...)
+	}
+	if len(c.RestartPolicyRules) == 0 {
+		return errs
+	}
+	if c.RestartPolicy == nil {
+		errs = append(errs, field.Required(path.Child("restartPolicy"), "must specify restartPolicy when restart rules are used"))
+	}
+	for i, r := range c.RestartPolicyRules {
+		p := path.Child("restartPolicyRules").Index(i)
+		if r.ExitCodes == nil {
+			errs = append(errs, field.Required(p.Child("exitCodes"), "must be specified"))
+			continue
+		}
+		operators := []corev1.ContainerRestartRuleOnExitCodesOperator{
+			corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn,
+		}
+		errs = append(errs, supported(r.ExitCodes.Operator, operators, p.Child("exitCodes", "operator"))...)
+	}
+	return errs
+}
+
+// supported checks a value against those there are.
+func supported[T ~string](v T, values []T, path *field.Path) field.ErrorList {
+	if slices.Contains(values, v) {
+		return nil
+	}
+	sorted := slices.Clone(values)
+	slices.SortFunc(sorted, func(a, b T) int { return cmp.Compare(a, b) })
+	return field.ErrorList{field.NotSupported(path, v, sorted)}
+}
+
+// validateContainer is what ordinary and init containers have in common.
+func validateContainer(c *corev1.Container, pod *podContext, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if c.Name == "" {
+		errs = append(errs, field.Required(path.Child("name"), ""))
+	} else {
+		errs = append(errs, invalids(path.Child("name"), c.Name, validation.IsDNS1123Label(c.Name))...)
+	}
+	switch {
+	case c.Image == "":
+		errs = append(errs, field.Required(path.Child("image"), ""))
+	case c.Image != strings.TrimSpace(c.Image):
+		errs = append(errs, field.Invalid(path.Child("image"), c.Image, "must not have leading or trailing whitespace"))
+	}
+	messages := []corev1.TerminationMessagePolicy{corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError}
+	errs = append(errs, supported(c.TerminationMessagePolicy, messages, path.Child("terminationMessagePolicy"))...)
+	errs = append(errs, validateContainerPorts(c.Ports, path.Child("ports"))...)
+	errs = append(errs, validateEnv(c.Env, path.Child("env"))...)
+	errs = append(errs, validateEnvFrom(c.EnvFrom, path.Child("envFrom"))...)
+	errs = append(errs, validateVolumeMounts(c.VolumeMounts, pod.volumes, path.Child("volumeMounts"))...)
+	pulls := []corev1.PullPolicy{corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever}
+	errs = append(errs, supported(c.ImagePullPolicy, pulls, path.Child("imagePullPolicy"))...)
+	return append(errs, validateResources(&c.Resources, path.Child("resources"))...)
+}
+
+var protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
+
+func validateContainerPorts(ports []corev1.ContainerPort, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	names := map[string]bool{}
+	for i, port := range ports {
+		p := path.Index(i)
+		if port.Name != "" {
+			msgs := validation.IsValidPortName(port.Name)
+			errs = append(errs, invalids(p.Child("name"), port.Name, msgs)...)
+			if len(msgs) == 0 && names[port.Name] {
+				errs = append(errs, field.Duplicate(p.Child("name"), port.Name))
+			}
+			names[port.Name] = true
+		}
+		if port.ContainerPort == 0 {
+			errs = append(errs, field.Required(p.Child("containerPort"), ""))
+		} else {
+			errs = append(errs, invalids(p.Child("containerPort"), port.ContainerPort, validation.IsValidPortNum(int(port.ContainerPort)))...)
+		}
+		if port.HostPort != 0 {
+			errs = append(errs, invalids(p.Child("hostPort"), port.HostPort, validation.IsValidPortNum(int(port.HostPort)))...)
+		}
+		if port.Protocol == "" {
+			errs = append(errs, field.Required(p.Child("protocol"), ""))
+		} else {
+			errs = append(errs, supported(port.Protocol, protocols, p.Child("protocol"))...)
+		}
+	}
+	return errs
+}
+
+// validateHostPorts finds host ports that two containers ask for.
+func validateHostPorts(cs []corev1.Container, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	taken := map[string]bool{}
+	for i, c := range cs {
+		for k, port := range c.Ports {
+			if port.HostPort == 0 {
+				continue
+			}
+			key := fmt.Sprintf("%s/%s/%d", port.Protocol, port.HostIP, port.HostPort)
+			if taken[key] {
+				errs = append(errs, field.Duplicate(path.Index(i).Child("ports").Index(k).Child("hostPort"), key))
+			}
+			taken[key] = true
+		}
+	}
+	return errs
+}
+
+func validateResources(r *corev1.ResourceRequirements, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, name := range sortedKeys(r.Limits) {
+		q := r.Limits[name]
+		if q.Sign() < 0 {
+			errs = append(errs, field.Invalid(path.Child("limits").Key(string(name)), q.String(), "must be greater than or equal to 0"))
+		}
+	}
+	for _, name := range sortedKeys(r.Requests) {
+		q := r.Requests[name]
+		if q.Sign() < 0 {
+			errs = append(errs, field.Invalid(path.Child("requests").Key(string(name)), q.String(), "must be greater than or equal to 0"))
+		}
+		if limit, ok := r.Limits[name]; ok && q.Cmp(limit) > 0 {
+			msg := fmt.Sprintf("must be less than or equal to %s limit of %s", name, limit.String())
+			errs = append(errs, field.Invalid(path.Child("requests"), q.String(), msg))
+		}
+	}
+	return errs
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	var keys []K
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,92 @@
+package kube
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+func validateJobSpec(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
+	errs := optionalNonNegative(s.Parallelism, path.Child("parallelism"))
+	errs = append(errs, optionalNonNegative(s.Completions, path.Child("completions"))...)
+	errs = append(errs, optionalNonNegative(s.ActiveDeadlineSeconds, path.Child("activeDeadlineSeconds"))...)
+	errs = append(errs, optionalNonNegative(s.BackoffLimit, path.Child("backoffLimit"))...)
+	errs = append(errs, optionalNonNegative(s.TTLSecondsAfterFinished, path.Child("ttlSecondsAfterFinished"))...)
+	if s.CompletionMode != nil {
+		modes := []batchv1.CompletionMode{batchv1.NonIndexedCompletion, batchv1.IndexedCompletion}
+		errs = append(errs, supported(*s.CompletionMode, modes, path.Child("completionMode"))...)
+		if *s.CompletionMode == batchv1.IndexedCompletion && s.Completions == nil {
+			errs = append(errs, field.Required(path.Child("completions"), fmt.Sprintf("when completion mode is %s", batchv1.IndexedCompletion)))
+		}
+	}
+	errs = append(errs, validateTemplate(&s.Template, path.Child("template"))...)
+	return append(errs, validateJobRestart(s.Template.Spec.RestartPolicy, path.Child("template", "spec", "restartPolicy"))...)
+}
+
+// validateJobRestart is R42: OnFailure or Never, and given, as the default is Always.
+func validateJobRestart(p corev1.RestartPolicy, path *field.Path) field.ErrorList {
+	switch p {
+	case corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever:
+		return nil
+	case corev1.RestartPolicyAlways, "":
+		return field.ErrorList{field.Required(path, fmt.Sprintf("valid values: %q, %q", corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever))}
+	}
+	return field.ErrorList{field.NotSupported(path, p, []corev1.RestartPolicy{corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever})}
+}
+
+// maxCronJobName leaves room for the number in the names of Jobs.
+const maxCronJobName = 52
+
+func validateCronJob(c *batchv1.CronJob) field.ErrorList {
+	errs := validateMeta(&c.ObjectMeta, validation.IsDNS1123Subdomain)
+	path := field.NewPath("spec")
+	if c.Spec.Schedule == "" {
+		errs = append(errs, field.Required(path.Child("schedule"), ""))
+	} else {
+		errs = append(errs, validateSchedule(c.Spec.Schedule, path.Child("schedule"))...)
+	}
+	errs = append(errs, optionalNonNegative(c.Spec.StartingDeadlineSeconds, path.Child("startingDeadlineSeconds"))...)
+	if c.Spec.TimeZone != nil {
+		errs = append(errs, validateTimeZone(*c.Spec.TimeZone, path.Child("timeZone"))...)
+	}
+	policies := []batchv1.ConcurrencyPolicy{batchv1.AllowConcurrent, batchv1.ForbidConcurrent, batchv1.ReplaceConcurrent}
+	errs = append(errs, supported(c.Spec.ConcurrencyPolicy, policies, path.Child("concurrencyPolicy"))...)
+	errs = append(errs, validateJobSpec(&c.Spec.JobTemplate.Spec, path.Child("jobTemplate", "spec"))...)
+	errs = append(errs, optionalNonNegative(c.Spec.SuccessfulJobsHistoryLimit, path.Child("successfulJobsHistoryLimit"))...)
+	errs = append(errs, optionalNonNegative(c.Spec.FailedJobsHistoryLimit, path.Child("failedJobsHistoryLimit"))...)
+	if len(c.Name) > maxCronJobName {
+		errs = append(errs, field.Invalid(field.NewPath("metadata").Child("name"), c.Name, fmt.Sprintf("must be no more than %d characters", maxCronJobName)))
+	}
+	return errs
+}
+
+// validateSchedule is R195: five fields or a descriptor, and no time zone inside.
+func validateSchedule(schedule string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if _, err := cron.ParseStandard(schedule); err != nil {
+		errs = append(errs, field.Invalid(path, schedule, err.Error()))
+	}
+	if strings.Contains(schedule, "TZ") {
+		errs = append(errs, field.Invalid(path, schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"))
+	}
+	return errs
+}
+
+func validateTimeZone(zone string, path *field.Path) field.ErrorList {
+	switch {
+	case zone == "":
+		return field.ErrorList{field.Invalid(path, zone, "timeZone must be nil or non-empty string")}
+	case strings.EqualFold(zone, "Local"):
+		return field.ErrorList{field.Invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones")}
+	}
+	if _, err := time.LoadLocation(zone); err != nil {
+		return field.ErrorList{field.Invalid(path, zone, err.Error())}
+	}
+	return nil
+}

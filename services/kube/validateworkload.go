@@ -1,0 +1,181 @@
+package kube
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+func validateDeploymentSpec(s *appsv1.DeploymentSpec, path *field.Path) field.ErrorList {
+	errs := optionalNonNegative(s.Replicas, path.Child("replicas"))
+	errs = append(errs, validateSelected(s.Selector, &s.Template, "deployment", "ReplicaSet", path)...)
+	errs = append(errs, validateStrategy(&s.Strategy, path.Child("strategy"))...)
+	errs = append(errs, nonNegative(s.MinReadySeconds, path.Child("minReadySeconds"))...)
+	errs = append(errs, optionalNonNegative(s.RevisionHistoryLimit, path.Child("revisionHistoryLimit"))...)
+	if d := s.ProgressDeadlineSeconds; d != nil {
+		errs = append(errs, nonNegative(*d, path.Child("progressDeadlineSeconds"))...)
+		if *d <= s.MinReadySeconds {
+			errs = append(errs, field.Invalid(path.Child("progressDeadlineSeconds"), *d, "must be greater than minReadySeconds"))
+		}
+	}
+	return errs
+}
+
+// validateSelected checks a selector, that it matches the template, and the template, whose pods always restart (R42). kind is
+// the workload's in messages about the selector, owner that in messages about the template.
+func validateSelected(selector *metav1.LabelSelector, t *corev1.PodTemplateSpec, kind, owner string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	at, template := path.Child("selector"), path.Child("template")
+	switch {
+	case selector == nil:
+		errs = append(errs, field.Required(at, ""))
+	default:
+		errs = append(errs, metavalidation.ValidateLabelSelector(selector, metavalidation.LabelSelectorValidationOptions{}, at)...)
+		if len(selector.MatchLabels)+len(selector.MatchExpressions) == 0 {
+			errs = append(errs, field.Invalid(at, selector, "empty selector is invalid for "+kind))
+		}
+	}
+	parsed, err := metav1.LabelSelectorAsSelector(selector)
+	switch {
+	case err != nil:
+		errs = append(errs, field.Invalid(at, selector, "invalid label selector"))
+	case selector != nil && !parsed.Empty() && !parsed.Matches(labels.Set(t.Labels)):
+		errs = append(errs, field.Invalid(template.Child("metadata", "labels"), t.Labels, "`selector` does not match template `labels`"))
+	}
+	errs = append(errs, validateTemplate(t, template)...)
+	if t.Spec.RestartPolicy != corev1.RestartPolicyAlways {
+		errs = append(errs, field.NotSupported(template.Child("spec", "restartPolicy"), t.Spec.RestartPolicy,
+			[]corev1.RestartPolicy{corev1.RestartPolicyAlways}))
+	}
+	if t.Spec.ActiveDeadlineSeconds != nil {
+		errs = append(errs, field.Forbidden(template.Child("spec", "activeDeadlineSeconds"),
+			"activeDeadlineSeconds in "+owner+" is not Supported"))
+	}
+	return errs
+}
+
+func validateStrategy(s *appsv1.DeploymentStrategy, path *field.Path) field.ErrorList {
+	switch s.Type {
+	case appsv1.RecreateDeploymentStrategyType:
+		if s.RollingUpdate != nil {
+			return field.ErrorList{field.Forbidden(path.Child("rollingUpdate"), "may not be specified when strategy `type` is 'Recreate'")}
+		}
+		return nil
+	case appsv1.RollingUpdateDeploymentStrategyType:
+		if s.RollingUpdate == nil {
+			return field.ErrorList{field.Required(path.Child("rollingUpdate"), "this should be defaulted and never be nil")}
+		}
+		return validateSurge(s.RollingUpdate.MaxSurge, s.RollingUpdate.MaxUnavailable, path.Child("rollingUpdate"))
+	}
+	return field.ErrorList{field.NotSupported(path, s, []string{string(appsv1.RecreateDeploymentStrategyType), string(appsv1.RollingUpdateDeploymentStrategyType)})}
+}
+
+// validateSurge wants two counts or percentages that are not both nothing.
+func validateSurge(surge, unavailable *intstr.IntOrString, path *field.Path) field.ErrorList {
+	zero := intstr.FromInt32(0)
+	s, u := intstr.ValueOrDefault(surge, zero), intstr.ValueOrDefault(unavailable, zero)
+	errs := validateIntOrPercent(*u, path.Child("maxUnavailable"))
+	errs = append(errs, validateIntOrPercent(*s, path.Child("maxSurge"))...)
+	if isNothing(*s) && isNothing(*u) {
+		errs = append(errs, field.Invalid(path.Child("maxUnavailable"), *u, "may not be 0 when `maxSurge` is 0"))
+	}
+	return append(errs, validateAtMostAll(*u, path.Child("maxUnavailable"))...)
+}
+
+func validateIntOrPercent(v intstr.IntOrString, path *field.Path) field.ErrorList {
+	if v.Type == intstr.String {
+		return invalids(path, v, validation.IsValidPercent(v.StrVal))
+	}
+	return nonNegative(v.IntVal, path)
+}
+
+// validateAtMostAll refuses more than 100%.
+func validateAtMostAll(v intstr.IntOrString, path *field.Path) field.ErrorList {
+	if v.Type == intstr.Int || len(validation.IsValidPercent(v.StrVal)) > 0 {
+		return nil
+	}
+	if n, err := intstr.GetScaledValueFromIntOrPercent(&v, 100, false); err == nil && n > 100 {
+		return field.ErrorList{field.Invalid(path, v, "must not be greater than 100%")}
+	}
+	return nil
+}
+
+func isNothing(v intstr.IntOrString) bool {
+	n, err := intstr.GetScaledValueFromIntOrPercent(&v, 100, true)
+	return err == nil && n == 0
+}
+
+func validateReplicaSetSpec(s *appsv1.ReplicaSetSpec, path *field.Path) field.ErrorList {
+	errs := optionalNonNegative(s.Replicas, path.Child("replicas"))
+	errs = append(errs, nonNegative(s.MinReadySeconds, path.Child("minReadySeconds"))...)
+	return append(errs, validateSelected(s.Selector, &s.Template, "replicaset", "ReplicaSet", path)...)
+}
+
+func validateStatefulSetSpec(s *appsv1.StatefulSetSpec, path *field.Path) field.ErrorList {
+	policies := []appsv1.PodManagementPolicyType{appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement}
+	errs := supported(s.PodManagementPolicy, policies, path.Child("podManagementPolicy"))
+	update := path.Child("updateStrategy")
+	switch s.UpdateStrategy.Type {
+	case appsv1.OnDeleteStatefulSetStrategyType:
+		if s.UpdateStrategy.RollingUpdate != nil {
+			errs = append(errs, field.Invalid(update.Child("rollingUpdate"), s.UpdateStrategy.RollingUpdate,
+				"only allowed for updateStrategy 'RollingUpdate'"))
+		}
+	case appsv1.RollingUpdateStatefulSetStrategyType:
+		if r := s.UpdateStrategy.RollingUpdate; r != nil {
+			errs = append(errs, optionalNonNegative(r.Partition, update.Child("rollingUpdate", "partition"))...)
+		}
+	default:
+		errs = append(errs, field.Invalid(update, s.UpdateStrategy, "must be 'RollingUpdate' or 'OnDelete'"))
+	}
+	errs = append(errs, optionalNonNegative(s.Replicas, path.Child("replicas"))...)
+	errs = append(errs, nonNegative(s.MinReadySeconds, path.Child("minReadySeconds"))...)
+	if s.Ordinals != nil {
+		errs = append(errs, nonNegative(s.Ordinals.Start, path.Child("ordinals.start"))...)
+	}
+	// A claim is a volume of the pod, so mounts of it are right.
+	t := s.Template.DeepCopy()
+	for _, c := range s.VolumeClaimTemplates {
+		t.Spec.Volumes = append(t.Spec.Volumes, corev1.Volume{Name: c.Name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
+	}
+	return append(errs, validateSelected(s.Selector, t, "statefulset", "StatefulSet", path)...)
+}
+
+func validateDaemonSetSpec(s *appsv1.DaemonSetSpec, path *field.Path) field.ErrorList {
+	errs := validateSelected(s.Selector, &s.Template, "daemonset", "DaemonSet", path)
+	errs = append(errs, nonNegative(s.MinReadySeconds, path.Child("minReadySeconds"))...)
+	update := path.Child("updateStrategy")
+	switch s.UpdateStrategy.Type {
+	case appsv1.OnDeleteDaemonSetStrategyType:
+	case appsv1.RollingUpdateDaemonSetStrategyType:
+		if r := s.UpdateStrategy.RollingUpdate; r != nil {
+			errs = append(errs, validateDaemonSurge(r, update.Child("rollingUpdate"))...)
+		}
+	default:
+		errs = append(errs, field.NotSupported(update, s.UpdateStrategy.Type,
+			[]appsv1.DaemonSetUpdateStrategyType{appsv1.OnDeleteDaemonSetStrategyType, appsv1.RollingUpdateDaemonSetStrategyType}))
+	}
+	return append(errs, optionalNonNegative(s.RevisionHistoryLimit, path.Child("revisionHistoryLimit"))...)
+}
+
+// validateDaemonSurge wants exactly one of surge and unavailability.
+func validateDaemonSurge(r *appsv1.RollingUpdateDaemonSet, path *field.Path) field.ErrorList {
+	zero := intstr.FromInt32(0)
+	s, u := intstr.ValueOrDefault(r.MaxSurge, zero), intstr.ValueOrDefault(r.MaxUnavailable, zero)
+	errs := validateIntOrPercent(*u, path.Child("maxUnavailable"))
+	errs = append(errs, validateAtMostAll(*u, path.Child("maxUnavailable"))...)
+	errs = append(errs, validateIntOrPercent(*s, path.Child("maxSurge"))...)
+	errs = append(errs, validateAtMostAll(*s, path.Child("maxSurge"))...)
+	switch {
+	case isNothing(*s) && isNothing(*u):
+		errs = append(errs, field.Required(path.Child("maxUnavailable"), "cannot be 0 when maxSurge is 0"))
+	case !isNothing(*s) && !isNothing(*u):
+		errs = append(errs, field.Invalid(path.Child("maxSurge"), *s, "may not be set when maxUnavailable is non-zero"))
+	}
+	return errs
+}
