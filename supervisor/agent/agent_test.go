@@ -80,7 +80,9 @@ func start(t testing.TB, change ...func(*Config)) *harness {
 }
 
 // addr is 127.x.y.n.
-func (h *harness) addr(n byte) netip.Addr { return netip.AddrFrom4([4]byte{127, h.net[0], h.net[1], n}) }
+func (h *harness) addr(n byte) netip.Addr {
+	return netip.AddrFrom4([4]byte{127, h.net[0], h.net[1], n})
+}
 
 func (h *harness) run() {
 	h.t.Helper()

@@ -37,6 +37,7 @@ func newIngress(ix *atomic.Pointer[index], dialer *net.Dialer, log *slog.Logger,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: "endpoint"})
 			r.Out.Host = r.In.Host
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // also what Go would not parse
 			r.SetXForwarded()
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
