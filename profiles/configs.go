@@ -40,6 +40,7 @@ func (c *converter) meta(name string, d dataExt) metav1.ObjectMeta {
 func (c *converter) configMaps() {
 	for _, name := range slices.Sorted(maps.Keys(c.top.ConfigMaps)) {
 		d := c.top.ConfigMaps[name]
+		c.declaredAt["ConfigMap/"+name] = keyPath{extensionKey, "configMaps", name}
 		c.stack.ConfigMaps = append(c.stack.ConfigMaps, &corev1.ConfigMap{ObjectMeta: c.meta(name, d), Data: d.Data})
 	}
 	used := map[string]bool{}
@@ -59,6 +60,7 @@ func (c *converter) configMaps() {
 		} else {
 			m.BinaryData = map[string][]byte{dataKey(name): content}
 		}
+		c.declaredAt["ConfigMap/"+m.Name] = keyPath{"configs", name}
 		c.unique("configs", name, slices.ContainsFunc(c.stack.ConfigMaps, func(o *corev1.ConfigMap) bool { return o.Name == m.Name }))
 		c.stack.ConfigMaps = append(c.stack.ConfigMaps, m)
 	}
@@ -68,6 +70,7 @@ func (c *converter) configMaps() {
 func (c *converter) secrets() {
 	for _, name := range slices.Sorted(maps.Keys(c.top.Secrets)) {
 		d := c.top.Secrets[name]
+		c.declaredAt["Secret/"+name] = keyPath{extensionKey, "secrets", name}
 		typ := corev1.SecretType(d.Type)
 		if typ == "" {
 			typ = corev1.SecretTypeOpaque
@@ -93,6 +96,7 @@ func (c *converter) secrets() {
 			ObjectMeta: c.meta(objectName(name), dataExt{}), Type: corev1.SecretTypeOpaque,
 			Data: map[string][]byte{dataKey(name): content},
 		}
+		c.declaredAt["Secret/"+s.Name] = keyPath{"secrets", name}
 		c.unique("secrets", name, slices.ContainsFunc(c.stack.Secrets, func(o *corev1.Secret) bool { return o.Name == s.Name }))
 		c.stack.Secrets = append(c.stack.Secrets, s)
 	}

@@ -31,6 +31,8 @@ type converter struct {
 	// container is the container name by service.
 	container map[string]string
 	stack     *services.Stack
+	// declaredAt says where objects that are no workloads come from, by Kind/name.
+	declaredAt map[string]keyPath
 	// awaited are the services that somebody waits for with service_completed_successfully.
 	awaited map[string]bool
 }
@@ -39,7 +41,7 @@ type converter struct {
 func (l *load) convert(p *types.Project) *services.Stack {
 	c := &converter{
 		l: l, project: p, ext: map[string]serviceExt{}, owner: map[string]string{},
-		container: map[string]string{}, awaited: map[string]bool{},
+		container: map[string]string{}, awaited: map[string]bool{}, declaredAt: map[string]keyPath{},
 		stack: &services.Stack{Name: l.name, Profile: l.profile, Dir: l.o.WorkDir},
 	}
 	names := c.order()
@@ -261,10 +263,13 @@ func (c *converter) verify() {
 	seen := map[string]bool{}
 	for _, s := range c.stack.Services {
 		if seen[s.Name] {
-			c.bad(keyPath{extensionKey, "services", s.Name}, "set service: false where none is wanted, or name one otherwise",
+			c.bad(c.declaredAt["Service/"+s.Name], "set service: false where none is wanted, or name one otherwise",
 				"two Services are named %q", s.Name)
 		}
 		seen[s.Name] = true
+	}
+	if !c.l.p.empty() {
+		return // what is missing may be so because of an error that is reported already
 	}
 	for _, w := range c.stack.Workloads {
 		c.verifyRefs(w)

@@ -187,6 +187,37 @@ services:
 			`compose.yaml:10: services.a.x-lyandev.env[0]: ConfigMap "cfg" has no key "user" (known here: db_user)`,
 			`compose.yaml:11: services.a.x-lyandev.env[1]: there is no Secret "cfg"`,
 		}},
+		{"Kubernetes' own rules", "", `
+x-lyandev:
+  configMaps:
+    Bad_Name: {data: {a: b}}
+services:
+  a:
+    image: x
+    x-lyandev:
+      probes:
+        liveness: {tcpSocket: {port: web}, periodSeconds: -1}
+      service: {name: svc, ports: [{port: 70000}]}
+      pod: {restartPolicy: Never}
+      container:
+        ports: [{name: web, containerPort: 0}]
+  b:
+    image: x
+    command: x
+    x-lyandev:
+      kind: StatefulSet
+      labels: {"bad key!": x}
+      spec: {podManagementPolicy: Sometimes}
+`, []string{
+			"compose.yaml:4: x-lyandev.configMaps.Bad_Name: metadata.name: Invalid value",
+			"compose.yaml:10: services.a.x-lyandev.probes.liveness.periodSeconds: spec.template.spec.containers[0].livenessProbe.periodSeconds: Invalid value: -1",
+			"compose.yaml:11: services.a.x-lyandev.service.ports[0].port: spec.ports[0].port: Invalid value: 70000",
+			"compose.yaml:11: services.a.x-lyandev.service.ports[0].targetPort: spec.ports[0].targetPort: Invalid value: 70000",
+			"compose.yaml:12: services.a.x-lyandev.pod.restartPolicy: spec.template.spec.restartPolicy: Unsupported value",
+			"compose.yaml:14: services.a.x-lyandev.container.ports[0].containerPort: spec.template.spec.containers[0].ports[0].containerPort: Required value",
+			"compose.yaml:20: services.b.x-lyandev.labels",
+			"compose.yaml:21: services.b.x-lyandev.spec.podManagementPolicy",
+		}},
 		{"one image, two ways", "", `
 services:
   a: {image: x, build: ./a}

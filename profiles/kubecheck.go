@@ -9,23 +9,56 @@ import (
 	"github.com/lyandev/lyandev/services/kube"
 )
 
-// kube sets Kubernetes' defaults on everything produced and holds it against Kubernetes' own rules.
+// kube sets Kubernetes' defaults on everything produced and holds it against Kubernetes' own rules. What they object to is
+// reported where the file says it.
 func (c *converter) kube() {
 	for _, w := range c.stack.Workloads {
-		kube.Default(w.Object)
+		c.hold(w.Object, func(field string) keyPath { return c.origin(w, field) })
 	}
 	for _, s := range c.stack.Services {
-		kube.Default(s)
+		c.hold(s, func(field string) keyPath { return c.declaredAt["Service/"+s.Name].with(under(field)...) })
+	}
+	for _, m := range c.stack.ConfigMaps {
+		c.hold(m, func(field string) keyPath { return c.declaredAt["ConfigMap/"+m.Name].with(data(field)...) })
 	}
 	for _, s := range c.stack.Secrets {
-		kube.Default(s)
+		c.hold(s, func(field string) keyPath { return c.declaredAt["Secret/"+s.Name].with(data(field)...) })
 	}
 	for _, i := range c.stack.Ingresses {
-		kube.Default(i)
+		c.hold(i, func(field string) keyPath { return keyPath{extensionKey, "ingresses", i.Name}.with(under(field)...) })
 	}
 }
 
-var _ runtime.Object
+func (c *converter) hold(o runtime.Object, origin func(string) keyPath) {
+	kube.Default(o)
+	said := map[string]bool{} // a label is the object's and its template's
+	for _, e := range kube.Validate(o) {
+		pos, shown := c.l.loc.find(origin(e.Field)...)
+		key := shown.String() + e.ErrorBody()
+		if said[key] {
+			continue
+		}
+		said[key] = true
+		c.l.p.at(pos, shown, "", "%s: %s", e.Field, e.ErrorBody())
+	}
+}
+
+// under is the path of a spec's field in a fragment that is the spec.
+func under(field string) keyPath {
+	path := splitField(field)
+	if len(path) > 0 && (path[0] == "spec" || path[0] == "metadata") {
+		return path[1:]
+	}
+	return path
+}
+
+// data is the path of a field of a ConfigMap or Secret in its fragment, whose name is its key.
+func data(field string) keyPath {
+	if path := splitField(field); len(path) > 0 && path[0] != "metadata" {
+		return path
+	}
+	return nil
+}
 
 // origin maps a Kubernetes field path of a workload to where the file says it.
 func (c *converter) origin(w *services.Workload, field string) keyPath {
@@ -38,6 +71,8 @@ func (c *converter) origin(w *services.Workload, field string) keyPath {
 		}
 	}
 	switch {
+	case hasPrefix(path, []string{"metadata", "labels"}):
+		return ext.with("labels")
 	case w.Kind() == "Pod":
 		return c.podOrigin(w, at, path)
 	case len(path) > 1 && path[0] == "spec" && path[1] == "replicas":
@@ -53,13 +88,13 @@ func (c *converter) origin(w *services.Workload, field string) keyPath {
 func (c *converter) podOrigin(w *services.Workload, at keyPath, path keyPath) keyPath {
 	ext := at.with(extensionKey)
 	switch {
-	case hasPrefix(path, []string{"metadata", "labels"}):
-		return ext.with("labels").with(path[2:]...)
-	case len(path) < 3 || path[0] != "spec":
+	case hasPrefix(path, []string{"labels"}), hasPrefix(path, []string{"metadata", "labels"}):
+		return ext.with("labels")
+	case len(path) < 2 || path[0] != "spec":
 		return at
 	case path[1] == "initContainers":
 		return ext.with(path[1:]...)
-	case path[1] != "containers":
+	case path[1] != "containers" || len(path) < 3:
 		return ext.with("pod").with(path[1:]...)
 	}
 	for i, cont := range w.PodSpec().Containers {
@@ -98,7 +133,7 @@ func containerOrigin(at keyPath, path keyPath) keyPath {
 	case "env":
 		return ext.with("env")
 	case "ports":
-		return ext.with("container", "ports")
+		return ext.with("container").with(path...)
 	case "envFrom", "lifecycle", "resources", "securityContext":
 		return ext.with(path...)
 	}

@@ -61,6 +61,7 @@ func protocol(s string) corev1.Protocol {
 // with all its ports, which is what a name means in Compose. One-shot workloads get none.
 func (c *converter) serviceObjects(s types.ServiceConfig, ext serviceExt, p *pod, kind string) {
 	at := keyPath{"services", s.Name, extensionKey, "service"}
+	c.declaredAt["Service/"+s.Name] = keyPath{"services", s.Name}
 	if !ext.Service.set && kind != "Job" && kind != "CronJob" {
 		c.stack.Services = append(c.stack.Services, headless(s.Name, p))
 	}
@@ -74,6 +75,7 @@ func (c *converter) serviceObjects(s types.ServiceConfig, ext serviceExt, p *pod
 			c.bad(path, "", "%v", err)
 			continue
 		}
+		c.declaredAt["Service/"+svc.Name] = path
 		c.stack.Services = append(c.stack.Services, svc)
 	}
 	for _, net := range s.Networks {
@@ -82,6 +84,7 @@ func (c *converter) serviceObjects(s types.ServiceConfig, ext serviceExt, p *pod
 		}
 		for _, alias := range net.Aliases {
 			if alias != s.Name && c.stack.Service(alias) == nil {
+				c.declaredAt["Service/"+alias] = keyPath{"services", s.Name, "networks"}
 				c.stack.Services = append(c.stack.Services, headless(alias, p))
 			}
 		}
@@ -145,6 +148,7 @@ func (c *converter) topServices() {
 		meta, spec := splitMeta(c.top.Services[name])
 		meta.Name = name
 		svc := &corev1.Service{ObjectMeta: meta}
+		c.declaredAt["Service/"+name] = keyPath{extensionKey, "services", name}
 		if err := decode(spec, &svc.Spec); err != nil {
 			c.bad(keyPath{extensionKey, "services", name}, "", "%v", err)
 			continue
