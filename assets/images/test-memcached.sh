@@ -45,13 +45,13 @@ test_memcached() {
   docker stop "$prefix-c3" >/dev/null
   printf 'time  docker stop: %d ms\n' $(($(now_ms) - from))
   check 'SIGTERM ends it with 0' is "$(docker inspect -f '{{.State.ExitCode}}' "$prefix-c3")" 0
-  run args 81 --user 0 lyandev/memcached:dev memcached -m 128 -I 2m
+  run cargs 81 --user 0 lyandev/memcached:dev memcached -m 128 -I 2m
   wait_until 10 version_answers "$subnet.81"
   check 'arguments pass through' setting_is "$subnet.81" item_size_max 2097152
-  check 'as root it becomes memcache' is "$(docker exec "$prefix-args" stat -c %U /proc/1)" memcache
-  run bare 82 --user 1001 --entrypoint memcached lyandev/memcached:dev -o modern -v -I 20m
+  check 'as root it becomes memcache' is "$(docker exec "$prefix-cargs" stat -c %U /proc/1)" memcache
+  run cbare 82 --user 1001 --entrypoint memcached lyandev/memcached:dev -o modern -v -I 20m
   check 'a command in place of the entry point works as uid 1001' wait_until 10 version_answers "$subnet.82"
-  run env 83 -e MEMCACHED_CACHE_SIZE=100 lyandev/memcached:dev
+  run cenv 83 -e MEMCACHED_CACHE_SIZE=100 lyandev/memcached:dev
   wait_until 10 version_answers "$subnet.83"
   check 'MEMCACHED_CACHE_SIZE holds' setting_is "$subnet.83" maxbytes $((100 * 1024 * 1024))
 }

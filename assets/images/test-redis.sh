@@ -118,27 +118,27 @@ redis_alone() {
     remove "a$i"
   done
   printf 'time  one server, docker start to PONG, in ms: %s\n' "${times[*]}"
-  run alone 71 -e REDIS_PASSWORD='p w"d' -e REDIS_MAXMEMORY=64mb lyandev/redis:dev redis-server --hz 20
-  wait_until 10 answers_redis alone
-  check 'started by root it runs as redis' is "$(docker exec "$prefix-alone" stat -c %U /proc/1)" redis
-  check 'a password is asked for' grep -q NOAUTH <(cli alone PING)
-  check 'and taken' is "$(cli alone --no-auth-warning -a 'p w"d' PING)" PONG
-  check 'REDIS_MAXMEMORY holds' is "$(cli alone --no-auth-warning -a 'p w"d' CONFIG GET maxmemory | tail -n 1)" 67108864
-  check 'arguments reach the server' is "$(cli alone --no-auth-warning -a 'p w"d' CONFIG GET hz | tail -n 1)" 20
+  run ralone 71 -e REDIS_PASSWORD='p w"d' -e REDIS_MAXMEMORY=64mb lyandev/redis:dev redis-server --hz 20
+  wait_until 10 answers_redis ralone
+  check 'started by root it runs as redis' is "$(docker exec "$prefix-ralone" stat -c %U /proc/1)" redis
+  check 'a password is asked for' grep -q NOAUTH <(cli ralone PING)
+  check 'and taken' is "$(cli ralone --no-auth-warning -a 'p w"d' PING)" PONG
+  check 'REDIS_MAXMEMORY holds' is "$(cli ralone --no-auth-warning -a 'p w"d' CONFIG GET maxmemory | tail -n 1)" 67108864
+  check 'arguments reach the server' is "$(cli ralone --no-auth-warning -a 'p w"d' CONFIG GET hz | tail -n 1)" 20
   from=$(now_ms)
-  docker stop "$prefix-alone" >/dev/null
+  docker stop "$prefix-ralone" >/dev/null
   printf 'time  docker stop: %d ms\n' $(($(now_ms) - from))
-  check 'SIGTERM ends it with 0' is "$(docker inspect -f '{{.State.ExitCode}}' "$prefix-alone")" 0
+  check 'SIGTERM ends it with 0' is "$(docker inspect -f '{{.State.ExitCode}}' "$prefix-ralone")" 0
   run byname 72 -e REDIS_REPLICATION_MODE=slave -e REDIS_MASTER_HOST="$prefix-later" lyandev/redis:dev
   run later 73 -e REDIS_REPLICATION_MODE=master -e ALLOW_EMPTY_PASSWORD=yes lyandev/redis:dev
   check 'a master named by name may come later; its address is kept' wait_until 20 link_up byname
   check 'as an address' grep -q "^replicaof $subnet.73 6379" <(docker exec "$prefix-byname" cat /data/redis.conf)
-  run args 74 lyandev/redis:dev redis-server --slaveof "$subnet.73" 6379
-  check '--slaveof becomes the first role only' wait_until 20 link_up args
-  cli args REPLICAOF NO ONE >/dev/null
-  cli args CONFIG REWRITE >/dev/null
-  docker restart "$prefix-args" >/dev/null
-  check 'and a later role outlives a restart' has_role args master
+  run rargs 74 lyandev/redis:dev redis-server --slaveof "$subnet.73" 6379
+  check '--slaveof becomes the first role only' wait_until 20 link_up rargs
+  cli rargs REPLICAOF NO ONE >/dev/null
+  cli rargs CONFIG REWRITE >/dev/null
+  docker restart "$prefix-rargs" >/dev/null
+  check 'and a later role outlives a restart' wait_until 10 has_role rargs master
 }
 answers_redis() { cli "$1" PING | grep -qE 'PONG|NOAUTH'; }
 

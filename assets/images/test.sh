@@ -5,7 +5,8 @@
 #   assets/images/test.sh [mariadb] [redis] [memcached]
 #
 # Touches only objects named lyandev-itest-*, and removes them. KEEP=1 leaves them for looking at.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'printf "STOP  %s:%d: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND"' ERR
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prefix=lyandev-itest
@@ -81,6 +82,8 @@ done
 
 main() {
   if (($# == 0)); then set -- mariadb redis memcached; fi
+  exec 8>/tmp/lyandev-itest.lock
+  flock 8
   remove_all
   if [[ -z ${KEEP:-} ]]; then trap remove_all EXIT; fi
   "$here/../../scripts/build-images" "$@"
