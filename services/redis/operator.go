@@ -1,0 +1,297 @@
+// Package redis turns Redis servers and sentinels that run into a master, replicas of it, and a quorum that watches it.
+//
+// Who is master is whom a quorum of the sentinels names; where there are none, or they are new, the one that holds data; else
+// the one that is declared. Everything is configured by address. Failovers are the sentinels' business: this operator follows
+// them, turns an old master that comes back into a replica, and teaches sentinels that lost what they knew. It never attaches
+// a server that holds data to a master that holds none.
+//
+// Look, decide, act, look again: Decide and Judge are pure functions of the Facts; success is told by the last look.
+package redis
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// Operator is the Redis operator of one stack. The zero value is ready.
+type Operator struct {
+	// Log gets each step; nil is silent.
+	Log *slog.Logger
+
+	turn  sync.Once
+	token chan struct{} // held by the one call that may act
+
+	mu     sync.Mutex // guards what follows, never held across a call to a server
+	memory memory
+}
+
+// memory is what outlives a call. None of it is needed to be right: a new operator finds out again.
+type memory struct {
+	master   Endpoint
+	elected  time.Time
+	wrong    map[string]time.Time // process -> since when
+	hurried  map[string]bool      // process and start -> told to hurry
+	unsaved  map[string]string
+	flushed  time.Time
+	right    map[string]services.PodVerdict
+	rightAt  map[string]time.Time
+	last     services.Verdict
+	facts    map[string]string
+	busyWith string
+}
+
+var _ services.Operator = (*Operator)(nil)
+
+// New makes an operator.
+func New() *Operator { return &Operator{} }
+
+const (
+	maxRounds = 3
+	settle    = 100 * time.Millisecond
+	// flushEvery is how often sentinels are asked to write their file, to see whether they can.
+	flushEvery = 15 * time.Second
+	// grace is how long a pod that was right stays so when it only does not answer in time: a busy machine is slow.
+	grace = 3 * time.Second
+)
+
+// Reconcile looks at every process, does what is to be done, and looks again.
+func (o *Operator) Reconcile(ctx context.Context, view services.View) (services.Verdict, error) {
+	o.turn.Do(o.init)
+	select {
+	case o.token <- struct{}{}:
+		defer func() { <-o.token }()
+	default:
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		v := o.memory.last
+		v.Message, v.Again = orElse(o.memory.busyWith, v.Message), settle
+		return v, nil
+	}
+	return o.reconcile(ctx, view)
+}
+
+// quiet is done once for the process: the client library prints each failed dial on standard error, and every one of them
+// is returned as well.
+var quiet = sync.OnceFunc(logging.Disable)
+
+func (o *Operator) init() {
+	quiet()
+	o.token = make(chan struct{}, 1)
+	o.memory = memory{
+		wrong: map[string]time.Time{}, hurried: map[string]bool{}, unsaved: map[string]string{},
+		right: map[string]services.PodVerdict{}, rightAt: map[string]time.Time{},
+	}
+}
+
+func (o *Operator) reconcile(ctx context.Context, view services.View) (services.Verdict, error) {
+	r := newRound(view)
+	defer r.close()
+	for n := 1; ; n++ {
+		if err := o.look(ctx, r); err != nil {
+			return services.Verdict{}, err
+		}
+		steps := Decide(&r.facts)
+		if n == maxRounds || len(steps) == 0 || ctx.Err() != nil {
+			break
+		}
+		o.actAll(ctx, r, steps)
+		if pause(ctx, settle) != nil {
+			break
+		}
+	}
+	return o.conclude(Judge(&r.facts), r, time.Now()), nil
+}
+
+// conclude softens slow looks, keeps the last known facts, tells of changed masters, and says when to look again.
+func (o *Operator) conclude(v services.Verdict, r *round, now time.Time) services.Verdict {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for pod, pv := range v.Pods {
+		switch {
+		case pv.Right:
+			o.memory.right[pod], o.memory.rightAt[pod] = pv, now
+		case (pv.Reason == "NoAnswer" || pv.Reason == "LookFailed") && now.Sub(o.memory.rightAt[pod]) < grace && o.memory.right[pod].Role == pv.Role:
+			v.Pods[pod] = o.memory.right[pod]
+		}
+	}
+	if v.Facts == nil {
+		v.Facts = o.memory.facts
+	} else if was := o.memory.facts[MasterFact]; was != "" && was != v.Facts[MasterFact] {
+		if s := elect(&r.facts).Master; s != nil {
+			r.view.Event(s.Pod, corev1.EventTypeNormal, "RedisMaster", fmt.Sprintf("is the master at %s; it was %s", s.At, was))
+		}
+	}
+	o.memory.facts, o.memory.last = v.Facts, v
+	if !v.Right {
+		v.Again = 300 * time.Millisecond
+	}
+	return v
+}
+
+func (o *Operator) log() *slog.Logger {
+	if o.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return o.Log
+}
+
+func (o *Operator) actAll(ctx context.Context, r *round, steps []Step) {
+	for _, s := range steps {
+		err := o.act(ctx, r, s)
+		kind, reason, text := corev1.EventTypeNormal, "Redis"+string(s.Do), s.String()
+		if err != nil {
+			kind, reason, text = corev1.EventTypeWarning, "RedisStepFailed", fmt.Sprintf("%s: %v", s, err)
+			o.log().Warn("redis step failed", "step", s.String(), "err", err)
+		} else {
+			o.log().Info("redis step", "step", s.String())
+		}
+		if err != nil || s.Do != Hurry {
+			r.view.Event(s.Pod, kind, reason, text)
+		}
+	}
+}
+
+// round is the connections and facts of one call.
+type round struct {
+	view      services.View
+	processes map[string]process
+	clients   map[string]*redis.Client
+	facts     Facts
+}
+
+func newRound(view services.View) *round {
+	if view.Event == nil {
+		view.Event = func(string, string, string, string) {}
+	}
+	return &round{view: view, clients: map[string]*redis.Client{}}
+}
+
+func (r *round) close() {
+	for _, c := range r.clients {
+		_ = c.Close()
+	}
+}
+
+func key(p Process) string { return p.Pod + "/" + p.Container }
+
+// look fills the round's facts: every process at once, each within its deadline.
+func (o *Operator) look(ctx context.Context, r *round) error {
+	found, settings, err := find(ctx, r.view)
+	if err != nil {
+		return err
+	}
+	f := &r.facts
+	f.Servers, f.Sentinels, f.Settings, f.Now = nil, nil, settings, time.Now()
+	r.processes = map[string]process{}
+	flush := o.flushDue(f.Now)
+	var wg sync.WaitGroup
+	for _, p := range found {
+		r.processes[key(p.Process)] = p
+		if r.clients[key(p.Process)] == nil {
+			r.clients[key(p.Process)] = connect(r.view, p)
+		}
+		client := r.clients[key(p.Process)]
+		if p.role == Watcher {
+			s := &Sentinel{Process: p.Process}
+			f.Sentinels = append(f.Sentinels, s)
+			wg.Go(func() {
+				attempt(ctx, &s.Process, func(ctx context.Context) error { return lookAtSentinel(ctx, client, s, settings.Group, flush) })
+			})
+			continue
+		}
+		s := &Server{Process: p.Process, Declared: p.role}
+		f.Servers = append(f.Servers, s)
+		needsAuth := p.env["REDIS_MASTER_PASSWORD"]+p.env["REDIS_PASSWORD"] != ""
+		wg.Go(func() {
+			attempt(ctx, &s.Process, func(ctx context.Context) error { return lookAtServer(ctx, client, s, needsAuth) })
+		})
+	}
+	wg.Wait()
+	o.recall(f, flush)
+	return nil
+}
+
+// attempt looks at a process, unless it is known not to run.
+func attempt(ctx context.Context, p *Process, look func(context.Context) error) {
+	if p.Reason != "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookDeadline)
+	defer cancel()
+	if err := look(ctx); err != nil {
+		p.Reason, p.Error = reasonOf(err), err.Error()
+		return
+	}
+	p.Reached = true
+}
+
+func (o *Operator) flushDue(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now.Sub(o.memory.flushed) < flushEvery {
+		return false
+	}
+	o.memory.flushed = now
+	return true
+}
+
+// recall adds what only time tells: since when something is wrong, and what was done before.
+func (o *Operator) recall(f *Facts, flushed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	m := &o.memory
+	e := elect(f)
+	if e.Master != nil && e.Master.At != m.master {
+		m.master, m.elected = e.Master.At, f.Now
+	}
+	f.LastMaster, f.ElectedFor = m.master, f.Now.Sub(m.elected)
+	for _, s := range f.Servers {
+		wrong := e.Master != nil && s.Reached && (s == e.Master && s.Role != Master || s != e.Master && wrongServer(e.Master, s) != "")
+		s.WrongFor = m.since(key(s.Process), wrong, f.Now)
+	}
+	for _, s := range f.Sentinels {
+		wrong := e.Master != nil && s.Reached && s.Known && s.Master != e.Master.At
+		s.WrongFor = m.since(key(s.Process), wrong, f.Now)
+		if !s.Reached {
+			delete(m.hurried, key(s.Process)) // it may have been started anew
+			continue
+		}
+		s.Hurried = m.hurried[key(s.Process)]
+		if flushed {
+			m.unsaved[key(s.Process)] = s.Unsaved
+		}
+		s.Unsaved = m.unsaved[key(s.Process)]
+	}
+}
+
+func (m *memory) since(key string, wrong bool, now time.Time) time.Duration {
+	if !wrong {
+		delete(m.wrong, key)
+		return 0
+	}
+	if _, ok := m.wrong[key]; !ok {
+		m.wrong[key] = now
+	}
+	return now.Sub(m.wrong[key])
+}
+
+// pause waits, and ends early with ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
