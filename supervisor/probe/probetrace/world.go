@@ -51,6 +51,8 @@ type world struct {
 	now      int
 	running  bool
 	deleting bool
+	// unborn: the workers are not made yet.
+	unborn bool
 
 	mu      sync.Mutex
 	zero    time.Time
@@ -134,6 +136,7 @@ func (w *world) play(ctx context.Context) {
 	}
 	w.pod = probe.New(cfg)
 	w.schedule()
+	w.found()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -183,6 +186,14 @@ func (w *world) schedule() {
 			w.pod.Stop()
 		})
 	}
+}
+
+// found is what is there before the workers are: the first pod sync reports it, and makes the workers after that.
+func (w *world) found() {
+	for w.unborn = true; len(w.plan) > 0 && w.plan[0].at <= 0; w.plan = w.plan[1:] {
+		w.plan[0].do()
+	}
+	w.unborn = false
 }
 
 func (w *world) at(t time.Duration, do func()) {
@@ -249,7 +260,7 @@ func (w *world) sync() {
 	if w.s.Sidecar {
 		status.ContainerStatuses, status.InitContainerStatuses = nil, status.ContainerStatuses
 	}
-	if w.s.Isolated || w.deleting {
+	if w.s.Isolated || w.deleting || w.unborn {
 		w.pod.Observe(status)
 	} else {
 		w.pod.UpdatePodStatus(status)
