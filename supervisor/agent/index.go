@@ -86,7 +86,12 @@ type wantedTarget struct {
 // targets are the addresses that new connections to the i-th port of s may go to: the ready endpoints, and only if
 // there are none, those that serve while they terminate (R122).
 func (ix *index) targets(s *Service, i int) []wantedTarget {
-	var ready, leaving []wantedTarget
+	size := 0
+	for _, sub := range s.Subsets {
+		size += len(sub.Pods)
+	}
+	ready := make([]wantedTarget, 0, size)
+	var leaving []wantedTarget
 	ix.endpoints(s, func(e endpoint) bool {
 		if e.ports[i] == 0 || !(e.ready || e.serving) {
 			return true

@@ -79,9 +79,40 @@ type ServicePort struct {
 // Subset is pods that share their target ports.
 type Subset struct {
 	// Pods are indexes into Table.Pods.
-	Pods []int `json:"pods"`
+	Pods Indexes `json:"pods"`
 	// Ports are the target ports, in the order of Service.Ports; 0 where the pods have none (a named port they lack).
 	Ports []uint16 `json:"ports,omitempty"`
+}
+
+// Indexes are numbers of pods. They are most of a large table, so they are read without reflection (which takes as long as
+// all the rest of a push).
+type Indexes []int
+
+// UnmarshalJSON reads an array of whole numbers from 0 to 999999999.
+func (x *Indexes) UnmarshalJSON(raw []byte) error {
+	if string(raw) == "null" {
+		return nil
+	}
+	if len(raw) < 2 || raw[0] != '[' {
+		return fmt.Errorf("pods are an array of indexes, not %.20q", raw)
+	}
+	out := make(Indexes, 0, bytes.Count(raw, []byte{','})+1)
+	n, digits := 0, 0
+	for _, c := range raw[1:] {
+		switch {
+		case c >= '0' && c <= '9' && digits < 9:
+			n, digits = n*10+int(c-'0'), digits+1
+		case (c == ',' || c == ']') && digits > 0:
+			out = append(out, n)
+			n, digits = 0, 0
+		case c == ']' && len(out) == 0:
+		case c == ' ' || c == '\n' || c == '\t' || c == '\r':
+		default:
+			return fmt.Errorf("pods are an array of indexes, not %.20q", raw)
+		}
+	}
+	*x = out
+	return nil
 }
 
 // HostPort is one port of the agent's own address. It leads to a Service's port, or to the ingress rules.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -83,7 +84,7 @@ func TestTableRefused(t *testing.T) {
 		"data after it":     {good + "{}", "data after the table"},
 		"other format":      {change(func(s *Table) { s.Format = 9 }), "format is 9, this agent speaks 1"},
 		"pod by index":      {change(func(s *Table) { s.Services[0].Subsets[0].Pods[0] = 99 }), "no pod 99"},
-		"negative index":    {change(func(s *Table) { s.Services[0].Subsets[0].Pods[0] = -1 }), "no pod -1"},
+		"negative index":    {change(func(s *Table) { s.Services[0].Subsets[0].Pods[0] = -1 }), "array of indexes"},
 		"port count":        {change(func(s *Table) { s.Services[0].Subsets[0].Ports = nil }), "0 target ports for 1 ports"},
 		"service name":      {change(func(s *Table) { s.Services[0].Name = "../x" }), "DNS labels"},
 		"twice":             {change(func(s *Table) { s.Services[1].Name = "db" }), "declared twice"},
@@ -165,4 +166,21 @@ func TestTargets(t *testing.T) {
 	table = sample()
 	table.Services[0].Subsets[0].Ports[0] = 0
 	check(newIndex(table), "db", "") // a named port that the pods lack
+}
+
+func TestIndexes(t *testing.T) {
+	for raw, want := range map[string]string{
+		"[]": "[]", "[7]": "[7]", "[0,12,345]": "[0 12 345]", "[ 1 ,\n 2]": "[1 2]", "null": "[]", "[999999999]": "[999999999]",
+		`"x"`: "error", "[1.5]": "error", "[-1]": "error", `["1"]`: "error", "[[1]]": "error", "[1e3]": "error",
+		"[9999999999]": "error", "{}": "error", "[1,2": "error", "[null]": "error",
+	} {
+		var x Indexes
+		got := "error"
+		if err := json.Unmarshal([]byte(raw), &x); err == nil {
+			got = fmt.Sprint([]int(x))
+		}
+		if got != want {
+			t.Errorf("%s read as %s, want %s", raw, got, want)
+		}
+	}
 }
