@@ -29,7 +29,7 @@ type View struct {
 // the ingress rules.
 type Published struct {
 	Host      services.HostPort `json:"host"`
-	AgentPort uint16 `json:"agentPort"`
+	AgentPort uint16            `json:"agentPort"`
 }
 
 // NeedsVIP says whether a Service has an address of its own: not a headless one, nor an ExternalName.
