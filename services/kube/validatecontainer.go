@@ -100,6 +100,8 @@ func validateContainerRestart(c *corev1.Container, path *field.Path) field.Error
 	}
 	for i, r := range c.RestartPolicyRules {
 		p := path.Child("restartPolicyRules").Index(i)
+		actions := []corev1.ContainerRestartRuleAction{corev1.ContainerRestartRuleActionRestart, "RestartAllContainers"}
+		errs = append(errs, supported(r.Action, actions, p.Child("action"))...)
 		if r.ExitCodes == nil {
 			errs = append(errs, field.Required(p.Child("exitCodes"), "must be specified"))
 			continue

@@ -2,6 +2,8 @@ package kube
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,10 +80,19 @@ func validateSchedule(schedule string, path *field.Path) field.ErrorList {
 	return errs
 }
 
+var zonePart = regexp.MustCompile(`^[A-Za-z._0-9+-]{1,14}$`)
+
+// badZonePart reports whether a part of a zone's name is not fit for a file name of the zone database.
+func badZonePart(part string) bool {
+	return part == "." || part == ".." || strings.HasPrefix(part, "-") || !zonePart.MatchString(part)
+}
+
 func validateTimeZone(zone string, path *field.Path) field.ErrorList {
 	switch {
 	case zone == "":
 		return field.ErrorList{field.Invalid(path, zone, "timeZone must be nil or non-empty string")}
+	case slices.ContainsFunc(strings.Split(zone, "/"), badZonePart):
+		return field.ErrorList{field.Invalid(path, zone, "unknown time zone "+zone)}
 	case strings.EqualFold(zone, "Local"):
 		return field.ErrorList{field.Invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones")}
 	}

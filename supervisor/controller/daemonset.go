@@ -97,19 +97,21 @@ func (d *daemons) manage(node string) {
 	d.pruneSurge(node, live)
 }
 
+// failed deletes a failed pod. If the last such deletion on the node was less than the back-off before the pod failed, it
+// waits out the back-off from the failure on.
 func (d *daemons) failed(p *corev1.Pod, node string) {
 	key := keyOf(&d.set.ObjectMeta) + "/" + node
 	t := backoff.New(daemonBackoff)
-	if e, ok := d.plan.Memory.Daemons[key]; ok {
+	if e, known := d.plan.Memory.Daemons[key]; known {
 		t.Restore(key, e)
+		end := finishTime(p)
+		if until := end.Add(e.Wait); end.Sub(e.Updated) < e.Wait && until.After(d.now) {
+			d.again(until)
+			return
+		}
 	}
-	answer := t.AttemptAgain(key, d.now)
-	if !answer.Start {
-		d.again(answer.Until)
-		return
-	}
-	e, _ := t.Entry(key)
-	d.plan.Memory.Daemons[key] = e
+	t.AttemptAgain(key, d.now)
+	d.plan.Memory.Daemons[key], _ = t.Entry(key)
 	d.event(d.owner, corev1.EventTypeWarning, "FailedDaemonPod", "Found failed daemon pod %s on node %s, will try to kill it", p.Name, node)
 	d.delete(p, "it has failed and is made anew")
 }

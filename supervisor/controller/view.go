@@ -158,12 +158,15 @@ func controllerOf(refs []metav1.OwnerReference) *metav1.OwnerReference {
 func ownerOfDeployment(d *appsv1.Deployment) owner {
 	return owner{"apps/v1", "Deployment", &d.ObjectMeta}
 }
+
 func ownerOfReplicaSet(r *appsv1.ReplicaSet) owner {
 	return owner{"apps/v1", "ReplicaSet", &r.ObjectMeta}
 }
+
 func ownerOfStatefulSet(s *appsv1.StatefulSet) owner {
 	return owner{"apps/v1", "StatefulSet", &s.ObjectMeta}
 }
+
 func ownerOfDaemonSet(d *appsv1.DaemonSet) owner {
 	return owner{"apps/v1", "DaemonSet", &d.ObjectMeta}
 }
