@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/lyandev/lyandev/services/kube"
 )
 
 // EnvInput is what an environment is made from.
@@ -25,8 +27,8 @@ type EnvInput struct {
 func Env(in EnvInput) ([]EnvVar, error) {
 	e := env{in: in, base: map[string]string{}, values: map[string]string{}}
 	links := in.Pod.Spec.EnableServiceLinks == nil || *in.Pod.Spec.EnableServiceLinks
-	for name, value := range serviceEnv(in.Pod.Namespace, links, in.Objects.Services()) {
-		e.base[name] = value
+	for _, v := range kube.ServiceEnv(in.Objects.Services(), in.Pod.Namespace, links) {
+		e.base[v.Name] = v.Value
 	}
 	for i := range in.Container.EnvFrom {
 		if err := e.from(&in.Container.EnvFrom[i]); err != nil {
@@ -128,7 +130,7 @@ func secretText(s *corev1.Secret) map[string]string {
 // entry takes one entry of env (R131, R133, R140, R141).
 func (e *env) entry(v *corev1.EnvVar) error {
 	if v.ValueFrom == nil {
-		e.set(v.Name, expand(v.Value, e.get))
+		e.set(v.Name, kube.Expand(v.Value, e.get))
 		return nil
 	}
 	value, ok, err := e.source(v.ValueFrom)

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services/kube"
 	"github.com/lyandev/lyandev/supervisor/backoff"
 )
 
@@ -54,30 +55,18 @@ func ExpandContainer(c *corev1.Container, env []EnvVar) (*corev1.Container, erro
 	for _, v := range env {
 		values[v.Name] = v.Value
 	}
-	get := func(name string) (string, bool) { v, ok := values[name]; return v, ok }
-	for i := range c.Command {
-		c.Command[i] = expand(c.Command[i], get)
-	}
-	for i := range c.Args {
-		c.Args[i] = expand(c.Args[i], get)
-	}
+	get := kube.MapLookup(values)
+	c.Command, c.Args = kube.ExpandAll(c.Command, get), kube.ExpandAll(c.Args, get)
 	for i := range c.VolumeMounts {
 		m := &c.VolumeMounts[i]
 		if m.SubPathExpr == "" {
 			continue
 		}
-		missing := ""
-		m.SubPath = expand(m.SubPathExpr, func(name string) (string, bool) {
-			v, ok := get(name)
-			if !ok || v == "" {
-				missing = name
-			}
-			return v, ok
-		})
-		if missing != "" {
-			return nil, configError("missing value for %q in subPathExpr %q", missing, m.SubPathExpr)
+		path, err := kube.ExpandSubPath(m.SubPathExpr, get)
+		if err != nil {
+			return nil, configError("%v", err)
 		}
-		m.SubPathExpr = ""
+		m.SubPath, m.SubPathExpr = path, ""
 	}
 	return c, nil
 }

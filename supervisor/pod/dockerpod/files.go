@@ -1,0 +1,188 @@
+package dockerpod
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/pod"
+)
+
+// fill lays the files of a created container and gives new volumes their owner and mode.
+func (r *Runtime) fill(ctx context.Context, id string, q pod.CreateRequest, p plan) error {
+	group := fsGroup(q.Pod)
+	for _, s := range p.setup {
+		if err := r.setUp(ctx, id, s, group); err != nil {
+			return err
+		}
+	}
+	return r.copyAll(ctx, id, p.copies, group)
+}
+
+func (r *Runtime) copyAll(ctx context.Context, id string, copies []copying, group *int64) error {
+	for _, c := range copies {
+		dir := c.dir
+		if dir == "" {
+			dir = "/"
+		}
+		if err := r.copyTo(ctx, id, dir, archive(c.files, group)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyTo unpacks an archive below a directory, which is made if it is not there.
+func (r *Runtime) copyTo(ctx context.Context, id, dir string, data []byte) error {
+	err := r.cfg.Engine.CopyTo(ctx, id, dir, bytes.NewReader(data))
+	if !engine.IsNotFound(err) {
+		return err
+	}
+	if err := r.cfg.Engine.CopyTo(ctx, id, "/", bytes.NewReader(directory(strings.Trim(dir, "/"), 0o755, nil))); err != nil {
+		return err
+	}
+	return r.cfg.Engine.CopyTo(ctx, id, dir, bytes.NewReader(data))
+}
+
+func fsGroup(p *corev1.Pod) *int64 {
+	if p.Spec.SecurityContext == nil {
+		return nil
+	}
+	return p.Spec.SecurityContext.FSGroup
+}
+
+// archive is files as a tar, their directories first. With a group they are group-owned and group-readable (R154).
+func archive(files pod.Files, group *int64) []byte {
+	var names []string
+	dirs := map[string]bool{}
+	for name := range files {
+		names = append(names, name)
+		for d := path.Dir(name); d != "." && d != "/"; d = path.Dir(d) {
+			dirs[d] = true
+		}
+	}
+	sort.Strings(names)
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, d := range sorted(dirs) {
+		_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: d + "/", Mode: 0o755, Gid: gid(group)})
+	}
+	for _, name := range names {
+		f := files[name]
+		mode := int64(f.Mode)
+		if group != nil {
+			mode |= 0o440
+		}
+		_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(f.Data)), Gid: gid(group)})
+		_, _ = w.Write(f.Data)
+	}
+	_ = w.Close()
+	return b.Bytes()
+}
+
+func sorted(set map[string]bool) []string {
+	var out []string
+	for k := range set {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}
+
+func gid(group *int64) int {
+	if group == nil {
+		return 0
+	}
+	return int(*group)
+}
+
+// directory is a tar with one directory in it.
+func directory(name string, mode int64, group *int64) []byte {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode, Gid: gid(group)})
+	_ = w.Close()
+	return b.Bytes()
+}
+
+// setUp gives a new volume its group and mode, once: an emptyDir is open to all, a volume of a pod with fsGroup belongs
+// to the group (R154), and a claim that nobody gave an owner (its mount point is not in the image) is open to all, as
+// with the provisioners of single-node clusters.
+func (r *Runtime) setUp(ctx context.Context, id string, s setup, group *int64) error {
+	r.mu.Lock()
+	fresh := r.fresh[s.volume]
+	r.mu.Unlock()
+	if !fresh {
+		return nil
+	}
+	root, err := r.stat(ctx, id, s.target)
+	if err != nil {
+		return err
+	}
+	untouched := root.Uid == 0 && root.Gid == 0 && root.Mode&0o777 == 0o755
+	mode := int64(-1)
+	switch {
+	case group != nil:
+		mode = root.Mode&0o777 | 0o2070
+	case s.open || untouched:
+		mode = 0o777
+	}
+	if mode >= 0 {
+		if group == nil {
+			g := int64(root.Gid)
+			group = &g
+		}
+		if err := r.chmod(ctx, id, s.target, root.Uid, mode, group); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.fresh, s.volume)
+	return nil
+}
+
+// stat is the tar header of a path in a container; only the archive's beginning is read.
+func (r *Runtime) stat(ctx context.Context, id, target string) (*tar.Header, error) {
+	rc, err := r.cfg.Engine.CopyFrom(ctx, id, target)
+	if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	h, err := tar.NewReader(rc).Next()
+	if err != nil {
+		return nil, fmt.Errorf("cannot look at %s in the container: %w", target, err)
+	}
+	return h, nil
+}
+
+// chmod sets owner and mode of a directory: an archive that is unpacked over it carries them.
+func (r *Runtime) chmod(ctx context.Context, id, target string, uid int, mode int64, group *int64) error {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "./", Mode: mode, Uid: uid, Gid: gid(group)})
+	_ = w.Close()
+	return r.cfg.Engine.CopyTo(ctx, id, target, &b)
+}
+
+// RefreshFiles lays changed files of config volumes into a running container (R143). Files mounted by subPath stay as
+// they are. A file whose key has gone stays until the container's next start.
+func (r *Runtime) RefreshFiles(ctx context.Context, p *corev1.Pod, c *corev1.Container, id string, files map[string]pod.Files) error {
+	whole := slices.DeleteFunc(slices.Clone(c.VolumeMounts), func(m corev1.VolumeMount) bool { return m.SubPath != "" || m.SubPathExpr != "" })
+	for _, m := range whole {
+		if f, ok := files[m.Name]; ok {
+			if err := r.copyAll(ctx, id, []copying{{m.MountPath, f}}, fsGroup(p)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package dockerpod
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"regexp"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/backoff"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/pod"
+)
+
+// Labels of containers and volumes. Everything also carries services.ProjectLabel.
+const (
+	KindLabel      = "dev.lyandev.kind"
+	PodLabel       = "dev.lyandev.pod"
+	PodUIDLabel    = "dev.lyandev.pod-uid"
+	ContainerLabel = "dev.lyandev.container"
+	// AttemptLabel is the restart count, SandboxLabel the attempt of the pod's sandbox.
+	AttemptLabel  = "dev.lyandev.attempt"
+	SandboxLabel  = "dev.lyandev.sandbox-attempt"
+	SpecHashLabel = "dev.lyandev.spec-hash"
+	ProfileLabel  = "dev.lyandev.profile"
+	// ManifestLabel is the pod's metadata and spec in JSON; BackOffLabel the restart back-off at the container's start.
+	ManifestLabel = "dev.lyandev.pod-manifest"
+	BackOffLabel  = "dev.lyandev.back-off"
+	// ClaimLabel names the claim of a volume.
+	ClaimLabel = "dev.lyandev.claim"
+)
+
+// Kinds of containers and volumes.
+const (
+	KindContainer = "container"
+	KindInit      = "init"
+	KindSandbox   = "sandbox"
+	KindClaim     = "claim"
+	KindPodVolume = "pod-volume"
+	KindHostPath  = "host-path"
+)
+
+// podLabels are the labels common to all containers of a pod.
+func (r *Runtime) podLabels(p *corev1.Pod, kind string) map[string]string {
+	l := map[string]string{
+		services.ProjectLabel: r.cfg.Project, services.DirLabel: r.cfg.Dir, KindLabel: kind,
+		services.WorkloadLabel: workload(p), PodLabel: p.Name, PodUIDLabel: string(p.UID),
+		ManifestLabel:                            manifest(p),
+		"com.docker.compose.project":             r.cfg.Project,
+		"com.docker.compose.project.working_dir": r.cfg.Dir,
+		"com.docker.compose.service":             workload(p),
+		"com.docker.compose.container-number":    strconv.Itoa(ordinal(p.Name) + 1),
+		"com.docker.compose.oneoff":              "False",
+	}
+	if kind != KindContainer {
+		l["com.docker.compose.oneoff"] = "True"
+	}
+	if r.cfg.Profile != nil {
+		l[ProfileLabel] = r.cfg.Profile()
+	}
+	return l
+}
+
+// containerLabels are the labels of one instance.
+func (r *Runtime) containerLabels(q pod.CreateRequest) map[string]string {
+	kind := KindContainer
+	if q.Init {
+		kind = KindInit
+	}
+	l := r.podLabels(q.Pod, kind)
+	l[ContainerLabel], l[AttemptLabel] = q.Container.Name, strconv.Itoa(q.Attempt)
+	l[SandboxLabel], l[SpecHashLabel] = strconv.Itoa(q.Sandbox), hash(q.Container)
+	if q.BackOff != nil {
+		l[BackOffLabel] = toJSON(q.BackOff)
+	}
+	return l
+}
+
+func workload(p *corev1.Pod) string {
+	if w := p.Labels[services.WorkloadLabel]; w != "" {
+		return w
+	}
+	return p.Name
+}
+
+// ordinal is the number at the end of a StatefulSet's pod name, else 0.
+func ordinal(name string) int {
+	n, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:])
+	if err != nil || n < 0 || n > 9999 {
+		return 0
+	}
+	return n
+}
+
+// manifest is the pod without its status.
+func manifest(p *corev1.Pod) string {
+	p = p.DeepCopy()
+	p.Status = corev1.PodStatus{}
+	p.ManagedFields = nil
+	p.DeletionTimestamp, p.DeletionGracePeriodSeconds = nil, nil
+	return toJSON(p)
+}
+
+func toJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// hash is a short hash of anything that marshals.
+func hash(v any) string {
+	sum := sha256.Sum256([]byte(toJSON(v)))
+	return hex.EncodeToString(sum[:8])
+}
+
+func backOffOf(c *engine.Container) *backoff.Entry {
+	var e backoff.Entry
+	if json.Unmarshal([]byte(c.Labels[BackOffLabel]), &e) != nil {
+		return nil
+	}
+	return &e
+}
+
+// Event is what an engine event means to the worker of a pod, whose UID it gives; ok is false if it means nothing to any.
+func Event(e engine.Event) (podUID string, ev pod.ContainerEvent, ok bool) {
+	podUID = e.Labels[PodUIDLabel]
+	t := pod.EventType(e.Type)
+	switch t {
+	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved:
+		return podUID, pod.ContainerEvent{Type: t, ID: e.ID}, podUID != ""
+	}
+	return podUID, pod.ContainerEvent{}, false
+}
+
+var unfit = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
+
+// fit makes text fit for the name of a Docker object.
+func fit(text string) string { return strings.Trim(unfit.ReplaceAllString(text, "_"), "_.-") }
+
+// containerName is what people see in `docker ps`: <project>-<pod>-<attempt> for a pod of one container, else with the
+// container's name.
+func (r *Runtime) containerName(q pod.CreateRequest) string {
+	name := r.cfg.Project + "-" + q.Pod.Name
+	if len(q.Pod.Spec.Containers) > 1 || q.Init || needsSandbox(q.Pod) {
+		name += "-" + q.Container.Name
+	}
+	return fit(name + "-" + strconv.Itoa(q.Attempt))
+}
