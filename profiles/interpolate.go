@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/interpolation"
@@ -79,7 +80,11 @@ func (in *interpolator) scalar(it *item, path tree.Path, shown keyPath, quiet bo
 		if c, err := cast(v); err == nil {
 			it.value = c
 		} else if it.replaced && !quiet {
-			in.p.at(it.pos, shown, "", "%q is not usable here: %v", v, err)
+			var number *strconv.NumError
+			if errors.As(err, &number) {
+				err = number.Err
+			}
+			in.p.at(it.pos, shown, "", "%q cannot be used here: %v", v, err)
 		}
 		return
 	}
