@@ -1,0 +1,53 @@
+# The targets; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BIN     := bin/lyandev
+GO      ?= go
+export CGO_ENABLED := 0
+
+LINT    := bin/golangci-lint
+LINTVER := v2.15.0
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: engine base build ## set everything up and run the lyanna stack
+	./$(BIN) up $(ARGS)
+
+.PHONY: down
+down: build ## stop the stack; volumes stay
+	./$(BIN) down $(ARGS)
+
+.PHONY: build
+build: ## build bin/lyandev
+	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/lyandev
+
+.PHONY: engine
+engine: ## make sure a Docker engine answers (Debian, root)
+	@scripts/setup-engine
+
+.PHONY: base
+base: engine ## make sure the base image is there
+	@scripts/base-image
+
+.PHONY: test
+test: engine base build ## run all the tests, those on the real engine included
+	$(GO) vet ./...
+	LYANDEV_BINARY=$(CURDIR)/$(BIN) $(GO) test -timeout 30m $(TESTARGS) ./...
+
+.PHONY: lint
+lint: ## check style and import fences
+	@test -x $(LINT) || GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
+	$(LINT) run ./...
+
+.PHONY: bench
+bench: engine base build ## measure us and a peer side by side, as ratios
+	scripts/bench
+
+.PHONY: clean
+clean: ## remove what was built here
+	rm -rf bin

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/adrg/xdg"
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+func newBuildCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "build", Usage: "build the images of services", ArgsUsage: "[SERVICE...]",
+		Flags: []cli.Flag{
+			profileFlag(),
+			&cli.BoolFlag{Name: "no-cache", Usage: "run every step again"},
+			&cli.BoolFlag{Name: "force", Usage: "build even if nothing changed"},
+		},
+		Action: func(c *cli.Context) error {
+			stack, err := loadStack(c, c.String("profile"))
+			if err != nil {
+				return err
+			}
+			return runBuild(c, st, stack, c.Args().Slice())
+		},
+	}
+}
+
+func runBuild(c *cli.Context, st *ui.Streams, stack *services.Stack, only []string) error {
+	list, err := chooseBuilds(stack, only)
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	eng, err := connect(c.Context)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	refs := map[string]string{}
+	for _, b := range stack.Builds {
+		refs[b.Name] = b.Image
+	}
+	b := &build.Builder{
+		API: eng.API(), Images: eng, Refs: refs, Project: stack.Name, CacheDir: filepath.Join(xdg.CacheHome, "lyandev"),
+		Log: logger(c, st),
+	}
+	_, err = b.All(c.Context, list, build.Options{Force: c.Bool("force"), NoCache: c.Bool("no-cache")}, buildLines(st))
+	return err
+}
+
+func chooseBuilds(stack *services.Stack, only []string) ([]*services.Build, error) {
+	if len(only) == 0 {
+		return stack.Builds, nil
+	}
+	var list []*services.Build
+	for _, name := range only {
+		i := slices.IndexFunc(stack.Builds, func(b *services.Build) bool { return b.Name == name })
+		if i < 0 {
+			var all []string
+			for _, b := range stack.Builds {
+				all = append(all, b.Name)
+			}
+			return nil, fmt.Errorf("cannot build %s: it has no build; there are builds of %s", name, strings.Join(all, ", "))
+		}
+		list = append(list, stack.Builds[i])
+	}
+	return list, nil
+}
+
+// buildLines prints a build's progress as plain lines.
+func buildLines(st *ui.Streams) build.Sink {
+	var mu sync.Mutex
+	return func(p build.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case p.State == "failed" || p.State == "running":
+		case p.State != "":
+			fmt.Fprintf(st.Err, "%s: %s (%s)\n", p.Build, p.State, p.Took.Round(time.Millisecond))
+		case p.Step != "":
+			fmt.Fprintf(st.Err, "%s: %s\n", p.Build, p.Step)
+		case p.Line != "":
+			fmt.Fprintf(st.Err, "%s:   %s\n", p.Build, p.Line)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+func newDownCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "down", Usage: "stop the stack and remove its containers and network; volumes stay unless asked for",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "volumes", Aliases: []string{"v"}, Usage: "delete the stack's volumes too, and say which"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
+		},
+		Action: func(c *cli.Context) error { return runDown(c, st, c.Bool("volumes"), c.Bool("quiet")) },
+	}
+}
+
+func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return err
+	}
+	if err := stopStack(c, st, t, quiet); err != nil {
+		return err
+	}
+	eng, err := connect(c.Context)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	if volumes {
+		return removeVolumes(c.Context, st, eng, t.instance.Name)
+	}
+	return nil
+}
+
+// stopStack asks the running supervisor, or becomes one for the purpose.
+func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
+	p := ui.NewProgress(st, quiet)
+	defer p.Close()
+	show := func(s *state.Snapshot) bool { p.Show(s); return true }
+	if t.client.Alive(c.Context) {
+		if err := t.client.Stop(c.Context); err != nil {
+			return err
+		}
+		err := t.client.WatchState(c.Context, show)
+		if !errors.Is(err, api.ErrNoSupervisor) {
+			return err
+		}
+		return waitUnlocked(c.Context, t)
+	}
+	s, err := serve(c.Context, c, t.instance, logger(c, st), true)
+	if err != nil {
+		return err
+	}
+	watch, cancel := context.WithCancel(c.Context)
+	defer cancel()
+	go func() {
+		for snap := range s.sup.Store().Subscribe(watch) {
+			show(snap)
+		}
+	}()
+	return <-s.done
+}
+
+// waitUnlocked waits until the supervisor's process has let go of the instance, 10 s at most.
+func waitUnlocked(ctx context.Context, t *target) error {
+	for range 1000 {
+		release, err := t.instance.Lock()
+		if err == nil {
+			release()
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return fmt.Errorf("the stack has stopped, but its supervisor is still there; see %s", t.instance.LogFile())
+}
+
+// removeVolumes deletes the volumes with the project's label, and says which.
+func removeVolumes(ctx context.Context, st *ui.Streams, eng engine.Engine, project string) error {
+	list, err := eng.ListVolumes(ctx, map[string]string{services.ProjectLabel: project})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b engine.Volume) int { return compare(a.Name, b.Name) })
+	var errs []error
+	for _, v := range list {
+		if err := eng.RemoveVolume(ctx, v.Name); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		fmt.Fprintf(st.Err, "deleted volume %s\n", v.Name)
+	}
+	return errors.Join(errs...)
+}

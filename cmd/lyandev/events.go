@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+func newEventsCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "events", Usage: "list what happened to pods and workloads, in Kubernetes' words", ArgsUsage: "[NAME...]",
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on until Ctrl-C"}},
+		Action: func(c *cli.Context) error {
+			t, err := findTarget(c, nil)
+			if err != nil {
+				return err
+			}
+			show := func(e state.Event) bool {
+				if c.NArg() == 0 || contains(c.Args().Slice(), e.Name) {
+					printEvent(st, e, c.Bool("json"))
+				}
+				return true
+			}
+			if c.Bool("follow") {
+				ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
+				defer stop()
+				err := t.client.WatchEvents(ctx, 0, show)
+				if errors.Is(err, context.Canceled) {
+					return nil
+				}
+				return err
+			}
+			list, err := t.client.Events(c.Context, 0)
+			for _, e := range list {
+				show(e)
+			}
+			return err
+		},
+	}
+}
+
+func printEvent(st *ui.Streams, e state.Event, asJSON bool) {
+	if asJSON {
+		_ = json.NewEncoder(st.Out).Encode(e)
+		return
+	}
+	count := ""
+	if e.Count > 1 {
+		count = fmt.Sprintf(" (x%d over %s)", e.Count, ui.Age(e.First, e.Last))
+	}
+	fmt.Fprintf(st.Out, "%s  %-7s  %-22s %s/%s  %s%s\n", e.Last.Local().Format(time.TimeOnly), e.Type, e.Reason,
+		strings.ToLower(e.Kind), e.Name, e.Message, count)
+}

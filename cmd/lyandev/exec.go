@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/logs"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+func newExecCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "exec", Usage: "run a command in a running container", ArgsUsage: "SERVICE|POD -- CMD [ARG...]",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "container", Aliases: []string{"c"}, Usage: "the `CONTAINER` of the pod; default: its first"},
+			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "run as `USER`"},
+			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "run in `DIR`"},
+			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set `NAME=VALUE`"},
+			&cli.BoolFlag{Name: "no-tty", Aliases: []string{"T"}, Usage: "no terminal, even if there is one"},
+		},
+		Action: func(c *cli.Context) error {
+			args := c.Args().Slice()
+			if len(args) > 1 && args[1] == "--" {
+				args = append(args[:1:1], args[2:]...)
+			}
+			if len(args) < 2 {
+				return withCode(exitUsage, fmt.Errorf("cannot run anything: lyandev exec SERVICE|POD -- CMD [ARG...]"))
+			}
+			return runExec(c, st, args[0], args[1:])
+		},
+	}
+}
+
+func runExec(c *cli.Context, st *ui.Streams, name string, cmd []string) error {
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return err
+	}
+	eng, err := connect(c.Context)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	id, err := findContainer(c.Context, eng, t.instance.Name, name, c.String("container"))
+	if err != nil {
+		return err
+	}
+	spec := engine.ExecSpec{
+		Cmd: cmd, Env: c.StringSlice("env"), User: c.String("user"), WorkingDir: c.String("workdir"),
+		Stdin: st.In, Stdout: st.Out, Stderr: st.Err,
+	}
+	ctx := c.Context
+	if st.InTTY && st.OutTTY && !c.Bool("no-tty") {
+		restore, sizes, err := rawTerminal(st)
+		if err != nil {
+			return err
+		}
+		defer restore()
+		spec.TTY, spec.Resize = true, sizes
+		spec.Env = append(spec.Env, "TERM="+os.Getenv("TERM"))
+	} else {
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt)
+		defer stop()
+		if !st.InTTY && !hasInput() {
+			spec.Stdin = nil
+		}
+	}
+	r, err := eng.Exec(ctx, id, spec)
+	if err != nil {
+		return err
+	}
+	return exitCode(r.ExitCode)
+}
+
+// hasInput says that standard input is something to read, not the null device.
+func hasInput() bool {
+	info, err := os.Stdin.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice == 0
+}
+
+// findContainer finds a running container by pod or by workload; of several pods it takes the first by name.
+func findContainer(ctx context.Context, eng engine.Engine, project, name, container string) (string, error) {
+	list, err := eng.ListContainers(ctx, map[string]string{services.ProjectLabel: project})
+	if err != nil {
+		return "", err
+	}
+	pod, wantContainer, _ := strings.Cut(name, "/")
+	if wantContainer != "" {
+		container = wantContainer
+	}
+	var best engine.Container
+	known := map[string]bool{}
+	for _, c := range list {
+		l := c.Labels
+		if l["dev.lyandev.kind"] != "container" || c.State != engine.StateRunning {
+			continue
+		}
+		known[l[services.WorkloadLabel]] = true
+		if (l[logs.PodLabel] != pod && l[services.WorkloadLabel] != pod) || (container != "" && l[logs.ContainerLabel] != container) {
+			continue
+		}
+		if best.ID == "" || before(c, best) {
+			best = c
+		}
+	}
+	if best.ID == "" {
+		if container != "" {
+			pod += " with a container " + container
+		}
+		return "", fmt.Errorf("cannot find a running pod of %s; running are pods of %s", pod, strings.Join(keysOf(known), ", "))
+	}
+	return best.ID, nil
+}
+
+// before orders containers by pod, then by when they were made: a pod's first container is made first.
+func before(a, b engine.Container) bool {
+	if a.Labels[logs.PodLabel] != b.Labels[logs.PodLabel] {
+		return a.Labels[logs.PodLabel] < b.Labels[logs.PodLabel]
+	}
+	return a.Created.Before(b.Created)
+}
+
+// rawTerminal hands the terminal to the container.
+func rawTerminal(st *ui.Streams) (restore func(), sizes <-chan [2]uint, err error) {
+	fd := int(os.Stdin.Fd())
+	old, err := term.MakeRaw(fd)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot hand over the terminal: %w", err)
+	}
+	ch := make(chan [2]uint, 1)
+	stop := watchSize(func() {
+		columns, rows := st.Size()
+		select {
+		case ch <- [2]uint{uint(columns), uint(rows)}:
+		default:
+		}
+	})
+	return func() { stop(); _ = term.Restore(fd, old) }, ch, nil
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"os"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/logs"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+type logOptions struct {
+	follow, timestamps bool
+	tail               int
+	since              time.Duration
+	names              []string
+}
+
+func newLogsCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "logs", Usage: "print what the containers printed", ArgsUsage: "[SERVICE|POD...]",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on until Ctrl-C, also with pods that come later"},
+			&cli.IntFlag{Name: "tail", Aliases: []string{"n"}, Value: -1, Usage: "only the last `N` lines of each container"},
+			&cli.DurationFlag{Name: "since", Usage: "only lines of the last `DURATION`"},
+			&cli.BoolFlag{Name: "timestamps", Aliases: []string{"t"}, Usage: "with the time of each line"},
+		},
+		Action: func(c *cli.Context) error {
+			t, err := findTarget(c, nil)
+			if err != nil {
+				return err
+			}
+			o := logOptions{
+				follow: c.Bool("follow"), tail: c.Int("tail"), since: c.Duration("since"), timestamps: c.Bool("timestamps"),
+				names: c.Args().Slice(),
+			}
+			ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return printLogs(ctx, st, t.instance.Name, o)
+		},
+	}
+}
+
+// followLogs follows the logs until Ctrl-C or until the supervisor ends.
+func followLogs(c *cli.Context, st *ui.Streams, t *target, names []string) error {
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return printLogs(ctx, st, t.instance.Name, logOptions{follow: true, tail: 0, names: names})
+}
+
+// printLogs prints lines as they come, each with its pod's name in front.
+func printLogs(ctx context.Context, st *ui.Streams, project string, o logOptions) error {
+	eng, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	known, matched := map[string]bool{}, false
+	opts := logs.Options{
+		Project: project, Follow: o.follow, Tail: o.tail, Timestamps: o.timestamps,
+		Match: func(l map[string]string) bool {
+			known[l[services.WorkloadLabel]] = true
+			ok := len(o.names) == 0 || contains(o.names, l[logs.PodLabel]) || contains(o.names, l[services.WorkloadLabel]) ||
+				contains(o.names, l[logs.PodLabel]+"/"+l[logs.ContainerLabel])
+			matched = matched || ok
+			return ok
+		},
+	}
+	if o.since > 0 {
+		opts.Since = time.Now().Add(-o.since)
+	}
+	width := 0
+	err = logs.Stream(ctx, eng, opts, func(l logs.Line) {
+		name := l.Pod
+		if l.Container != "" && !strings.HasSuffix(l.Pod, l.Container) {
+			name += "/" + l.Container
+		}
+		width = max(width, min(len(name), 44))
+		text := l.Text
+		if st.OutTTY {
+			text = printable(text)
+		}
+		fmt.Fprintf(st.Out, "%s %s\n", paintName(st, name, width), text)
+	})
+	if err == nil && !matched && len(o.names) > 0 && !o.follow {
+		err = fmt.Errorf("cannot find logs of %s: there are logs of %s", strings.Join(o.names, ", "), strings.Join(keysOf(known), ", "))
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func keysOf(m map[string]bool) []string {
+	var out []string
+	for k := range m {
+		if k != "" {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// printable keeps colours and drops every other escape sequence: a log must not move the cursor or set the title.
+func printable(s string) string {
+	if !strings.ContainsAny(s, "\x1b\r\b\a\x9b") {
+		return s
+	}
+	var b strings.Builder
+	for s != "" {
+		seq, _, n, _ := ansi.DecodeSequence(s, 0, nil)
+		if n <= 0 {
+			break
+		}
+		if seq[0] >= ' ' && seq[0] != 0x7f || seq == "\t" || strings.HasPrefix(seq, "\x1b[") && strings.HasSuffix(seq, "m") {
+			b.WriteString(seq)
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+func paintName(st *ui.Streams, name string, width int) string {
+	text := fmt.Sprintf("%-*s |", width, name)
+	if !st.OutTTY {
+		return text
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	styles := []ui.Style{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94"}
+	return st.Paint(styles[h.Sum32()%uint32(len(styles))], text)
+}

@@ -1,0 +1,92 @@
+// Command lyandev runs a Kubernetes-shaped application on plain Docker, without a cluster.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+// Exit codes.
+const (
+	exitOK = 0
+	// exitFailed: the command could not do what it was asked to.
+	exitFailed = 1
+	// exitUsage: the command line or the stack's file is wrong; nothing was tried.
+	exitUsage = 2
+	// exitNotReady: the stack runs, but did not get ready in time or never will by itself.
+	exitNotReady = 3
+	// exitNoEngine: no Docker engine answers.
+	exitNoEngine = 4
+	// exitInterrupted: ended by Ctrl-C.
+	exitInterrupted = 130
+)
+
+// version is set by the linker (make build).
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	streams := ui.System()
+	err := newApp(streams).RunContext(ctx, os.Args)
+	os.Exit(report(streams, err))
+}
+
+// codedError carries an exit code with an error. An error of nil prints nothing.
+type codedError struct {
+	err  error
+	code int
+}
+
+func (e *codedError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *codedError) Unwrap() error { return e.err }
+
+func withCode(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &codedError{err: err, code: code}
+}
+
+// report prints an error, once and here only, and gives the exit code.
+func report(st *ui.Streams, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	code := exitFailed
+	var coded *codedError
+	if errors.As(err, &coded) {
+		code = coded.code
+	}
+	if msg := err.Error(); msg != "" {
+		fmt.Fprintf(st.Err, "%s %s\n", st.Paint(ui.Red, "lyandev:"), msg)
+	}
+	return code
+}
+
+// exitCode ends with a code and prints nothing.
+func exitCode(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &codedError{code: code}
+}
+
+var _ cli.ExitCoder = (*codedError)(nil)
+
+// ExitCode keeps the CLI library from exiting by itself: see newApp's ExitErrHandler.
+func (e *codedError) ExitCode() int { return e.code }

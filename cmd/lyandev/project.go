@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/adrg/xdg"
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/profiles"
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/catalogue"
+	"github.com/lyandev/lyandev/supervisor"
+	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+// profileFlag is the flag of the commands that load a stack.
+func profileFlag() cli.Flag {
+	return &cli.StringFlag{Name: "profile", Usage: "the `PROFILE` to run; default: the running one, else the file's default", EnvVars: []string{"LYANDEV_PROFILE"}}
+}
+
+// jsonFlag is the flag of the commands whose output a program might read.
+func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON"} }
+
+// loadStack loads the stack that the command line names, under a profile ("" is the file's default).
+func loadStack(c *cli.Context, profile string) (*services.Stack, error) {
+	files := c.StringSlice("file")
+	for i, f := range files {
+		abs, err := filepath.Abs(f)
+		if err != nil {
+			return nil, fmt.Errorf("cannot find %s: %w", f, err)
+		}
+		files[i] = abs
+	}
+	stack, err := profiles.Load(c.Context, profiles.Options{
+		Files: files, Profile: profile, Env: os.Environ(), EnvFiles: c.StringSlice("env-file"),
+	})
+	return stack, withCode(exitUsage, err)
+}
+
+// target is the instance that a command is about.
+type target struct {
+	instance *instance.Instance
+	client   *api.Client
+}
+
+// findTarget finds the instance by -p, else by the file's name and directory. stack may be nil: then it is loaded where
+// the name is needed.
+func findTarget(c *cli.Context, stack *services.Stack) (*target, error) {
+	explicit := c.String("project-name")
+	reg := instance.Open()
+	if explicit != "" && stack == nil {
+		i, err := reg.Get(explicit)
+		if err == nil && i == nil {
+			i, err = reg.Resolve(c.Context, explicit, "", explicit)
+		}
+		if err != nil {
+			return nil, withCode(exitUsage, err)
+		}
+		return newTarget(i), nil
+	}
+	if stack == nil {
+		var err error
+		if stack, err = loadStack(c, ""); err != nil {
+			return nil, err
+		}
+	}
+	reg.Taken = takenBy
+	i, err := reg.Resolve(c.Context, stack.Name, stack.Dir, explicit)
+	if err != nil {
+		return nil, withCode(exitUsage, err)
+	}
+	return newTarget(i), nil
+}
+
+func newTarget(i *instance.Instance) *target {
+	return &target{instance: i, client: api.NewClient(i.Socket())}
+}
+
+// takenBy asks the engine which directory a project's volumes and containers belong to.
+func takenBy(ctx context.Context, name string) (string, error) {
+	eng, err := connect(ctx)
+	if err != nil {
+		return "", nil // no engine, so nothing of ours to collide with; whoever needs it says so
+	}
+	defer eng.Close()
+	labels := map[string]string{services.ProjectLabel: name}
+	vols, err := eng.ListVolumes(ctx, labels)
+	if err != nil {
+		return "", err
+	}
+	for _, v := range vols {
+		if d := v.Labels[services.DirLabel]; d != "" {
+			return d, nil
+		}
+	}
+	return "", nil
+}
+
+// connect finds the Docker engine and checks that it answers.
+func connect(ctx context.Context) (*engine.Docker, error) {
+	eng, err := engine.NewDocker(os.Getenv("LYANDEV_ALLOW_REMOTE") != "")
+	if err != nil {
+		return nil, withCode(exitNoEngine, err)
+	}
+	if _, err := eng.Info(ctx); err != nil {
+		return nil, withCode(exitNoEngine, fmt.Errorf("%w; start the engine (on Debian as root: make engine), "+
+			"or say where it is with DOCKER_HOST", errors.Join(err, eng.Close())))
+	}
+	return eng, nil
+}
+
+// newSupervisor wires a supervisor for an instance.
+func newSupervisor(c *cli.Context, eng *engine.Docker, i *instance.Instance, log *slog.Logger) (*supervisor.Supervisor, error) {
+	binary, err := agentBinary()
+	if err != nil {
+		return nil, err
+	}
+	return supervisor.New(supervisor.Config{
+		Instance: i, Engine: eng, Operator: catalogue.New, Version: version, Binary: binary, Log: log,
+		Builder: &build.Builder{
+			API: eng.API(), Images: eng, Project: i.Name, CacheDir: filepath.Join(xdg.CacheHome, "lyandev"), Log: log,
+		},
+	}), nil
+}
+
+// agentBinary is the static Linux binary that agents and sandboxes are made from: this one, unless LYANDEV_AGENT_BINARY
+// names another (on a machine that is not Linux).
+func agentBinary() (string, error) {
+	if p := os.Getenv("LYANDEV_AGENT_BINARY"); p != "" {
+		return p, nil
+	}
+	p, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("cannot find lyandev's own binary: %w", err)
+	}
+	return p, nil
+}
+
+// logger writes the supervisor's own log.
+func logger(c *cli.Context, st *ui.Streams) *slog.Logger {
+	level := slog.LevelWarn
+	if c.Bool("debug") {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(st.Err, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+func compare(a, b string) int { return cmp.Compare(a, b) }
+
+func newPsCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "ps", Usage: "list the pods", ArgsUsage: "[SERVICE...]", Flags: []cli.Flag{jsonFlag()},
+		Action: func(c *cli.Context) error { return runPs(c, st, c.Bool("json"), c.Args().Slice()) },
+	}
+}
+
+// psPod is one pod for programs.
+type psPod struct {
+	Name       string        `json:"name"`
+	Workload   string        `json:"workload"`
+	Kind       string        `json:"kind"`
+	Role       string        `json:"role,omitempty"`
+	Phase      string        `json:"phase"`
+	Status     string        `json:"status"`
+	Ready      bool          `json:"ready"`
+	Restarts   int32         `json:"restarts"`
+	IP         string        `json:"ip"`
+	Created    time.Time     `json:"created"`
+	Containers []psContainer `json:"containers"`
+}
+
+type psContainer struct {
+	Name     string `json:"name"`
+	Image    string `json:"image"`
+	ID       string `json:"id"`
+	State    string `json:"state"`
+	Reason   string `json:"reason,omitempty"`
+	Ready    bool   `json:"ready"`
+	Restarts int32  `json:"restarts"`
+	ExitCode *int32 `json:"exitCode,omitempty"`
+}
+
+func runPs(c *cli.Context, st *ui.Streams, asJSON bool, only []string) error {
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return err
+	}
+	snap, err := t.client.State(c.Context)
+	if errors.Is(err, api.ErrNoSupervisor) {
+		snap, err = observe(c, t)
+	}
+	if err != nil {
+		return err
+	}
+	pods := []psPod{}
+	for _, p := range snap.Pods {
+		if len(only) == 0 || contains(only, p.Name) || contains(only, p.Labels[services.WorkloadLabel]) {
+			pods = append(pods, describePod(snap, p))
+		}
+	}
+	if asJSON {
+		enc := json.NewEncoder(st.Out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(pods)
+	}
+	printPods(st, snap, pods)
+	return nil
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func describePod(snap *state.Snapshot, p *corev1.Pod) psPod {
+	w, _ := snap.Workload(p.Labels[services.WorkloadLabel])
+	out := psPod{
+		Name: p.Name, Workload: p.Labels[services.WorkloadLabel], Kind: cmp.Or(w.Kind, kindOf(p)), Role: p.Labels[services.RoleLabel],
+		Phase: cmp.Or(string(p.Status.Phase), "Pending"), Status: ui.PodStatus(p), Ready: state.PodReady(p), Restarts: ui.Restarts(p),
+		IP: p.Status.PodIP, Created: p.CreationTimestamp.Time, Containers: []psContainer{},
+	}
+	for _, s := range p.Status.ContainerStatuses {
+		out.Containers = append(out.Containers, describeContainer(p, s))
+	}
+	return out
+}
+
+// kindOf is the kind of what owns the pod, for a pod whose workload is not known any more.
+func kindOf(p *corev1.Pod) string {
+	for _, r := range p.OwnerReferences {
+		if r.Kind == "ReplicaSet" && p.Labels["pod-template-hash"] != "" {
+			return "Deployment"
+		}
+		return r.Kind
+	}
+	return "Pod"
+}
+
+func describeContainer(p *corev1.Pod, s corev1.ContainerStatus) psContainer {
+	c := psContainer{Name: s.Name, Image: imageOf(p, s), ID: s.ContainerID, Ready: s.Ready, Restarts: s.RestartCount}
+	switch {
+	case s.State.Running != nil:
+		c.State = "running"
+	case s.State.Terminated != nil:
+		c.State, c.Reason, c.ExitCode = "terminated", s.State.Terminated.Reason, &s.State.Terminated.ExitCode
+	default:
+		c.State = "waiting"
+		if s.State.Waiting != nil {
+			c.Reason = s.State.Waiting.Reason
+		}
+	}
+	return c
+}
+
+// imageOf is the reference that a person wrote: a built image is pinned to its ID in the pod.
+func imageOf(p *corev1.Pod, s corev1.ContainerStatus) string {
+	if ref := p.Annotations["dev.lyandev.image/"+s.Name]; ref != "" {
+		return ref
+	}
+	return s.Image
+}
+
+func printPods(st *ui.Streams, snap *state.Snapshot, pods []psPod) {
+	if snap.Message != "" && st.ErrTTY {
+		fmt.Fprintf(st.Err, "%s: %s\n", snap.Phase, snap.Message)
+	}
+	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tREADY\tSTATUS\tRESTARTS\tAGE\tIP\tROLE\tWORKLOAD")
+	now := time.Now()
+	for i, p := range pods {
+		for _, pod := range snap.Pods {
+			if pod.Name == p.Name {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s/%s\n", p.Name, ui.ReadyContainers(pod), p.Status, p.Restarts,
+					ui.Age(p.Created, now), cmp.Or(p.IP, "-"), cmp.Or(p.Role, "-"), strings.ToLower(p.Kind), pods[i].Workload)
+			}
+		}
+	}
+	_ = w.Flush()
+	for _, h := range snap.Bound {
+		fmt.Fprintf(st.Out, "%s:%d -> %s:%d\n", h.HostIP, h.HostPort, h.Service, h.Port)
+	}
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/supervisor"
+	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+// served is a supervisor in this process, with its API.
+type served struct {
+	sup  *supervisor.Supervisor
+	done chan error
+}
+
+// serve makes this process the instance's supervisor and returns when its API answers. stopAtOnce only ends what runs.
+func serve(ctx context.Context, c *cli.Context, i *instance.Instance, log *slog.Logger, stopAtOnce bool) (*served, error) {
+	release, err := i.Lock()
+	if err != nil {
+		return nil, err
+	}
+	eng, err := connect(ctx)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	sup, err := newSupervisor(c, eng, i, log)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	l, err := api.Listen(i.Socket())
+	if err != nil {
+		release()
+		return nil, err
+	}
+	if stopAtOnce {
+		sup.Stop()
+	}
+	s := &served{sup: sup, done: make(chan error, 1)}
+	apiCtx, endAPI := context.WithCancel(context.WithoutCancel(ctx))
+	apiDone := make(chan error, 1)
+	go func() { apiDone <- api.Serve(apiCtx, l, backend{sup}, log) }()
+	go func() {
+		err := sup.Run(ctx)
+		endAPI()
+		err = errors.Join(err, <-apiDone, eng.Close())
+		release()
+		s.done <- err
+	}()
+	return s, nil
+}
+
+// backend fits the supervisor to the API.
+type backend struct{ *supervisor.Supervisor }
+
+func (b backend) Apply(ctx context.Context, r api.ApplyRequest) error {
+	return b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild})
+}
+
+// foreground runs the supervisor in this process until the stack has been stopped.
+func foreground(c *cli.Context, t *target, o upOptions) error {
+	if err := t.instance.Save(); err != nil {
+		return err
+	}
+	// The signal that ends the process must not end the supervisor: it stops the stack first.
+	ctx := context.WithoutCancel(c.Context)
+	s, err := serve(ctx, c, t.instance, logger(c, o.st), false)
+	if errors.Is(err, instance.ErrHeld) && t.client.Alive(ctx) {
+		return attach(c, t, o)
+	}
+	if err != nil {
+		return err
+	}
+	view, endView := context.WithCancel(ctx)
+	defer endView()
+	interrupted := stopOnSignal(s, o.st, endView)
+
+	began := time.Now()
+	o.wait, o.timeout = true, 24*time.Hour
+	err = applyAndShow(view, t, o)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		var coded *codedError
+		if errors.As(err, &coded) && coded.code == exitNotReady {
+			fmt.Fprintln(o.st.Err, o.st.Paint(ui.Yellow, err.Error())) // it may still come: go on as any foreground up
+		} else {
+			s.sup.Stop()
+			return errors.Join(err, <-s.done)
+		}
+	} else if err == nil {
+		printWhereToLook(o.st, t, began)
+	}
+	if !o.noLogs && view.Err() == nil {
+		go func() { _ = printLogs(view, o.st, t.instance.Name, logOptions{follow: true, tail: 0}) }()
+	}
+	return waitForEnd(s, t, o, view, interrupted)
+}
+
+// stopOnSignal stops the stack at the first Ctrl-C and hurries at the second. The channel closes at the first.
+func stopOnSignal(s *served, st *ui.Streams, endView context.CancelFunc) <-chan struct{} {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	interrupted := make(chan struct{})
+	go func() {
+		<-signals
+		close(interrupted)
+		endView()
+		fmt.Fprintln(st.Err, "\nstopping; Ctrl-C again hurries")
+		s.sup.Stop()
+		for range signals {
+			s.sup.Stop()
+		}
+	}()
+	return interrupted
+}
+
+// waitForEnd shows the teardown once it begins, and returns when the supervisor has ended.
+func waitForEnd(s *served, t *target, o upOptions, view context.Context, interrupted <-chan struct{}) error {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		var p ui.Progress
+		for snap := range s.sup.Store().Subscribe(view) {
+			if snap.Phase == state.Stopping || snap.Phase == state.Stopped {
+				break
+			}
+		}
+		p = ui.NewProgress(o.st, o.quiet)
+		defer p.Close()
+		for snap := range s.sup.Store().Subscribe(context.WithoutCancel(view)) {
+			p.Show(snap)
+			if snap.Phase == state.Stopped {
+				return
+			}
+		}
+	}()
+	err := <-s.done
+	select {
+	case <-stopped:
+	case <-time.After(time.Second):
+	}
+	_ = t.instance // its name and volumes stay: the next up finds them
+	select {
+	case <-interrupted:
+		if err == nil {
+			return exitCode(exitInterrupted)
+		}
+	default:
+	}
+	return err
+}
+
+// newSuperviseCommand is what `up -d` leaves behind.
+func newSuperviseCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "supervise", Hidden: true, ArgsUsage: "INSTANCE", Usage: "look after an instance in the background",
+		Action: func(c *cli.Context) error {
+			i, err := instance.Open().Get(c.Args().First())
+			if err != nil {
+				return err
+			}
+			if i == nil {
+				return withCode(exitUsage, fmt.Errorf("cannot supervise %q: there is no such instance", c.Args().First()))
+			}
+			s, err := serve(c.Context, c, i, logger(c, st), false)
+			if err != nil {
+				return err
+			}
+			return <-s.done
+		},
+	}
+}

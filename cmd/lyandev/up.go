@@ -1,0 +1,342 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+// upOptions is what `up` needs.
+type upOptions struct {
+	st      *ui.Streams
+	profile string
+	detach  bool
+	wait    bool
+	timeout time.Duration
+	quiet   bool
+	noLogs  bool
+	request api.ApplyRequest
+	only    []string
+}
+
+func newUpCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "up", Usage: "start the stack, or bring a running one to what the file says", ArgsUsage: "[SERVICE...]",
+		Description: "In the foreground the stack's logs follow until Ctrl-C, which stops it (twice: at once). With a supervisor\n" +
+			"already running, up hands the stack over to it and attaches; Ctrl-C then only detaches.",
+		Flags: []cli.Flag{
+			profileFlag(),
+			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "leave a supervisor in the background"},
+			&cli.BoolFlag{Name: "wait", Usage: "return when everything is ready (implies -d)"},
+			&cli.DurationFlag{Name: "timeout", Value: 5 * time.Minute, Usage: "with --wait: give up after `DURATION`"},
+			&cli.StringFlag{Name: "ports", Value: "fixed", Usage: "what to do about a host port that is taken: `fixed` (fail) or auto (take the next free one)"},
+			&cli.StringFlag{Name: "timing", Usage: "probe timing: `fast` or strict; default: the file's"},
+			&cli.BoolFlag{Name: "build", Usage: "build images even if nothing changed"},
+			&cli.BoolFlag{Name: "no-build", Usage: "use the images that are there"},
+			&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
+		},
+		Action: func(c *cli.Context) error {
+			o := upOptions{
+				st: st, profile: c.String("profile"), detach: c.Bool("detach") || c.Bool("wait"), wait: c.Bool("wait"),
+				timeout: c.Duration("timeout"), quiet: c.Bool("quiet"), noLogs: c.Bool("no-logs"), only: c.Args().Slice(),
+				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), PortsAuto: c.String("ports") == "auto"},
+			}
+			if p := c.String("ports"); p != "fixed" && p != "auto" {
+				return withCode(exitUsage, fmt.Errorf("cannot use --ports %q: it is fixed or auto", p))
+			}
+			return runUp(c, o)
+		},
+	}
+}
+
+func runUp(c *cli.Context, o upOptions) error {
+	stack, err := loadForUp(c, &o)
+	if err != nil {
+		return err
+	}
+	t, err := findTarget(c, stack)
+	if err != nil {
+		return err
+	}
+	o.request.Stack = stack
+	if t.instance.Name != t.instance.Project && !c.IsSet("ports") {
+		o.request.PortsAuto = true // a second copy of the project cannot have the first one's ports
+	}
+	if t.client.Alive(c.Context) {
+		return attach(c, t, o)
+	}
+	if o.detach {
+		if err := startInBackground(c, t); err != nil {
+			return err
+		}
+		return detached(c, t, o)
+	}
+	return foreground(c, t, o)
+}
+
+// loadForUp loads the stack under the profile asked for, else the one that runs, else the file's default.
+func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
+	stack, err := loadStack(c, o.profile)
+	if err != nil {
+		return nil, err
+	}
+	if o.profile == "" {
+		if t, err := findTarget(c, stack); err == nil {
+			if s, err := t.client.State(c.Context); err == nil && s.Profile != "" && s.Profile != stack.Profile {
+				if stack, err = loadStack(c, s.Profile); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	switch timing := c.String("timing"); timing {
+	case "":
+	case "fast", "strict":
+		stack.Timing = timing
+	default:
+		return nil, withCode(exitUsage, fmt.Errorf("cannot use --timing %q: it is fast or strict", timing))
+	}
+	if len(o.only) > 0 {
+		if err := keepOnly(stack, o.only); err != nil {
+			return nil, withCode(exitUsage, err)
+		}
+	}
+	return stack, nil
+}
+
+// keepOnly leaves the named services and what they depend on.
+func keepOnly(stack *services.Stack, names []string) error {
+	keep := map[string]bool{}
+	var add func(name string)
+	add = func(name string) {
+		w := stack.Workload(name)
+		if w == nil || keep[name] {
+			return
+		}
+		keep[name] = true
+		for _, d := range w.DependsOn {
+			add(d.Workload)
+		}
+	}
+	for _, n := range names {
+		if stack.Workload(n) == nil {
+			var all []string
+			for _, w := range stack.Workloads {
+				all = append(all, w.Name())
+			}
+			return fmt.Errorf("cannot start %s: there is no such service in profile %q; there are %s", n, stack.Profile, strings.Join(all, ", "))
+		}
+		add(n)
+	}
+	var kept []*services.Workload
+	images := map[string]bool{}
+	for _, w := range stack.Workloads {
+		if keep[w.Name()] {
+			kept = append(kept, w)
+			spec := w.PodSpec()
+			for _, x := range append(spec.InitContainers, spec.Containers...) {
+				images[x.Image] = true
+			}
+		}
+	}
+	stack.Workloads = kept
+	var builds []*services.Build
+	for _, b := range stack.Builds {
+		if images[b.Image] {
+			builds = append(builds, b)
+		}
+	}
+	stack.Builds = builds
+	return nil
+}
+
+// startInBackground leaves a supervisor behind and waits until it answers.
+func startInBackground(c *cli.Context, t *target) error {
+	if _, err := connect(c.Context); err != nil {
+		return err
+	}
+	if err := t.instance.Save(); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot find lyandev's own binary: %w", err)
+	}
+	log, err := os.OpenFile(t.instance.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot open the supervisor's log: %w", err)
+	}
+	defer log.Close()
+	args := []string{}
+	if c.Bool("debug") {
+		args = append(args, "--debug")
+	}
+	cmd := exec.Command(self, append(args, "supervise", t.instance.Name)...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = "/", log, log, ownSession()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("cannot start the supervisor: %w", err)
+	}
+	died := make(chan error, 1)
+	go func() { died <- cmd.Wait() }()
+	deadline := time.After(20 * time.Second)
+	for !t.client.Alive(c.Context) {
+		select {
+		case <-died:
+			if t.client.Alive(c.Context) {
+				return nil // another one was quicker
+			}
+			text, _ := os.ReadFile(t.instance.LogFile())
+			return fmt.Errorf("cannot start the supervisor: %s", strings.TrimSpace(string(text)))
+		case <-deadline:
+			return fmt.Errorf("cannot reach the supervisor: it did not answer in 20 s; its log is %s", t.instance.LogFile())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// detached hands the stack over and returns when it has been started or, with --wait, is ready.
+func detached(c *cli.Context, t *target, o upOptions) error {
+	began := time.Now()
+	if err := applyAndShow(c.Context, t, o); err != nil {
+		return err
+	}
+	printWhereToLook(o.st, t, began)
+	return nil
+}
+
+// attach hands the stack over to the supervisor that runs.
+func attach(c *cli.Context, t *target, o upOptions) error {
+	if o.detach {
+		return detached(c, t, o)
+	}
+	began := time.Now()
+	o.wait = true
+	if err := applyAndShow(c.Context, t, o); err != nil {
+		return err
+	}
+	printWhereToLook(o.st, t, began)
+	if o.noLogs {
+		return nil
+	}
+	fmt.Fprintln(o.st.Err, o.st.Paint(ui.Dim, "attached to the running supervisor; Ctrl-C detaches, `lyandev down` stops the stack"))
+	return followLogs(c, o.st, t, nil)
+}
+
+// applyAndShow hands the stack over, shows progress, and returns when the stack is as far as was asked for.
+func applyAndShow(ctx context.Context, t *target, o upOptions) error {
+	shown, endShow := context.WithCancel(ctx)
+	defer endShow()
+	before := uint64(0)
+	if s, err := t.client.State(ctx); err == nil {
+		before = s.Seq
+	}
+	progress := ui.NewProgress(o.st, o.quiet)
+	applied := make(chan error, 1)
+	go func() { applied <- t.client.Apply(ctx, o.request) }()
+	outcome := make(chan error, 1)
+	takenOver := make(chan struct{})
+	go watchEvents(shown, t, progress)
+	go func() { outcome <- watchUntil(shown, t, o, progress, before, takenOver) }()
+	err := <-applied
+	if err == nil {
+		close(takenOver)
+		select {
+		case err = <-outcome:
+		case <-timeoutOf(o):
+			err = notReady(t, fmt.Errorf("cannot wait longer than %s", o.timeout))
+		}
+	}
+	endShow()
+	progress.Close()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return abandonEmpty(t, err)
+	}
+	return err
+}
+
+func timeoutOf(o upOptions) <-chan time.Time {
+	if !o.wait {
+		return time.After(10 * time.Minute)
+	}
+	return time.After(o.timeout)
+}
+
+// abandonEmpty ends a supervisor that was started for a stack that could not be applied: nothing half-built stays.
+func abandonEmpty(t *target, err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if s, e := t.client.State(ctx); e == nil && len(s.Pods) == 0 && len(s.Workloads) == 0 {
+		_ = t.client.Stop(ctx)
+		_ = t.client.WatchState(ctx, func(*state.Snapshot) bool { return true }) // ends with the supervisor
+	}
+	return err
+}
+
+// watchUntil shows snapshots until the stack is started (or ready, with wait), or will not get there by itself.
+func watchUntil(ctx context.Context, t *target, o upOptions, p ui.Progress, before uint64, takenOver <-chan struct{}) error {
+	var result error
+	err := t.client.WatchState(ctx, func(s *state.Snapshot) bool {
+		p.Show(s)
+		select {
+		case <-takenOver:
+		default:
+			return true
+		}
+		if s.Seq <= before || len(s.Workloads) == 0 {
+			return true
+		}
+		if s.Phase == state.Ready || (!o.wait && started(s)) {
+			return false
+		}
+		if why := hopeless(s); why != "" && o.wait {
+			result = notReady(t, errors.New(why))
+			return false
+		}
+		return true
+	})
+	return errors.Join(result, err)
+}
+
+func watchEvents(ctx context.Context, t *target, p ui.Progress) {
+	seen := uint64(0)
+	if old, err := t.client.Events(ctx, 0); err == nil && len(old) > 0 {
+		seen = old[len(old)-1].Seq
+	}
+	_ = t.client.WatchEvents(ctx, seen, func(e state.Event) bool { p.Event(e); return true })
+}
+
+func notReady(t *target, err error) error {
+	return withCode(exitNotReady, fmt.Errorf("the stack is not ready: %w; it goes on trying: `lyandev ps`, `lyandev events` and "+
+		"`lyandev logs` tell more, `lyandev down` stops it", err))
+}
+
+func printWhereToLook(st *ui.Streams, t *target, began time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	s, err := t.client.State(ctx)
+	if err != nil {
+		return
+	}
+	word := "is " + string(s.Phase)
+	if s.Profile != "" {
+		word = "(" + s.Profile + ") " + word
+	}
+	fmt.Fprintf(st.Err, "%s %s after %s\n", st.Paint(ui.Bold, s.Project), word, time.Since(began).Round(100*time.Millisecond))
+	for _, h := range s.Bound {
+		scheme := "http://"
+		fmt.Fprintf(st.Err, "  %s%s:%d  -> %s:%d\n", scheme, h.HostIP, h.HostPort, h.Service, h.Port)
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+// hopelessRestarts is how often a container may have crashed before --wait gives up on it.
+const hopelessRestarts = 3
+
+// started says that every workload that waits for nothing has all its pods, and each has started its containers once.
+func started(s *state.Snapshot) bool {
+	for _, w := range s.Workloads {
+		if w.Right {
+			continue
+		}
+		if w.Hold != nil || w.Have < w.Want {
+			return false
+		}
+		for _, p := range s.PodsOf(w.Name) {
+			if p.Status.Phase == corev1.PodPending || p.Status.Phase == "" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// hopeless says why the stack will not get ready without somebody doing something, "" while it may.
+func hopeless(s *state.Snapshot) string {
+	for _, p := range s.Pods {
+		for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
+			for _, c := range list {
+				w := c.State.Waiting
+				if w == nil {
+					continue
+				}
+				switch w.Reason {
+				case "CrashLoopBackOff":
+					if t := c.LastTerminationState.Terminated; c.RestartCount >= hopelessRestarts-1 && t != nil {
+						return fmt.Sprintf("container %s of pod %s exits with %d again and again%s; see `lyandev logs %s`",
+							c.Name, p.Name, t.ExitCode, lastWords(t), p.Name)
+					}
+				case "ErrImageNeverPull", "InvalidImageName", "ImagePullBackOff":
+					return fmt.Sprintf("container %s of pod %s: %s: %s", c.Name, p.Name, w.Reason, w.Message)
+				}
+			}
+		}
+		if p.Status.Phase == corev1.PodFailed && len(p.OwnerReferences) == 0 {
+			return fmt.Sprintf("pod %s has failed (%s); see `lyandev logs %s`", p.Name, ui.PodStatus(p), p.Name)
+		}
+	}
+	return ""
+}
+
+func lastWords(t *corev1.ContainerStateTerminated) string {
+	if t.Message == "" {
+		return ""
+	}
+	return ":\n" + t.Message + "\n"
+}

@@ -1,0 +1,188 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// settleLimit is how long a supervisor that found its pods running waits for its operators' first word before it changes
+// the endpoint table: until then the agent serves the last one.
+const settleLimit = 5 * time.Second
+
+// adopt takes over what a former supervisor left running: the network, the agent with its table, the pods with their
+// counters. Nothing is restarted. It fails when the engine does not answer.
+func (s *Supervisor) adopt(ctx context.Context) error {
+	info, err := s.cfg.Engine.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("%w; start it, or say where it is with DOCKER_HOST", err)
+	}
+	s.local, s.node = info.Local, info
+	pods, err := s.pods.observe(ctx)
+	if err != nil {
+		return err
+	}
+	if len(pods) == 0 {
+		return nil
+	}
+	s.log.Info("found the stack running", "pods", len(pods))
+	s.pods.began = time.Now()
+	if err := s.fabric.ensureNetwork(ctx); err != nil {
+		return err
+	}
+	ready := s.adoptAgent(ctx)
+	for _, p := range pods {
+		s.fabric.adoptPod(p.Name, p.Status.PodIP)
+		if ready[string(p.UID)] {
+			markReady(p)
+		}
+		s.world.pods[p.Name] = p
+	}
+	s.world.adoptOwners()
+	if stack := s.recall(); stack != nil {
+		s.world.want(stack)
+		s.pods.objects.Store(stack)
+		for _, x := range stack.Workloads {
+			s.world.released[x.Name()] = carryStatus(nil, x)
+			s.settling = s.settling || x.Operator != ""
+		}
+	}
+	for _, p := range pods {
+		s.pods.start(p, s.world.stack)
+	}
+	if s.settling {
+		time.AfterFunc(settleLimit, func() { s.post(func() { s.settling = false }) })
+	}
+	return nil
+}
+
+// adoptAgent connects to a running agent and returns the UIDs of the pods that its table calls ready.
+func (s *Supervisor) adoptAgent(ctx context.Context) map[string]bool {
+	ready := map[string]bool{}
+	c, err := s.fabric.findAgent(ctx)
+	if err != nil || c == nil {
+		return ready
+	}
+	if s.fabric.token, err = s.fabric.secret(); err != nil {
+		return ready
+	}
+	if err := s.fabric.connect(ctx, *c, nil); err != nil {
+		s.log.Warn("the agent does not answer; it will be replaced", "error", err)
+		return ready
+	}
+	table, err := s.fabric.client.Table(ctx)
+	if err != nil {
+		return ready
+	}
+	for _, p := range table.Pods {
+		ready[p.UID] = p.Ready
+	}
+	return ready
+}
+
+// markReady sets the Ready condition that a former supervisor had found.
+func markReady(p *corev1.Pod) {
+	for _, t := range []corev1.PodConditionType{corev1.ContainersReady, corev1.PodReady, services.RightGate} {
+		set := false
+		for i := range p.Status.Conditions {
+			if p.Status.Conditions[i].Type == t {
+				p.Status.Conditions[i].Status, set = corev1.ConditionTrue, true
+			}
+		}
+		if !set {
+			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{
+				Type: t, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now(),
+			})
+		}
+	}
+}
+
+// settled notes that an operator has looked; when all have, the table may change.
+func (s *Supervisor) settled(string) {
+	if !s.settling {
+		return
+	}
+	for _, x := range s.world.stack.Workloads {
+		if _, ok := s.world.verdicts[x.Operator]; x.Operator != "" && !ok {
+			return
+		}
+	}
+	s.settling = false
+}
+
+// recall reads the stack that the former supervisor looked after; nil if that is not known.
+func (s *Supervisor) recall() *services.Stack {
+	b, err := os.ReadFile(s.cfg.Instance.File(savedStack))
+	if err != nil {
+		return nil
+	}
+	stack := new(services.Stack)
+	if err := json.Unmarshal(b, stack); err != nil {
+		s.log.Warn("cannot read the saved stack; waiting for the next one", "error", err)
+		return nil
+	}
+	return stack
+}
+
+// adoptOwners makes the ReplicaSets and Jobs again that the pods name as their owners, and remembers restarts by hand.
+func (w *world) adoptOwners() {
+	for _, p := range w.pods {
+		if at := p.Annotations[restartedAt]; at > w.restarts[p.Labels[workloadLabel]] {
+			w.restarts[p.Labels[workloadLabel]] = at
+		}
+		ref := metav1.GetControllerOf(p)
+		if ref == nil {
+			continue
+		}
+		switch ref.Kind {
+		case "ReplicaSet":
+			w.adoptReplicaSet(p, ref)
+		case "Job":
+			w.adoptJob(p, ref)
+		}
+	}
+}
+
+// adoptReplicaSet makes a Deployment's ReplicaSet from one of its pods. A ReplicaSet that is a workload of the stack has no
+// hash label, and is made from the stack.
+func (w *world) adoptReplicaSet(p *corev1.Pod, ref *metav1.OwnerReference) {
+	hash := p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+	if hash == "" {
+		return
+	}
+	rs := w.replicaSets[ref.Name]
+	if rs == nil {
+		rs = &appsv1.ReplicaSet{}
+		rs.Name, rs.Namespace, rs.UID, rs.Labels = ref.Name, p.Namespace, ref.UID, p.Labels
+		rs.CreationTimestamp = p.CreationTimestamp
+		rs.OwnerReferences = []metav1.OwnerReference{{
+			APIVersion: "apps/v1", Kind: "Deployment", Name: p.Labels[workloadLabel], Controller: new(true),
+		}}
+		rs.Spec.Replicas = new(int32)
+		rs.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{appsv1.DefaultDeploymentUniqueLabelKey: hash}}
+		rs.Spec.Template.ObjectMeta = metav1.ObjectMeta{Labels: p.Labels, Annotations: p.Annotations}
+		rs.Spec.Template.Spec = p.Spec
+		w.replicaSets[ref.Name] = rs
+	}
+	*rs.Spec.Replicas++
+}
+
+func (w *world) adoptJob(p *corev1.Pod, ref *metav1.OwnerReference) {
+	if w.jobs[ref.Name] != nil {
+		return
+	}
+	j := &batchv1.Job{}
+	j.Name, j.Namespace, j.UID, j.CreationTimestamp = ref.Name, p.Namespace, ref.UID, p.CreationTimestamp
+	j.Labels = p.Labels
+	j.Spec.Template.Spec = p.Spec
+	w.jobs[ref.Name] = j
+}

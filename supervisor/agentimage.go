@@ -1,0 +1,89 @@
+package supervisor
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/lyandev/lyandev/supervisor/engine"
+)
+
+// agentRepository is where the images of agents and sandboxes are: one image a binary, of nothing but the binary.
+const agentRepository = "lyandev/agent"
+
+// agentImage finds the image made from the running binary, or makes it, and removes those of older binaries. The hash
+// identifies the binary.
+func (f *fabric) agentImage(ctx context.Context) (ref, hash string, err error) {
+	file, err := os.Open(f.s.cfg.Binary)
+	if err != nil {
+		return "", "", fmt.Errorf("cannot make the agent's image: %w", err)
+	}
+	defer file.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, file); err != nil {
+		return "", "", fmt.Errorf("cannot make the agent's image: %w", err)
+	}
+	hash = hex.EncodeToString(h.Sum(nil))[:12]
+	ref = agentRepository + ":" + hash
+	eng := f.s.cfg.Engine
+	if _, err := eng.InspectImage(ctx, ref); err == nil {
+		return ref, hash, nil
+	} else if !engine.IsNotFound(err) {
+		return "", "", err
+	}
+	r, w := io.Pipe()
+	go func() { _ = w.CloseWithError(writeBinary(w, file)) }()
+	changes := []string{`ENTRYPOINT ["/lyandev"]`, "LABEL " + agentHashLabel + "=" + hash, "STOPSIGNAL SIGTERM"}
+	if _, err := eng.ImportImage(ctx, ref, changes, r); err != nil {
+		return "", "", err
+	}
+	f.removeOldImages(ctx, ref)
+	return ref, hash, nil
+}
+
+func writeBinary(w io.Writer, file *os.File) error {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	t := tar.NewWriter(w)
+	for _, dir := range []string{"tmp/", "var/", "var/lib/", "var/lib/lyandev-agent/", "etc/", "proc/", "sys/", "dev/"} {
+		mode := int64(0o755)
+		if dir == "tmp/" {
+			mode = 0o1777
+		}
+		if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: mode, ModTime: time.Unix(0, 0)}); err != nil {
+			return err
+		}
+	}
+	if err := t.WriteHeader(&tar.Header{Name: "lyandev", Mode: 0o755, Size: info.Size(), ModTime: time.Unix(0, 0)}); err != nil {
+		return err
+	}
+	if _, err := io.Copy(t, file); err != nil {
+		return err
+	}
+	return t.Close()
+}
+
+// removeOldImages removes images of other binaries; those that a stack still uses stay (the engine refuses).
+func (f *fabric) removeOldImages(ctx context.Context, keep string) {
+	list, err := f.s.cfg.Engine.ListImages(ctx, map[string]string{agentHashLabel: ""})
+	if err != nil {
+		return // old images cost disk only; the next version tries again
+	}
+	for _, i := range list {
+		for _, tag := range i.Tags {
+			if tag != keep {
+				_ = f.s.cfg.Engine.RemoveImage(ctx, tag)
+			}
+		}
+	}
+}

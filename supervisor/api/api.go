@@ -1,0 +1,212 @@
+// Package api is the supervisor's HTTP API on a Unix socket, and its client. Every other command of lyandev is a client
+// of it. Streams are lines of JSON.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// Backend is what the API serves.
+type Backend interface {
+	Store() *state.Store
+	Events() *state.Events
+	// Apply takes over a stack; see supervisor.Supervisor.Apply.
+	Apply(ctx context.Context, r ApplyRequest) error
+	// Stop begins to end the stack; a second call hurries.
+	Stop()
+	RestartWorkload(ctx context.Context, name string) error
+	Endpoints() network.Registry
+}
+
+// ApplyRequest is the body of PUT /v1/stack.
+type ApplyRequest struct {
+	Stack     *services.Stack `json:"stack"`
+	PortsAuto bool            `json:"portsAuto,omitempty"`
+	Build     bool            `json:"build,omitempty"`
+	NoBuild   bool            `json:"noBuild,omitempty"`
+}
+
+// maxBody bounds request bodies.
+const maxBody = 32 << 20
+
+// Problem is the body of an answer that is not 2xx.
+type Problem struct {
+	Error string `json:"error"`
+}
+
+// Listen makes the socket, readable and writable by its user only. A socket that a dead supervisor left is replaced: the
+// caller holds the instance's lock.
+func Listen(path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the socket's directory: %w", err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cannot replace socket %s: %w", path, err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot protect socket %s: %w", path, err), l.Close())
+	}
+	return l, nil
+}
+
+// Serve answers on l until ctx ends, then lets answers that are going on end, 2 s at most.
+func Serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger) error {
+	streams, endStreams := context.WithCancel(context.Background())
+	defer endStreams()
+	srv := &http.Server{
+		Handler: handler(b), ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return streams },
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	time.AfterFunc(300*time.Millisecond, endStreams) // the last snapshot still goes out
+	err := srv.Shutdown(grace)
+	<-done
+	return err
+}
+
+func handler(b Backend) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/state", func(w http.ResponseWriter, r *http.Request) { getState(w, r, b) })
+	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { getEvents(w, r, b) })
+	mux.HandleFunc("GET /v1/endpoints", func(w http.ResponseWriter, r *http.Request) { getEndpoints(w, r, b) })
+	mux.HandleFunc("PUT /v1/stack", func(w http.ResponseWriter, r *http.Request) {
+		var req ApplyRequest
+		if !read(w, r, &req) {
+			return
+		}
+		if req.Stack == nil {
+			fail(w, http.StatusBadRequest, errors.New("cannot apply: the request has no stack"))
+			return
+		}
+		reply(w, struct{}{}, b.Apply(r.Context(), req))
+	})
+	mux.HandleFunc("POST /v1/stop", func(w http.ResponseWriter, _ *http.Request) {
+		b.Stop()
+		reply(w, struct{}{}, nil)
+	})
+	mux.HandleFunc("POST /v1/workloads/{name}/restart", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, struct{}{}, b.RestartWorkload(r.Context(), r.PathValue("name")))
+	})
+	return mux
+}
+
+// getState answers with the latest snapshot, or, with ?watch=1, with it and every newer one.
+func getState(w http.ResponseWriter, r *http.Request, b Backend) {
+	if r.FormValue("watch") == "" {
+		reply(w, b.Store().Latest(), nil)
+		return
+	}
+	stream(w, func(enc *json.Encoder, flush func()) {
+		for s := range b.Store().Subscribe(r.Context()) {
+			if enc.Encode(s) != nil {
+				return
+			}
+			flush()
+		}
+	})
+}
+
+// getEvents answers with the events after ?since=SEQ, and with ?watch=1 goes on with what comes.
+func getEvents(w http.ResponseWriter, r *http.Request, b Backend) {
+	since, _ := strconv.ParseUint(r.FormValue("since"), 10, 64)
+	if r.FormValue("watch") == "" {
+		reply(w, b.Events().Since(since), nil)
+		return
+	}
+	stream(w, func(enc *json.Encoder, flush func()) {
+		for {
+			for _, e := range b.Events().Since(since) {
+				since = e.Seq
+				if enc.Encode(e) != nil {
+					return
+				}
+			}
+			flush()
+			if !b.Events().Wait(r.Context(), since) {
+				return
+			}
+		}
+	})
+}
+
+// getEndpoints answers with the service registry, and with ?watch=1 again after every change of it.
+func getEndpoints(w http.ResponseWriter, r *http.Request, b Backend) {
+	if r.FormValue("watch") == "" {
+		reply(w, b.Endpoints(), nil)
+		return
+	}
+	stream(w, func(enc *json.Encoder, flush func()) {
+		var last string
+		for range b.Store().Subscribe(r.Context()) {
+			reg := b.Endpoints()
+			now, err := json.Marshal(reg)
+			if err != nil || string(now) == last {
+				continue
+			}
+			last = string(now)
+			if enc.Encode(reg) != nil {
+				return
+			}
+			flush()
+		}
+	})
+}
+
+func stream(w http.ResponseWriter, send func(enc *json.Encoder, flush func())) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
+	rc := http.NewResponseController(w)
+	flush := func() { _ = rc.Flush() }
+	flush()
+	send(json.NewEncoder(w), flush)
+}
+
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(into); err != nil {
+		fail(w, http.StatusBadRequest, fmt.Errorf("cannot read the request: %w", err))
+		return false
+	}
+	return true
+}
+
+func reply(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		fail(w, http.StatusUnprocessableEntity, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func fail(w http.ResponseWriter, code int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(Problem{Error: err.Error()})
+}

@@ -1,0 +1,155 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// ErrNoSupervisor says that nobody answers on the socket.
+var ErrNoSupervisor = errors.New("no supervisor is running")
+
+// Client talks to the supervisor of one instance.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// NewClient makes a client for a socket; it does not connect yet.
+func NewClient(socket string) *Client {
+	var d net.Dialer
+	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) },
+	}}}
+}
+
+// Alive says whether a supervisor answers.
+func (c *Client) Alive(ctx context.Context) bool {
+	_, err := c.State(ctx)
+	return err == nil
+}
+
+// State is the latest snapshot. An error that is ErrNoSupervisor means that there is none to ask.
+func (c *Client) State(ctx context.Context) (*state.Snapshot, error) {
+	s := new(state.Snapshot)
+	return s, c.do(ctx, http.MethodGet, "/v1/state", nil, s)
+}
+
+// WatchState calls f with the latest snapshot and every newer one until f says false, ctx ends or the supervisor does.
+func (c *Client) WatchState(ctx context.Context, f func(*state.Snapshot) bool) error {
+	return watch(ctx, c, "/v1/state?watch=1", f)
+}
+
+// Events lists the events after seq.
+func (c *Client) Events(ctx context.Context, since uint64) ([]state.Event, error) {
+	var out []state.Event
+	return out, c.do(ctx, http.MethodGet, "/v1/events?since="+strconv.FormatUint(since, 10), nil, &out)
+}
+
+// WatchEvents calls f with every event after seq, those to come included, as WatchState does.
+func (c *Client) WatchEvents(ctx context.Context, since uint64, f func(state.Event) bool) error {
+	return watch(ctx, c, "/v1/events?watch=1&since="+strconv.FormatUint(since, 10), func(e *state.Event) bool { return f(*e) })
+}
+
+// Endpoints is the service registry.
+func (c *Client) Endpoints(ctx context.Context) (network.Registry, error) {
+	var r network.Registry
+	return r, c.do(ctx, http.MethodGet, "/v1/endpoints", nil, &r)
+}
+
+// WatchEndpoints calls f with the registry and with every newer one, as WatchState does.
+func (c *Client) WatchEndpoints(ctx context.Context, f func(*network.Registry) bool) error {
+	return watch(ctx, c, "/v1/endpoints?watch=1", f)
+}
+
+// Apply hands over a stack and blocks until it has been taken over (its images built) or refused.
+func (c *Client) Apply(ctx context.Context, r ApplyRequest) error {
+	return c.do(ctx, http.MethodPut, "/v1/stack", r, nil)
+}
+
+// Stop asks for the end of the stack; a second call hurries. It does not wait.
+func (c *Client) Stop(ctx context.Context) error {
+	return c.do(ctx, http.MethodPost, "/v1/stop", nil, nil)
+}
+
+// Restart begins a rolling restart of a workload.
+func (c *Client) Restart(ctx context.Context, workload string) error {
+	return c.do(ctx, http.MethodPost, "/v1/workloads/"+url.PathEscape(workload)+"/restart", nil, nil)
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var r io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("cannot write the request: %w", err)
+		}
+		r = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://lyandev"+path, r)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the request: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("%w (nobody answers on %s)", ErrNoSupervisor, c.socket)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var p Problem
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p); err != nil || p.Error == "" {
+		return nil, fmt.Errorf("cannot ask the supervisor: it answered %s", resp.Status)
+	}
+	return nil, errors.New(p.Error)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
+	resp, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if into == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("cannot read the supervisor's answer: %w", err)
+	}
+	return nil
+}
+
+func watch[T any](ctx context.Context, c *Client, path string, f func(*T) bool) error {
+	resp, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	dec := json.NewDecoder(resp.Body)
+	for {
+		v := new(T)
+		if err := dec.Decode(v); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("%w (it ended)", ErrNoSupervisor)
+		}
+		if !f(v) {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/order"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// ApplyOptions are what a caller of Apply asks for.
+type ApplyOptions struct {
+	// PortsAuto takes the next free port where a host port is taken.
+	PortsAuto bool `json:"portsAuto,omitempty"`
+	// Build makes images even when nothing changed; NoBuild uses what is there.
+	Build   bool `json:"build,omitempty"`
+	NoBuild bool `json:"noBuild,omitempty"`
+}
+
+// Apply makes a stack the wanted one. It first makes everything sure that can fail before a pod is touched: the order has
+// no cycle, images are built or pulled, the network and the agent are up, host ports are free. An error changes nothing:
+// what ran goes on. It returns when the stack has been taken over, not when it is ready: watch the Store for that.
+func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	if _, err := order.Layers(stack); err != nil {
+		return fmt.Errorf("cannot start the stack: %w", err)
+	}
+	var images map[string]string
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { images, err = s.makeImages(gctx, stack, opts); return err })
+	g.Go(func() error { return s.ensureFabric(gctx, stack, opts) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	prepared := prepare(stack, s.cfg.Instance.Name, images)
+	if err := s.fabric.clusterIPs(prepared.Services); err != nil {
+		return err
+	}
+	if err := s.remember(prepared); err != nil {
+		return err
+	}
+	return s.ask(ctx, func() { s.take(prepared) })
+}
+
+// take makes the prepared stack the wanted one. Called by the loop.
+func (s *Supervisor) take(stack *services.Stack) {
+	s.world.want(stack)
+	s.pods.objects.Store(stack)
+	s.pods.resyncAll()
+}
+
+// ensureFabric brings up the network and the agent.
+func (s *Supervisor) ensureFabric(ctx context.Context, stack *services.Stack, opts ApplyOptions) error {
+	if err := s.fabric.ensureNetwork(ctx); err != nil {
+		return err
+	}
+	return s.fabric.ensureAgent(ctx, stack.HostPorts, opts.PortsAuto)
+}
+
+// savedStack is the file that keeps the stack for the next supervisor of the instance.
+const savedStack = "stack.json"
+
+func (s *Supervisor) remember(stack *services.Stack) error {
+	b, err := json.Marshal(stack)
+	if err != nil {
+		return fmt.Errorf("cannot remember the stack: %w", err)
+	}
+	if err := s.cfg.Instance.Save(); err != nil {
+		return err
+	}
+	return instance.WriteFile(s.cfg.Instance.File(savedStack), b)
+}
+
+// makeImages builds what is built here and pulls what is missing, and returns the IDs of the images built, by reference.
+func (s *Supervisor) makeImages(ctx context.Context, stack *services.Stack, opts ApplyOptions) (map[string]string, error) {
+	built := map[string]string{}
+	if opts.NoBuild {
+		for _, b := range stack.Builds {
+			i, err := s.cfg.Engine.InspectImage(ctx, b.Image)
+			if err != nil {
+				return nil, fmt.Errorf("cannot use image %s of %s without building it: %w; run `lyandev build %s`", b.Image, b.Name, err, b.Name)
+			}
+			built[b.Image] = i.ID
+		}
+	} else {
+		results, err := s.build(ctx, stack.Builds, build.Options{Force: opts.Build})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range results {
+			built[r.Image] = r.ImageID
+		}
+	}
+	return built, s.pullMissing(ctx, stack, built)
+}
+
+// build runs builds and shows them in the snapshot.
+func (s *Supervisor) build(ctx context.Context, list []*services.Build, opts build.Options) ([]build.Result, error) {
+	refs := map[string]string{}
+	for _, b := range list {
+		refs[b.Name] = b.Image
+	}
+	s.cfg.Builder.Refs = refs
+	s.post(func() {
+		s.builds = nil
+		for _, b := range list {
+			s.builds = append(s.builds, state.Build{Name: b.Name, Image: b.Image, State: "waiting", Started: time.Now()})
+		}
+	})
+	return s.cfg.Builder.All(ctx, list, opts, s.showBuild)
+}
+
+// showBuild puts a build's progress into the snapshot.
+func (s *Supervisor) showBuild(p build.Progress) {
+	s.post(func() {
+		i := slices.IndexFunc(s.builds, func(b state.Build) bool { return b.Name == p.Build })
+		if i < 0 {
+			return
+		}
+		b := &s.builds[i]
+		if p.State != "" {
+			b.State, b.Took = p.State, p.Took
+		}
+		if p.State == "failed" {
+			b.Error = p.Line
+		}
+		if p.Step != "" {
+			b.Step = p.Step
+		}
+	})
+}
+
+// pullMissing pulls the images that no build makes and that are not there, side by side, and reports all that cannot be had.
+func (s *Supervisor) pullMissing(ctx context.Context, stack *services.Stack, built map[string]string) error {
+	var mu sync.Mutex
+	var errs []error
+	var wg sync.WaitGroup
+	seen := map[string]bool{}
+	for _, x := range stack.Workloads {
+		spec := x.PodSpec()
+		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+			if _, ok := built[c.Image]; ok || seen[c.Image] {
+				continue
+			}
+			seen[c.Image] = true
+			wg.Go(func() {
+				if err := s.pull(ctx, c); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					errs = append(errs, fmt.Errorf("%s: container %s of %s: %w", x.Source, c.Name, x.Name(), err))
+				}
+			})
+		}
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (s *Supervisor) pull(ctx context.Context, c corev1.Container) error {
+	_, err := s.cfg.Engine.InspectImage(ctx, c.Image)
+	if !engine.IsNotFound(err) {
+		return err
+	}
+	if c.ImagePullPolicy == corev1.PullNever {
+		return fmt.Errorf("cannot find image %s, and its pull policy is Never; build or load it, or change the policy", c.Image)
+	}
+	if err := s.cfg.Engine.PullImage(ctx, c.Image, nil); err != nil {
+		return fmt.Errorf("%w; it is not on this machine either: correct the name, give the service a build, or load it with `docker load`", err)
+	}
+	return nil
+}

@@ -1,0 +1,324 @@
+// Package build makes images with BuildKit over the Docker connection, as buildx's docker driver does: only what changed
+// in a context travels. Whether anything changed at all is decided from a fingerprint, without asking the engine to build.
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/client"
+	bkclient "github.com/moby/buildkit/client"
+	"github.com/tonistiigi/fsutil"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/engine"
+)
+
+// FingerprintLabel is on every image made here: what it was made from (see Fingerprint).
+const FingerprintLabel = "dev.lyandev.fingerprint"
+
+// maxParallel bounds the builds that run at once: BuildKit itself parallelises the steps of each.
+const maxParallel = 4
+
+// Images is what is asked of the engine's images.
+type Images interface {
+	InspectImage(ctx context.Context, ref string) (engine.Image, error)
+}
+
+// Builder makes images. It may be used by many at once.
+type Builder struct {
+	// API is the connection that BuildKit's calls are hijacked from.
+	API *client.Client
+	// Images finds what exists.
+	Images Images
+	// Refs are the image references by build name, for contexts of the form service:NAME.
+	Refs map[string]string
+	// Project is put on every image as a label.
+	Project string
+	// CacheDir receives the embedded contexts, laid out as files.
+	CacheDir string
+	Log      *slog.Logger
+}
+
+// Result is how one build ended.
+type Result struct {
+	Name, Image, ImageID string
+	// Current is true when nothing had changed since the image was made, and nothing was built.
+	Current bool
+	// PreviousID is the ID that the reference had before, "" for none.
+	PreviousID string
+	Took       time.Duration
+}
+
+// Error is a build that failed at one of its steps.
+type Error struct {
+	Name string
+	// Step is the instruction that failed; Output the last lines that it printed.
+	Step, Output string
+	Err          error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "cannot build %s", e.Name)
+	if e.Step != "" {
+		fmt.Fprintf(&b, ": step %s failed", e.Step)
+	}
+	fmt.Fprintf(&b, ": %v", e.Err)
+	if e.Output != "" {
+		b.WriteString("\n" + indent(e.Output))
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Options are what a caller asks of a build.
+type Options struct {
+	// Force builds even when the fingerprint says that nothing changed.
+	Force bool
+	// NoCache runs every step again.
+	NoCache bool
+}
+
+// All builds several images side by side and returns the results of those that succeeded, in the order given, and the
+// first error. The others are cancelled by it. A build that uses another's image (additional_contexts service:NAME) is
+// made after it.
+func (b *Builder) All(ctx context.Context, builds []*services.Build, opts Options, sink Sink) ([]Result, error) {
+	results := make([]Result, len(builds))
+	done := map[string]chan struct{}{}
+	for _, x := range builds {
+		done[x.Name] = make(chan struct{})
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxParallel + len(builds)) // the waiting ones take no place from the working ones
+	slots := make(chan struct{}, maxParallel)
+	for i, x := range builds {
+		g.Go(func() error {
+			for _, dep := range dependsOn(x) {
+				if ch, ok := done[dep]; ok {
+					select {
+					case <-ch:
+					case <-ctx.Done():
+						return context.Cause(ctx)
+					}
+				}
+			}
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			r, err := b.Build(ctx, x, opts, sink)
+			if err == nil {
+				results[i] = r
+				close(done[x.Name])
+			}
+			return err
+		})
+	}
+	err := g.Wait()
+	return results, err
+}
+
+func dependsOn(x *services.Build) []string {
+	var out []string
+	for _, v := range x.AdditionalContexts {
+		if name, ok := strings.CutPrefix(v, "service:"); ok {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Build makes one image, or finds that it is current. It blocks until the image is tagged or ctx ends; the engine stops
+// working on a cancelled build at once. A failing step is an *Error.
+func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, sink Sink) (Result, error) {
+	began := time.Now()
+	if sink == nil {
+		sink = func(Progress) {}
+	}
+	src, err := b.source(x)
+	if err != nil {
+		return Result{}, &Error{Name: x.Name, Err: err}
+	}
+	defer src.cleanup()
+	r := Result{Name: x.Name, Image: x.Image}
+	if old, err := b.Images.InspectImage(ctx, x.Image); err == nil {
+		r.PreviousID = old.ID
+		if old.Labels[FingerprintLabel] == src.fingerprint && !opts.Force && !opts.NoCache && !x.NoCache && !x.Pull {
+			r.ImageID, r.Current, r.Took = old.ID, true, time.Since(began)
+			sink(Progress{Build: x.Name, State: "current", Took: r.Took})
+			return r, nil
+		}
+	} else if !engine.IsNotFound(err) {
+		return Result{}, err
+	}
+	sink(Progress{Build: x.Name, State: "running"})
+	b.Log.Debug("building", "build", x.Name, "image", x.Image, "context", src.context)
+	if err := b.solve(ctx, x, src, opts, sink); err != nil {
+		sink(Progress{Build: x.Name, State: failedState(ctx), Line: err.Error(), Took: time.Since(began)})
+		return Result{}, err
+	}
+	made, err := b.Images.InspectImage(ctx, x.Image)
+	if err != nil {
+		return Result{}, fmt.Errorf("cannot find the image that was just built: %w", err)
+	}
+	r.ImageID, r.Took = made.ID, time.Since(began)
+	sink(Progress{Build: x.Name, State: "done", Took: r.Took})
+	return r, nil
+}
+
+func failedState(ctx context.Context) string {
+	if ctx.Err() != nil {
+		return "cancelled"
+	}
+	return "failed"
+}
+
+// solve runs one build and follows its progress.
+func (b *Builder) solve(ctx context.Context, x *services.Build, src *source, opts Options, sink Sink) error {
+	c, err := b.connect(ctx)
+	if err != nil {
+		return &Error{Name: x.Name, Err: err}
+	}
+	defer c.Close()
+	attachables, err := sessionFor(x)
+	if err != nil {
+		return &Error{Name: x.Name, Err: err}
+	}
+	contextFS, err := fsutil.NewFS(src.context)
+	if err != nil {
+		return &Error{Name: x.Name, Err: fmt.Errorf("cannot read the build context: %w", err)}
+	}
+	dockerfileFS, err := fsutil.NewFS(src.dockerfileDir)
+	if err != nil {
+		return &Error{Name: x.Name, Err: fmt.Errorf("cannot read the Dockerfile's directory: %w", err)}
+	}
+	opt := bkclient.SolveOpt{
+		Frontend:      "dockerfile.v0",
+		FrontendAttrs: b.attributes(x, src, opts),
+		LocalMounts:   map[string]fsutil.FS{"context": contextFS, "dockerfile": dockerfileFS},
+		SharedKey:     src.context, // lets BuildKit find the former transfer of the same directory
+		Session:       attachables,
+		Exports:       []bkclient.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": x.Image}}},
+	}
+	for name, dir := range src.contexts {
+		f, err := fsutil.NewFS(dir)
+		if err != nil {
+			return &Error{Name: x.Name, Err: fmt.Errorf("cannot read the additional context %s: %w", name, err)}
+		}
+		opt.LocalMounts[name] = f
+	}
+	for _, ref := range x.CacheFrom {
+		opt.CacheImports = append(opt.CacheImports, cacheEntry(ref))
+	}
+	for _, ref := range x.CacheTo {
+		opt.CacheExports = append(opt.CacheExports, cacheEntry(ref))
+	}
+	follow := newFollower(x.Name, sink)
+	ch := make(chan *bkclient.SolveStatus)
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		for s := range ch {
+			follow.take(s)
+		}
+	}()
+	_, err = c.Solve(ctx, nil, opt, ch)
+	<-followed
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil || status.Code(err) == codes.Canceled {
+		return fmt.Errorf("cannot build %s: %w", x.Name, errors.Join(context.Cause(ctx), err))
+	}
+	return follow.failure(err)
+}
+
+func (b *Builder) connect(ctx context.Context) (*bkclient.Client, error) {
+	c, err := bkclient.New(ctx, "",
+		bkclient.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return b.API.DialHijack(ctx, "/grpc", "h2c", nil)
+		}),
+		bkclient.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
+			return b.API.DialHijack(ctx, "/session", proto, meta)
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach BuildKit in the Docker engine: %w", err)
+	}
+	return c, nil
+}
+
+// attributes are the frontend's options.
+func (b *Builder) attributes(x *services.Build, src *source, opts Options) map[string]string {
+	a := map[string]string{
+		"filename":                     src.dockerfile,
+		"label:" + FingerprintLabel:    src.fingerprint,
+		"label:" + services.BuildLabel: x.Name,
+	}
+	if b.Project != "" {
+		a["label:"+services.ProjectLabel] = b.Project
+	}
+	for k, v := range map[string]string{"target": x.Target, "platform": x.Platform, "force-network-mode": x.Network} {
+		if v != "" {
+			a[k] = v
+		}
+	}
+	for k, v := range x.Args {
+		a["build-arg:"+k] = v
+	}
+	for k, v := range x.Labels {
+		a["label:"+k] = v
+	}
+	if x.NoCache || opts.NoCache {
+		a["no-cache"] = ""
+	}
+	if x.Pull {
+		a["image-resolve-mode"] = "pull"
+	}
+	for name, v := range x.AdditionalContexts {
+		switch dep, isService := strings.CutPrefix(v, "service:"); {
+		case isService:
+			a["context:"+name] = "docker-image://" + src.images[dep]
+		case src.contexts[name] != "":
+			a["context:"+name] = "local:" + name
+		default:
+			a["context:"+name] = v
+		}
+	}
+	return a
+}
+
+func cacheEntry(ref string) bkclient.CacheOptionsEntry {
+	if !strings.Contains(ref, "=") {
+		return bkclient.CacheOptionsEntry{Type: "registry", Attrs: map[string]string{"ref": ref}}
+	}
+	e := bkclient.CacheOptionsEntry{Attrs: map[string]string{}}
+	for _, kv := range strings.Split(ref, ",") {
+		k, v, _ := strings.Cut(kv, "=")
+		if k == "type" {
+			e.Type = v
+		} else {
+			e.Attrs[k] = v
+		}
+	}
+	return e
+}
+
+func indent(s string) string {
+	return "  | " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  | ")
+}
+
+// exists says whether a path is there.
+func exists(path string) bool {
+	_, err := os.Stat(filepath.Clean(path))
+	return err == nil
+}

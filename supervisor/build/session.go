@@ -1,0 +1,74 @@
+package build
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/docker/cli/cli/config"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/moby/buildkit/session/sshforward/sshprovider"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// CASecret is the ID of the secret that every build is offered: the host's CA bundle, so that package managers work
+// behind a proxy that inspects TLS.
+const CASecret = "ca"
+
+// CABundle finds the host's CA bundle: SSL_CERT_FILE, else the usual places; "" when there is none.
+func CABundle() string {
+	for _, p := range []string{
+		os.Getenv("SSL_CERT_FILE"),
+		"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem",
+	} {
+		if info, err := os.Stat(p); p != "" && err == nil && info.Mode().IsRegular() && info.Size() <= secretsprovider.MaxSecretSize {
+			return p
+		}
+	}
+	return ""
+}
+
+// sessionFor is what a build may ask its client for: registry credentials, secrets, SSH agents.
+func sessionFor(x *services.Build) ([]session.Attachable, error) {
+	conf := config.LoadDefaultConfigFile(io.Discard)
+	out := []session.Attachable{authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{ConfigFile: conf})}
+	var sources []secretsprovider.Source
+	for id, path := range x.Secrets {
+		if id == CASecret && !exists(path) {
+			continue
+		}
+		if !exists(path) {
+			return nil, fmt.Errorf("cannot read the build secret %s: %s does not exist", id, path)
+		}
+		sources = append(sources, secretsprovider.Source{ID: id, FilePath: path})
+	}
+	if path, declared := x.Secrets[CASecret]; !declared || !exists(path) {
+		if ca := CABundle(); ca != "" {
+			sources = append(sources, secretsprovider.Source{ID: CASecret, FilePath: ca})
+		}
+	}
+	store, err := secretsprovider.NewStore(sources)
+	if err != nil {
+		return nil, fmt.Errorf("cannot offer the build's secrets: %w", err)
+	}
+	out = append(out, secretsprovider.NewSecretProvider(store))
+	if len(x.SSH) == 0 {
+		return out, nil
+	}
+	var agents []sshprovider.AgentConfig
+	for id, path := range x.SSH {
+		a := sshprovider.AgentConfig{ID: id}
+		if path != "" {
+			a.Paths = []string{path}
+		}
+		agents = append(agents, a)
+	}
+	ssh, err := sshprovider.NewSSHAgentProvider(agents)
+	if err != nil {
+		return nil, fmt.Errorf("cannot offer the SSH agent to the build: %w", err)
+	}
+	return append(out, ssh), nil
+}

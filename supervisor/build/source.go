@@ -1,0 +1,224 @@
+package build
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+
+	"github.com/lyandev/lyandev/assets"
+	"github.com/lyandev/lyandev/services"
+)
+
+// EmbeddedPrefix marks a context that is laid out from the files in this binary: "embedded:images/mariadb".
+const EmbeddedPrefix = "embedded:"
+
+// source is where a build's files are.
+type source struct {
+	context       string
+	dockerfileDir string
+	dockerfile    string // the name in dockerfileDir
+	contexts      map[string]string
+	images        map[string]string
+	fingerprint   string
+	temp          string
+}
+
+func (s *source) cleanup() {
+	if s.temp != "" {
+		_ = os.RemoveAll(s.temp)
+	}
+}
+
+// source finds the files of a build and takes their fingerprint.
+func (b *Builder) source(x *services.Build) (*source, error) {
+	s := &source{contexts: map[string]string{}, images: map[string]string{}}
+	var err error
+	if s.context, err = b.ContextDir(x.Context); err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(s.context); err != nil {
+		return nil, fmt.Errorf("cannot read the build context: %w", err)
+	} else if !info.IsDir() {
+		return nil, fmt.Errorf("cannot use %s as a build context: it is not a directory", s.context)
+	}
+	if err := s.findDockerfile(x); err != nil {
+		s.cleanup()
+		return nil, err
+	}
+	for name, v := range x.AdditionalContexts {
+		if dep, ok := strings.CutPrefix(v, "service:"); ok {
+			s.images[dep] = b.Refs[dep]
+		} else if filepath.IsAbs(v) {
+			s.contexts[name] = v
+		}
+	}
+	if s.fingerprint, err = s.takeFingerprint(x); err != nil {
+		s.cleanup()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *source) findDockerfile(x *services.Build) error {
+	if x.DockerfileInline != "" {
+		dir, err := os.MkdirTemp("", "lyandev-dockerfile-")
+		if err != nil {
+			return fmt.Errorf("cannot lay out dockerfile_inline: %w", err)
+		}
+		s.temp, s.dockerfileDir, s.dockerfile = dir, dir, "Dockerfile"
+		return os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(x.DockerfileInline), 0o600)
+	}
+	path := x.Dockerfile
+	if path == "" {
+		path = "Dockerfile"
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(s.context, path)
+	}
+	if !exists(path) {
+		return fmt.Errorf("cannot find %s; name the file with build.dockerfile", path)
+	}
+	s.dockerfileDir, s.dockerfile = filepath.Dir(path), filepath.Base(path)
+	return nil
+}
+
+// ContextDir is the directory behind a build context: itself, or, for an embedded one, a copy laid out below CacheDir.
+func (b *Builder) ContextDir(context string) (string, error) {
+	name, ok := strings.CutPrefix(context, EmbeddedPrefix)
+	if !ok {
+		return context, nil
+	}
+	tree := assets.Demo()
+	if name != "demo" {
+		var err error
+		if tree, err = fs.Sub(assets.Images(), strings.TrimPrefix(name, "images/")); err != nil {
+			return "", fmt.Errorf("cannot find the embedded build context %s: %w", name, err)
+		}
+	}
+	dir := filepath.Join(b.CacheDir, "embedded", filepath.FromSlash(name))
+	if err := assets.WriteTo(tree, dir); err != nil {
+		return "", fmt.Errorf("cannot lay out the embedded build context %s: %w", name, err)
+	}
+	return dir, nil
+}
+
+// takeFingerprint hashes what the image is made from: the description, the Dockerfile, and every file of the contexts
+// that .dockerignore lets through, by name, mode and content. Equal fingerprints mean that a build would change nothing
+// (but for what it fetches from elsewhere, as with every build cache).
+func (s *source) takeFingerprint(x *services.Build) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "v1 %s %s %s %s %s\n", x.Image, x.Target, x.Platform, x.Network, s.dockerfile)
+	for _, m := range []map[string]string{x.Args, x.Labels, x.AdditionalContexts} {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			fmt.Fprintf(h, "%q=%q\n", k, m[k])
+		}
+	}
+	if err := hashFile(h, filepath.Join(s.dockerfileDir, s.dockerfile)); err != nil {
+		return "", err
+	}
+	dirs := append([]string{s.context}, slices.Sorted(maps.Values(s.contexts))...)
+	for i, dir := range dirs {
+		ignore, err := s.ignorePatterns(dir, i == 0)
+		if err != nil {
+			return "", err
+		}
+		if err := hashTree(h, dir, ignore); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// ignorePatterns reads Dockerfile's own ignore file (NAME.dockerignore) or the context's .dockerignore.
+func (s *source) ignorePatterns(dir string, main bool) ([]string, error) {
+	paths := []string{filepath.Join(dir, ".dockerignore")}
+	if main {
+		paths = append([]string{filepath.Join(s.dockerfileDir, s.dockerfile+".dockerignore")}, paths...)
+	}
+	for _, p := range paths {
+		f, err := os.Open(p)
+		if os.IsNotExist(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", p, err)
+		}
+		defer f.Close()
+		return ignorefile.ReadAll(f)
+	}
+	return nil, nil
+}
+
+func hashTree(h hash.Hash, dir string, ignore []string) error {
+	pm, err := patternmatcher.New(ignore)
+	if err != nil {
+		return fmt.Errorf("cannot use %s/.dockerignore: %w", dir, err)
+	}
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("cannot read the build context: %w", err)
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil || rel == "." {
+			return err
+		}
+		skip, err := pm.MatchesOrParentMatches(filepath.ToSlash(rel))
+		if err != nil {
+			return fmt.Errorf("cannot match %s: %w", rel, err)
+		}
+		if skip {
+			if e.IsDir() && !pm.Exclusions() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		return hashEntry(h, path, rel, e)
+	})
+}
+
+func hashEntry(h hash.Hash, path, rel string, e fs.DirEntry) error {
+	info, err := e.Info()
+	if os.IsNotExist(err) {
+		return nil // it went while we looked; the next look sees that
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read the build context: %w", err)
+	}
+	fmt.Fprintf(h, "%q %o\n", rel, info.Mode())
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(path)
+		if err != nil {
+			return fmt.Errorf("cannot read the build context: %w", err)
+		}
+		fmt.Fprintf(h, "-> %q\n", target)
+	case info.Mode().IsRegular():
+		return hashFile(h, path)
+	}
+	return nil
+}
+
+func hashFile(h hash.Hash, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("cannot read the build context: %w", err)
+	}
+	defer f.Close()
+	n, err := io.Copy(h, f)
+	if err != nil {
+		return fmt.Errorf("cannot read the build context: %w", err)
+	}
+	fmt.Fprintf(h, "\n%d\n", n)
+	return nil
+}

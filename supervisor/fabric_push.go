@@ -1,0 +1,208 @@
+package supervisor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/agent"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/network"
+)
+
+// pushTimeout bounds one push; what waits for it goes on then.
+const pushTimeout = time.Second
+
+// afterNextPush runs f (in another goroutine) when the table of the present step has been pushed, or could not be. Called
+// by the loop.
+func (f *fabric) afterNextPush(fn func()) { f.queued = append(f.queued, fn) }
+
+// offer gives the pusher the table of the world as it is. It costs little when nothing changed. Called by the loop.
+func (f *fabric) offer(w *world) {
+	queued := f.queued
+	f.queued = nil
+	if w.stack == nil {
+		for _, fn := range queued {
+			go fn()
+		}
+		return
+	}
+	table, notes := network.Table(f.view(w))
+	raw, err := json.Marshal(table)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(queued) == 0 && bytes.Equal(raw, f.last) || f.s.settling {
+		f.after = append(f.after, queued...)
+		return
+	}
+	if err == nil && !bytes.Equal(raw, f.last) {
+		for _, n := range notes {
+			f.s.log.Warn(n)
+		}
+	}
+	f.last, f.pending = raw, table
+	f.after = append(f.after, queued...)
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// view is what the table and the registry are made from.
+func (f *fabric) view(w *world) network.View {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v := network.View{Pods: sorted(w.pods), HostPorts: f.bound}
+	if w.stack != nil {
+		v.Services, v.Ingresses = w.stack.Services, w.stack.Ingresses
+	}
+	if f.vips != nil {
+		v.VIPs = f.vips.Held()
+	}
+	return v
+}
+
+// run pushes what is offered until ctx ends. A push that fails is tried again every 200 ms: the agent may be restarting,
+// and its control port is another one then.
+func (f *fabric) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.wake:
+		}
+		for f.pushOnce(ctx) != nil {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	}
+}
+
+func (f *fabric) pushOnce(ctx context.Context) error {
+	f.mu.Lock()
+	table, after, client := f.pending, f.after, f.client
+	f.after = nil
+	f.mu.Unlock()
+	err := fmt.Errorf("cannot push the endpoint table: there is no agent")
+	if client != nil && table != nil {
+		ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+		_, err = client.Push(ctx, table)
+		cancel()
+	}
+	for _, fn := range after {
+		go fn()
+	}
+	if err != nil {
+		f.s.log.Debug("push failed", "error", err)
+		f.reconnect(ctx)
+	}
+	return err
+}
+
+// reconnect finds the agent's control port again, and starts the agent if it is not running.
+func (f *fabric) reconnect(ctx context.Context) {
+	c, err := f.findAgent(ctx)
+	if err != nil || c == nil {
+		return
+	}
+	if c.State == engine.StateExited || c.State == engine.StateCreated {
+		_ = f.s.cfg.Engine.StartContainer(ctx, c.ID)
+		return
+	}
+	at, ok := controlAddress(*c)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !ok || f.client == nil || f.client.Address() == at {
+		return
+	}
+	f.client = agent.NewClient(at, f.token)
+	f.dialer = network.NewDialer(f.client, fmt.Sprintf("%s:%d", f.layout.Agent, agent.ControlPort))
+}
+
+// agentChanged is told by the engine's events; a new agent serves its file, and is pushed to again.
+func (f *fabric) agentChanged() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.pending == nil {
+		return
+	}
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// dial reaches an address in the pod network.
+func (f *fabric) dial(ctx context.Context, netw, addr string) (net.Conn, error) {
+	f.mu.Lock()
+	d := f.dialer
+	f.mu.Unlock()
+	if d == nil {
+		return nil, fmt.Errorf("cannot connect to %s: the network is not up yet", addr)
+	}
+	return d.DialContext(ctx, netw, addr)
+}
+
+// boundPorts are the host ports with the numbers really bound.
+func (f *fabric) boundPorts() []services.HostPort {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []services.HostPort
+	for _, b := range f.bound {
+		out = append(out, b.Host)
+	}
+	return out
+}
+
+// remove takes away the agent and the network.
+func (f *fabric) remove(ctx context.Context) error {
+	if c, err := f.findAgent(ctx); err != nil {
+		return err
+	} else if c != nil {
+		if err := f.s.cfg.Engine.KillContainer(ctx, c.ID, "SIGKILL"); err != nil {
+			return err
+		}
+		if err := f.s.cfg.Engine.RemoveContainer(ctx, c.ID); err != nil {
+			return err
+		}
+	}
+	list, err := f.s.cfg.Engine.ListNetworks(ctx, map[string]string{services.ProjectLabel: f.s.cfg.Instance.Name})
+	if err != nil {
+		return err
+	}
+	for _, n := range list {
+		if err := f.s.cfg.Engine.RemoveNetwork(ctx, n.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gateway is the host's address in the network, "" before it is up.
+func (f *fabric) gateway() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.layout.Gateway.IsValid() {
+		return ""
+	}
+	return f.layout.Gateway.String()
+}
+
+// Endpoints is the service registry as of the latest snapshot.
+func (s *Supervisor) Endpoints() network.Registry {
+	snap := s.store.Latest()
+	s.fabric.mu.Lock()
+	v := network.View{Services: snap.Services, Pods: snap.Pods, HostPorts: s.fabric.bound}
+	if s.fabric.vips != nil {
+		v.VIPs = s.fabric.vips.Held()
+	}
+	s.fabric.mu.Unlock()
+	return network.NewRegistry(snap.Project, v)
+}

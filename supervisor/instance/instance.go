@@ -1,0 +1,239 @@
+// Package instance says which copy of a project a directory is: its name, its files, and the lock that lets only one
+// supervisor look after it. Two git worktrees of one project are two instances, side by side.
+package instance
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/adrg/xdg"
+	"github.com/gofrs/flock"
+)
+
+// maxSocketPath is what a Unix socket's path may measure (108 with the final zero on Linux, 104 on macOS).
+const maxSocketPath = 100
+
+// ErrHeld says that another supervisor looks after the instance.
+var ErrHeld = errors.New("another supervisor is running")
+
+// Instance is one copy of a project on this machine.
+type Instance struct {
+	// Name is the project name of every Docker object of the instance.
+	Name string `json:"name"`
+	// Project is the name in the file; Name is the same for the first directory that used it.
+	Project string `json:"project"`
+	// Dir is the directory of the file, Files the files themselves, absolute.
+	Dir     string    `json:"dir"`
+	Files   []string  `json:"files,omitempty"`
+	Created time.Time `json:"created"`
+
+	root string
+}
+
+// Root is the directory where instances are kept: $XDG_STATE_HOME/lyandev, 0700.
+func Root() string { return filepath.Join(xdg.StateHome, "lyandev") }
+
+// Home is the instance's own directory.
+func (i *Instance) Home() string { return filepath.Join(i.root, i.Name) }
+
+// Socket is the path of the supervisor's API socket.
+func (i *Instance) Socket() string {
+	p := filepath.Join(i.Home(), "sock")
+	if len(p) <= maxSocketPath {
+		return p
+	}
+	sum := sha256.Sum256([]byte(p))
+	return filepath.Join(os.TempDir(), fmt.Sprintf("lyandev-%d-%s", os.Getuid(), hex.EncodeToString(sum[:8])), "sock")
+}
+
+// LogFile receives what a supervisor in the background logs.
+func (i *Instance) LogFile() string { return filepath.Join(i.Home(), "supervisor.log") }
+
+// File is the path of a file of the instance.
+func (i *Instance) File(name string) string { return filepath.Join(i.Home(), name) }
+
+// Registry knows the instances of this machine.
+type Registry struct {
+	// Root is the directory; see Root.
+	Root string
+	// Taken says which directory the Docker objects of a name belong to, "" when there are none or they do not say. It is
+	// the second opinion, for when the registry's files were lost. nil is never taken.
+	Taken func(ctx context.Context, name string) (dir string, err error)
+}
+
+// Open is the registry of this user.
+func Open() *Registry { return &Registry{Root: Root()} }
+
+// Resolve finds the instance of a project in a directory. explicit, if not "", is the name itself (-p). Otherwise the
+// directory keeps the name it has; a directory without one gets the project's own name if no other directory has it, else
+// the name with a short hash of the directory. Nothing is written: Save does that.
+func (r *Registry) Resolve(ctx context.Context, project, dir, explicit string) (*Instance, error) {
+	all, err := r.List()
+	if err != nil {
+		return nil, err
+	}
+	if explicit != "" {
+		if err := CheckName(explicit); err != nil {
+			return nil, err
+		}
+		if i := find(all, func(i *Instance) bool { return i.Name == explicit }); i != nil && i.Dir == dir {
+			return i, nil
+		}
+		return r.fresh(explicit, project, dir), nil
+	}
+	project = Normalize(project)
+	if i := find(all, func(i *Instance) bool { return i.Dir == dir && i.Project == project }); i != nil {
+		return i, nil
+	}
+	free, err := r.free(ctx, all, project, dir)
+	if err != nil {
+		return nil, err
+	}
+	if free {
+		return r.fresh(project, project, dir), nil
+	}
+	sum := sha256.Sum256([]byte(dir))
+	return r.fresh(project+"-"+hex.EncodeToString(sum[:2]), project, dir), nil
+}
+
+func (r *Registry) fresh(name, project, dir string) *Instance {
+	return &Instance{Name: name, Project: project, Dir: dir, Created: time.Now(), root: r.Root}
+}
+
+func (r *Registry) free(ctx context.Context, all []*Instance, name, dir string) (bool, error) {
+	if i := find(all, func(i *Instance) bool { return i.Name == name }); i != nil {
+		return i.Dir == dir, nil
+	}
+	if r.Taken == nil {
+		return true, nil
+	}
+	owner, err := r.Taken(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	return owner == "" || owner == dir, nil
+}
+
+func find(all []*Instance, ok func(*Instance) bool) *Instance {
+	if k := slices.IndexFunc(all, ok); k >= 0 {
+		return all[k]
+	}
+	return nil
+}
+
+// Get finds an instance by name, or nil.
+func (r *Registry) Get(name string) (*Instance, error) {
+	all, err := r.List()
+	return find(all, func(i *Instance) bool { return i.Name == name }), err
+}
+
+// List is every instance that was ever started and not removed, by name.
+func (r *Registry) List() ([]*Instance, error) {
+	paths, err := filepath.Glob(filepath.Join(r.Root, "*", "instance.json"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the instances in %s: %w", r.Root, err)
+	}
+	var out []*Instance
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		i := &Instance{root: r.Root}
+		if err != nil || json.Unmarshal(b, i) != nil || i.Name != filepath.Base(filepath.Dir(p)) {
+			continue // a torn file is as good as none: the Docker labels still tell
+		}
+		out = append(out, i)
+	}
+	return out, nil
+}
+
+// Save writes the instance down, so that its directory keeps the name.
+func (i *Instance) Save() error {
+	if err := os.MkdirAll(i.Home(), 0o700); err != nil {
+		return fmt.Errorf("cannot make the instance's directory: %w", err)
+	}
+	b, err := json.MarshalIndent(i, "", "  ")
+	if err != nil {
+		return fmt.Errorf("cannot write the instance down: %w", err)
+	}
+	return WriteFile(i.File("instance.json"), b)
+}
+
+// Remove forgets the instance and its files.
+func (i *Instance) Remove() error {
+	if err := os.RemoveAll(i.Home()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove %s: %w", i.Home(), err)
+	}
+	return nil
+}
+
+// Lock makes this process the instance's supervisor until the release is called or the process ends, however it ends.
+// ErrHeld, with the holder's process ID in the text, says that there is one.
+func (i *Instance) Lock() (release func(), err error) {
+	if err := os.MkdirAll(i.Home(), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the instance's directory: %w", err)
+	}
+	l := flock.New(i.File("lock"), flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("cannot lock %s: %w", l.Path(), err)
+	}
+	if !ok {
+		pid, _ := os.ReadFile(i.File("pid"))
+		return nil, fmt.Errorf("%w for %s (process %s)", ErrHeld, i.Name, strings.TrimSpace(string(pid)))
+	}
+	_ = os.WriteFile(i.File("pid"), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600) // only for messages: the lock is what counts
+	return func() { _ = l.Unlock() }, nil
+}
+
+// WriteFile replaces a file in one step, so that a reader or a crash never sees half of it. Mode 0600.
+func WriteFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return nil
+}
+
+var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// CheckName says whether a project name can be used: 1 to 40 of a-z, 0-9 and "-", with a letter or digit at both ends.
+func CheckName(name string) error {
+	if !nameForm.MatchString(name) {
+		return fmt.Errorf("cannot use %q as a project name: it must be 1 to 40 characters of a-z, 0-9 and \"-\", "+
+			"and begin and end with a letter or digit", name)
+	}
+	return nil
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9-]+`)
+
+// Normalize makes a project name of any text.
+func Normalize(s string) string {
+	s = strings.Trim(notInName.ReplaceAllString(strings.ToLower(s), "-"), "-")
+	if len(s) > 34 {
+		s = strings.Trim(s[:34], "-")
+	}
+	if s == "" {
+		return "stack"
+	}
+	return s
+}

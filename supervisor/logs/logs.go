@@ -1,0 +1,139 @@
+// Package logs follows what the containers of a stack print, those that are yet to come included.
+package logs
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/engine"
+)
+
+// Source is what is asked of the engine.
+type Source interface {
+	ListContainers(ctx context.Context, labels map[string]string) ([]engine.Container, error)
+	Logs(ctx context.Context, id string, opts engine.LogOptions) (io.ReadCloser, error)
+	Events(ctx context.Context, labels map[string]string) (<-chan engine.Event, func() error, error)
+}
+
+// Line is one line of one container.
+type Line struct {
+	Pod, Container, Text string
+}
+
+// Options choose the lines.
+type Options struct {
+	Project string
+	// Match takes a container by its labels; nil takes all of pods.
+	Match func(labels map[string]string) bool
+	// Follow goes on until ctx ends. Tail < 0 is everything.
+	Follow     bool
+	Tail       int
+	Since      time.Time
+	Timestamps bool
+}
+
+// Labels of pods' containers.
+const (
+	PodLabel       = "dev.lyandev.pod"
+	ContainerLabel = "dev.lyandev.container"
+)
+
+// maxLine bounds one line: Docker itself hands a long one out in pieces of 16 KiB.
+const maxLine = 1 << 20
+
+// Stream calls out with each line, one at a time. Without Follow it returns when all has been read; with it, when ctx
+// ends (nil) or the engine goes away.
+func Stream(ctx context.Context, src Source, o Options, out func(Line)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f := &follower{src: src, opts: o, out: out, following: map[string]bool{}}
+	defer f.wg.Wait()
+	labels := map[string]string{services.ProjectLabel: o.Project}
+	var events <-chan engine.Event
+	var why func() error
+	if o.Follow {
+		var err error
+		if events, why, err = src.Events(ctx, labels); err != nil {
+			return err
+		}
+	}
+	list, err := src.ListContainers(ctx, labels)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		f.follow(ctx, c.ID, c.Labels, o.Tail)
+	}
+	if !o.Follow {
+		f.wg.Wait()
+		return f.err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e, ok := <-events:
+			if !ok {
+				return why()
+			}
+			if e.Type == "start" {
+				f.follow(ctx, e.ID, e.Labels, -1)
+			}
+		}
+	}
+}
+
+type follower struct {
+	src  Source
+	opts Options
+	wg   sync.WaitGroup
+
+	mu        sync.Mutex
+	out       func(Line)
+	following map[string]bool
+	err       error
+}
+
+func (f *follower) follow(ctx context.Context, id string, labels map[string]string, tail int) {
+	pod, container := labels[PodLabel], labels[ContainerLabel]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if pod == "" || container == "" || f.following[id] || (f.opts.Match != nil && !f.opts.Match(labels)) {
+		return
+	}
+	f.following[id] = true
+	f.wg.Go(func() {
+		err := f.read(ctx, id, pod, container, tail)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.following, id)
+		if err != nil && ctx.Err() == nil && !engine.IsNotFound(err) {
+			f.err = errors.Join(f.err, err)
+		}
+	})
+}
+
+func (f *follower) read(ctx context.Context, id, pod, container string, tail int) error {
+	r, err := f.src.Logs(ctx, id, engine.LogOptions{
+		Follow: f.opts.Follow, Tail: tail, Since: f.opts.Since, Timestamps: f.opts.Timestamps,
+	})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	stop := context.AfterFunc(ctx, func() { _ = r.Close() })
+	defer stop()
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 64<<10), maxLine)
+	for lines.Scan() {
+		f.mu.Lock()
+		f.out(Line{Pod: pod, Container: container, Text: lines.Text()})
+		f.mu.Unlock()
+	}
+	return lines.Err()
+}

@@ -1,0 +1,80 @@
+package supervisor
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// publish tells everybody how things stand. Called by the loop, after every step.
+func (s *Supervisor) publish(now time.Time) {
+	w := s.world
+	snap := &state.Snapshot{
+		Time: now, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Version: s.cfg.Version, PID: os.Getpid(),
+		Pods: sorted(w.pods), Operators: maps.Clone(w.verdicts), Engine: s.engineTrouble, Bound: s.fabric.boundPorts(),
+		Builds: slices.Clone(s.builds), Workloads: []state.Workload{},
+	}
+	if w.stack != nil {
+		snap.Profile, snap.Services = w.stack.Profile, w.stack.Services
+	}
+	for _, x := range w.listed() {
+		c := countsOf(x, w.podsOf(x.Name()))
+		ws := state.Workload{
+			Name: x.Name(), Kind: x.Kind(), Want: c.want, Have: c.have, Ready: c.ready, Updated: c.updated,
+			Right: w.stack.Workload(x.Name()) != nil && w.factsOf(w.stack.Workload(x.Name())).Right,
+		}
+		if h, ok := w.holds[x.Name()]; ok {
+			ws.Hold = &h
+		}
+		snap.Workloads = append(snap.Workloads, ws)
+		snap.Warnings = append(snap.Warnings, rolloutWarnings(x)...)
+	}
+	snap.Phase, snap.Message = s.phase(snap)
+	s.store.Publish(snap)
+}
+
+// phase is where the stack stands, and the first reason that it is not ready.
+func (s *Supervisor) phase(snap *state.Snapshot) (state.Phase, string) {
+	w := s.world
+	switch {
+	case s.stop != nil && len(w.pods) == 0:
+		return state.Stopped, ""
+	case s.stop != nil:
+		return state.Stopping, fmt.Sprintf("%d pods to go", len(w.pods))
+	case w.stack == nil:
+		return state.Starting, errNoStack.Error()
+	}
+	for _, ws := range snap.Workloads {
+		if ws.Right {
+			continue
+		}
+		phase := state.Starting
+		if w.wasReady {
+			phase = state.Degraded
+		}
+		if ws.Hold != nil {
+			return phase, ws.Name + " " + ws.Hold.Reason
+		}
+		if x := w.stack.Workload(ws.Name); x != nil {
+			if f := w.factsOf(x); f.Waiting != "" {
+				return phase, ws.Name + " " + f.Waiting
+			}
+		}
+		return phase, fmt.Sprintf("%s has %d of %d pods ready", ws.Name, ws.Ready, ws.Want)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.verdicts)) {
+		if v := w.verdicts[name]; !v.Right {
+			phase := state.Starting
+			if w.wasReady {
+				phase = state.Degraded
+			}
+			return phase, name + ": " + v.Message
+		}
+	}
+	w.wasReady = true
+	return state.Ready, ""
+}

@@ -1,0 +1,162 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// frame is the time between two pictures.
+const frame = 100 * time.Millisecond
+
+// live draws a line a build and a workload, in place, and redraws them as they change.
+type live struct {
+	st    *Streams
+	began time.Time
+
+	mu     sync.Mutex
+	snap   *state.Snapshot
+	events []string
+	drawn  int
+	tick   int
+	done   chan struct{}
+	ended  sync.WaitGroup
+}
+
+func newLive(st *Streams) *live {
+	l := &live{st: st, began: time.Now(), done: make(chan struct{})}
+	fmt.Fprint(st.Err, "\x1b[?25l") // hide the cursor
+	l.ended.Go(l.run)
+	return l
+}
+
+func (l *live) run() {
+	t := time.NewTicker(frame)
+	defer t.Stop()
+	for {
+		select {
+		case <-l.done:
+			return
+		case <-t.C:
+			l.mu.Lock()
+			l.tick++
+			l.draw()
+			l.mu.Unlock()
+		}
+	}
+}
+
+func (l *live) Show(s *state.Snapshot) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.snap = s
+}
+
+func (l *live) Event(e state.Event) {
+	if e.Type != "Warning" || !worthTelling(e) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message)))
+}
+
+// Close draws the last picture and gives the cursor back.
+func (l *live) Close() {
+	close(l.done)
+	l.ended.Wait()
+	l.draw()
+	fmt.Fprint(l.st.Err, "\x1b[?25h")
+}
+
+// draw puts the picture over the one before. Events scroll away above it.
+func (l *live) draw() {
+	if l.snap == nil {
+		return
+	}
+	columns, rows := l.st.Size()
+	lines := l.picture()
+	if len(lines) > rows-2 {
+		lines = lines[:max(rows-2, 1)]
+	}
+	var b strings.Builder
+	if l.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", l.drawn)
+	}
+	b.WriteString("\r\x1b[J")
+	for _, e := range l.events {
+		b.WriteString(l.st.Paint(Yellow, ansi.Truncate(e, columns-1, "…")) + "\n")
+	}
+	l.events = nil
+	for _, line := range lines {
+		b.WriteString(ansi.Truncate(line, columns-1, "…") + "\n")
+	}
+	l.drawn = len(lines)
+	fmt.Fprint(l.st.Err, b.String())
+}
+
+func (l *live) picture() []string {
+	s := l.snap
+	head := fmt.Sprintf("%s %s", s.Project, s.Profile)
+	lines := []string{l.st.Paint(Bold, strings.TrimSpace(head)) + l.st.Paint(Dim, fmt.Sprintf("  %s  %s", s.Phase, round(time.Since(l.began))))}
+	if s.Engine != "" {
+		lines = append(lines, l.st.Paint(Red, s.Engine))
+	}
+	for _, b := range s.Builds {
+		lines = append(lines, l.buildLine(b))
+	}
+	width := 0
+	for _, w := range s.Workloads {
+		width = max(width, len(w.Name))
+	}
+	for _, w := range s.Workloads {
+		if s.Phase == state.Stopping || s.Phase == state.Stopped {
+			lines = append(lines, l.stopLine(s, w, width))
+			continue
+		}
+		mark, style := l.spinner(), Cyan
+		switch {
+		case w.Right:
+			mark, style = "✔", Green
+		case w.Hold != nil:
+			mark, style = "·", Dim
+		}
+		lines = append(lines, fmt.Sprintf("%s %-*s  %s", l.st.Paint(style, mark), width, w.Name, l.st.Paint(Dim, describe(s, w))))
+	}
+	for _, w := range s.Warnings {
+		lines = append(lines, l.st.Paint(Yellow, "! "+w))
+	}
+	return lines
+}
+
+func (l *live) buildLine(b state.Build) string {
+	switch b.State {
+	case "done", "current":
+		text := "built"
+		if b.State == "current" {
+			text = "image is current"
+		}
+		return l.st.Paint(Green, "✔") + " " + b.Name + l.st.Paint(Dim, "  "+text+" "+round(b.Took))
+	case "failed", "cancelled":
+		return l.st.Paint(Red, "✘") + " " + b.Name + l.st.Paint(Red, "  build "+b.State)
+	}
+	return l.st.Paint(Cyan, l.spinner()) + " " + b.Name + l.st.Paint(Dim, "  "+b.Step+" "+round(time.Since(b.Started)))
+}
+
+func (l *live) stopLine(s *state.Snapshot, w state.Workload, width int) string {
+	n := len(s.PodsOf(w.Name))
+	if n == 0 {
+		return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Green, "✔"), width, w.Name, l.st.Paint(Dim, "stopped"))
+	}
+	return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Cyan, l.spinner()), width, w.Name, l.st.Paint(Dim, fmt.Sprintf("%d pods to go", n)))
+}
+
+func (l *live) spinner() string {
+	frames := []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+	return frames[l.tick%len(frames)]
+}

@@ -1,0 +1,153 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// Progress shows how a stack comes up (or goes down) from one snapshot to the next.
+type Progress interface {
+	Show(s *state.Snapshot)
+	// Event shows something worth telling at once.
+	Event(e state.Event)
+	// Close leaves the screen tidy.
+	Close()
+}
+
+// NewProgress is a live view where a person looks, else plain lines; quiet shows nothing but warnings.
+func NewProgress(st *Streams, quiet bool) Progress {
+	if st.ErrTTY && !quiet {
+		return newLive(st)
+	}
+	return &plain{st: st, quiet: quiet, began: time.Now(), seen: map[string]string{}}
+}
+
+// plain prints one line a change, with the seconds since the beginning.
+type plain struct {
+	st    *Streams
+	quiet bool
+	began time.Time
+	seen  map[string]string
+}
+
+func (p *plain) line(key, text string) {
+	if p.seen[key] == text {
+		return
+	}
+	p.seen[key] = text
+	if !p.quiet && text != "" {
+		fmt.Fprintf(p.st.Err, "%6.1fs  %s\n", time.Since(p.began).Seconds(), text)
+	}
+}
+
+func (p *plain) Show(s *state.Snapshot) {
+	for _, b := range s.Builds {
+		text := "build " + b.Name + ": " + b.State
+		if b.State == "done" || b.State == "current" {
+			text += " (" + round(b.Took) + ")"
+		}
+		p.line("build/"+b.Name, text)
+		if b.State == "running" && b.Step != "" {
+			p.line("step/"+b.Name, "build "+b.Name+": "+b.Step)
+		}
+	}
+	if s.Phase == state.Stopping || s.Phase == state.Stopped {
+		p.showStopping(s)
+		return
+	}
+	for _, w := range s.Workloads {
+		text := w.Name + ": " + describe(s, w)
+		if w.Have == 0 && w.Hold == nil && !w.Right {
+			text = ""
+		}
+		p.line("workload/"+w.Name, text)
+	}
+	for _, w := range s.Warnings {
+		p.line("warning/"+w, "warning: "+w)
+	}
+	p.line("engine", s.Engine)
+}
+
+func (p *plain) showStopping(s *state.Snapshot) {
+	alive := map[string]bool{}
+	for _, pod := range s.Pods {
+		alive[pod.Name] = true
+		if pod.DeletionTimestamp != nil {
+			p.line("pod/"+pod.Name, "stopping "+pod.Name)
+		}
+	}
+	for key := range p.seen {
+		if name, ok := strings.CutPrefix(key, "pod/"); ok && !alive[name] {
+			p.line(key, name+" is gone")
+		}
+	}
+}
+
+func (p *plain) Event(e state.Event) {
+	if e.Type == corev1.EventTypeWarning && worthTelling(e) {
+		p.line(fmt.Sprint("event/", e.Kind, e.Name, e.Reason), fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message)))
+	}
+}
+
+func (p *plain) Close() {}
+
+// worthTelling leaves out what happens on the way up anyway.
+func worthTelling(e state.Event) bool {
+	return e.Reason != "Unhealthy" || e.Count >= 3
+}
+
+// describe says in a few words how a workload stands.
+func describe(s *state.Snapshot, w state.Workload) string {
+	switch {
+	case w.Right && w.Kind == "Job":
+		return "completed"
+	case w.Right:
+		return fmt.Sprintf("ready (%d/%d)", w.Ready, w.Want)
+	case w.Hold != nil:
+		return w.Hold.Reason
+	}
+	text := fmt.Sprintf("%d/%d ready", w.Ready, w.Want)
+	for _, p := range s.PodsOf(w.Name) {
+		if why := PodStatus(p); why != "Running" || !state.PodReady(p) {
+			text += ", " + p.Name + " " + why
+			if m := rightMessage(p); m != "" {
+				text += " (" + m + ")"
+			}
+			break
+		}
+	}
+	return text
+}
+
+func rightMessage(p *corev1.Pod) string {
+	for _, c := range p.Status.Conditions {
+		if c.Type == services.RightGate && c.Status != corev1.ConditionTrue {
+			return oneLine(c.Message)
+		}
+	}
+	return ""
+}
+
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > 300 {
+		s = s[:300] + "..."
+	}
+	return s
+}
+
+func round(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
