@@ -2,6 +2,7 @@ package mariadb
 
 import (
 	"fmt"
+	"time"
 )
 
 // Action is what one step does to one server.
@@ -156,10 +157,27 @@ func masterSteps(f *Facts, m *Server, e Election) []Step {
 	} else if m.Identity.Lineage != m.Topology.Lineage {
 		steps = append(steps, Step{Pod: m.Pod, Do: Init, Topology: m.Topology, Why: "it has not noted what data it holds"})
 	}
-	if m.ReadOnly {
+	if m.ReadOnly && unheard(f, m) == "" {
 		steps = append(steps, Step{Pod: m.Pod, Do: Open, Why: "it is the master"})
 	}
 	return steps
+}
+
+// hearing is how long a starting operator waits for servers that run and do not answer yet, before it opens a master: one of them
+// may have been promoted while this one was dead.
+const hearing = 5 * time.Second
+
+// unheard names a server that should be heard before the master is opened, "" for none.
+func unheard(f *Facts, m *Server) string {
+	if f.Now.Sub(f.Since) >= hearing {
+		return ""
+	}
+	for _, s := range f.Servers {
+		if s != m && (s.Trouble == Refused || s.Trouble == NoAnswer) {
+			return s.Pod
+		}
+	}
+	return ""
 }
 
 // replaced is true when the elected master holds neither record nor tables while another server holds both: its volume

@@ -48,18 +48,14 @@ type Identity struct {
 
 // Channel is one line of SHOW ALL SLAVES STATUS.
 type Channel struct {
-	Name, Host         string
-	Port               int
-	IO, SQL            string // Yes, No, Connecting, Preparing
-	IOErrno, SQLErrno  int
-	IOError, SQLError  string
-	UsingGTID          string // No, Slave_Pos, Current_Pos
-	BehindKnown        bool
-	Behind             time.Duration
-	IOState, SQLState  string
-	User               string
-	MasterServerID     uint32
-	ReplicateFiltering bool
+	Name, Host        string
+	Port              int
+	IO, SQL           string // Yes, No, Connecting, Preparing
+	IOErrno, SQLErrno int
+	IOError, SQLError string
+	UsingGTID         string // No, Slave_Pos, Current_Pos
+	BehindKnown       bool
+	Behind            time.Duration
 }
 
 // Beat is what a look saw of the heartbeat row, after one was written on the master.
@@ -133,6 +129,8 @@ type Facts struct {
 	// MaxLag is the lag from which a slave is not right.
 	MaxLag time.Duration
 	Now    time.Time
+	// Since is when the operator first looked.
+	Since time.Time
 	// Busy says what is being done to the roles ("promoting x"), "" for nothing: then no step is decided.
 	Busy string
 }

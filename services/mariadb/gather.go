@@ -138,6 +138,10 @@ func (o *Operator) ensureConnected(ctx context.Context, s *session) error {
 func (o *Operator) remember(f *Facts) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.memory.since.IsZero() {
+		o.memory.since = f.Now
+	}
+	f.Since = o.memory.since
 	f.Remembered = o.memory.best
 	for _, s := range f.Servers {
 		if s.Reached && s.Topology.Epoch > o.memory.best.Epoch {

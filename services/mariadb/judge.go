@@ -95,6 +95,8 @@ func judgeMaster(f *Facts, m *Server, e Election) (reason, message string) {
 		return "NotSetUp", "not recorded as the master yet"
 	case len(m.Channels) > 0:
 		return "StillSlave", "still replicates from " + m.Channels[0].Host
+	case m.ReadOnly && unheard(f, m) != "":
+		return "ReadOnly", "not opened yet: " + unheard(f, m) + " may know of another master, and is asked first"
 	case m.ReadOnly:
 		return "ReadOnly", "not opened for writing yet"
 	case m.Beat.Err != "":

@@ -118,8 +118,7 @@ func channelOf(row map[string]sql.NullString) Channel {
 	}
 	c := Channel{
 		Name: row["Connection_name"].String, Host: row["Master_Host"].String, Port: number("Master_Port"),
-		User: row["Master_User"].String,
-		IO:   row["Slave_IO_Running"].String, SQL: row["Slave_SQL_Running"].String,
+		IO: row["Slave_IO_Running"].String, SQL: row["Slave_SQL_Running"].String,
 		IOErrno: number("Last_IO_Errno"), SQLErrno: number("Last_SQL_Errno"),
 		IOError: row["Last_IO_Error"].String, SQLError: row["Last_SQL_Error"].String,
 		UsingGTID: row["Using_Gtid"].String,

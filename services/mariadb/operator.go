@@ -26,6 +26,8 @@ import (
 type Operator struct {
 	// Log gets each step; nil is silent.
 	Log *slog.Logger
+	// VerifyEvery is the time between comparisons of slaves' rows with the master's, 2 min when 0.
+	VerifyEvery time.Duration
 
 	turn  sync.Once
 	token chan struct{} // held by the one call that may change roles
@@ -37,11 +39,16 @@ type Operator struct {
 
 // memory is what outlives a call. None of it is needed to be right: a new operator finds out again.
 type memory struct {
-	best    Topology
-	servers map[string]*recollection
-	last    services.Verdict
-	busy    string
-	closed  bool
+	since time.Time
+	best  Topology
+	facts map[string]string
+	// handed is the old master of the last promotion, whose clients are disconnected once more at handedAt.
+	handed   string
+	handedAt time.Time
+	servers  map[string]*recollection
+	last     services.Verdict
+	busy     string
+	closed   bool
 }
 
 type recollection struct {
@@ -53,6 +60,7 @@ type recollection struct {
 	right    services.PodVerdict
 	rightAt  time.Time
 	mismatch []string
+	verified time.Time
 }
 
 var _ services.Operator = (*Operator)(nil)
@@ -96,12 +104,47 @@ func (o *Operator) reconcile(ctx context.Context, view services.View) (services.
 			break
 		}
 	}
-	v := o.soften(Judge(&r.facts), time.Now())
+	o.disconnectStragglers(ctx, r)
+	o.verify(ctx, r)
+	return o.conclude(Judge(&r.facts), r), nil
+}
+
+// conclude softens slow looks, keeps the last known facts, and says when to look again.
+func (o *Operator) conclude(v services.Verdict, r *round) services.Verdict {
+	v = o.soften(v, time.Now())
 	v.Again = againAfter(v, &r.facts)
 	o.mu.Lock()
-	o.memory.last = v
+	defer o.mu.Unlock()
+	if v.Facts == nil {
+		v.Facts = o.memory.facts
+	}
+	o.memory.facts, o.memory.last = v.Facts, v
+	return v
+}
+
+// straggle is the time clients are given to find the new master by its name. Whoever came back to the old one before the
+// name moved would keep a connection that cannot write, so they are disconnected once more then.
+const straggle = 2 * time.Second
+
+func (o *Operator) disconnectStragglers(ctx context.Context, r *round) {
+	o.mu.Lock()
+	pod, due := o.memory.handed, o.memory.handed != "" && time.Since(o.memory.handedAt) > straggle
+	if due {
+		o.memory.handed = ""
+	}
 	o.mu.Unlock()
-	return v, nil
+	s := r.sessions[pod]
+	if !due || s == nil || s.db == nil || elect(&r.facts).Master == pod {
+		return
+	}
+	conn, err := s.db.Conn(ctx)
+	if err == nil {
+		err = disconnectClients(ctx, conn)
+		_ = conn.Close()
+	}
+	if err != nil {
+		o.log().Warn("cannot disconnect the clients of the old master", "pod", pod, "err", err)
+	}
 }
 
 // againAfter asks for an early next look while something is being attached or loaded.
@@ -288,7 +331,7 @@ func (o *Operator) soften(v services.Verdict, now time.Time) services.Verdict {
 		right = right && pv.Right
 	}
 	if right && !v.Right {
-		v.Right, v.Message, v.Facts = true, o.memory.last.Message, o.memory.last.Facts
+		v.Right, v.Message = true, o.memory.last.Message
 	}
 	return v
 }

@@ -62,6 +62,11 @@ func (o *Operator) Promote(ctx context.Context, view services.View, target strin
 		err = takeOver(ctx, r.sessions[p.slave.Pod], p)
 	}
 	done.Closed = time.Since(started)
+	if err == nil {
+		o.mu.Lock()
+		o.memory.handed, o.memory.handedAt = done.From, time.Now()
+		o.mu.Unlock()
+	}
 	if err != nil {
 		return done, err
 	}
