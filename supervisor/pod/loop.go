@@ -134,6 +134,10 @@ func (w *Worker) read(m mail) (due bool) {
 	if m.resync {
 		w.mounting.retry.reset()
 	}
+	if m.hurry && !w.ended {
+		w.hurried = true
+		due = due || w.ending
+	}
 	if m.forced || m.deletion != nil {
 		w.takeDeletion(m)
 		due = true

@@ -44,6 +44,12 @@ type Containers interface {
 	RemoveContainer(ctx context.Context, pod *corev1.Pod, id string) error
 }
 
+// Refresher is what a Runtime may also be able to do.
+type Refresher interface {
+	// RefreshFiles lays changed files of config volumes into a running instance (R143), not those mounted by subPath.
+	RefreshFiles(ctx context.Context, pod *corev1.Pod, c *corev1.Container, id string, files map[string]Files) error
+}
+
 // Images are the operations on images.
 type Images interface {
 	// FindImage looks for a local image; present is false if there is none.

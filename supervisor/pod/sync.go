@@ -3,6 +3,7 @@ package pod
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,10 +32,36 @@ func (w *Worker) sync(ctx context.Context) bool {
 	if !a.None() {
 		w.log.Debug("pod sync", "actions", a.String())
 	}
+	w.refresh(ctx)
 	acted := w.do(ctx, a)
 	w.publishWaits()
 	w.alarm.by(time.Now().Add(w.deps.Relist))
 	return acted || ctx.Err() != nil
+}
+
+// refresh brings changed configMaps and secrets to the containers that mount them (R143).
+func (w *Worker) refresh(ctx context.Context) {
+	refresher, able := w.deps.Runtime.(Refresher)
+	files, err := w.volumes()
+	if !able || err != nil || len(files) == 0 {
+		return
+	}
+	old := w.files
+	w.files = files
+	if old == nil || reflect.DeepEqual(old, files) {
+		return
+	}
+	for _, inst := range w.observed.Instances {
+		c, _ := findContainer(&w.pod.Spec, inst.Container)
+		if inst.State != Running || c == nil {
+			continue
+		}
+		if err := refresher.RefreshFiles(ctx, w.pod, c, inst.ID, files); err != nil && ctx.Err() == nil {
+			w.log.Warn("cannot bring changed files to a container", "container", c.Name, "error", err)
+			w.files = old
+			w.alarm.by(time.Now().Add(configRetry))
+		}
+	}
 }
 
 // overdue is R105: the pod was active longer than activeDeadlineSeconds. If it is not yet, it is looked at then.

@@ -15,7 +15,7 @@ func (w *Worker) terminate(ctx context.Context) bool {
 	}
 	w.publish(true)
 	w.probes.terminating()
-	if w.killAll(ctx, w.pod.DeletionGracePeriodSeconds) {
+	if w.stopEverything(ctx) {
 		if err := w.look(ctx); err != nil {
 			return false
 		}
@@ -23,7 +23,7 @@ func (w *Worker) terminate(ctx context.Context) bool {
 	if slices.ContainsFunc(w.observed.Instances, func(i Instance) bool { return i.State == Running }) {
 		w.publish(false)
 		w.alarm.by(time.Now().Add(w.engine.next()))
-		return false
+		return w.inbox.waiting()
 	}
 	if err := w.deps.Runtime.StopSandbox(ctx, w.pod); err != nil {
 		if ctx.Err() == nil {
@@ -36,6 +36,21 @@ func (w *Worker) terminate(ctx context.Context) bool {
 	w.ended = true
 	w.publish(false)
 	return true
+}
+
+// stopEverything stops what runs, with the deletion's grace, or with next to none once somebody is in a hurry.
+func (w *Worker) stopEverything(ctx context.Context) bool {
+	grace := w.pod.DeletionGracePeriodSeconds
+	short, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if w.hurried {
+		one := int64(1)
+		grace = &one
+	} else {
+		w.inbox.hurriable(cancel)
+		defer w.inbox.hurriable(nil)
+	}
+	return w.killAll(short, grace)
 }
 
 // remove takes away all that is left of a deleted pod that has ended, and ends the worker.

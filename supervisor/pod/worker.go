@@ -42,7 +42,10 @@ type Worker struct {
 	expired  bool
 	// ending: no more syncs, all containers are being stopped; ended: they have, and the sandbox too; removed: nothing is left.
 	ending, ended, removed bool
+	hurried                bool
 	mounting               mounting
+	// files are the contents of config volumes at the last sync, nil before the first.
+	files map[string]Files
 }
 
 // New makes the worker of a pod. The pod's status may say what a former supervisor knew (start time, conditions); what
@@ -101,6 +104,13 @@ func (w *Worker) ForceDelete() {
 	w.inbox.interrupt()
 }
 
+// Hurry cuts short the stops of a deletion that is going on: two seconds more, then SIGKILL. Kubernetes has nothing of
+// the kind (R102); it is for the user who asks a second time.
+func (w *Worker) Hurry() {
+	w.inbox.put(func(m *mail) { m.hurry = true })
+	w.inbox.hurry()
+}
+
 // Update replaces the pod's metadata and spec. What it changes of a running pod: a container's image (it is restarted,
 // R77), labels and annotations, and, as an extension, containers added to or taken out of spec.containers, which are
 // started or stopped in place. Other changes of a container take effect at its next start.
@@ -145,6 +155,7 @@ type deletion struct {
 type mail struct {
 	deletion   *deletion
 	forced     bool
+	hurry      bool
 	pod        *corev1.Pod
 	conditions []corev1.PodCondition
 	restarts   map[string]string
@@ -159,8 +170,9 @@ type inbox struct {
 	mu   sync.Mutex
 	mail mail
 	wake chan struct{}
-	// cancel abandons the sync that is going on, nil if there is none that may be abandoned.
-	cancel func()
+	// cancel abandons the sync that is going on, nil if there is none that may be abandoned; shorten abandons the stops
+	// of a termination.
+	cancel, shorten func()
 }
 
 func (b *inbox) put(write func(*mail)) {
@@ -181,6 +193,13 @@ func (b *inbox) take() mail {
 	return m
 }
 
+// waiting says that there is mail that changes how the pod ends.
+func (b *inbox) waiting() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mail.hurry
+}
+
 // interruptible remembers how to abandon the sync that begins; false if a deletion already waits.
 func (b *inbox) interruptible(cancel func()) bool {
 	b.mu.Lock()
@@ -195,6 +214,21 @@ func (b *inbox) interrupt() {
 	if b.cancel != nil {
 		b.cancel()
 	}
+}
+
+func (b *inbox) hurry() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shorten != nil {
+		b.shorten()
+	}
+}
+
+// hurriable remembers how to abandon stops.
+func (b *inbox) hurriable(shorten func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shorten = shorten
 }
 
 // withDefaults fills in what the API server would have defaulted (R30, R40).

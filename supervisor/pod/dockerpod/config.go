@@ -37,6 +37,11 @@ const (
 	SandboxAnnotation = "dev.lyandev/sandbox"
 	// BindAnnotation lists the hostPath volumes, by name and separated by commas, that are bind mounts.
 	BindAnnotation = "dev.lyandev/bind"
+	// StopSignalAnnotation, InitAnnotation and UserAnnotation are Compose's stop_signal, init and a user by name; with
+	// ".<container>" after them they speak of that one alone.
+	StopSignalAnnotation = "dev.lyandev/stop-signal"
+	InitAnnotation       = "dev.lyandev/init"
+	UserAnnotation       = "dev.lyandev/user"
 )
 
 // Config is what pods are made with. Functions may be called from many goroutines.
@@ -91,8 +96,9 @@ type startFailure struct {
 }
 
 var (
-	_ pod.Runtime  = (*Runtime)(nil)
-	_ probe.Execer = (*Runtime)(nil)
+	_ pod.Runtime   = (*Runtime)(nil)
+	_ pod.Refresher = (*Runtime)(nil)
+	_ probe.Execer  = (*Runtime)(nil)
 )
 
 // New makes a runtime.

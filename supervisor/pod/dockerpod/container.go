@@ -19,7 +19,10 @@ func (r *Runtime) CreateContainer(ctx context.Context, q pod.CreateRequest) (str
 	if err != nil {
 		return "", err
 	}
-	plan := r.mounts(q)
+	plan, err := r.mounts(q)
+	if err != nil {
+		return "", err
+	}
 	spec.Mounts = append(spec.Mounts, plan.mounts...)
 	for _, v := range plan.volumes {
 		if err := r.makeVolume(ctx, v); err != nil {

@@ -30,8 +30,9 @@ const (
 	// ManifestLabel is the pod's metadata and spec in JSON; BackOffLabel the restart back-off at the container's start.
 	ManifestLabel = "dev.lyandev.pod-manifest"
 	BackOffLabel  = "dev.lyandev.back-off"
-	// ClaimLabel names the claim of a volume.
-	ClaimLabel = "dev.lyandev.claim"
+	// ClaimLabel names the claim of a volume, HostPathLabel the path that it stands for.
+	ClaimLabel    = "dev.lyandev.claim"
+	HostPathLabel = "dev.lyandev.host-path"
 )
 
 // Kinds of containers and volumes.

@@ -1,16 +1,10 @@
 package dockerpod
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -19,207 +13,192 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
-// ClaimVolume is the Docker volume of a claim. It belongs to the claim, not to a pod or profile, and is never removed here.
-func ClaimVolume(project, claim string) string { return project + "_" + claim }
-
-// ownVolume is the Docker volume of an emptyDir, which lives as long as the pod.
-func (r *Runtime) ownVolume(p *corev1.Pod, name string) string {
-	return fmt.Sprintf("%s_%s_%s", r.cfg.Project, p.Name, name)
+// plan is what a container's volume mounts come to.
+type plan struct {
+	mounts  []engine.Mount
+	volumes []volume
+	// copies are the files to copy into the container.
+	copies []copying
+	// setup are the mount points of volumes whose owner and mode are set when they are new.
+	setup []setup
 }
 
-// ensureVolumes makes the pod's volumes with their labels, before a container can make them without.
-func (r *Runtime) ensureVolumes(ctx context.Context, p *corev1.Pod) error {
-	for _, v := range p.Spec.Volumes {
-		labels := map[string]string{
-			services.ProjectLabel: r.cfg.Project, services.DirLabel: r.cfg.Dir, KindLabel: "volume",
-			"com.docker.compose.project": r.cfg.Project, "com.docker.compose.volume": v.Name,
+type volume struct {
+	name   string
+	labels map[string]string
+}
+
+// copying is a set of files below an absolute directory.
+type copying struct {
+	dir   string
+	files pod.Files
+}
+
+type setup struct {
+	volume, target string
+	// open makes the volume writable for all, as an emptyDir is.
+	open bool
+}
+
+// mounts plans the mounts of a container. It does no I/O.
+func (r *Runtime) mounts(q pod.CreateRequest) (plan, error) {
+	var out plan
+	for _, m := range q.Container.VolumeMounts {
+		i := slices.IndexFunc(q.Pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
+		if i < 0 {
+			return out, fmt.Errorf("cannot mount volume %q in container %s: the pod has none of that name", m.Name, q.Container.Name)
 		}
-		name := ""
-		switch {
-		case v.PersistentVolumeClaim != nil:
-			name = ClaimVolume(r.cfg.Project, v.PersistentVolumeClaim.ClaimName)
-			labels[ClaimLabel] = v.PersistentVolumeClaim.ClaimName
-		case v.EmptyDir != nil && v.EmptyDir.Medium != corev1.StorageMediumMemory:
-			name = r.ownVolume(p, v.Name)
-			labels[UIDLabel], labels[PodLabel] = string(p.UID), p.Name
-		case v.Ephemeral != nil:
-			name = r.ownVolume(p, v.Name)
-			labels[UIDLabel], labels[PodLabel] = string(p.UID), p.Name
+		v := &q.Pod.Spec.Volumes[i]
+		if files, ok := q.Volumes[v.Name]; ok {
+			r.filesMount(&out, q.Pod, v, m, files)
+		} else if err := r.volumeMount(&out, q.Pod, v, m); err != nil {
+			return out, err
 		}
-		if name == "" {
-			continue
+	}
+	return out, nil
+}
+
+// filesMount is a configMap, secret, downwardAPI or projected volume. As a whole it is a volume of its own, named by its
+// contents, so that what the image has at that place is hidden and a later version never mixes with an older one.
+func (r *Runtime) filesMount(out *plan, p *corev1.Pod, v *corev1.Volume, m corev1.VolumeMount, files pod.Files) {
+	if m.SubPath != "" {
+		dir, picked := subFiles(files, m)
+		out.copies = append(out.copies, copying{dir, picked})
+		return
+	}
+	name := fit(fmt.Sprintf("%s_%s_%s_%s", r.cfg.Project, p.Name, v.Name, hash(files)))
+	out.volumes = append(out.volumes, volume{name, r.podVolumeLabels(p)})
+	out.mounts = append(out.mounts, engine.Mount{Volume: name, Target: m.MountPath, NoCopy: true})
+	out.copies = append(out.copies, copying{m.MountPath, files})
+}
+
+// subFiles is the file, or the directory of files, that a subPath picks, and where it goes.
+func subFiles(files pod.Files, m corev1.VolumeMount) (dir string, picked pod.Files) {
+	target := strings.TrimRight(m.MountPath, "/")
+	sub := strings.Trim(m.SubPath, "/")
+	if f, ok := files[sub]; ok {
+		at := strings.LastIndexByte(target, '/')
+		return target[:at+1], pod.Files{target[at+1:]: f}
+	}
+	picked = pod.Files{}
+	for path, f := range files {
+		if rest, ok := strings.CutPrefix(path, sub+"/"); ok {
+			picked[rest] = f
 		}
-		if err := r.cfg.Engine.CreateVolume(ctx, name, labels); err != nil {
-			return err
-		}
+	}
+	return target, picked
+}
+
+// volumeMount is a volume of any other kind.
+func (r *Runtime) volumeMount(out *plan, p *corev1.Pod, v *corev1.Volume, m corev1.VolumeMount) error {
+	mount := engine.Mount{Target: m.MountPath, ReadOnly: m.ReadOnly}
+	sub := strings.Trim(m.SubPath, "/")
+	if special(p, v, sub, &mount) {
+		out.mounts = append(out.mounts, mount)
+		return nil
+	}
+	var vol volume
+	open := false
+	switch {
+	case v.PersistentVolumeClaim != nil:
+		claim := v.PersistentVolumeClaim.ClaimName
+		vol = volume{ClaimVolume(r.cfg.Project, claim), r.volumeLabels(KindClaim, ClaimLabel, claim)}
+		vol.labels["com.docker.compose.volume"] = claim
+		mount.ReadOnly = mount.ReadOnly || v.PersistentVolumeClaim.ReadOnly
+	case v.HostPath != nil:
+		vol = volume{r.cfg.Project + "_host_" + fit(v.HostPath.Path), r.volumeLabels(KindHostPath, HostPathLabel, v.HostPath.Path)}
+	case v.EmptyDir != nil, v.Ephemeral != nil:
+		vol = volume{fmt.Sprintf("%s_%s_%s", r.cfg.Project, p.Name, v.Name), r.podVolumeLabels(p)}
+		open, mount.NoCopy = true, true
+	default:
+		return fmt.Errorf("cannot mount volume %q: volumes of its kind are not supported on Docker", v.Name)
+	}
+	if sub != "" {
+		vol.name += "." + fit(sub)
+	}
+	vol.name = fit(vol.name)
+	mount.Volume = vol.name
+	out.volumes = append(out.volumes, vol)
+	out.mounts = append(out.mounts, mount)
+	if !mount.ReadOnly {
+		out.setup = append(out.setup, setup{vol.name, m.MountPath, open})
 	}
 	return nil
 }
 
-// removeVolumes removes the volumes that live as long as the pod.
-func (r *Runtime) removeVolumes(ctx context.Context, p *corev1.Pod) error {
-	list, err := r.cfg.Engine.ListVolumes(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, UIDLabel: string(p.UID)})
+// special makes the mounts that are no Docker volumes: bind mounts, and memory that one container has for itself.
+func special(p *corev1.Pod, v *corev1.Volume, sub string, mount *engine.Mount) bool {
+	switch {
+	case v.HostPath != nil && binds(p, v.Name):
+		mount.Bind = strings.TrimRight(v.HostPath.Path+"/"+sub, "/")
+		return true
+	case v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory && users(p, v.Name) == 1 && sub == "":
+		mount.Tmpfs = true
+		if v.EmptyDir.SizeLimit != nil {
+			mount.TmpfsBytes = v.EmptyDir.SizeLimit.Value()
+		}
+		return true
+	}
+	return false
+}
+
+// ClaimVolume is the Docker volume of a claim. It belongs to the claim, not to a pod or a profile.
+func ClaimVolume(project, claim string) string { return fit(project + "_" + claim) }
+
+// binds says that a hostPath volume is a bind mount.
+func binds(p *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(strings.Split(p.Annotations[BindAnnotation], ","), func(s string) bool {
+		return strings.TrimSpace(s) == name
+	})
+}
+
+// users counts the containers that mount a volume.
+func users(p *corev1.Pod, name string) int {
+	n := 0
+	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+		for i := range list {
+			if slices.ContainsFunc(list[i].VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == name }) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (r *Runtime) volumeLabels(kind, key, value string) map[string]string {
+	return map[string]string{
+		services.ProjectLabel: r.cfg.Project, services.DirLabel: r.cfg.Dir, KindLabel: kind, key: value,
+		"com.docker.compose.project": r.cfg.Project,
+	}
+}
+
+func (r *Runtime) podVolumeLabels(p *corev1.Pod) map[string]string {
+	l := r.volumeLabels(KindPodVolume, PodUIDLabel, string(p.UID))
+	l[PodLabel] = p.Name
+	return l
+}
+
+// makeVolume makes a volume or finds it, and remembers that a new one has to be set up. A volume of that name that is
+// not the project's is never used.
+func (r *Runtime) makeVolume(ctx context.Context, v volume) error {
+	have, err := r.cfg.Engine.ListVolumes(ctx, map[string]string{services.ProjectLabel: ""})
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, v := range list {
-		errs = append(errs, r.cfg.Engine.RemoveVolume(ctx, v.Name))
-	}
-	return errors.Join(errs...)
-}
-
-// mounts translates volumeMounts. Projected volumes (configMap, secret ...) are no mounts: their files are laid into the
-// container before it starts.
-func (r *Runtime) mounts(spec *engine.ContainerSpec, req pod.CreateRequest) error {
-	for _, m := range req.Container.VolumeMounts {
-		if _, projected := req.Volumes[m.Name]; projected {
+	for _, h := range have {
+		if h.Name != v.name {
 			continue
 		}
-		v := findVolume(req.Pod, m.Name)
-		if v == nil {
-			return fmt.Errorf("cannot mount volume %q of container %s: the pod has none of that name", m.Name, req.Container.Name)
+		if owner := h.Labels[services.ProjectLabel]; owner != r.cfg.Project {
+			return fmt.Errorf("cannot use volume %s: it belongs to project %s; rename one of them", v.name, owner)
 		}
-		em, err := r.mount(req.Pod, v, m)
-		if err != nil {
-			return err
-		}
-		spec.Mounts = append(spec.Mounts, em)
-	}
-	return r.messageFile(spec, req.Container)
-}
-
-func (r *Runtime) mount(p *corev1.Pod, v *corev1.Volume, m corev1.VolumeMount) (engine.Mount, error) {
-	em := engine.Mount{Target: m.MountPath, ReadOnly: m.ReadOnly, SubPath: m.SubPath}
-	switch {
-	case v.PersistentVolumeClaim != nil:
-		em.Volume = ClaimVolume(r.cfg.Project, v.PersistentVolumeClaim.ClaimName)
-	case v.Ephemeral != nil:
-		em.Volume = r.ownVolume(p, v.Name)
-	case v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory:
-		em.Tmpfs = true
-		if v.EmptyDir.SizeLimit != nil {
-			em.TmpfsBytes = v.EmptyDir.SizeLimit.Value()
-		}
-	case v.EmptyDir != nil:
-		em.Volume, em.NoCopy = r.ownVolume(p, v.Name), true
-	case v.HostPath != nil:
-		em.Bind, em.SubPath = path.Join(v.HostPath.Path, m.SubPath), ""
-		if t := v.HostPath.Type; t != nil && *t == corev1.HostPathDirectoryOrCreate {
-			if err := os.MkdirAll(em.Bind, 0o755); err != nil {
-				return em, fmt.Errorf("cannot make host directory %s: %w", em.Bind, err)
-			}
-		}
-	default:
-		return em, fmt.Errorf("cannot mount volume %q: volumes of its kind are not supported", v.Name)
-	}
-	return em, nil
-}
-
-func findVolume(p *corev1.Pod, name string) *corev1.Volume {
-	i := slices.IndexFunc(p.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == name })
-	if i < 0 {
 		return nil
 	}
-	return &p.Spec.Volumes[i]
-}
-
-// layFiles puts the files of projected volumes into a created container, and gives new volumes the owner that fsGroup
-// asks for. One archive does all of it, in one call.
-func (r *Runtime) layFiles(ctx context.Context, id string, req pod.CreateRequest) error {
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	for _, m := range req.Container.VolumeMounts {
-		if files, projected := req.Volumes[m.Name]; projected {
-			if err := writeFiles(w, req.Pod, m, files); err != nil {
-				return err
-			}
-			continue
-		}
-		if v := findVolume(req.Pod, m.Name); v != nil && req.Attempt == 0 && m.SubPath == "" {
-			if err := ownDirectory(w, req, v, m); err != nil {
-				return err
-			}
-		}
+	if err := r.cfg.Engine.CreateVolume(ctx, v.name, v.labels); err != nil {
+		return err
 	}
-	if err := w.Close(); err != nil {
-		return fmt.Errorf("cannot pack the files of volumes: %w", err)
-	}
-	if buf.Len() <= 1024 { // nothing but the end mark
-		return nil
-	}
-	return r.cfg.Engine.CopyTo(ctx, id, "/", &buf)
-}
-
-// writeFiles packs one projected volume: all its files below the mount path, or, with subPath, one file at it.
-func writeFiles(w *tar.Writer, p *corev1.Pod, m corev1.VolumeMount, files pod.Files) error {
-	group := 0
-	if s := p.Spec.SecurityContext; s != nil && s.FSGroup != nil {
-		group = int(*s.FSGroup)
-	}
-	base := strings.TrimPrefix(path.Clean(m.MountPath), "/")
-	dirs := map[string]bool{}
-	mkdir := func(dir string) error {
-		if dirs[dir] {
-			return nil
-		}
-		dirs[dir] = true
-		return w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, Gid: group, ModTime: time.Unix(0, 0)})
-	}
-	for _, name := range sortedNames(files) {
-		f := files[name]
-		target := path.Join(base, name)
-		if m.SubPath != "" {
-			rest, ok := strings.CutPrefix(name, strings.TrimSuffix(m.SubPath, "/"))
-			if !ok || (rest != "" && !strings.HasPrefix(rest, "/")) {
-				continue
-			}
-			target = path.Join(base, rest)
-		} else if err := mkdir(path.Dir(target)); err != nil {
-			return fmt.Errorf("cannot pack volume %s: %w", m.Name, err)
-		}
-		mode := int64(f.Mode)
-		if group != 0 {
-			mode |= 0o040 // fsGroup may read what the owner may
-		}
-		h := &tar.Header{Name: target, Mode: mode, Size: int64(len(f.Data)), Gid: group, ModTime: time.Unix(0, 0)}
-		if err := w.WriteHeader(h); err != nil {
-			return fmt.Errorf("cannot pack volume %s: %w", m.Name, err)
-		}
-		if _, err := w.Write(f.Data); err != nil {
-			return fmt.Errorf("cannot pack volume %s: %w", m.Name, err)
-		}
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fresh[v.name] = true
 	return nil
-}
-
-func sortedNames(files pod.Files) []string {
-	var out []string
-	for n := range files {
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// ownDirectory packs the header of a volume's root directory, which sets its owner and mode: an emptyDir is everybody's,
-// as in Kubernetes, and with fsGroup a volume is the group's (R154). Data below it is not touched.
-func ownDirectory(w *tar.Writer, req pod.CreateRequest, v *corev1.Volume, m corev1.VolumeMount) error {
-	h := &tar.Header{Typeflag: tar.TypeDir, Name: strings.TrimPrefix(path.Clean(m.MountPath), "/") + "/", ModTime: time.Now()}
-	ps := req.Pod.Spec.SecurityContext
-	switch {
-	case v.EmptyDir != nil && v.EmptyDir.Medium != corev1.StorageMediumMemory:
-		h.Mode = 0o777
-	case v.PersistentVolumeClaim != nil && ps != nil && ps.FSGroup != nil, v.Ephemeral != nil:
-		h.Mode = 0o775
-	default:
-		return nil
-	}
-	if ps != nil && ps.FSGroup != nil {
-		h.Gid, h.Mode = int(*ps.FSGroup), h.Mode|0o2000
-		if s := pod.SecurityOf(req.Pod, req.Container); s.RunAsUser != nil {
-			h.Uid = int(*s.RunAsUser)
-		}
-	}
-	return w.WriteHeader(h)
 }
