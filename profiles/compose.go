@@ -47,19 +47,19 @@ func (l *load) compose(ctx context.Context) (*types.Project, error) {
 		return nil, l.p.err()
 	}
 	// compose-go's own opinion, for what the checks above do not know.
-	if _, err := l.project(model, details, configure, false); err != nil {
+	if project, err = l.project(model, details, configure, false); err != nil {
 		return nil, l.composeError(err)
 	}
 	return project, nil
 }
 
 // project binds a copy of the model to compose-go's types. Our own checks tell everything at once, so compose-go's, which
-// stop at the first, are left out at first.
+// stop at the first, and env files that may not be there, are left out at first.
 func (l *load) project(model map[string]any, details types.ConfigDetails, configure []func(*loader.Options), lenient bool) (*types.Project, error) {
 	o := loader.ToOptions(&details, configure)
 	o.SkipConsistencyCheck = lenient
-	o.SkipResolveEnvironment = !lenient
-	o.SkipResolveLabels = !lenient
+	o.SkipResolveEnvironment = lenient
+	o.SkipResolveLabels = lenient
 	return loader.ModelToProject(cloneValue(model).(map[string]any), o, details)
 }
 
@@ -191,6 +191,11 @@ func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 			if _, ok := x.p.Secrets[c.Source]; !ok {
 				x.bad(x.hint(c.Source, known(x.p.Secrets), "secrets"), path.with(index(i)), "there is no secret %q", c.Source)
 			}
+		}
+	}
+	for i, f := range s.EnvFiles {
+		if enabled && bool(f.Required) && !isFile(f.Path) {
+			x.bad("set required: false if it need not be there", at.with("env_file", index(i)), "there is no file %s", f.Path)
 		}
 	}
 	secrets(s.Secrets, at.with("secrets"))

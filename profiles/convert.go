@@ -279,56 +279,61 @@ func (c *converter) verify() {
 
 // verifyRefs checks the ConfigMaps and Secrets that a pod reads, and their keys.
 func (c *converter) verifyRefs(w *services.Workload) {
-	maps := map[string][]string{}
+	configs, secrets := references{c, "ConfigMap", map[string][]string{}}, references{c, "Secret", map[string][]string{}}
 	for _, m := range c.stack.ConfigMaps {
-		maps[m.Name] = append(known(m.Data), known(m.BinaryData)...)
+		configs.have[m.Name] = append(known(m.Data), known(m.BinaryData)...)
 	}
-	secrets := map[string][]string{}
 	for _, s := range c.stack.Secrets {
-		secrets[s.Name] = append(known(s.Data), known(s.StringData)...)
+		secrets.have[s.Name] = append(known(s.Data), known(s.StringData)...)
 	}
 	at := keyPath{"services", w.Name(), extensionKey}
-	check := func(what, name, key string, optional *bool, have map[string][]string, path keyPath) {
-		keys, ok := have[name]
-		switch {
-		case optional != nil && *optional:
-		case !ok:
-			c.bad(path, didYouMean(name, known(have)), "there is no %s %q", what, name)
-		case key != "" && !slices.Contains(keys, key):
-			c.bad(path, didYouMean(key, keys), "%s %q has no key %q", what, name, key)
-		}
-	}
 	spec := w.PodSpec()
 	for _, cont := range slices.Concat(spec.InitContainers, spec.Containers) {
 		for i, e := range cont.Env {
-			path := at.with("env", index(i))
 			if e.ValueFrom == nil {
 				continue
 			}
 			if r := e.ValueFrom.ConfigMapKeyRef; r != nil {
-				check("ConfigMap", r.Name, r.Key, r.Optional, maps, path)
+				configs.check(r.Name, r.Key, r.Optional, at.with("env", index(i)))
 			}
 			if r := e.ValueFrom.SecretKeyRef; r != nil {
-				check("Secret", r.Name, r.Key, r.Optional, secrets, path)
+				secrets.check(r.Name, r.Key, r.Optional, at.with("env", index(i)))
 			}
 		}
 		for i, e := range cont.EnvFrom {
-			path := at.with("envFrom", index(i))
 			if r := e.ConfigMapRef; r != nil {
-				check("ConfigMap", r.Name, "", r.Optional, maps, path)
+				configs.check(r.Name, "", r.Optional, at.with("envFrom", index(i)))
 			}
 			if r := e.SecretRef; r != nil {
-				check("Secret", r.Name, "", r.Optional, secrets, path)
+				secrets.check(r.Name, "", r.Optional, at.with("envFrom", index(i)))
 			}
 		}
 	}
 	for _, v := range spec.Volumes {
 		if v.ConfigMap != nil {
-			check("ConfigMap", v.ConfigMap.Name, "", v.ConfigMap.Optional, maps, at.with("pod", "volumes"))
+			configs.check(v.ConfigMap.Name, "", v.ConfigMap.Optional, at.with("pod", "volumes"))
 		}
 		if v.Secret != nil {
-			check("Secret", v.Secret.SecretName, "", v.Secret.Optional, secrets, at.with("pod", "volumes"))
+			secrets.check(v.Secret.SecretName, "", v.Secret.Optional, at.with("pod", "volumes"))
 		}
+	}
+}
+
+// references are the objects of one kind that can be referred to, with their keys.
+type references struct {
+	c    *converter
+	kind string
+	have map[string][]string
+}
+
+func (r references) check(name, key string, optional *bool, path keyPath) {
+	keys, ok := r.have[name]
+	switch {
+	case optional != nil && *optional:
+	case !ok:
+		r.c.bad(path, didYouMean(name, known(r.have)), "there is no %s %q", r.kind, name)
+	case key != "" && !slices.Contains(keys, key):
+		r.c.bad(path, didYouMean(key, keys), "%s %q has no key %q", r.kind, name, key)
 	}
 }
 

@@ -82,20 +82,16 @@ func (c *converter) replicas(s types.ServiceConfig, kind string) *int32 {
 
 // governing is the Service that names a StatefulSet's pods: its first headless one.
 func (c *converter) governing(name string) string {
-	w := map[string]string{appLabel: name}
-	for _, svc := range c.stack.Services {
-		if svc.Spec.ClusterIP == corev1.ClusterIPNone && svc.Name == name {
-			return svc.Name
-		}
-	}
-	ext := c.ext[name]
-	for _, m := range ext.Service.list {
+	for _, m := range c.ext[name].Service.list {
 		meta, _ := splitMeta(m)
+		if meta.Name == "" {
+			meta.Name = name
+		}
 		if svc := c.stack.Service(meta.Name); svc != nil && svc.Spec.ClusterIP == corev1.ClusterIPNone {
 			return svc.Name
 		}
 	}
-	return w[appLabel]
+	return name
 }
 
 // jobSpec takes Compose's restart for the number of tries: on-failure:N is N, "no" none, on-failure Kubernetes' six.

@@ -194,7 +194,7 @@ func (x *expander) mapping(n *yaml.Node, path keyPath) *item {
 		}
 		first[k.Value] = k.Line
 		switch {
-		case k.Value == "<<" && k.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0:
+		case isMerge(k):
 			merges = append(merges, v)
 		case v.Tag != "!reset":
 			it.set(k.Value, x.pos(k), x.item(v, path.with(k.Value)))

@@ -85,32 +85,67 @@ func stringsOf(it *item) []string {
 	return out
 }
 
-// child is the node at a path of mapping keys, nil if there is none (or it came in by a merge key).
-func child(n *yaml.Node, path ...string) *yaml.Node {
-	for _, p := range path {
-		if n == nil || n.Kind != yaml.MappingNode {
-			return nil
+// fields are a mapping's keys and values, alternating, with what merge keys bring.
+func fields(n *yaml.Node) []*yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	var out []*yaml.Node
+	seen := map[string]bool{}
+	add := func(k, v *yaml.Node) {
+		if !seen[k.Value] {
+			seen[k.Value] = true
+			out = append(out, k, v)
 		}
-		var next *yaml.Node
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == p {
-				next = n.Content[i+1]
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if !isMerge(n.Content[i]) {
+			add(n.Content[i], n.Content[i+1])
+		}
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if !isMerge(n.Content[i]) {
+			continue
+		}
+		from := []*yaml.Node{n.Content[i+1]}
+		if from[0].Kind == yaml.SequenceNode {
+			from = from[0].Content
+		}
+		for _, f := range from {
+			more := fields(f)
+			for j := 0; j+1 < len(more); j += 2 {
+				add(more[j], more[j+1])
 			}
 		}
-		n = next
+	}
+	return out
+}
+
+func isMerge(k *yaml.Node) bool {
+	return k.Value == "<<" && k.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0
+}
+
+// child is the node at a path of mapping keys, nil if there is none.
+func child(n *yaml.Node, path ...string) *yaml.Node {
+	for _, p := range path {
+		content := fields(n)
+		n = nil
+		for i := 0; i+1 < len(content); i += 2 {
+			if content[i].Value == p {
+				n = content[i+1]
+			}
+		}
 	}
 	return n
 }
 
 // compose is the fragment as a Compose document, nil when it has nothing of Compose.
 func (f fragment) compose() *yaml.Node {
-	if f.node == nil || f.node.Kind != yaml.MappingNode {
-		return nil
-	}
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-	for i := 0; i+1 < len(f.node.Content); i += 2 {
-		if slices.Contains(fragmentKeys, f.node.Content[i].Value) {
-			out.Content = append(out.Content, f.node.Content[i], f.node.Content[i+1])
+	content := fields(f.node)
+	for i := 0; i+1 < len(content); i += 2 {
+		if slices.Contains(fragmentKeys, content[i].Value) {
+			out.Content = append(out.Content, content[i], content[i+1])
 		}
 	}
 	if len(out.Content) == 0 {
@@ -122,16 +157,17 @@ func (f fragment) compose() *yaml.Node {
 // withoutProfiles is a document's node without x-lyandev.profiles.
 func withoutProfiles(n *yaml.Node) *yaml.Node {
 	out := *n
-	out.Content = slices.Clone(n.Content)
+	out.Content = slices.Clone(fields(n))
 	for i := 0; i+1 < len(out.Content); i += 2 {
 		if out.Content[i].Value != extensionKey || out.Content[i+1].Kind != yaml.MappingNode {
 			continue
 		}
 		ext := *out.Content[i+1]
 		ext.Content = nil
-		for j := 0; j+1 < len(out.Content[i+1].Content); j += 2 {
-			if k := out.Content[i+1].Content[j]; k.Value != "profiles" {
-				ext.Content = append(ext.Content, k, out.Content[i+1].Content[j+1])
+		content := fields(out.Content[i+1])
+		for j := 0; j+1 < len(content); j += 2 {
+			if content[j].Value != "profiles" {
+				ext.Content = append(ext.Content, content[j], content[j+1])
 			}
 		}
 		out.Content[i+1] = &ext

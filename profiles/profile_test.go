@@ -85,6 +85,37 @@ func TestProfileVariables(t *testing.T) {
 	}
 }
 
+func TestMergeKeysInProfiles(t *testing.T) {
+	s := mustLoad(t, `
+x-shared: &shared
+  services: {a: {environment: {FROM: shared}, expose: !reset []}}
+x-more: &more
+  profiles: {p: {<<: *shared, description: by merge key}}
+x-lyandev: {<<: *more, timing: strict}
+services: {a: {image: x, expose: ['80']}}
+`, Options{Profile: "p"})
+	wantPod(t, s, `{"containers":[{"ports":null,"env":[{"name":"FROM","value":"shared"}]}]}`)
+	if s.Timing != "strict" {
+		t.Error("what stands beside a merge key counts too")
+	}
+}
+
+func TestEnvFiles(t *testing.T) {
+	text := `services:
+  a:
+    image: x
+    env_file: [e, {path: none, required: false}]
+    environment: {B: mine}
+`
+	s, err := loadText(t, text, Options{}, map[string]string{"e": "A=file\nB=file\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantPod(t, s, `{"containers":[{"env":[{"name":"A","value":"file"},{"name":"B","value":"mine"}]}]}`)
+	_, err = loadText(t, text, Options{}, nil)
+	contains(t, errorLines(t, err), "compose.yaml:4: services.a.env_file[0]: there is no file")
+}
+
 func TestComposeProfilesFromEnvironment(t *testing.T) {
 	s := mustLoad(t, "services:\n  a: {image: x}\n  b: {image: x, profiles: [p]}\n", Options{Env: []string{"COMPOSE_PROFILES=q, p"}})
 	if s.Workload("b") == nil || s.Profile != "" {
@@ -101,7 +132,9 @@ func TestList(t *testing.T) {
 	want := []Info{
 		{Name: "small", Description: "as little as possible", Default: true},
 		{Name: "big", Description: "everything", Extends: []string{"small"}},
-		{Name: "huge", Extends: []string{"big"}}, {Name: "needy"}, {Name: "debug"},
+		{Name: "huge", Extends: []string{"big"}},
+		{Name: "needy"},
+		{Name: "debug"},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
