@@ -154,10 +154,17 @@ func (f fragment) compose() *yaml.Node {
 	return out
 }
 
-// withoutProfiles is a document's node without x-lyandev.profiles.
+// withoutProfiles is a document's node without x-lyandev.profiles, and without the extensions of others: with all aliases
+// expanded nothing refers to them any more, and merging takes its time over every value.
 func withoutProfiles(n *yaml.Node) *yaml.Node {
 	out := *n
-	out.Content = slices.Clone(fields(n))
+	out.Content = nil
+	all := fields(n)
+	for i := 0; i+1 < len(all); i += 2 {
+		if key := all[i].Value; !strings.HasPrefix(key, "x-") || key == extensionKey {
+			out.Content = append(out.Content, all[i], all[i+1])
+		}
+	}
 	for i := 0; i+1 < len(out.Content); i += 2 {
 		if out.Content[i].Value != extensionKey || out.Content[i+1].Kind != yaml.MappingNode {
 			continue
