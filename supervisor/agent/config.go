@@ -14,7 +14,8 @@ import (
 const (
 	// Command is the (hidden) command of the binary that calls Run.
 	Command = "agent"
-	// ControlPort is the port of the control API in the container; Docker publishes it on 127.0.0.1:0.
+	// ControlPort is the port of the control API in the container, to be published on a port of 127.0.0.1 that the caller
+	// chose. Not on port 0: Docker would take another one each time the container starts, also when it restarts it by itself.
 	ControlPort = 7946
 	// DNSPort is the port of the name server on the agent's address, UDP and TCP.
 	DNSPort = 53
