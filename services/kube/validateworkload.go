@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"slices"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -138,9 +140,12 @@ func validateStatefulSetSpec(s *appsv1.StatefulSetSpec, path *field.Path) field.
 	if s.Ordinals != nil {
 		errs = append(errs, nonNegative(s.Ordinals.Start, path.Child("ordinals.start"))...)
 	}
-	// A claim is a volume of the pod, so mounts of it are right.
+	// A claim is a volume of the pod, in the place of one of the same name, so mounts of it are right.
 	t := s.Template.DeepCopy()
 	for _, c := range s.VolumeClaimTemplates {
+		if slices.ContainsFunc(t.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == c.Name }) {
+			continue
+		}
 		t.Spec.Volumes = append(t.Spec.Volumes, corev1.Volume{Name: c.Name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
 	}
 	return append(errs, validateSelected(s.Selector, t, "statefulset", "StatefulSet", path)...)
