@@ -41,7 +41,7 @@ func (r *Runtime) CreateContainer(ctx context.Context, q pod.CreateRequest) (str
 	if err != nil {
 		return "", err
 	}
-	if err := r.fill(ctx, id, q, plan); err != nil {
+	if err := r.fill(ctx, id, q, spec, plan); err != nil {
 		_ = r.cfg.Engine.RemoveContainer(context.WithoutCancel(ctx), id)
 		return "", err
 	}

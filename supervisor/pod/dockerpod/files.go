@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/netip"
 	"path"
 	"slices"
 	"sort"
@@ -17,12 +18,10 @@ import (
 )
 
 // fill lays the files of a created container and gives new volumes their owner and mode.
-func (r *Runtime) fill(ctx context.Context, id string, q pod.CreateRequest, p plan) error {
+func (r *Runtime) fill(ctx context.Context, id string, q pod.CreateRequest, spec engine.ContainerSpec, p plan) error {
 	group := fsGroup(q.Pod)
-	for _, s := range p.setup {
-		if err := r.setUp(ctx, id, s, group); err != nil {
-			return err
-		}
+	if err := r.setUpAll(ctx, id, spec, p.setup, group); err != nil {
+		return err
 	}
 	return r.copyAll(ctx, id, p.copies, group)
 }
@@ -117,30 +116,20 @@ func directory(name string, mode int64, group *int64) []byte {
 // to the group (R154), and a claim that nobody gave an owner (its mount point is not in the image) is open to all, as
 // with the provisioners of single-node clusters.
 func (r *Runtime) setUp(ctx context.Context, id string, s setup, group *int64) error {
-	r.mu.Lock()
-	fresh := r.fresh[s.volume]
-	r.mu.Unlock()
-	if !fresh {
-		return nil
-	}
 	root, err := r.stat(ctx, id, s.target)
 	if err != nil {
 		return err
 	}
 	untouched := root.Uid == 0 && root.Gid == 0 && root.Mode&0o777 == 0o755
-	mode := int64(-1)
-	switch {
-	case group != nil:
-		mode = root.Mode&0o777 | 0o2070
-	case s.open || untouched:
+	mode, owner := root.Mode&0o777, int64(root.Gid)
+	if s.open || untouched && group == nil {
 		mode = 0o777
 	}
-	if mode >= 0 {
-		if group == nil {
-			g := int64(root.Gid)
-			group = &g
-		}
-		if err := r.chmod(ctx, id, s.target, root.Uid, mode, group); err != nil {
+	if group != nil {
+		mode, owner = mode|0o2070, *group
+	}
+	if mode != root.Mode&0o7777 || owner != int64(root.Gid) {
+		if err := r.chmod(ctx, id, s.target, root.Uid, mode, &owner); err != nil {
 			return err
 		}
 	}
@@ -164,13 +153,42 @@ func (r *Runtime) stat(ctx context.Context, id, target string) (*tar.Header, err
 	return h, nil
 }
 
-// chmod sets owner and mode of a directory: an archive that is unpacked over it carries them.
+// chmod sets owner and mode of a directory: an archive that is unpacked over it carries them. It goes into the parent,
+// since Docker ignores an archive's "./" (20.10).
 func (r *Runtime) chmod(ctx context.Context, id, target string, uid int, mode int64, group *int64) error {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "./", Mode: mode, Uid: uid, Gid: gid(group)})
+	_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: path.Base(target) + "/", Mode: mode, Uid: uid, Gid: gid(group)})
 	_ = w.Close()
-	return r.cfg.Engine.CopyTo(ctx, id, target, &b)
+	return r.cfg.Engine.CopyTo(ctx, id, path.Dir(target), &b)
+}
+
+// setUpAll gives the container's new volumes their owner and mode. Docker copies nothing into a container whose root is
+// read-only; there a twin of it does, which is never started.
+func (r *Runtime) setUpAll(ctx context.Context, id string, spec engine.ContainerSpec, setups []setup, group *int64) error {
+	r.mu.Lock()
+	setups = slices.DeleteFunc(slices.Clone(setups), func(s setup) bool { return !r.fresh[s.volume] })
+	r.mu.Unlock()
+	if len(setups) == 0 {
+		return nil
+	}
+	if spec.ReadOnlyRootFS {
+		twin := spec
+		twin.Name, twin.ReadOnlyRootFS = spec.Name+"-setup", false
+		twin.Network, twin.IP, twin.NetworkContainer, twin.PIDMode = "none", netip.Addr{}, "", ""
+		twinID, err := r.cfg.Engine.CreateContainer(ctx, twin)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = r.cfg.Engine.RemoveContainer(context.WithoutCancel(ctx), twinID) }()
+		id = twinID
+	}
+	for _, s := range setups {
+		if err := r.setUp(ctx, id, s, group); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RefreshFiles lays changed files of config volumes into a running container (R143). Files mounted by subPath stay as
