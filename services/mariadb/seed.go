@@ -218,8 +218,9 @@ func (j *seeding) watch(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		size := j.from.number(ctx, "SELECT CAST(COALESCE(SUM(data_length), 0) AS UNSIGNED) FROM information_schema.tables "+
-			"WHERE table_schema NOT IN ("+systemList()+")")
+		// The files' sizes: the tables' own figures are estimates that come late.
+		size := j.from.number(ctx, "SELECT CAST(COALESCE(SUM(file_size), 0) AS UNSIGNED) FROM information_schema.innodb_sys_tablespaces "+
+			"WHERE name LIKE '%/%' AND name NOT LIKE 'mysql/%' AND name NOT LIKE 'sys/%'")
 		begin := j.received(ctx)
 		for pause(ctx, 500*time.Millisecond) == nil {
 			text := fmt.Sprintf("seeding from %s: %d MB", j.master.Pod, (j.received(ctx)-begin)>>20)

@@ -286,3 +286,15 @@ func (l *Lab) Until(o services.Operator, limit time.Duration, what string, ok fu
 
 // Right is the usual condition of Until.
 func Right(v services.Verdict) bool { return v.Right }
+
+// BuildPlain makes an image of Debian's own packages, for tests with servers that no image of ours prepared.
+func BuildPlain(t testing.TB, tag string, packages ...string) string {
+	t.Helper()
+	c := exec.Command("docker", "build", "-q", "--label", label, "-t", tag, "-")
+	c.Stdin = strings.NewReader("FROM debian:trixie-slim\nRUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q " +
+		"--no-install-recommends " + strings.Join(packages, " ") + " && rm -rf /var/lib/apt/lists/*\n")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("cannot build %s: %v: %s", tag, err, out)
+	}
+	return tag
+}
