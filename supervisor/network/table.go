@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/agent"
+	"github.com/lyandev/lyandev/supervisor/controller"
 )
 
 // View is what the table is made from.
@@ -56,27 +56,30 @@ func Table(v View) (*agent.Table, []string) {
 type builder struct {
 	table *agent.Table
 	notes []string
-	// live are the pods of the table, in its order.
-	live []*corev1.Pod
+	all   []*corev1.Pod
+	// indexes are where in the table a pod is, by name and UID.
+	indexes map[string]int
 }
 
 func (b *builder) note(format string, args ...any) {
 	b.notes = append(b.notes, fmt.Sprintf(format, args...))
 }
 
-// pods takes the pods that can be endpoints: those with an address that have not ended (R121, R122).
+// pods takes the pods that have an address and have not ended (R122).
 func (b *builder) pods(pods []*corev1.Pod) {
+	b.indexes = make(map[string]int, len(pods))
 	for _, p := range pods {
 		addr, err := netip.ParseAddr(p.Status.PodIP)
 		if err != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 			continue
 		}
-		b.live = append(b.live, p)
+		b.indexes[p.Name+"/"+string(p.UID)] = len(b.table.Pods)
 		b.table.Pods = append(b.table.Pods, agent.Pod{
 			Name: p.Name, UID: string(p.UID), Address: addr, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
 			Ready: podReady(p), Terminating: p.DeletionTimestamp != nil,
 		})
 	}
+	b.all = pods
 }
 
 func podReady(p *corev1.Pod) bool {
@@ -123,18 +126,16 @@ func affinitySeconds(s *corev1.Service) int {
 	return int(corev1.DefaultClientIPServiceAffinitySeconds)
 }
 
-// subsets are the pods that the selector takes, grouped by their target ports. A Service without a selector has none.
+// subsets are the Service's endpoints, grouped by their target ports.
 func (b *builder) subsets(s *corev1.Service, ports []corev1.ServicePort) (out []agent.Subset) {
-	if len(s.Spec.Selector) == 0 {
-		return nil
-	}
-	for i, p := range b.live {
-		if !Selects(s.Spec.Selector, p.Labels) {
+	for _, e := range controller.Endpoints(s, b.all) {
+		i, known := b.indexes[e.Pod+"/"+e.UID]
+		if !known {
 			continue
 		}
 		targets := make([]uint16, len(ports))
 		for n, port := range ports {
-			targets[n] = TargetPort(port, p)
+			targets[n] = target(e, port)
 		}
 		at := slices.IndexFunc(out, func(sub agent.Subset) bool { return slices.Equal(sub.Ports, targets) })
 		if at < 0 {
@@ -145,46 +146,14 @@ func (b *builder) subsets(s *corev1.Service, ports []corev1.ServicePort) (out []
 	return out
 }
 
-// Selects says whether labels have everything that the selector asks for.
-func Selects(selector, labels map[string]string) bool {
-	for k, v := range selector {
-		if got, ok := labels[k]; !ok || got != v {
-			return false
+// target is the endpoint's own port for a Service's port, 0 if it has none.
+func target(e controller.Endpoint, port corev1.ServicePort) uint16 {
+	for _, p := range e.Ports {
+		if p.Port == port.Port && string(p.Protocol) == protocolOf(port.Protocol) {
+			return uint16(p.Target)
 		}
-	}
-	return true
-}
-
-// TargetPort is the port of pod that a Service's port leads to, 0 if the pod has none of that name: the number, or the
-// container port of that name and protocol, or the Service's own port if there is no targetPort.
-func TargetPort(port corev1.ServicePort, pod *corev1.Pod) uint16 {
-	name := port.TargetPort.StrVal
-	if name == "" {
-		if n := port.TargetPort.IntVal; n != 0 {
-			return uint16(n)
-		}
-		return uint16(port.Port)
-	}
-	for _, c := range slices.Concat(pod.Spec.Containers, sidecars(pod)) {
-		for _, p := range c.Ports {
-			if p.Name == name && protocolOf(p.Protocol) == protocolOf(port.Protocol) {
-				return uint16(p.ContainerPort)
-			}
-		}
-	}
-	if n, err := strconv.ParseUint(name, 10, 16); err == nil {
-		return uint16(n)
 	}
 	return 0
-}
-
-func sidecars(pod *corev1.Pod) (out []corev1.Container) {
-	for _, c := range pod.Spec.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			out = append(out, c)
-		}
-	}
-	return out
 }
 
 func (b *builder) hostPort(h Published) {

@@ -145,20 +145,6 @@ port 80/TCP -> :0 true
 	}
 }
 
-func TestSidecarPortsCount(t *testing.T) {
-	always := corev1.ContainerRestartPolicyAlways
-	p := pod("x", "10.0.0.1", "x", func(p *corev1.Pod) {
-		p.Spec.InitContainers = []corev1.Container{
-			{Ports: []corev1.ContainerPort{{Name: "proxy", ContainerPort: 1}}},
-			{Ports: []corev1.ContainerPort{{Name: "proxy", ContainerPort: 15001}}, RestartPolicy: &always},
-		}
-	})
-	port := fromYAML[corev1.ServicePort](t, "port: 80\ntargetPort: proxy")
-	if got := TargetPort(*port, p); got != 15001 {
-		t.Errorf("got %d", got)
-	}
-}
-
 func TestIngressRules(t *testing.T) {
 	v := view(t)
 	v.Ingresses = []*networkingv1.Ingress{fromYAML[networkingv1.Ingress](t, `
