@@ -355,10 +355,14 @@ func TestStatefulSetInvariants(t *testing.T) {
 				w.editSet(image(fmt.Sprintf("img:%d", rapid.IntRange(1, 3).Draw(t, "image"))))
 			}
 		}
-		// Only a human repairs a stuck OrderedReady update (R176), so all pods get ready now.
+		// Only a human repairs a stuck OrderedReady update (R176) and clears two ended pods in the way of a scale down (R172).
 		for _, p := range w.view.Pods {
-			if p.Status.Phase == corev1.PodRunning && p.DeletionTimestamp == nil {
+			switch {
+			case p.DeletionTimestamp != nil:
+			case p.Status.Phase == corev1.PodRunning:
 				w.setReady(true, p.Name)
+			case p.Status.Phase != "":
+				w.delete(p.Name)
 			}
 		}
 		w.allReady()

@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +32,8 @@ type world struct {
 	view   controller.View
 	next   time.Time
 	serial int
-	names  map[string]int
+	// names are the numbers given so far; drawn are those of the plan in the making.
+	names, drawn map[string]int
 	// onPlan sees every plan before it is carried out.
 	onPlan func(controller.Plan)
 	log    []string
@@ -40,8 +42,8 @@ type world struct {
 func newWorld(t failer) *world {
 	w := &world{t: t, now: epoch, names: map[string]int{}}
 	w.view.Names = func(p *corev1.Pod) string {
-		w.names[p.GenerateName]++
-		return fmt.Sprint(w.names[p.GenerateName])
+		w.drawn[p.GenerateName]++
+		return fmt.Sprint(w.drawn[p.GenerateName])
 	}
 	return w
 }
@@ -65,12 +67,19 @@ func object[T kube.Object](t failer, yaml string) T {
 	return o
 }
 
+// plan makes a plan; the names in it are used up only when it is carried out.
+func (w *world) plan() controller.Plan {
+	w.drawn = maps.Clone(w.names)
+	return controller.Reconcile(w.view, w.now)
+}
+
 // look makes one plan and carries it out.
 func (w *world) look() controller.Plan {
-	plan := controller.Reconcile(w.view, w.now)
-	if again := controller.Reconcile(w.view, w.now); len(again.Actions) != len(plan.Actions) {
+	plan := w.plan()
+	if again := w.plan(); again.String() != plan.String() {
 		w.t.Fatalf("two looks at one view differ:\n%s\n%s", plan, again)
 	}
+	w.names = w.drawn
 	if !plan.Next.IsZero() && !plan.Next.After(w.now) {
 		w.t.Fatalf("the next look is not after this one")
 	}
@@ -94,7 +103,7 @@ func (w *world) settle() {
 			return
 		}
 	}
-	w.t.Fatalf("the plans never end: %s", controller.Reconcile(w.view, w.now))
+	w.t.Fatalf("the plans never end: %s", w.plan())
 }
 
 // wait lets time pass, with the looks that plans asked for.
@@ -294,7 +303,7 @@ func (w *world) wantPods(names ...string) {
 func (w *world) wantPlan(t *testing.T, lines ...string) {
 	t.Helper()
 	var got []string
-	for line := range strings.Lines(controller.Reconcile(w.view, w.now).String()) {
+	for line := range strings.Lines(w.plan().String()) {
 		line = strings.TrimSpace(line)
 		if !strings.HasPrefix(line, "status ") && !strings.HasPrefix(line, "event ") {
 			got = append(got, line)
