@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"net/netip"
@@ -136,8 +137,13 @@ func (d *Docker) StopContainer(ctx context.Context, id, signal string, grace tim
 		if err := d.KillContainer(ctx, id, "SIGKILL"); err != nil {
 			return err
 		}
-		d.waitStopped(ctx, id, 10*time.Second)
-		return ctx.Err()
+		if d.waitStopped(ctx, id, 10*time.Second) {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return wrap(err, "stop container %s", short(id))
+		}
+		return fmt.Errorf("cannot stop container %s: it is still there 10 s after SIGKILL", short(id))
 	}
 	secs := int(math.Ceil(grace.Seconds()))
 	err := d.api.ContainerStop(ctx, id, container.StopOptions{Timeout: &secs})
@@ -265,6 +271,10 @@ func (d *Docker) Logs(ctx context.Context, id string, o LogOptions) (io.ReadClos
 	if !o.Since.IsZero() {
 		opts.Since = o.Since.UTC().Format(time.RFC3339Nano)
 	}
+	c, err := d.api.ContainerInspect(ctx, id)
+	if err != nil {
+		return nil, wrap(err, "read the log of container %s", short(id))
+	}
 	rc, err := d.api.ContainerLogs(ctx, id, opts)
 	if err != nil {
 		return nil, wrap(err, "read the log of container %s", short(id))
@@ -275,7 +285,12 @@ func (d *Docker) Logs(ctx context.Context, id string, o LogOptions) (io.ReadClos
 		stderr = w
 	}
 	go func() {
-		_, err := stdcopy.StdCopy(w, stderr, rc)
+		var err error
+		if c.Config.Tty { // a terminal has one stream, and no headers
+			_, err = io.Copy(w, rc)
+		} else {
+			_, err = stdcopy.StdCopy(w, stderr, rc)
+		}
 		_ = w.CloseWithError(err)
 	}()
 	return &logStream{PipeReader: r, body: rc}, nil

@@ -96,9 +96,9 @@ func (d *Docker) execResult(ctx context.Context, execID, id string, spec ExecSpe
 		}
 		if !st.Running {
 			res := ExecResult{ExitCode: st.ExitCode, Output: out.bytes()}
-			if (st.ExitCode == 126 || st.ExitCode == 127) && strings.Contains(string(res.Output), "OCI runtime exec failed") {
+			if text := out.begin(); (st.ExitCode == 126 || st.ExitCode == 127) && strings.Contains(text, "OCI runtime exec failed") {
 				return res, fmt.Errorf("cannot run %s in container %s: %w: %s", spec.Cmd[0], short(id), ErrExecNotStarted,
-					strings.TrimSpace(string(res.Output)))
+					strings.TrimSpace(text))
 			}
 			return res, nil
 		}
@@ -136,6 +136,8 @@ type execOutput struct {
 	stdout, stderr io.Writer
 	mu             sync.Mutex
 	outBuf, errBuf limitedBuffer
+	// head is the beginning of stdout wherever it goes: the engine says there why a command could not be started.
+	head limitedBuffer
 }
 
 func newExecOutput(spec ExecSpec) *execOutput {
@@ -151,6 +153,8 @@ func newExecOutput(spec ExecSpec) *execOutput {
 	if o.stderr == nil {
 		o.stderr = lockedWriter{&o.mu, &o.errBuf}
 	}
+	o.head.left = 1 << 10
+	o.stdout = io.MultiWriter(lockedWriter{&o.mu, &o.head}, o.stdout)
 	return o
 }
 
@@ -171,6 +175,12 @@ func (o *execOutput) bytes() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return append(bytes.Clone(o.outBuf.Bytes()), o.errBuf.Bytes()...)
+}
+
+func (o *execOutput) begin() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.head.String()
 }
 
 type lockedWriter struct {
