@@ -1,0 +1,128 @@
+package enginefake
+
+import (
+	"context"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/lyandev/lyandev/supervisor/engine"
+)
+
+// subscription is one reader of events. What it has not read yet waits, without a bound.
+type subscription struct {
+	labels map[string]string
+	queue  []engine.Event
+	// wake has a place when queue has grown or the subscription was cut; err is why.
+	wake  chan struct{}
+	ended bool
+	err   error
+}
+
+// Events implements engine.Engine.
+func (e *Engine) Events(ctx context.Context, labels map[string]string) (<-chan engine.Event, func() error, error) {
+	s := &subscription{labels: maps.Clone(labels), wake: make(chan struct{}, 1)}
+	err := e.call(ctx, "Events", "", func() error {
+		e.subs[s] = struct{}{}
+		return nil
+	})
+	if err != nil {
+		e.unsubscribe(s)
+		return nil, nil, wrap(err, "subscribe to the engine's events")
+	}
+	out := make(chan engine.Event, 64)
+	var last error
+	go func() {
+		defer close(out)
+		defer e.unsubscribe(s)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-s.wake:
+			}
+			events, ended, err := e.take(s)
+			for _, ev := range events {
+				select {
+				case out <- ev:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if ended {
+				last = wrap(err, "follow the engine's events")
+				return
+			}
+		}
+	}()
+	return out, func() error { return last }, nil
+}
+
+func (e *Engine) unsubscribe(s *subscription) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.subs, s)
+}
+
+func (e *Engine) take(s *subscription) ([]engine.Event, bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	events := s.queue
+	s.queue = nil
+	return events, s.ended, s.err
+}
+
+// emit tells the subscribers what happened to a container; e.mu is held.
+func (e *Engine) emit(c *container, typ string) {
+	attributes := maps.Clone(c.spec.Labels)
+	attributes["image"], attributes["name"] = c.spec.Image, c.name
+	ev := engine.Event{Type: typ, ID: c.id, Time: time.Now().UTC(), Labels: attributes}
+	if typ == "die" {
+		ev.ExitCode = c.code
+		attributes["exitCode"] = strconv.Itoa(c.code)
+	}
+	for s := range e.subs {
+		if matches(c.spec.Labels, s.labels) {
+			s.queue = append(s.queue, ev)
+			s.nudge()
+		}
+	}
+}
+
+func (s *subscription) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// CutEvents breaks every event stream with err; what happened before still arrives. New subscriptions can be made.
+func (e *Engine) CutEvents(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.cut(err)
+}
+
+func (e *Engine) cut(err error) {
+	for s := range e.subs {
+		s.ended, s.err = true, err
+		s.nudge()
+		delete(e.subs, s)
+	}
+}
+
+// LoseEvents drops what the subscribers have not been handed yet, as a stream does whose reader is too slow.
+func (e *Engine) LoseEvents() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for s := range e.subs {
+		s.queue = nil
+	}
+}
+
+// Subscribers counts the open event streams.
+func (e *Engine) Subscribers() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.subs)
+}
