@@ -144,10 +144,10 @@ func grpcServer(t *testing.T, setup func(*grpc.Server)) int32 {
 	return int32(l.Addr().(*net.TCPAddr).Port)
 }
 
-func tryGRPC(t *testing.T, port int32, service string) Outcome {
+func tryGRPC(t *testing.T, port int32, service string, timeout time.Duration) Outcome {
 	t.Helper()
 	a := &corev1.GRPCAction{Port: port, Service: &service}
-	h := &grpcHandler{dialer: &net.Dialer{}, action: a, timeout: time.Second}
+	h := &grpcHandler{dialer: &net.Dialer{}, action: a, timeout: timeout}
 	return h.Try(t.Context(), Target{PodIP: "127.0.0.1"})
 }
 
@@ -159,15 +159,15 @@ func TestR52GRPC(t *testing.T) {
 		h.SetServingStatus("odd", grpc_health_v1.HealthCheckResponse_UNKNOWN)
 		grpc_health_v1.RegisterHealthServer(s, spy{h, &agent})
 	})
-	want(t, tryGRPC(t, port, ""), Passed, "service healthy")
-	want(t, tryGRPC(t, port, "down"), Failed, `service unhealthy (responded with "NOT_SERVING")`)
-	want(t, tryGRPC(t, port, "odd"), Failed, `"UNKNOWN"`)
-	want(t, tryGRPC(t, port, "absent"), Failed, "error: health rpc probe failed: rpc error: code = NotFound")
+	want(t, tryGRPC(t, port, "", 10*time.Second), Passed, "service healthy")
+	want(t, tryGRPC(t, port, "down", 10*time.Second), Failed, `service unhealthy (responded with "NOT_SERVING")`)
+	want(t, tryGRPC(t, port, "odd", 10*time.Second), Failed, `"UNKNOWN"`)
+	want(t, tryGRPC(t, port, "absent", 10*time.Second), Failed, "error: health rpc probe failed: rpc error: code = NotFound")
 	if a := agent.Load().(string); !strings.HasPrefix(a, "kube-probe/1.36 grpc-go/") {
 		t.Fatalf("user agent %q", a)
 	}
 	none := grpcServer(t, func(*grpc.Server) {})
-	want(t, tryGRPC(t, none, ""), Failed, "this server does not implement the grpc health protocol")
+	want(t, tryGRPC(t, none, "", 10*time.Second), Failed, "this server does not implement the grpc health protocol")
 }
 
 // spy remembers the caller's user agent.
@@ -189,7 +189,7 @@ func TestR52RefusedPortCostsTheWholeTimeout(t *testing.T) {
 	}
 	l.Close()
 	begin := time.Now()
-	o := tryGRPC(t, int32(l.Addr().(*net.TCPAddr).Port), "")
+	o := tryGRPC(t, int32(l.Addr().(*net.TCPAddr).Port), "", time.Second)
 	want(t, o, Failed, "timeout: failed to connect service \""+l.Addr().String()+"\" within 1s")
 	if took := time.Since(begin); took < 900*time.Millisecond {
 		t.Fatalf("it took only %s", took)

@@ -50,10 +50,10 @@ func TestR47StatusCodes(t *testing.T) {
 		200: Passed, 204: Passed, 299: Passed, 300: Warned, 304: Warned, 399: Warned, 400: Failed, 404: Failed, 500: Failed, 503: Failed,
 	} {
 		server := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
-		want(t, tryHTTP(t, server, corev1.HTTPGetAction{}, time.Second), verdict, "")
+		want(t, tryHTTP(t, server, corev1.HTTPGetAction{}, 10*time.Second), verdict, "")
 	}
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "secret", 500) })
-	if o := tryHTTP(t, server, corev1.HTTPGetAction{}, time.Second); o.Output != "HTTP probe failed with statuscode: 500" {
+	if o := tryHTTP(t, server, corev1.HTTPGetAction{}, 10*time.Second); o.Output != "HTTP probe failed with statuscode: 500" {
 		t.Fatalf("output %q", o.Output)
 	}
 }
@@ -61,7 +61,7 @@ func TestR47StatusCodes(t *testing.T) {
 func TestR47RefusedConnectionIsFailure(t *testing.T) {
 	server := httptest.NewServer(nil)
 	server.Close()
-	want(t, tryHTTP(t, server.URL, corev1.HTTPGetAction{}, time.Second), Failed, "connection refused")
+	want(t, tryHTTP(t, server.URL, corev1.HTTPGetAction{}, 10*time.Second), Failed, "connection refused")
 }
 
 func TestR48Redirects(t *testing.T) {
@@ -86,14 +86,14 @@ func TestR48Redirects(t *testing.T) {
 		})
 	}
 	other := serve(t, func(http.ResponseWriter, *http.Request) {})
-	want(t, tryHTTP(t, to(other+"/ok"), corev1.HTTPGetAction{}, time.Second), Passed, "")
-	want(t, tryHTTP(t, to("http://dead.invalid/"), corev1.HTTPGetAction{}, time.Second), Warned, "Probe terminated redirects, Response body: moved")
-	want(t, tryHTTP(t, to(""), corev1.HTTPGetAction{}, time.Second), Warned, "Response body: moved")
-	want(t, tryHTTP(t, to("http://%zz"), corev1.HTTPGetAction{}, time.Second), Failed, "")
+	want(t, tryHTTP(t, to(other+"/ok"), corev1.HTTPGetAction{}, 10*time.Second), Passed, "")
+	want(t, tryHTTP(t, to("http://dead.invalid/"), corev1.HTTPGetAction{}, 10*time.Second), Warned, "Probe terminated redirects, Response body: moved")
+	want(t, tryHTTP(t, to(""), corev1.HTTPGetAction{}, 10*time.Second), Warned, "Response body: moved")
+	want(t, tryHTTP(t, to("http://%zz"), corev1.HTTPGetAction{}, 10*time.Second), Failed, "")
 	hops = 0
-	want(t, tryHTTP(t, chain(9), corev1.HTTPGetAction{}, time.Second), Passed, "")
+	want(t, tryHTTP(t, chain(9), corev1.HTTPGetAction{}, 10*time.Second), Passed, "")
 	hops = 0
-	want(t, tryHTTP(t, chain(10), corev1.HTTPGetAction{}, time.Second), Failed, "stopped after 10 redirects")
+	want(t, tryHTTP(t, chain(10), corev1.HTTPGetAction{}, 10*time.Second), Failed, "stopped after 10 redirects")
 }
 
 func TestR49HeadersAsSent(t *testing.T) {
@@ -156,7 +156,7 @@ func rawRequest(t *testing.T, a corev1.HTTPGetAction) string {
 		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		got <- b.String()
 	}()
-	want(t, tryHTTP(t, "http://"+l.Addr().String(), a, time.Second), Passed, "")
+	want(t, tryHTTP(t, "http://"+l.Addr().String(), a, 10*time.Second), Passed, "")
 	return <-got
 }
 
@@ -169,7 +169,7 @@ func TestR49HostHeaderIsKeptOverRelativeRedirects(t *testing.T) {
 		fmt.Fprint(w, r.Host)
 	})
 	a := corev1.HTTPGetAction{HTTPHeaders: []corev1.HTTPHeader{{Name: "Host", Value: "site.example"}}}
-	want(t, tryHTTP(t, server, a, time.Second), Passed, "site.example")
+	want(t, tryHTTP(t, server, a, 10*time.Second), Passed, "site.example")
 }
 
 func TestR49HTTPSWithoutChecksAndHTTP2(t *testing.T) {
@@ -183,12 +183,12 @@ func TestR49HTTPSWithoutChecksAndHTTP2(t *testing.T) {
 func TestR49ProxyEnvironmentIsIgnored(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	server := serve(t, func(http.ResponseWriter, *http.Request) {})
-	want(t, tryHTTP(t, server, corev1.HTTPGetAction{}, time.Second), Passed, "")
+	want(t, tryHTTP(t, server, corev1.HTTPGetAction{}, 10*time.Second), Passed, "")
 }
 
 func TestR50LongBodyIsCut(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", 100_000)) })
-	o := tryHTTP(t, server, corev1.HTTPGetAction{}, time.Second)
+	o := tryHTTP(t, server, corev1.HTTPGetAction{}, 10*time.Second)
 	want(t, o, Passed, "xxx")
 	if len(o.Output) != maxOutput {
 		t.Fatalf("%d bytes were read", len(o.Output))
@@ -200,7 +200,7 @@ func TestR50BrokenBodyIsAnError(t *testing.T) {
 		w.Header().Set("Content-Length", "100")
 		fmt.Fprint(w, "short")
 	})
-	if o := tryHTTP(t, broken, corev1.HTTPGetAction{}, time.Second); o.Err == nil {
+	if o := tryHTTP(t, broken, corev1.HTTPGetAction{}, 10*time.Second); o.Err == nil {
 		t.Fatalf("outcome %+v, want an error", o)
 	}
 	slow := serve(t, func(w http.ResponseWriter, r *http.Request) {

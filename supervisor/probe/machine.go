@@ -134,9 +134,10 @@ func (m *machine) gap(took time.Duration) time.Duration {
 	return earlyGap(m.tried-1, took)
 }
 
-// delayed is the filter of R3: whole seconds since the start, itself cut to a wall-clock second (R4).
+// delayed is the filter of R3, from a start that is cut to a wall-clock second (R4). The delay is whole seconds, so the
+// elapsed time need not be cut as well.
 func (m *machine) delayed(c *corev1.ContainerStatus, now time.Time) bool {
-	return now.Sub(c.State.Running.StartedAt.Truncate(time.Second)).Truncate(time.Second) < m.spec.delay
+	return now.Sub(c.State.Running.StartedAt.Truncate(time.Second)) < m.spec.delay
 }
 
 // finish takes the outcome of the tries of one iteration (R6 to R8, R12, R13).

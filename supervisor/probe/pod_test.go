@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,9 +115,9 @@ func TestR15TriggerOnStartupSuccess(t *testing.T) {
 
 func TestR17DeletionStopsLivenessOnly(t *testing.T) {
 	c := corev1.Container{LivenessProbe: every(1), ReadinessProbe: every(1)}
-	bad := false
+	var bad atomic.Bool
 	try := func(Type, string) Outcome {
-		if bad {
+		if bad.Load() {
 			return failed("")
 		}
 		return passed("")
@@ -125,10 +126,10 @@ func TestR17DeletionStopsLivenessOnly(t *testing.T) {
 		r.start("c0")
 		sleep(2.5)
 		r.pod.StopLivenessAndStartup()
-		r.syncs = false
+		r.blocked.Store(true)
 		r.tried()
 		r.changes()
-		bad = true
+		bad.Store(true)
 		sleep(3)
 		expect(t, "tries", r.tried(), "r c0@3.00 r c0@4.00 r c0@5.00")
 		expect(t, "changes", r.changes(), "Readiness=Failure")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,9 +19,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // rig is a pod worker in small: it keeps a status of one container, lays changes over it, and syncs.
 type rig struct {
 	pod *Pod
-	// syncs: whether a change leads to a pod sync.
-	syncs bool
-	try   func(t Type, id string) Outcome
+	// blocked: changes lead to no pod sync, as during a termination.
+	blocked atomic.Bool
+	try     func(t Type, id string) Outcome
 
 	mu     sync.Mutex
 	zero   time.Time
@@ -39,7 +40,7 @@ func podWith(c corev1.Container, policy corev1.RestartPolicy) *corev1.Pod {
 
 // newRig makes a pod in the bubble of the caller; Run has not begun.
 func newRig(cfg Config, try func(t Type, id string) Outcome) *rig {
-	r := &rig{try: try, syncs: true, zero: time.Now(), done: make(chan struct{})}
+	r := &rig{try: try, zero: time.Now(), done: make(chan struct{})}
 	cfg.Sink = r
 	cfg.Handlers = func(_ *corev1.Container, t Type, _ *corev1.Probe) Handler {
 		return HandlerFunc(func(ctx context.Context, target Target) Outcome {
@@ -119,7 +120,7 @@ func (r *rig) ProbeChanged(c Change) {
 	r.log = append(r.log, c)
 	c.Apply(&r.status)
 	r.mu.Unlock()
-	if r.syncs && c.Syncs() {
+	if !r.blocked.Load() && c.Syncs() {
 		r.sync()
 	}
 }
