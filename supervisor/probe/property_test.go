@@ -213,7 +213,8 @@ func killTime(t *testing.T, timing Timing, p corev1.Probe, start, takes time.Dur
 func TestFastKillsNoEarlierThanStrict(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := drawProbe(rt, Startup)
-		start := time.Duration(rapid.IntRange(1, 5000).Draw(rt, "start")) * time.Millisecond
+		// Never on a tick: which of the two comes first there is a race in the kubelet, too.
+		start := time.Duration(rapid.IntRange(1, 5000).Draw(rt, "start"))*time.Millisecond + 500*time.Microsecond
 		takes := time.Duration(rapid.IntRange(0, 900).Draw(rt, "takes")) * time.Millisecond
 		strict, fast := killTime(t, Strict, p, start, takes), killTime(t, Fast, p, start, takes)
 		if fast < strict || fast > strict+2*time.Second {
