@@ -451,6 +451,11 @@ func TestOlderTableIsRefused(t *testing.T) {
 	}
 	table.Version = 0 // whatever the client numbers by itself is newer
 	h.push(table)
+	table.Version = time.Now().Add(time.Hour).UnixNano() // as by a supervisor before the clock was set back
+	h.push(table)
+	table.Version = 0
+	h.push(table)
+	h.push(table)
 }
 
 func TestServesTheLastTableAfterARestart(t *testing.T) {

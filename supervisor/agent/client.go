@@ -48,15 +48,27 @@ func (c *Client) Address() string { return c.address }
 // Close gives up idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Push makes t the table in force. A Version of 0 is replaced by one newer than any before: the time in nanoseconds. The
-// table takes effect before Push returns. An error that Is ErrStale means another supervisor pushed since.
+// Push makes t the table in force. A Version of 0 is replaced by one newer than any before: the time in nanoseconds, or
+// one more than the agent's if that is from the future (the clock was set back); a project has one supervisor at a time, so
+// its word is the latest. The table takes effect before Push returns. With a Version of the caller's own, an error that Is
+// ErrStale means that the agent has a newer one.
 func (c *Client) Push(ctx context.Context, t *Table) (Pushed, error) {
 	out := *t
 	out.Format = TableFormat
-	if out.Version == 0 {
-		out.Version = c.nextVersion()
+	if out.Version != 0 {
+		return c.push(ctx, &out)
 	}
-	body, err := json.Marshal(&out)
+	out.Version = c.nextVersion(0)
+	pushed, err := c.push(ctx, &out)
+	if errors.Is(err, ErrStale) {
+		out.Version = c.nextVersion(pushed.Version)
+		pushed, err = c.push(ctx, &out)
+	}
+	return pushed, err
+}
+
+func (c *Client) push(ctx context.Context, out *Table) (Pushed, error) {
+	body, err := json.Marshal(out)
 	if err != nil {
 		return Pushed{}, fmt.Errorf("cannot push table: %w", err)
 	}
@@ -68,10 +80,10 @@ func (c *Client) Push(ctx context.Context, t *Table) (Pushed, error) {
 	return pushed, nil
 }
 
-func (c *Client) nextVersion() int64 {
+func (c *Client) nextVersion(after int64) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.version = max(c.version+1, time.Now().UnixNano())
+	c.version = max(c.version+1, after+1, time.Now().UnixNano())
 	return c.version
 }
 
