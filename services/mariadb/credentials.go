@@ -53,8 +53,12 @@ func readCredentials(ctx context.Context, view services.View, pod, container str
 				continue
 			}
 			exit, out, err := view.Exec(ctx, pod, container, []string{"cat", path}, nil)
-			if err != nil || exit != 0 {
-				failed = fmt.Errorf("cannot read %s of pod %s (%s_FILE): exit %d: %w", path, pod, name, exit, orNil(err))
+			switch {
+			case err != nil:
+				failed = fmt.Errorf("cannot read %s of pod %s (%s_FILE): %w", path, pod, name, err)
+				continue
+			case exit != 0:
+				failed = fmt.Errorf("cannot read %s of pod %s (%s_FILE): exit %d", path, pod, name, exit)
 				continue
 			}
 			return strings.TrimRight(string(out), "\r\n")
@@ -72,13 +76,6 @@ func readCredentials(ctx context.Context, view services.View, pod, container str
 		first(derive(c.Root.Password, "replication"), "MARIADB_REPLICATION_PASSWORD", "MARIADB_MASTER_PASSWORD"),
 	}
 	return c, failed
-}
-
-func orNil(err error) error {
-	if err == nil {
-		return context.DeadlineExceeded
-	}
-	return err
 }
 
 // derive makes a password of 32 characters out of another one.

@@ -3,6 +3,7 @@ package mariadb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -77,7 +78,7 @@ func (s *session) readTopology(ctx context.Context, server *Server) error {
 // absent takes away the errors of a row, table or schema that is not there.
 func absent(err error, what, pod string) error {
 	switch n := number(err); {
-	case err == nil, err == sql.ErrNoRows, n == 1146, n == 1049, n == 1932: //nolint:errorlint // Scan returns ErrNoRows itself
+	case err == nil, errors.Is(err, sql.ErrNoRows), n == 1146, n == 1049, n == 1932:
 		return nil
 	}
 	return fmt.Errorf("cannot read %s of pod %s: %w", what, pod, err)

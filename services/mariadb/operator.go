@@ -13,7 +13,6 @@ import (
 
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -35,32 +34,6 @@ type Operator struct {
 
 	mu     sync.Mutex // guards what follows, never held across a call to a server
 	memory memory
-}
-
-// memory is what outlives a call. None of it is needed to be right: a new operator finds out again.
-type memory struct {
-	since time.Time
-	best  Topology
-	facts map[string]string
-	// handed is the old master of the last promotion, whose clients are disconnected once more at handedAt.
-	handed   string
-	handedAt time.Time
-	servers  map[string]*recollection
-	last     services.Verdict
-	busy     string
-	closed   bool
-}
-
-type recollection struct {
-	account  account
-	execAt   time.Time
-	strikes  int
-	job      Job
-	cancel   context.CancelFunc
-	right    services.PodVerdict
-	rightAt  time.Time
-	mismatch []string
-	verified time.Time
 }
 
 var _ services.Operator = (*Operator)(nil)
@@ -220,145 +193,4 @@ func (r *round) close() {
 	for _, s := range r.sessions {
 		s.close()
 	}
-}
-
-// tryTurn takes the right to act; while a role change has it, it says what that is.
-func (o *Operator) tryTurn() (release func(), busy string) {
-	o.turn.Do(func() { o.token = make(chan struct{}, 1) })
-	select {
-	case o.token <- struct{}{}:
-		return func() { <-o.token }, ""
-	default:
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return nil, orElse(o.memory.busy, "another look is under way")
-	}
-}
-
-// waitTurn waits for the right to act and says meanwhile, and while it is held, what for.
-func (o *Operator) waitTurn(ctx context.Context, busy string) (release func(), err error) {
-	o.turn.Do(func() { o.token = make(chan struct{}, 1) })
-	select {
-	case o.token <- struct{}{}:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("cannot begin %s: %w", busy, context.Cause(ctx))
-	}
-	o.mu.Lock()
-	o.memory.busy = busy
-	o.mu.Unlock()
-	return func() {
-		o.mu.Lock()
-		o.memory.busy = ""
-		o.mu.Unlock()
-		<-o.token
-	}, nil
-}
-
-// busyVerdict is the last one, with what is going on.
-func (o *Operator) busyVerdict(busy string) services.Verdict {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	v := o.memory.last
-	v.Message = busy
-	v.Again = 300 * time.Millisecond
-	return v
-}
-
-// Close cancels seedings and waits for them.
-func (o *Operator) Close() error {
-	o.mu.Lock()
-	o.memory.closed = true
-	for _, m := range o.memory.servers {
-		if m.cancel != nil {
-			m.cancel()
-		}
-	}
-	o.mu.Unlock()
-	o.jobs.Wait()
-	return nil
-}
-
-// recall gives what is remembered of a pod. The caller holds mu.
-func (o *Operator) recall(pod string) *recollection {
-	if o.memory.servers == nil {
-		o.memory.servers = map[string]*recollection{}
-	}
-	m := o.memory.servers[pod]
-	if m == nil {
-		m = &recollection{}
-		o.memory.servers[pod] = m
-	}
-	return m
-}
-
-// countStrikes counts the calls in a row that found replication stopped.
-func (o *Operator) countStrikes(f *Facts, steps []Step) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	stopped := map[string]bool{}
-	for _, s := range steps {
-		if s.Do == Start || s.Do == Attach {
-			stopped[s.Pod] = true
-		}
-	}
-	for _, s := range f.Servers {
-		m := o.recall(s.Pod)
-		if stopped[s.Pod] {
-			m.strikes++
-		} else if s.Beat.Arrived {
-			m.strikes = 0
-		}
-	}
-}
-
-// grace is how long a pod that was right stays so when it only does not answer in time: a busy machine is slow.
-const grace = 3 * time.Second
-
-// soften keeps pods right over one slow look.
-func (o *Operator) soften(v services.Verdict, now time.Time) services.Verdict {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	right := len(v.Pods) > 0
-	for pod, pv := range v.Pods {
-		m := o.recall(pod)
-		switch {
-		case pv.Right:
-			m.right, m.rightAt = pv, now
-		case slow(pv.Reason) && now.Sub(m.rightAt) < grace && m.right.Role == pv.Role:
-			pv = m.right
-			v.Pods[pod] = pv
-		}
-		right = right && pv.Right
-	}
-	if right && !v.Right {
-		v.Right, v.Message = true, o.memory.last.Message
-	}
-	return v
-}
-
-func slow(reason string) bool {
-	switch reason {
-	case string(NoAnswer), string(LookFailed), "MasterUnreachable", "NoHeartbeat", "CannotWrite":
-		return true
-	}
-	return false
-}
-
-// pause waits, and ends early with ctx.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func portOf(option string, found int) int {
-	if n, err := strconv.Atoi(option); err == nil && n > 0 {
-		return n
-	}
-	return found
 }

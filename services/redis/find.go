@@ -157,8 +157,11 @@ func secret(ctx context.Context, view services.View, p process, failed error, na
 		}
 		if path := p.env[n+"_FILE"]; path != "" {
 			exit, out, err := view.Exec(ctx, p.Pod, p.Container, []string{"cat", path}, nil)
-			if err != nil || exit != 0 {
-				return "", fmt.Errorf("cannot read %s of pod %s (%s_FILE): exit %d, %v", path, p.Pod, n, exit, err) //nolint:errorlint // may be nil
+			if err != nil {
+				return "", fmt.Errorf("cannot read %s of pod %s (%s_FILE): %w", path, p.Pod, n, err)
+			}
+			if exit != 0 {
+				return "", fmt.Errorf("cannot read %s of pod %s (%s_FILE): exit %d", path, p.Pod, n, exit)
 			}
 			return strings.TrimRight(string(out), "\r\n"), nil
 		}
