@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -35,7 +36,7 @@ func Endpoints(svc *corev1.Service, pods []*corev1.Pod) []Endpoint {
 	}
 	var out []Endpoint
 	for _, p := range pods {
-		if p.Namespace == svc.Namespace && selects(svc.Spec.Selector, p.Labels) && p.Status.PodIP != "" && !ended(p) {
+		if namespaceOf(&p.ObjectMeta) == namespaceOf(&svc.ObjectMeta) && selects(svc.Spec.Selector, p.Labels) && p.Status.PodIP != "" && !ended(p) {
 			out = append(out, endpoint(svc, p))
 		}
 	}
@@ -101,6 +102,14 @@ func Targets(endpoints []Endpoint) []Endpoint {
 		return isReady
 	}
 	return last
+}
+
+// namespaceOf is the object's namespace, "default" if it has none.
+func namespaceOf(m *metav1.ObjectMeta) string {
+	if m.Namespace == "" {
+		return corev1.NamespaceDefault
+	}
+	return m.Namespace
 }
 
 func protocol(p corev1.Protocol) corev1.Protocol {
