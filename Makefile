@@ -24,7 +24,7 @@ down: build ## stop the stack; volumes stay
 
 .PHONY: build
 build: ## build bin/lyandev
-	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/lyandev
+	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/lyandev
 
 .PHONY: engine
 engine: ## make sure a Docker engine answers (Debian, root)

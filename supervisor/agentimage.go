@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -24,6 +25,9 @@ func (f *fabric) agentImage(ctx context.Context) (ref, hash string, err error) {
 		return "", "", fmt.Errorf("cannot make the agent's image: %w", err)
 	}
 	defer file.Close()
+	if err := checkStatic(file); err != nil {
+		return "", "", err
+	}
 	h := sha256.New()
 	if _, err := io.Copy(h, file); err != nil {
 		return "", "", fmt.Errorf("cannot make the agent's image: %w", err)
@@ -38,12 +42,27 @@ func (f *fabric) agentImage(ctx context.Context) (ref, hash string, err error) {
 	}
 	r, w := io.Pipe()
 	go func() { _ = w.CloseWithError(writeBinary(w, file)) }()
-	changes := []string{`ENTRYPOINT ["/lyandev"]`, "LABEL " + agentHashLabel + "=" + hash, "STOPSIGNAL SIGTERM"}
+	changes := []string{`ENTRYPOINT ["/lyandev"]`, "LABEL " + agentHashLabel + "=" + hash}
 	if _, err := eng.ImportImage(ctx, ref, changes, r); err != nil {
 		return "", "", err
 	}
 	f.removeOldImages(ctx, ref)
 	return ref, hash, nil
+}
+
+// checkStatic refuses a binary that would not start in an image of nothing else.
+func checkStatic(file *os.File) error {
+	f, err := elf.NewFile(file)
+	if err != nil {
+		return fmt.Errorf("cannot make the agent's image: %s is not a Linux binary; name one with LYANDEV_AGENT_BINARY", file.Name())
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return fmt.Errorf("cannot make the agent's image: %s is not statically linked; build it with `make build`", file.Name())
+		}
+	}
+	_, err = file.Seek(0, io.SeekStart)
+	return err
 }
 
 func writeBinary(w io.Writer, file *os.File) error {

@@ -15,12 +15,10 @@ import (
 // switches, where a container joins or leaves a running pod.
 type updatePod struct {
 	controller.Why
-	controller.Action
 	pod *corev1.Pod
 }
 
-func (u updatePod) Cause() string  { return u.Why.Cause() }
-func (u updatePod) String() string { return "update pod " + u.pod.Name + ": " + u.Why.Cause() }
+func (u updatePod) String() string { return "update pod " + u.pod.Name + ": " + u.Cause() }
 
 // barePods decides about workloads that are pods themselves: nobody else makes them. A pod that ended stays as it is, as
 // in a cluster; one whose spec changed is changed in place if only its containers differ, else replaced; one that is in

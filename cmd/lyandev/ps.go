@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -156,4 +157,14 @@ func printPods(st *ui.Streams, snap *state.Snapshot, pods []psPod) {
 	for _, h := range snap.Bound {
 		fmt.Fprintf(st.Out, "%s:%d -> %s:%d\n", h.HostIP, h.HostPort, h.Service, h.Port)
 	}
+}
+
+// observe looks at what runs without a supervisor.
+func observe(c *cli.Context, t *target) (*state.Snapshot, error) {
+	eng, err := connect(c.Context)
+	if err != nil {
+		return nil, err
+	}
+	defer eng.Close()
+	return supervisor.Observe(c.Context, eng, t.instance)
 }

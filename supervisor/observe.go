@@ -1,0 +1,25 @@
+package supervisor
+
+import (
+	"context"
+	"time"
+
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// Observe tells what runs of an instance when no supervisor does: pods from their labels, without what only a supervisor
+// knows (readiness, holds).
+func Observe(ctx context.Context, eng engine.Engine, i *instance.Instance) (*state.Snapshot, error) {
+	r := dockerpod.New(dockerpod.Config{Engine: eng, Project: i.Name, Network: i.Name + "_default"})
+	pods, err := r.Observe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &state.Snapshot{
+		Time: time.Now(), Project: i.Name, Dir: i.Dir, Phase: state.Stopped, Pods: pods,
+		Message: "no supervisor looks after it: `lyandev up` takes it over as it is, `lyandev down` stops it",
+	}, nil
+}
