@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -9,14 +10,23 @@ import (
 )
 
 // Events implements Engine. Events of execs are filtered out at the engine: probes make dozens of them a second. The
-// engine replays at most 256 past events, so none are asked for: callers list after subscribing.
+// engine replays at most 256 past events, so those of before the call are not asked for: callers list after subscribing.
+// It answers a moment before it subscribes (20.10 to 28), hence Since.
 func (d *Docker) Events(ctx context.Context, labels map[string]string) (<-chan Event, func() error, error) {
 	f := labelFilter(labels)
 	f.Add("type", string(events.ContainerEventType))
 	for _, e := range []string{"create", "start", "die", "oom", "destroy", "pause", "unpause", "rename"} {
 		f.Add("event", e)
 	}
-	msgs, errs := d.api.Events(ctx, events.ListOptions{Filters: f})
+	now := time.Now()
+	// The client's Events reads the API version without agreeing on one first, and says nothing of a failed connection in
+	// time; any other call does both.
+	if _, err := d.api.ServerVersion(ctx); err != nil {
+		return nil, nil, wrap(err, "subscribe to the engine's events")
+	}
+	msgs, errs := d.api.Events(ctx, events.ListOptions{
+		Filters: f, Since: fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()),
+	})
 	select {
 	case err := <-errs:
 		return nil, nil, wrap(err, "subscribe to the engine's events")
