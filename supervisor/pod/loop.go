@@ -66,10 +66,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		case <-w.inbox.wake:
 		case <-timer.C:
 		}
-		for w.step(ctx) {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
+		for again := w.step(ctx, false); again && ctx.Err() == nil; {
+			again = w.step(ctx, true)
 		}
 		if w.removed {
 			return nil
@@ -101,11 +99,12 @@ func (w *Worker) herald(ctx context.Context) {
 	}
 }
 
-// step reads the mail and does the one thing that is due. It reports whether there is more to do at once.
-func (w *Worker) step(ctx context.Context) bool {
+// step reads the mail and does the one thing that is due, or the next one if it is anyway (again). It reports whether
+// there is more to do at once.
+func (w *Worker) step(ctx context.Context, again bool) bool {
 	due := w.read(w.inbox.take())
 	now := time.Now()
-	if !due && now.Before(w.alarm.at) {
+	if !due && !again && now.Before(w.alarm.at) {
 		return false
 	}
 	w.alarm = alarm{}
@@ -179,6 +178,9 @@ func (w *Worker) takeDeletion(m mail) {
 
 // news says whether an event tells anything that the last look did not see.
 func (w *Worker) news(e ContainerEvent) bool {
+	if s := w.observed.Sandbox; s != nil && s.ID == e.ID {
+		return s.Ready != (e.Type == ContainerStarted)
+	}
 	for i := range w.observed.Instances {
 		inst := &w.observed.Instances[i]
 		if inst.ID != e.ID {

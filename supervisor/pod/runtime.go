@@ -107,6 +107,8 @@ type Observed struct {
 
 // Sandbox is the pod's shared part.
 type Sandbox struct {
+	// ID is the engine's, for events; "" if nothing in the engine stands for it.
+	ID string
 	// Ready is true while it runs.
 	Ready   bool
 	Attempt int

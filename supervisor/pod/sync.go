@@ -3,6 +3,7 @@ package pod
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"time"
 
@@ -33,8 +34,9 @@ func (w *Worker) sync(ctx context.Context) bool {
 		w.log.Debug("pod sync", "actions", a.String())
 	}
 	w.refresh(ctx)
+	before := maps.Clone(w.reasons)
 	acted := w.do(ctx, a)
-	w.publishWaits()
+	w.publishWaits(before)
 	w.alarm.by(time.Now().Add(w.deps.Relist))
 	return acted || ctx.Err() != nil
 }
@@ -134,6 +136,7 @@ func (w *Worker) makeSandbox(ctx context.Context, a Actions) bool {
 		return false
 	}
 	w.mounting.retry.reset()
+	clear(w.reasons)
 	if err := w.deps.Runtime.RunSandbox(ctx, w.pod, a.SandboxAttempt); err != nil {
 		if ctx.Err() == nil {
 			w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", fmt.Sprintf("Failed to create pod sandbox: %v", err))
@@ -166,26 +169,36 @@ func (w *Worker) clear(ctx context.Context, dead []Instance) {
 }
 
 // mounting is the retrying of volumes that cannot be filled (R142).
-type mounting struct {
-	retry retry
-	last  string
-}
+type mounting struct{ retry retry }
 
+// failed tells why no container can start, and when it is tried again.
 func (m *mounting) failed(w *Worker, err error) {
-	text := fmt.Sprintf("MountVolume.SetUp failed: %v", err)
-	w.event("", corev1.EventTypeWarning, "FailedMount", text)
+	w.event("", corev1.EventTypeWarning, "FailedMount", err.Error())
+	reason := ReasonContainerCreating
+	if len(w.pod.Spec.InitContainers) > 0 {
+		reason = ReasonPodInitializing
+	}
+	for _, list := range [][]corev1.Container{w.pod.Spec.InitContainers, w.pod.Spec.Containers} {
+		for i := range list {
+			w.reasons[list[i].Name] = WaitError{Reason: reason, Message: err.Error()}
+		}
+	}
 	m.retry.first, m.retry.last = mountRetryFirst, mountRetryLast
 	w.alarm.by(time.Now().Add(m.retry.next()))
 }
 
 // publish makes the status of what the last look saw, lets the probes fill in their part, and shows it. trigger is R15.
-func (w *Worker) publish(trigger bool) { w.show(&trigger) }
+func (w *Worker) publish(trigger bool) { w.show(&trigger, w.reasons) }
 
-// publishWaits shows new waiting reasons without a look, so the probes are not asked again.
-func (w *Worker) publishWaits() { w.show(nil) }
+// publishWaits shows new waiting reasons without a look, so the probes are not asked again. Reasons of before that have
+// gone stay until the next look shows what has come of them.
+func (w *Worker) publishWaits(before map[string]WaitError) {
+	maps.Copy(before, w.reasons)
+	w.show(nil, before)
+}
 
-func (w *Worker) show(trigger *bool) {
-	in := StatusInput{Pod: w.pod, Observed: w.observed, Waits: w.reasons, Ended: w.ended}
+func (w *Worker) show(trigger *bool, waits map[string]WaitError) {
+	in := StatusInput{Pod: w.pod, Observed: w.observed, Waits: waits, Ended: w.ended}
 	if w.expired {
 		in.Reason, in.Message = ReasonDeadlineExceeded, messageDeadlineExceeded
 	}

@@ -16,7 +16,7 @@ func VolumeFiles(in EnvInput) (map[string]Files, error) {
 		v := &in.Pod.Spec.Volumes[i]
 		files, mine, err := volumeFiles(in, &v.VolumeSource)
 		if err != nil {
-			return nil, fmt.Errorf("volume %q: %w", v.Name, err)
+			return nil, fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", v.Name, err)
 		}
 		if mine {
 			out[v.Name] = files
@@ -59,7 +59,7 @@ func (f Files) configMap(in EnvInput, name string, items []corev1.KeyToPath, opt
 		if opt {
 			return nil
 		}
-		return fmt.Errorf("configmap %q not found", name)
+		return fmt.Errorf("configmaps %q not found", name)
 	}
 	data := map[string][]byte{}
 	for k, v := range cm.BinaryData {
@@ -77,7 +77,7 @@ func (f Files) secret(in EnvInput, name string, items []corev1.KeyToPath, opt bo
 		if opt {
 			return nil
 		}
-		return fmt.Errorf("secret %q not found", name)
+		return fmt.Errorf("secrets %q not found", name)
 	}
 	data := map[string][]byte{}
 	for k, v := range secretText(s) {

@@ -64,7 +64,7 @@ func (r *Runtime) observeSandbox(c *engine.Container, o *pod.Observed) {
 	if o.Sandbox != nil && o.Sandbox.Attempt > attempt {
 		return
 	}
-	o.Sandbox = &pod.Sandbox{Ready: c.State == engine.StateRunning, Attempt: attempt, Created: c.Created}
+	o.Sandbox = &pod.Sandbox{ID: c.ID, Ready: c.State == engine.StateRunning, Attempt: attempt, Created: c.Created}
 	if ip, ok := c.IPs[r.cfg.Network]; ok && ip.IsValid() {
 		o.Sandbox.IP = ip.String()
 	}

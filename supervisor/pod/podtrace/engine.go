@@ -83,6 +83,7 @@ func (e *engine) takeList() []pod.ContainerEvent {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	before := map[string]pod.State{}
+	lived := e.list.Sandbox != nil && e.list.Sandbox.Ready
 	for _, i := range e.list.Instances {
 		before[i.ID] = i.State
 	}
@@ -90,6 +91,9 @@ func (e *engine) takeList() []pod.ContainerEvent {
 	close(e.renewed)
 	e.renewed = make(chan struct{})
 	var events []pod.ContainerEvent
+	if sb := e.list.Sandbox; lived && !sb.Ready {
+		events = append(events, pod.ContainerEvent{Type: pod.ContainerDied, ID: sb.ID})
+	}
 	for _, i := range e.list.Instances {
 		if before[i.ID] == i.State {
 			continue
@@ -153,8 +157,8 @@ func (e *engine) RunSandbox(ctx context.Context, _ *corePod, attempt int) error 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	defer e.touch()
-	e.sandbox = &pod.Sandbox{Ready: true, Attempt: attempt, IP: fmt.Sprintf("10.0.0.%d", attempt+1), Created: time.Now()}
-	e.log.add(event{Event: "sandboxRun", ID: fmt.Sprintf("sb%d", attempt+1)})
+	e.sandbox = &pod.Sandbox{ID: fmt.Sprintf("sb%d", attempt+1), Ready: true, Attempt: attempt, IP: fmt.Sprintf("10.0.0.%d", attempt+1), Created: time.Now()}
+	e.log.add(event{Event: "sandboxRun", ID: e.sandbox.ID})
 	return nil
 }
 
@@ -163,7 +167,7 @@ func (e *engine) StopSandbox(context.Context, *corePod) error {
 	defer e.mu.Unlock()
 	if e.sandbox != nil && e.sandbox.Ready {
 		e.sandbox.Ready = false
-		e.log.add(event{Event: "sandboxStop", ID: fmt.Sprintf("sb%d", e.sandbox.Attempt+1)})
+		e.log.add(event{Event: "sandboxStop", ID: e.sandbox.ID})
 	}
 	return nil
 }

@@ -98,7 +98,9 @@ func (e *engine) killContainer(name string, code int32) {
 // killSandbox lets the sandbox die.
 func (e *engine) killSandbox() {
 	_ = e.StopSandbox(context.Background(), nil)
-	e.notify(pod.ContainerEvent{Type: pod.ContainerDied, ID: "sandbox"})
+	if !e.relist {
+		e.notify(pod.ContainerEvent{Type: pod.ContainerDied, ID: e.sandbox.ID})
+	}
 }
 
 // objects are the scenario's ConfigMaps, Secrets and Services.

@@ -17,6 +17,7 @@ const podUID = "11111111-2222-3333-4444-555555555555"
 // scenario is one pod, what its containers do, and what is done to it. Times are seconds.
 type scenario struct {
 	Name                      string                `json:"name"`
+	Rules                     []string              `json:"rules"`
 	Pod                       corev1.Pod            `json:"pod"`
 	Objects                   []json.RawMessage     `json:"objects"`
 	Behaviors                 map[string][]behavior `json:"behaviors"`
