@@ -22,7 +22,10 @@ const execMark = "LYANDEV_EXEC"
 
 // Exec implements Containers.
 func (d *Docker) Exec(ctx context.Context, id string, spec ExecSpec) (ExecResult, error) {
-	mark := rand.Text()
+	return d.execMarked(ctx, id, spec, rand.Text())
+}
+
+func (d *Docker) execMarked(ctx context.Context, id string, spec ExecSpec, mark string) (ExecResult, error) {
 	made, err := d.api.ContainerExecCreate(ctx, id, container.ExecOptions{
 		Cmd: spec.Cmd, Env: append(append([]string(nil), spec.Env...), execMark+"="+mark), User: spec.User,
 		WorkingDir: spec.WorkingDir, Tty: spec.TTY, AttachStdin: spec.Stdin != nil, AttachStdout: true, AttachStderr: true,
@@ -119,9 +122,13 @@ func (d *Docker) endExec(ctx context.Context, execID, id, mark string) {
 	if err != nil || !st.Running {
 		return
 	}
-	if killMarked("/proc", execMark+"="+mark) > 0 {
-		return
+	if killMarked("/proc", execMark+"="+mark) == 0 {
+		d.killInside(ctx, id, mark)
 	}
+}
+
+// killInside kills marked processes by a command in the container.
+func (d *Docker) killInside(ctx context.Context, id, mark string) {
 	// The images of most services have a shell; the ones that have none have nothing that hangs either.
 	script := `for p in /proc/[0-9]*; do if tr '\0' '\n' <$p/environ 2>/dev/null | grep -qx "` + execMark + "=" + mark +
 		`"; then kill -9 ${p#/proc/}; fi; done`

@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/go-connections/nat"
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+)
+
+// dockerConfig lays out a Docker configuration with contexts, and makes it the only thing that chooses the engine.
+func dockerConfig(t *testing.T, current string, contexts map[string]string) {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(path string, v any) {
+		b, err := json.Marshal(v)
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(path), 0o700)
+		}
+		if err == nil {
+			err = os.WriteFile(path, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(dir, "config.json"), map[string]string{"currentContext": current})
+	for name, host := range contexts {
+		write(filepath.Join(dir, "contexts", "meta", digest.FromString(name).Encoded(), "meta.json"), map[string]any{
+			"Name": name, "Endpoints": map[string]any{"docker": map[string]any{"Host": host}},
+		})
+	}
+	t.Setenv("DOCKER_CONFIG", dir)
+	for _, v := range []string{"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_API_VERSION", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"} {
+		t.Setenv(v, "")
+	}
+}
+
+func TestWhichEngine(t *testing.T) {
+	contexts := map[string]string{"desk": "unix:///desk.sock", "far": "ssh://me@far.example"}
+	for _, tc := range []struct {
+		name, current, env, host string
+		remote                   bool
+		want, wantErr            string
+	}{
+		{name: "nothing said", want: "unix:///var/run/docker.sock"},
+		{name: "the default context", current: "default", want: "unix:///var/run/docker.sock"},
+		{name: "the current context", current: "desk", want: "unix:///desk.sock"},
+		{name: "DOCKER_CONTEXT before the current one", current: "far", env: "desk", want: "unix:///desk.sock"},
+		{name: "DOCKER_HOST before both", current: "far", env: "far", host: "unix:///host.sock", want: "unix:///host.sock"},
+		{name: "local TCP", host: "tcp://127.0.0.1:2375", want: "tcp://127.0.0.1:2375"},
+		{name: "remote TCP", host: "tcp://10.1.2.3:2375", wantErr: "it is on another machine"},
+		{name: "remote TCP, wanted", host: "tcp://10.1.2.3:2375", remote: true, want: "tcp://10.1.2.3:2375"},
+		{name: "remote context", current: "far", wantErr: "(from the Docker context far): it is on another machine"},
+		{name: "like a local address", host: "tcp://127.0.0.1.example:2375", wantErr: "it is on another machine"},
+		{name: "a context that is not there", current: "gone", wantErr: `cannot read the Docker context "gone"`},
+		{name: "nonsense", host: "nonsense", remote: true, wantErr: "unable to parse docker host"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dockerConfig(t, tc.current, contexts)
+			t.Setenv("DOCKER_CONTEXT", tc.env)
+			t.Setenv("DOCKER_HOST", tc.host)
+			d, err := NewDocker(tc.remote)
+			switch {
+			case tc.wantErr != "":
+				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
+					t.Fatalf("got %v, want %q", err, tc.wantErr)
+				}
+			case err != nil:
+				t.Fatal(err)
+			case d.host != tc.want:
+				t.Errorf("host %s, want %s", d.host, tc.want)
+			}
+		})
+	}
+}
+
+// TestNobodyThere asks an engine that does not answer: every answer comes at once and is IsUnavailable.
+func TestNobodyThere(t *testing.T) {
+	dockerConfig(t, "", nil)
+	t.Setenv("DOCKER_HOST", "unix://"+filepath.Join(t.TempDir(), "sock"))
+	d, err := NewDocker(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, infoErr := d.Info(ctx)
+	_, listErr := d.ListContainers(ctx, nil)
+	_, _, eventsErr := d.Events(ctx, nil)
+	_, execErr := d.Exec(ctx, "x", ExecSpec{Cmd: []string{"true"}})
+	for what, err := range map[string]error{
+		"info": infoErr, "list": listErr, "events": eventsErr, "exec": execErr, "start": d.StartContainer(ctx, "x"),
+		"stop": d.StopContainer(ctx, "x", "", time.Second), "stop by signal": d.StopContainer(ctx, "x", "SIGINT", time.Second),
+		"remove": d.RemoveContainer(ctx, "x"),
+	} {
+		if !IsUnavailable(err) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestTranslate(t *testing.T) {
+	conf, host, net := translate(ContainerSpec{
+		Name: "a", Image: "i", Entrypoint: []string{"/x"}, Network: "n", IP: netip.MustParseAddr("10.0.0.5"), Aliases: []string{"y"},
+		DNS: []netip.Addr{netip.MustParseAddr("10.0.0.2")}, CPUShares: 512, CPUQuota: 50000, MemoryBytes: 1 << 20, Init: true,
+		Publish: []PortBinding{{HostIP: netip.MustParseAddr("127.0.0.1"), ContainerPort: 80}},
+		Mounts:  []Mount{{Tmpfs: true, TmpfsBytes: 5, Target: "/t"}, {Bind: "/h", Target: "/b", ReadOnly: true}, {Volume: "v", Target: "/v", NoCopy: true}},
+	})
+	if conf.Cmd != nil || conf.Entrypoint[0] != "/x" {
+		t.Errorf("command %v %v", conf.Entrypoint, conf.Cmd)
+	}
+	if ep := net.EndpointsConfig["n"]; ep.IPAMConfig.IPv4Address != "10.0.0.5" || ep.Aliases[0] != "y" {
+		t.Errorf("endpoint %+v", ep)
+	}
+	want := container.Resources{CPUShares: 512, CPUPeriod: 100000, CPUQuota: 50000, Memory: 1 << 20}
+	if d := cmp.Diff(want, host.Resources); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(nat.PortMap{"80/tcp": {{HostIP: "127.0.0.1"}}}, host.PortBindings); d != "" {
+		t.Error(d)
+	}
+	if host.LogConfig.Config["max-size"] != "20m" || host.DNS[0] != "10.0.0.2" || !*host.Init || len(host.Mounts) != 3 {
+		t.Errorf("host %+v", host)
+	}
+	_, host, _ = translate(ContainerSpec{NetworkContainer: "other", DNS: []netip.Addr{netip.MustParseAddr("10.0.0.2")}})
+	if host.NetworkMode != "container:other" || host.DNS != nil {
+		t.Errorf("joined: %s, %v", host.NetworkMode, host.DNS)
+	}
+	if _, host, _ = translate(ContainerSpec{}); host.NetworkMode != "none" {
+		t.Errorf("no network: %s", host.NetworkMode)
+	}
+}
