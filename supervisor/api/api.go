@@ -87,6 +87,9 @@ func Serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger) err
 	defer cancel()
 	time.AfterFunc(300*time.Millisecond, endStreams) // the last snapshot still goes out
 	err := srv.Shutdown(grace)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("cannot end the API in time: %w", err), srv.Close())
+	}
 	<-done
 	return err
 }
