@@ -1,0 +1,14 @@
+package e2e_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/lyandev/lyandev/supervisor/e2e/harness"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	harness.Clean()
+	os.Exit(code)
+}
