@@ -33,6 +33,9 @@ func started(s *state.Snapshot) bool {
 // hopeless says why the stack will not get ready without somebody doing something, "" while it may.
 func hopeless(s *state.Snapshot) string {
 	for _, p := range s.Pods {
+		if p.DeletionTimestamp != nil {
+			continue // it is being replaced
+		}
 		for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
 			for _, c := range list {
 				w := c.State.Waiting
