@@ -13,11 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/controller"
 )
-
-// settleLimit is how long a supervisor that found its pods running waits for its operators' first word before it changes
-// the endpoint table: until then the agent serves the last one.
-const settleLimit = 5 * time.Second
 
 // adopt takes over what a former supervisor left running: the network, the agent with its table, the pods with their
 // counters. Nothing is restarted. It fails when the engine does not answer.
@@ -39,6 +36,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	if err := s.fabric.ensureNetwork(ctx); err != nil {
 		return err
 	}
+	s.recallPods(pods)
 	ready := s.adoptAgent(ctx)
 	for _, p := range pods {
 		s.fabric.adoptPod(p.Name, p.Status.PodIP)
@@ -53,14 +51,14 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		s.pods.objects.Store(stack)
 		for _, x := range stack.Workloads {
 			s.world.released[x.Name()] = carryStatus(nil, x)
-			s.settling = s.settling || x.Operator != ""
+			s.world.adoptTemplate(x)
 		}
 	}
 	for _, p := range pods {
 		s.pods.start(p, s.world.stack)
-	}
-	if s.settling {
-		time.AfterFunc(settleLimit, func() { s.post(func() { s.settling = false }) })
+		if p.DeletionTimestamp != nil {
+			s.pods.delete(p.Name)
+		}
 	}
 	return nil
 }
@@ -104,19 +102,6 @@ func markReady(p *corev1.Pod) {
 			})
 		}
 	}
-}
-
-// settled notes that an operator has looked; when all have, the table may change.
-func (s *Supervisor) settled(string) {
-	if !s.settling {
-		return
-	}
-	for _, x := range s.world.stack.Workloads {
-		if _, ok := s.world.verdicts[x.Operator]; x.Operator != "" && !ok {
-			return
-		}
-	}
-	s.settling = false
 }
 
 // recall reads the stack that the former supervisor looked after; nil if that is not known.
@@ -174,6 +159,24 @@ func (w *world) adoptReplicaSet(p *corev1.Pod, ref *metav1.OwnerReference) {
 		w.replicaSets[ref.Name] = rs
 	}
 	*rs.Spec.Replicas++
+}
+
+// adoptTemplate gives the ReplicaSet that was made of a Deployment's present template that very template: the one that was
+// read off a pod has what the pod got besides, and would count as another version.
+func (w *world) adoptTemplate(x *services.Workload) {
+	d, ok := x.Object.(*appsv1.Deployment)
+	if !ok {
+		return
+	}
+	hash := controller.TemplateHash(&d.Spec.Template, nil)
+	rs := w.replicaSets[d.Name+"-"+hash]
+	if rs == nil {
+		return
+	}
+	rs.Spec.Template = *d.Spec.Template.DeepCopy()
+	rs.Spec.Template.Labels[appsv1.DefaultDeploymentUniqueLabelKey] = hash
+	rs.Spec.Selector = d.Spec.Selector.DeepCopy()
+	rs.Spec.Selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] = hash
 }
 
 func (w *world) adoptJob(p *corev1.Pod, ref *metav1.OwnerReference) {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -46,7 +48,10 @@ func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts Appl
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	prepared := prepare(stack, s.cfg.Instance.Name, images)
+	prepared, err := prepare(stack, s.cfg.Instance.Name, images)
+	if err != nil {
+		return err
+	}
 	if err := s.fabric.clusterIPs(prepared.Services); err != nil {
 		return err
 	}
@@ -83,6 +88,26 @@ func (s *Supervisor) remember(stack *services.Stack) error {
 		return err
 	}
 	return instance.WriteFile(s.cfg.Instance.File(savedStack), b)
+}
+
+// forget removes the saved stack: the instance is down.
+func (s *Supervisor) forget() error {
+	err := os.Remove(s.cfg.Instance.File(savedStack))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// SavedProfile is the profile of the stack that an instance runs, or ran when its supervisor died; ok is false for an
+// instance that is down.
+func SavedProfile(i *instance.Instance) (profile string, ok bool) {
+	b, err := os.ReadFile(i.File(savedStack))
+	if err != nil {
+		return "", false
+	}
+	var stack struct{ Profile string }
+	return stack.Profile, json.Unmarshal(b, &stack) == nil
 }
 
 // makeImages builds what is built here and pulls what is missing, and returns the IDs of the images built, by reference.

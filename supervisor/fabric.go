@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -355,7 +356,7 @@ func (f *fabric) replaceAgent(ctx context.Context, old *engine.Container, ports 
 	spec := engine.ContainerSpec{
 		Name: f.s.cfg.Instance.Name + "-agent", Image: image, Labels: labels, Cmd: []string{agent.Command}, Env: conf.Env(),
 		Network: f.networkName(), IP: f.layout.Agent, CapAdd: []string{agent.Capability}, RestartPolicy: "always",
-		Publish: []engine.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), ContainerPort: agent.ControlPort}},
+		Publish: []engine.PortBinding{{HostIP: loopback, HostPort: f.controlPort(old), ContainerPort: agent.ControlPort}},
 	}
 	for _, p := range ports {
 		ip, _ := netip.ParseAddr(p.Host.HostIP)
@@ -379,6 +380,30 @@ func (f *fabric) replaceAgent(ctx context.Context, old *engine.Container, ports 
 		return err
 	}
 	return f.connect(ctx, c, ports)
+}
+
+// loopback is where everything is published unless the file says otherwise.
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// controlPort is the host port of the control API: the one it had, else a free one. It is chosen here because an engine
+// that chooses does so anew at every start of the container.
+func (f *fabric) controlPort(old *engine.Container) uint16 {
+	if old != nil {
+		for _, b := range old.Ports {
+			if b.ContainerPort == agent.ControlPort {
+				return b.HostPort
+			}
+		}
+	}
+	if !f.s.local {
+		return 0
+	}
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	if err != nil {
+		return 0
+	}
+	defer l.Close()
+	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
 // connect waits until the agent answers, 10 s at most.

@@ -35,8 +35,7 @@ func (f *fabric) offer(w *world) {
 	raw, err := json.Marshal(table)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(queued) == 0 && bytes.Equal(raw, f.last) || f.s.settling {
-		f.after = append(f.after, queued...)
+	if len(queued) == 0 && bytes.Equal(raw, f.last) {
 		return
 	}
 	if err == nil && !bytes.Equal(raw, f.last) {

@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -24,7 +26,7 @@ var uidSpace = uuid.MustParse("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 
 // prepare makes a loaded stack ready for the controllers: namespaces, UIDs, defaults, the label that says which workload
 // a pod belongs to, the gate that operators hold, and the images that were built.
-func prepare(stack *services.Stack, project string, images map[string]string) *services.Stack {
+func prepare(stack *services.Stack, project string, images map[string]string) (*services.Stack, error) {
 	stack = stack.DeepCopy()
 	for _, x := range stack.Workloads {
 		m := x.Meta()
@@ -51,7 +53,22 @@ func prepare(stack *services.Stack, project string, images map[string]string) *s
 	for _, m := range stack.Secrets {
 		m.Namespace = services.Namespace
 	}
-	return stack
+	return canonical(stack)
+}
+
+// canonical is the stack as it is read back from its JSON. Template hashes look at every field, and a quantity or an empty
+// list that was read is not quite what it was before it was written: a supervisor that reads its saved stack must come to
+// the same hashes as the one that saved it.
+func canonical(stack *services.Stack) (*services.Stack, error) {
+	b, err := json.Marshal(stack)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the stack: %w", err)
+	}
+	out := new(services.Stack)
+	if err := json.Unmarshal(b, out); err != nil {
+		return nil, fmt.Errorf("cannot read the stack: %w", err)
+	}
+	return out, nil
 }
 
 // bindHostPaths says of the host paths that a Compose file names that they are the developer's own directories.

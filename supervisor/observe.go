@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/lyandev/lyandev/supervisor/engine"
@@ -13,7 +15,10 @@ import (
 // Observe tells what runs of an instance when no supervisor does: pods from their labels, without what only a supervisor
 // knows (readiness, holds).
 func Observe(ctx context.Context, eng engine.Engine, i *instance.Instance) (*state.Snapshot, error) {
-	r := dockerpod.New(dockerpod.Config{Engine: eng, Project: i.Name, Network: i.Name + "_default"})
+	unknown := func(pod string) (netip.Addr, error) {
+		return netip.Addr{}, fmt.Errorf("cannot tell the address of pod %s: no supervisor is running", pod)
+	}
+	r := dockerpod.New(dockerpod.Config{Engine: eng, Project: i.Name, Network: i.Name + "_default", PodIP: unknown})
 	pods, err := r.Observe(ctx)
 	if err != nil {
 		return nil, err

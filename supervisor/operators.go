@@ -201,7 +201,6 @@ func (s *Supervisor) takeVerdict(name string, seen services.View, v services.Ver
 		s.pods.setCondition(p.Name, rightCondition(pv, now))
 	}
 	s.noteFacts(v.Facts, now)
-	s.settled(name)
 }
 
 // seenNewPods says that a pod of the view has not got its condition from the operator yet.

@@ -64,8 +64,8 @@ type Supervisor struct {
 	timer  *time.Timer
 	stop   *stopRequest
 	builds []state.Build
-	// settling holds the endpoint table back after an adoption, until the operators have looked.
-	settling bool
+	// noted is what note wrote last.
+	noted string
 	// engineTrouble is what is wrong with the engine, "" while it answers.
 	engineTrouble string
 }
@@ -133,7 +133,7 @@ func (s *Supervisor) cleanUp() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	return s.fabric.remove(ctx)
+	return errors.Join(s.fabric.remove(ctx), s.forget())
 }
 
 // errEnded is the cause by which the loop ends its helpers.

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -94,8 +95,8 @@ func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
 	}
 	if o.profile == "" {
 		if t, err := findTarget(c, stack); err == nil {
-			if s, err := t.client.State(c.Context); err == nil && s.Profile != "" && s.Profile != stack.Profile {
-				if stack, err = loadStack(c, s.Profile); err != nil {
+			if running, ok := supervisor.SavedProfile(t.instance); ok && running != "" && running != stack.Profile {
+				if stack, err = loadStack(c, running); err != nil {
 					return nil, err
 				}
 			}

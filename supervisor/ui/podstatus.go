@@ -2,10 +2,11 @@ package ui
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -20,15 +21,21 @@ func PodStatus(p *corev1.Pod) string {
 	if status == "" {
 		status = "Pending"
 	}
-	if init := initStatus(p); init != "" {
+	if init := initStatus(p); init != "" && !condition(p, corev1.PodInitialized) {
 		status = init
 	} else {
 		status = containersStatus(p, status)
 	}
-	if p.DeletionTimestamp != nil {
+	if p.DeletionTimestamp != nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 		return "Terminating"
 	}
 	return status
+}
+
+func condition(p *corev1.Pod, typ corev1.PodConditionType) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == typ && c.Status == corev1.ConditionTrue
+	})
 }
 
 func initStatus(p *corev1.Pod) string {
@@ -56,11 +63,14 @@ func containersStatus(p *corev1.Pod, status string) string {
 			status = c.State.Waiting.Reason
 		case c.State.Terminated != nil:
 			status = terminatedWord(c.State.Terminated)
-		case c.State.Running != nil:
+		case c.State.Running != nil && c.Ready:
 			running = true
 		}
 	}
 	if status == "Completed" && running {
+		if !state.PodReady(p) {
+			return "NotReady"
+		}
 		return "Running"
 	}
 	return status
@@ -106,23 +116,12 @@ func Restarts(p *corev1.Pod) int32 {
 	return n
 }
 
-// Age is a time span as kubectl prints it: the two largest units, at most.
+// Age is a time span as kubectl prints it, "-" since never.
 func Age(since, now time.Time) string {
 	if since.IsZero() {
 		return "-"
 	}
-	d := now.Sub(since)
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", int(max(d, 0).Seconds()))
-	case d < 10*time.Minute:
-		return strings.TrimSuffix(fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60), "0s")
-	case d < 3*time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
+	return duration.HumanDuration(max(now.Sub(since), 0))
 }
 
 // Ready says whether the pod is Ready, for people.
