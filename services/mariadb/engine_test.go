@@ -263,6 +263,9 @@ func (w *writer) run(ctx context.Context, t *testing.T) {
 	dbs := map[string]*sql.DB{masterIP: openAs(t, "lyanna", "lyanna", masterIP), slaveIP: openAs(t, "lyanna", "lyanna", slaveIP)}
 	for n := 1; ctx.Err() == nil; n++ {
 		_, err := dbs[w.master.Load().(string)].ExecContext(ctx, "INSERT INTO test.w (id) VALUES (?)", n)
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			w.failed.Add(1)
 			_ = pause(ctx, 5*time.Millisecond)

@@ -64,7 +64,7 @@ func judgeServer(f *Facts, m, s *Server, e Election) services.PodVerdict {
 	}
 	switch {
 	case !s.Reached:
-		pv.Reason, pv.Message = string(s.Trouble), s.Error
+		pv.Reason, pv.Message = orElse(string(s.Trouble), string(LookFailed)), orElse(s.Error, "it was not reached")
 	case f.Busy != "":
 		pv.Reason, pv.Message = "RoleChange", f.Busy
 	case s == m:

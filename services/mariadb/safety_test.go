@@ -74,6 +74,9 @@ func TestNeverHarms(t *testing.T) {
 			t.Fatal("a pod is not judged")
 		}
 		for pod, pv := range v.Pods {
+			if pv.Right && !f.Server(pod).Reached {
+				t.Fatalf("%s is right and was not reached", pod)
+			}
 			if !pv.Right && (pv.Reason == "" || pv.Message == "") {
 				t.Fatalf("%s is not right and nobody says why: %+v", pod, pv)
 			}

@@ -184,13 +184,14 @@ func watch(f *Facts, s *Sentinel, do Action, m *Server, why string) Step {
 	st := step(s.Process, do, why)
 	st.To = m.At
 	st.Options = map[string]string{"quorum": fmt.Sprint(f.Settings.Quorum)}
+	maps.Copy(st.Options, f.Settings.Defaults)
 	maps.Copy(st.Options, f.Settings.Declared)
 	return st
 }
 
 func wrongSettings(f *Facts, s *Sentinel) map[string]string {
 	wrong := map[string]string{}
-	if s.Quorum != f.Settings.Quorum {
+	if f.Settings.QuorumDeclared && s.Quorum != f.Settings.Quorum {
 		wrong["quorum"] = fmt.Sprint(f.Settings.Quorum)
 	}
 	for k, v := range f.Settings.Declared {

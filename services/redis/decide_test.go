@@ -14,7 +14,7 @@ func watchAt(last string) Endpoint { return Endpoint{"10.0.0." + last, 26379} }
 // rightStack is a master m, replicas a and b, and sentinels in m's pod and in pods x and y, with nothing wrong.
 func rightStack(edit func(f *Facts)) *Facts {
 	f := &Facts{Settings: Settings{
-		Group: "mymaster", Quorum: 2, Declared: map[string]string{"down-after-milliseconds": "5000"},
+		Group: "mymaster", Quorum: 2, QuorumDeclared: true, Declared: map[string]string{"down-after-milliseconds": "5000"},
 	}}
 	for _, pod := range []string{"m", "a", "b"} {
 		s := &Server{
@@ -215,6 +215,10 @@ func TestSituations(t *testing.T) {
 				"rewatch y/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2", "m:WrongMaster x:WrongMaster y:WrongMaster", false},
 		{"other settings", func(f *Facts) { f.watcher("x").Quorum, f.watcher("x").Settings["down-after-milliseconds"] = 3, "60000" }, "m",
 			"set x/sentinel down-after-milliseconds=5000 quorum=2", "", true},
+		{"other settings that nobody declared", func(f *Facts) {
+			f.Settings.QuorumDeclared, f.Settings.Declared = false, nil
+			f.watcher("x").Quorum, f.watcher("x").Settings["down-after-milliseconds"] = 3, "60000"
+		}, "m", "", "", true},
 		{"a sentinel announces another address", func(f *Facts) { f.watcher("x").Announce = "10.0.0.9" }, "m", "announce x/sentinel", "", true},
 		{"a new sentinel", func(f *Facts) { f.watcher("x").Hurried = false }, "m", "hurry x/sentinel", "", true},
 		{"no quorum", func(f *Facts) {

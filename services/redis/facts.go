@@ -101,12 +101,15 @@ func (s *Sentinel) FailingOver() bool {
 	return slices.ContainsFunc(s.Flags, func(f string) bool { return strings.HasPrefix(f, "failover") })
 }
 
-// Settings are what the sentinels should have. Zero values are left as they are.
+// Settings are what the sentinels should have.
 type Settings struct {
-	Group  string
-	Quorum int
-	// Declared are the group's settings that somebody declared, by their names in SENTINEL SET.
-	Declared map[string]string
+	Group string
+	// Quorum is the declared one, else the majority; QuorumDeclared tells which.
+	Quorum         int
+	QuorumDeclared bool
+	// Declared are the group's settings that somebody declared, by their names in SENTINEL SET. Others are left as they are,
+	// and are Defaults where a sentinel is given the group anew.
+	Declared, Defaults map[string]string
 }
 
 // Facts is one look at the whole system.

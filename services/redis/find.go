@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -208,9 +207,11 @@ func milliseconds(s string) string {
 // merge makes one group of what the processes say: the first that says something. Without a declared quorum it is the
 // majority.
 func merge(processes []process) Settings {
-	out := Settings{Declared: map[string]string{"down-after-milliseconds": "5000", "failover-timeout": "10000", "parallel-syncs": "1"}}
+	out := Settings{
+		Declared: map[string]string{},
+		Defaults: map[string]string{"down-after-milliseconds": "5000", "failover-timeout": "10000", "parallel-syncs": "1"},
+	}
 	sentinels := 0
-	given := map[string]string{}
 	for _, p := range processes {
 		if p.role == Watcher {
 			sentinels++
@@ -220,12 +221,12 @@ func merge(processes []process) Settings {
 			out.Quorum = p.settings.Quorum
 		}
 		for k, v := range p.settings.Declared {
-			if _, ok := given[k]; !ok {
-				given[k] = v
+			if _, ok := out.Declared[k]; !ok {
+				out.Declared[k] = v
 			}
 		}
 	}
-	maps.Copy(out.Declared, given)
+	out.QuorumDeclared = out.Quorum != 0
 	out.Group = orElse(out.Group, "mymaster")
 	if out.Quorum == 0 {
 		out.Quorum = sentinels/2 + 1

@@ -79,9 +79,11 @@ func TestFind(t *testing.T) {
 	if found[1].role != Watcher || found[1].At.Port != 26379 {
 		t.Errorf("sentinel %+v", found[1])
 	}
-	want := Settings{Group: "g", Quorum: 3, Declared: map[string]string{
-		"down-after-milliseconds": "700", "failover-timeout": "8000", "parallel-syncs": "1",
-	}}
+	want := Settings{
+		Group: "g", Quorum: 3, QuorumDeclared: true,
+		Declared: map[string]string{"down-after-milliseconds": "700", "failover-timeout": "8000"},
+		Defaults: map[string]string{"down-after-milliseconds": "5000", "failover-timeout": "10000", "parallel-syncs": "1"},
+	}
 	if diff := cmp.Diff(want, settings); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
@@ -93,7 +95,7 @@ func TestMajorityIsTheQuorum(t *testing.T) {
 		for range sentinels {
 			all = append(all, process{role: Watcher})
 		}
-		if got := merge(all); got.Quorum != want || got.Group != "mymaster" || got.Declared["down-after-milliseconds"] != "5000" {
+		if got := merge(all); got.Quorum != want || got.Group != "mymaster" || got.QuorumDeclared || got.Defaults["down-after-milliseconds"] != "5000" {
 			t.Errorf("%d sentinels: %+v", sentinels, got)
 		}
 	}

@@ -104,7 +104,7 @@ func judgeServer(e Election, s *Server) (reason, message string) {
 	m := e.Master
 	switch {
 	case !s.Reached:
-		return s.Reason, s.Error
+		return orElse(s.Reason, "LookFailed"), orElse(s.Error, "it was not reached")
 	case s.Loading:
 		return "Loading", "loading its data from disk"
 	case s.Failing != "":
@@ -134,7 +134,7 @@ func judgeServer(e Election, s *Server) (reason, message string) {
 func judgeSentinel(f *Facts, e Election, s *Sentinel) (reason, message string) {
 	switch {
 	case !s.Reached:
-		return s.Reason, s.Error
+		return orElse(s.Reason, "LookFailed"), orElse(s.Error, "it was not reached")
 	case !s.Known:
 		return "WatchesNothing", "knows no master named " + f.Settings.Group
 	case s.FailingOver():

@@ -72,6 +72,9 @@ func TestNeverHarms(t *testing.T) {
 			t.Fatal("more than one sentinel forgets at a time")
 		}
 		for pod, pv := range Judge(f).Pods {
+			if s := f.server(pod); pv.Right && s != nil && !s.Reached {
+				t.Fatalf("%s is right and was not reached", pod)
+			}
 			if !pv.Right && (pv.Reason == "" || pv.Message == "") {
 				t.Fatalf("%s is not right and nobody says why: %+v", pod, pv)
 			}
