@@ -305,7 +305,7 @@ func (k podSink) StatusChanged(p *corev1.Pod) { k.s.podChanged(&podUpdate{p}) }
 
 // Event implements pod.Sink.
 func (k podSink) Event(p *corev1.Pod, container, typ, reason, message string) {
-	k.s.events.Add(time.Now(), "Pod", p.Name, typ, reason, message)
+	k.s.events.AddContainer(time.Now(), "Pod", p.Name, container, typ, reason, message)
 }
 
 // Gone implements pod.Sink. A pod that was deleted by force goes from the store while its containers still stop.

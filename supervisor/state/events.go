@@ -15,6 +15,8 @@ type Event struct {
 	// Kind and Name are the object's ("Pod", "lyanna-mariadb-master-0").
 	Kind string `json:"kind"`
 	Name string `json:"name"`
+	// Container is the container of a pod that it is about, "" for the whole object.
+	Container string `json:"container,omitempty"`
 	// Type is Normal or Warning.
 	Type    string    `json:"type"`
 	Reason  string    `json:"reason"`
@@ -24,7 +26,7 @@ type Event struct {
 	Last    time.Time `json:"last"`
 }
 
-type eventKey struct{ kind, name, typ, reason, message string }
+type eventKey struct{ kind, name, container, typ, reason, message string }
 
 // maxEvents bounds the log; the ones that happened least recently go first.
 const maxEvents = 2000
@@ -44,13 +46,18 @@ func NewEvents() *Events {
 
 // Add records one occurrence. It may be called by many and never blocks on readers.
 func (l *Events) Add(at time.Time, kind, name, typ, reason, message string) {
+	l.AddContainer(at, kind, name, "", typ, reason, message)
+}
+
+// AddContainer is Add for an event of one container of a pod.
+func (l *Events) AddContainer(at time.Time, kind, name, container, typ, reason, message string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seq++
-	k := eventKey{kind, name, typ, reason, message}
+	k := eventKey{kind, name, container, typ, reason, message}
 	e := l.byKey[k]
 	if e == nil {
-		e = &Event{Kind: kind, Name: name, Type: typ, Reason: reason, Message: message, First: at}
+		e = &Event{Kind: kind, Name: name, Container: container, Type: typ, Reason: reason, Message: message, First: at}
 		l.byKey[k] = e
 		l.trim()
 	}
