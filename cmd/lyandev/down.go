@@ -12,6 +12,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -61,6 +62,9 @@ func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 		}
 		return waitUnlocked(c.Context, t)
 	}
+	if err := waitUnlocked(c.Context, t); err != nil {
+		return err
+	}
 	s, err := serve(c.Context, c, t.instance, logger(c, st), true)
 	if err != nil {
 		return err
@@ -75,7 +79,7 @@ func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 	return <-s.done
 }
 
-// waitUnlocked waits until the supervisor's process has let go of the instance, 10 s at most.
+// waitUnlocked waits until no supervisor has the instance any more, 10 s at most. One that answers is not waited for.
 func waitUnlocked(ctx context.Context, t *target) error {
 	for range 1000 {
 		release, err := t.instance.Lock()
@@ -83,13 +87,16 @@ func waitUnlocked(ctx context.Context, t *target) error {
 			release()
 			return nil
 		}
+		if !errors.Is(err, instance.ErrHeld) {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	return fmt.Errorf("the stack has stopped, but its supervisor is still there; see %s", t.instance.LogFile())
+	return fmt.Errorf("cannot go on: the supervisor of %s does not answer and does not end; see %s", t.instance.Name, t.instance.LogFile())
 }
 
 // removeVolumes deletes the volumes with the project's label, and says which.

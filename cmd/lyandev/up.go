@@ -168,6 +168,9 @@ func startInBackground(c *cli.Context, t *target) error {
 	if _, err := connect(c.Context); err != nil {
 		return err
 	}
+	if err := waitUnlocked(c.Context, t); err != nil { // one that is just ending
+		return err
+	}
 	if err := t.instance.Save(); err != nil {
 		return err
 	}
@@ -282,6 +285,7 @@ func abandonEmpty(t *target, err error) error {
 	if s, e := t.client.State(ctx); e == nil && len(s.Pods) == 0 && len(s.Workloads) == 0 {
 		_ = t.client.Stop(ctx)
 		_ = t.client.WatchState(ctx, func(*state.Snapshot) bool { return true }) // ends with the supervisor
+		_ = waitUnlocked(ctx, t)
 	}
 	return err
 }

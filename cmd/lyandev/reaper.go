@@ -1,0 +1,40 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/supervisor/reaper"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+// newReaperCommand is what the reaper's container runs: it removes what test runs that were killed leave behind.
+func newReaperCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: reaper.Command, Hidden: true, Usage: "remove what a test run leaves behind",
+		Action: func(c *cli.Context) error {
+			conf, err := reaper.ConfigFromEnv(os.Getenv)
+			if err != nil {
+				return withCode(exitUsage, err)
+			}
+			eng, err := connect(c.Context)
+			if err != nil {
+				return err
+			}
+			defer eng.Close()
+			conf.Engine, conf.Log = eng, slog.New(slog.NewTextHandler(st.Err, nil))
+			port := cmp.Or(os.Getenv("RYUK_PORT"), "8080")
+			l, err := net.Listen("tcp", ":"+port)
+			if err != nil {
+				return fmt.Errorf("cannot listen at port %s: %w", port, err)
+			}
+			conf.Log.Info("waiting for clients", "address", l.Addr().String())
+			return reaper.Run(c.Context, conf, l)
+		},
+	}
+}
