@@ -43,16 +43,16 @@ const (
 	ContainerLabel = "dev.lyandev.container"
 )
 
-// maxLine bounds one line: Docker itself hands a long one out in pieces of 16 KiB.
-const maxLine = 1 << 20
+// maxLine bounds one line; the rest of a longer one is a line of its own.
+const maxLine = 256 << 10
 
 // Stream calls out with each line, one at a time. Without Follow it returns when all has been read; with it, when ctx
 // ends (nil) or the engine goes away.
 func Stream(ctx context.Context, src Source, o Options, out func(Line)) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	f := &follower{src: src, opts: o, out: out, following: map[string]bool{}}
 	defer f.wg.Wait()
+	defer cancel()
 	labels := map[string]string{services.ProjectLabel: o.Project}
 	var events <-chan engine.Event
 	var why func() error
@@ -67,25 +67,15 @@ func Stream(ctx context.Context, src Source, o Options, out func(Line)) error {
 		return err
 	}
 	for _, c := range list {
-		f.follow(ctx, c.ID, c.Labels, o.Tail)
+		if c.State != engine.StateCreated { // those have printed nothing, and their start is yet to be told
+			f.follow(ctx, c.ID, c.Labels, o.Tail, o.Since)
+		}
 	}
 	if !o.Follow {
 		f.wg.Wait()
 		return f.err
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case e, ok := <-events:
-			if !ok {
-				return why()
-			}
-			if e.Type == "start" {
-				f.follow(ctx, e.ID, e.Labels, -1)
-			}
-		}
-	}
+	return f.watch(ctx, events, why)
 }
 
 type follower struct {
@@ -99,7 +89,43 @@ type follower struct {
 	err       error
 }
 
-func (f *follower) follow(ctx context.Context, id string, labels map[string]string, tail int) {
+// watch follows the containers that start, until ctx ends or the events do.
+func (f *follower) watch(ctx context.Context, events <-chan engine.Event, why func() error) error {
+	died := map[string]time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e, ok := <-events:
+			switch {
+			case !ok:
+				return why()
+			case e.Type == "start":
+				f.follow(ctx, e.ID, e.Labels, -1, later(f.opts.Since, died[e.ID]))
+			case e.Type == "die": // what it prints after another start is followed anew
+				died[e.ID] = e.Time
+				f.forget(e.ID)
+			case e.Type == "destroy":
+				delete(died, e.ID)
+			}
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func (f *follower) forget(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.following, id)
+}
+
+func (f *follower) follow(ctx context.Context, id string, labels map[string]string, tail int, since time.Time) {
 	pod, container := labels[PodLabel], labels[ContainerLabel]
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,19 +134,18 @@ func (f *follower) follow(ctx context.Context, id string, labels map[string]stri
 	}
 	f.following[id] = true
 	f.wg.Go(func() {
-		err := f.read(ctx, id, pod, container, tail)
+		err := f.read(ctx, id, Line{Pod: pod, Container: container}, tail, since)
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		delete(f.following, id)
 		if err != nil && ctx.Err() == nil && !engine.IsNotFound(err) {
 			f.err = errors.Join(f.err, err)
 		}
 	})
 }
 
-func (f *follower) read(ctx context.Context, id, pod, container string, tail int) error {
+func (f *follower) read(ctx context.Context, id string, line Line, tail int, since time.Time) error {
 	r, err := f.src.Logs(ctx, id, engine.LogOptions{
-		Follow: f.opts.Follow, Tail: tail, Since: f.opts.Since, Timestamps: f.opts.Timestamps,
+		Follow: f.opts.Follow, Tail: tail, Since: since, Timestamps: f.opts.Timestamps,
 	})
 	if err != nil {
 		return err
@@ -128,12 +153,18 @@ func (f *follower) read(ctx context.Context, id, pod, container string, tail int
 	defer r.Close()
 	stop := context.AfterFunc(ctx, func() { _ = r.Close() })
 	defer stop()
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 64<<10), maxLine)
-	for lines.Scan() {
+	lines := bufio.NewReaderSize(r, maxLine)
+	for {
+		text, _, err := lines.ReadLine()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		line.Text = string(text)
 		f.mu.Lock()
-		f.out(Line{Pod: pod, Container: container, Text: lines.Text()})
+		f.out(line)
 		f.mu.Unlock()
 	}
-	return lines.Err()
 }
