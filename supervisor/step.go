@@ -92,8 +92,9 @@ func (s *Supervisor) apply(a controller.Action, now time.Time) {
 	case controller.Event:
 		s.events.Add(now, a.Kind, a.Name, a.Type, a.Reason, a.Message)
 	case updatePod:
-		w.pods[a.pod.Name].Spec = a.pod.Spec
-		s.pods.update(a.pod)
+		w.update(a.pod)
+		s.pods.update(w.pods[a.pod.Name])
+		s.event("Pod", a.pod.Name, "Normal", "UpdatedInPlace", "%s", a.Cause())
 	}
 }
 

@@ -123,12 +123,16 @@ func (r *Runtime) StopContainer(ctx context.Context, _ *corev1.Pod, id string, g
 }
 
 // RemoveContainer implements pod.Containers.
-func (r *Runtime) RemoveContainer(ctx context.Context, _ *corev1.Pod, id string) error {
+func (r *Runtime) RemoveContainer(ctx context.Context, p *corev1.Pod, id string) error {
 	if err := r.removeMessage(ctx, id); err != nil {
 		return err
 	}
+	left := r.hasLeft(ctx, p, id)
 	if err := r.cfg.Engine.RemoveContainer(ctx, id); err != nil {
 		return err
+	}
+	if left {
+		r.removeUnused(ctx, p)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

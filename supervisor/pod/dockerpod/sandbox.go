@@ -31,6 +31,16 @@ func needsSandbox(p *corev1.Pod) bool {
 	return false
 }
 
+// HasSandbox says that containers can join and leave pods like these while they run: all of them have a sandbox.
+func HasSandbox(pods ...*corev1.Pod) bool {
+	for _, p := range pods {
+		if !needsSandbox(p) {
+			return false
+		}
+	}
+	return true
+}
+
 // RunSandbox implements pod.Sandboxes.
 func (r *Runtime) RunSandbox(ctx context.Context, p *corev1.Pod, attempt int) error {
 	if !needsSandbox(p) {

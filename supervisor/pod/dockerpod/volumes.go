@@ -202,3 +202,37 @@ func (r *Runtime) makeVolume(ctx context.Context, v volume) error {
 	r.fresh[v.name] = true
 	return nil
 }
+
+// hasLeft says that a container was taken out of its pod, which goes on.
+func (r *Runtime) hasLeft(ctx context.Context, p *corev1.Pod, id string) bool {
+	if p == nil || p.DeletionTimestamp != nil || !needsSandbox(p) {
+		return false
+	}
+	c, err := r.cfg.Engine.InspectContainer(ctx, id)
+	if err != nil || c.Labels[ContainerLabel] == "" {
+		return false
+	}
+	return !slices.ContainsFunc(slices.Concat(p.Spec.Containers, p.Spec.InitContainers), func(o corev1.Container) bool {
+		return o.Name == c.Labels[ContainerLabel]
+	})
+}
+
+// removeUnused removes the volumes that go with the pod and that its spec has no more: a container that joins again must
+// not find what it left. One that cannot be removed goes with the pod.
+func (r *Runtime) removeUnused(ctx context.Context, p *corev1.Pod) {
+	vols, err := r.cfg.Engine.ListVolumes(ctx, map[string]string{
+		services.ProjectLabel: r.cfg.Project, KindLabel: KindPodVolume, PodUIDLabel: string(p.UID),
+	})
+	if err != nil {
+		return
+	}
+	for _, v := range vols {
+		used := slices.ContainsFunc(p.Spec.Volumes, func(s corev1.Volume) bool {
+			name := fit(fmt.Sprintf("%s_%s_%s", r.cfg.Project, p.Name, s.Name))
+			return v.Name == name || strings.HasPrefix(v.Name, name+"_") || strings.HasPrefix(v.Name, name+".")
+		})
+		if !used {
+			_ = r.cfg.Engine.RemoveVolume(ctx, v.Name)
+		}
+	}
+}
