@@ -1,0 +1,237 @@
+package explain
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// pod says why a pod is not Ready, nil if it is or has ended well.
+func (f Facts) pod(p *corev1.Pod) []Link {
+	l := Link{Kind: "pod", Name: "pod " + p.Name, Since: condition(p, corev1.PodReady).LastTransitionTime.Time}
+	switch {
+	case p.DeletionTimestamp != nil:
+		l.Text, l.Since = "is being stopped"+graceOf(p), p.DeletionTimestamp.Time
+		return []Link{l}
+	case state.PodReady(p), p.Status.Phase == corev1.PodSucceeded:
+		return nil
+	case p.Status.Phase == corev1.PodFailed:
+		l.Text = "has failed and is not started again" + reasonAnd(p.Status.Reason, p.Status.Message)
+		return append([]Link{l}, f.ended(p)...)
+	}
+	l.Text = "is not ready"
+	if c, ok := f.container(p); ok {
+		return []Link{l, c}
+	}
+	if text, ok := gateText(p); ok {
+		l.Text = text
+		return []Link{l}
+	}
+	if len(p.Status.ContainerStatuses) == 0 {
+		l.Text, l.Since = "has not been started yet", p.CreationTimestamp.Time
+	}
+	return []Link{l}
+}
+
+// gateText is the first readiness gate that is not open (R122).
+func gateText(p *corev1.Pod) (string, bool) {
+	for _, g := range p.Spec.ReadinessGates {
+		c := condition(p, g.ConditionType)
+		if c.Status == corev1.ConditionTrue {
+			continue
+		}
+		if g.ConditionType == services.RightGate {
+			if c.Message == "" {
+				return "is ready by its probes; its operator has not looked at it yet", true
+			}
+			return "is ready by its probes, but not right yet" + reasonAnd(c.Reason, c.Message), true
+		}
+		return fmt.Sprintf("waits for readiness gate %s%s", g.ConditionType, reasonAnd(c.Reason, c.Message)), true
+	}
+	return "", false
+}
+
+func graceOf(p *corev1.Pod) string {
+	if g := p.DeletionGracePeriodSeconds; g != nil {
+		return fmt.Sprintf(" (grace %ds)", *g)
+	}
+	return ""
+}
+
+func reasonAnd(reason, message string) string {
+	switch {
+	case reason != "" && message != "":
+		return ": " + reason + ": " + message
+	case reason+message != "":
+		return ": " + reason + message
+	}
+	return ""
+}
+
+// container is the first container that holds a pod up, init containers first.
+func (f Facts) container(p *corev1.Pod) (Link, bool) {
+	for i, s := range p.Status.InitContainerStatuses {
+		if l, ok := f.initContainer(p, s, i); ok {
+			return l, true
+		}
+	}
+	for _, s := range p.Status.ContainerStatuses {
+		if l, ok := f.mainContainer(p, s); ok {
+			return l, true
+		}
+	}
+	return Link{}, false
+}
+
+func (f Facts) initContainer(p *corev1.Pod, s corev1.ContainerStatus, n int) (Link, bool) {
+	c := containerSpec(p, s.Name)
+	if c != nil && c.RestartPolicy != nil { // a sidecar is done with initialisation when it has started (R113)
+		if s.Started != nil && *s.Started {
+			return Link{}, false
+		}
+		return f.mainContainer(p, s)
+	}
+	l := Link{Kind: "container", Name: fmt.Sprintf("init container %s (%d of %d)", s.Name, n+1, len(p.Spec.InitContainers))}
+	switch t := s.State.Terminated; {
+	case t != nil && t.ExitCode == 0:
+		return l, false
+	case s.State.Running != nil:
+		l.Text, l.Since = "is still running", s.State.Running.StartedAt.Time
+		return l, true
+	}
+	f.stopped(&l, s)
+	return l, true
+}
+
+func (f Facts) mainContainer(p *corev1.Pod, s corev1.ContainerStatus) (Link, bool) {
+	l := Link{Kind: "container", Name: "container " + s.Name}
+	if s.Ready {
+		return l, false
+	}
+	if s.State.Running == nil {
+		f.stopped(&l, s)
+		return l, true
+	}
+	l.Since = s.State.Running.StartedAt.Time
+	c := containerSpec(p, s.Name)
+	switch {
+	case c == nil:
+		return l, false
+	case s.Started != nil && !*s.Started && c.StartupProbe != nil:
+		l.Text = "runs, and its startup probe has not succeeded yet"
+		f.answered(&l, p, s.Name, "Startup")
+	case c.ReadinessProbe != nil:
+		l.Text = "runs, and its readiness probe has not succeeded yet"
+		if c := condition(p, corev1.ContainersReady); c.Status == corev1.ConditionFalse && c.LastTransitionTime.Sub(l.Since) > 2*time.Second {
+			l.Text, l.Since = "runs, but its readiness probe fails", c.LastTransitionTime.Time
+		}
+		f.answered(&l, p, s.Name, "Readiness")
+	default:
+		l.Text = "has only just started"
+	}
+	if e, ok := f.answer(p, s.Name, "Liveness"); ok && !e.Last.Before(s.State.Running.StartedAt.Time) && l.Answer == "" {
+		f.answered(&l, p, s.Name, "Liveness")
+	}
+	return l, true
+}
+
+func (f Facts) answered(l *Link, p *corev1.Pod, container, probe string) {
+	if e, ok := f.answer(p, container, probe); ok {
+		l.Answer, l.AnswerAt, l.AnswerCount = e.Message, e.Last, e.Count
+	}
+}
+
+// stopped says of a container that does not run what it waits for, and when it is started again.
+func (f Facts) stopped(l *Link, s corev1.ContainerStatus) {
+	last := s.LastTerminationState.Terminated
+	if t := s.State.Terminated; t != nil {
+		l.Text, l.Since = exitText(t), t.FinishedAt.Time
+		return
+	}
+	w := s.State.Waiting
+	switch {
+	case w == nil || w.Reason == "":
+		l.Text = "waits to be started"
+	case w.Reason == "CrashLoopBackOff" && last != nil:
+		l.Text = fmt.Sprintf("is in CrashLoopBackOff: it %s, after %d restarts", exitText(last), s.RestartCount)
+		l.Since = last.FinishedAt.Time
+		if d, ok := backOff(w.Message); ok {
+			l.Restart = last.FinishedAt.Add(d)
+		}
+	case w.Reason == "ContainerCreating":
+		l.Text = "is being created"
+	case w.Reason == "PodInitializing":
+		l.Text = "waits for the init containers"
+	default:
+		l.Text = "is in " + w.Reason + reasonAnd("", w.Message)
+	}
+}
+
+// backOff reads the delay out of the kubelet's words for it: "back-off 20s restarting failed container=..." (R75).
+func backOff(message string) (time.Duration, bool) {
+	words := strings.Fields(message)
+	if len(words) < 2 || words[0] != "back-off" {
+		return 0, false
+	}
+	d, err := time.ParseDuration(words[1])
+	return d, err == nil
+}
+
+// exitText is how a container ended, as the end of a sentence.
+func exitText(t *corev1.ContainerStateTerminated) string {
+	text := fmt.Sprintf("ended with %d", t.ExitCode)
+	if t.Signal != 0 {
+		text = fmt.Sprintf("was ended by signal %d", t.Signal)
+	}
+	if t.Reason != "" && t.Reason != "Error" && t.Reason != "Completed" {
+		text += " (" + t.Reason + ")"
+	}
+	if m := strings.TrimSpace(t.Message); m != "" {
+		text += ", saying: " + lastLine(m)
+	}
+	return text
+}
+
+func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }
+
+// ended lists the containers of a failed pod that did not end well.
+func (f Facts) ended(p *corev1.Pod) []Link {
+	var out []Link
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if t := s.State.Terminated; t != nil && t.ExitCode != 0 {
+			out = append(out, Link{Kind: "container", Name: "container " + s.Name, Text: exitText(t), Since: t.FinishedAt.Time})
+		}
+	}
+	return out
+}
+
+// advice is the command that tells more about the cause.
+func (f Facts) advice(chain []Link) string {
+	cause := chain[len(chain)-1]
+	pod := ""
+	for _, l := range chain {
+		if l.Kind == "pod" {
+			pod = strings.TrimPrefix(l.Name, "pod ")
+		}
+	}
+	switch {
+	case cause.Kind == "build":
+		return "lyandev build"
+	case pod == "" && cause.Kind == "workload":
+		return "lyandev describe " + cause.Name
+	case pod == "":
+		return ""
+	case cause.Kind == "container" && (cause.Answer != "" || strings.Contains(cause.Text, "ended") || strings.Contains(cause.Text, "running")):
+		return "lyandev logs " + pod
+	}
+	return "lyandev describe " + pod
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
