@@ -25,7 +25,9 @@ func NewProgress(st *Streams, quiet bool) Progress {
 	if st.ErrTTY && !quiet {
 		return newLive(st)
 	}
-	return &plain{st: st, quiet: quiet, began: time.Now(), seen: map[string]string{}}
+	return &plain{
+		st: st, quiet: quiet, began: time.Now(), seen: map[string]string{}, steps: map[string]string{}, since: map[string]time.Time{},
+	}
 }
 
 // plain prints one line a change, with the seconds since the beginning.
@@ -34,6 +36,9 @@ type plain struct {
 	quiet bool
 	began time.Time
 	seen  map[string]string
+	// steps and since are the last step of each workload and when it, or a line about it, was.
+	steps map[string]string
+	since map[string]time.Time
 }
 
 func (p *plain) line(key, text string) {
@@ -62,16 +67,55 @@ func (p *plain) Show(s *state.Snapshot) {
 		return
 	}
 	for _, w := range s.Workloads {
-		text := w.Name + ": " + describe(s, w)
-		if w.Have == 0 && w.Hold == nil && !w.Right {
-			text = ""
-		}
-		p.line("workload/"+w.Name, text)
+		p.showWorkload(s, w)
 	}
 	for _, w := range s.Warnings {
 		p.line("warning/"+w, "warning: "+w)
 	}
 	p.line("engine", s.Engine)
+}
+
+// patience is how long a workload may go on without a step before a line says what it is at.
+const patience = 5 * time.Second
+
+// showWorkload prints a line when a workload takes a step (waits for another thing, has another number of pods ready, is
+// in trouble), and, when it takes none for a while, what keeps it.
+func (p *plain) showWorkload(s *state.Snapshot, w state.Workload) {
+	if w.Have == 0 && w.Hold == nil && !w.Right {
+		return
+	}
+	step := fmt.Sprint(w.Right, w.Ready, w.Want)
+	text := fmt.Sprintf("%d/%d ready", w.Ready, w.Want)
+	switch {
+	case w.Right:
+		text = describe(s, w)
+	case w.Hold != nil:
+		step += w.Hold.For
+		text = "waits for " + w.Hold.For
+	default:
+		for _, pod := range s.PodsOf(w.Name) {
+			if word := PodStatus(pod); troubled[strings.TrimPrefix(word, "Init:")] {
+				step, text = step+word, text+", "+pod.Name+" "+word
+			}
+		}
+	}
+	key := "workload/" + w.Name
+	if p.steps[key] != step {
+		p.steps[key], p.since[key] = step, time.Now()
+		p.line(key, w.Name+": "+text)
+		return
+	}
+	if !w.Right && time.Since(p.since[key]) > patience {
+		p.since[key] = time.Now()
+		p.line(key, w.Name+": "+describe(s, w))
+	}
+}
+
+// troubled are the pod statuses that are worth a line at once.
+var troubled = map[string]bool{
+	"CrashLoopBackOff": true, "Error": true, "OOMKilled": true, "ImagePullBackOff": true, "ErrImagePull": true,
+	"ErrImageNeverPull": true, "InvalidImageName": true, "CreateContainerConfigError": true, "CreateContainerError": true,
+	"RunContainerError": true, "PostStartHookError": true, "StartError": true,
 }
 
 func (p *plain) showStopping(s *state.Snapshot) {
