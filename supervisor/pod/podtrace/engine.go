@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -181,6 +181,7 @@ func (e *engine) RemovePod(context.Context, *corePod) error {
 		}
 	}
 	clear(e.containers)
+	e.order = nil
 	return nil
 }
 
@@ -276,7 +277,8 @@ func (e *engine) RemoveContainer(_ context.Context, _ *corePod, id string) error
 	if c := e.containers[id]; c != nil {
 		e.log.add(event{Event: "remove", Container: c.Container, ID: id})
 	}
-	maps.DeleteFunc(e.containers, func(k string, _ *container) bool { return k == id })
+	delete(e.containers, id)
+	e.order = slices.DeleteFunc(e.order, func(k string) bool { return k == id })
 	return nil
 }
 

@@ -172,22 +172,26 @@ func text(events []event) string {
 	return b.String()
 }
 
-// neverKilledBelowThreshold: a probe's kill comes only after as many failures in a row as its threshold, counted over
-// instances (R7, R18).
+// neverKilledBelowThreshold: a liveness kill comes only after as many failures in a row as its threshold, counted over
+// instances (R7, R18). A command that was to succeed fails if its container ends under it, so events count, not scripts.
 func neverKilledBelowThreshold(rt *rapid.T, s *scenario, events []event) {
-	run := map[string]int{}
+	run, passing := map[string]int{}, map[string]bool{}
 	for _, e := range events {
-		key := e.Container + " " + e.Text
+		c := e.Container
 		switch {
-		case e.Event == "exec" && (e.Result == "F" || e.Result == "T"):
-			run[key]++
-		case e.Event == "exec" && e.Result == "S":
-			run[key] = 0
-		case e.Event == "event" && strings.Contains(e.Text, " failed liveness probe"):
-			if want := threshold(s, e.Container); run[e.Container+" liveness"] < want {
-				rt.Fatalf("%.3f: %s killed after %d of %d failures", e.T, e.Container, run[e.Container+" liveness"], want)
+		case e.Event == "exec" && e.Text == "liveness":
+			if passing[c] {
+				run[c] = 0
 			}
-			run[e.Container+" liveness"] = 0
+			passing[c] = e.Result == "S"
+		case e.Event == "event" && strings.Contains(e.Text, "Liveness probe failed"):
+			run[c]++
+			passing[c] = false
+		case e.Event == "event" && strings.Contains(e.Text, " failed liveness probe"):
+			if want := threshold(s, c); run[c] < want {
+				rt.Fatalf("%.3f: %s killed after %d of %d failures", e.T, c, run[c], want)
+			}
+			run[c] = 0
 		}
 	}
 }
@@ -225,12 +229,12 @@ func neverReadyWithoutSuccess(rt *rapid.T, s *scenario, events []event) {
 
 // nothingStartsAfterTheEnd: a deletion, or a final phase, is the last of starts (R70, R74).
 func nothingStartsAfterTheEnd(rt *rapid.T, events []event) {
-	over := ""
+	over, at := "", 0.0
 	for _, e := range events {
 		switch {
 		case e.Event == "action" && e.Text == "delete", e.Text == "phase=Failed", e.Text == "phase=Succeeded":
-			over = e.Text
-		case e.Event == "create" && over != "":
+			over, at = e.Text, e.T
+		case e.Event == "create" && over != "" && e.T > at:
 			rt.Fatalf("%.3f: %s created after %s", e.T, e.ID, over)
 		case over != "" && strings.HasPrefix(over, "phase=") && strings.HasPrefix(e.Text, "phase=") && e.Text != over:
 			rt.Fatalf("%.3f: %s after %s", e.T, e.Text, over)
