@@ -53,6 +53,8 @@ type Snapshot struct {
 	Services  []*corev1.Service           `json:"services,omitempty"`
 	Operators map[string]services.Verdict `json:"operators,omitempty"`
 	Builds    []Build                     `json:"builds,omitempty"`
+	// Switch is the change of profiles that goes on, or the last one; nil if there was none.
+	Switch *Switch `json:"switch,omitempty"`
 	// Bound are the addresses on the host with the ports really bound.
 	Bound []services.HostPort `json:"bound,omitempty"`
 	// Rollouts are the conditions worth telling of Deployments (ProgressDeadlineExceeded, a stuck rollout).
