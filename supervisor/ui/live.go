@@ -107,15 +107,18 @@ func (l *live) picture() []string {
 	if s.Engine != "" {
 		lines = append(lines, l.st.Paint(Red, s.Engine))
 	}
+	stopping := s.Phase == state.Stopping || s.Phase == state.Stopped
 	for _, b := range s.Builds {
-		lines = append(lines, l.buildLine(b))
+		if !stopping {
+			lines = append(lines, l.buildLine(b))
+		}
 	}
 	width := 0
 	for _, w := range s.Workloads {
 		width = max(width, len(w.Name))
 	}
 	for _, w := range s.Workloads {
-		if s.Phase == state.Stopping || s.Phase == state.Stopped {
+		if stopping {
 			lines = append(lines, l.stopLine(s, w, width))
 			continue
 		}
