@@ -8,4 +8,6 @@ const (
 	WorkloadLabel = "dev.lyandev.workload"
 	// DirLabel is the directory that an instance was started in.
 	DirLabel = "dev.lyandev.dir"
+	// BuildLabel names the build that made an image.
+	BuildLabel = "dev.lyandev.build"
 )
