@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/xml"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/lyandev/lyandev/services/mask"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+// printSummary says how every profile went, one line each, and where to look after a failure.
+func printSummary(st *ui.Streams, runs []*testRun) {
+	w := tabwriter.NewWriter(st.Err, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nPROFILE\tRESULT\tREADY\tTOOK\tCODE")
+	for _, r := range runs {
+		result, ready := "passed", "-"
+		if r.failed() {
+			result = "FAILED"
+		}
+		if r.ready > 0 {
+			ready = round(r.ready)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\n", r.profile(), result, ready, round(r.took), r.exitCode())
+	}
+	_ = w.Flush()
+	for _, r := range runs {
+		if r.err != nil {
+			fmt.Fprintf(st.Err, "%s %s\n", st.Paint(ui.Red, r.profile()+":"), mask.New(r.stack).String(r.err.Error()))
+		}
+		if r.bundle != "" {
+			fmt.Fprintf(st.Err, "%s: logs, events and all that is known of the failure: %s\n", r.profile(), r.bundle)
+		}
+		if r.kept {
+			fmt.Fprintf(st.Err, "%s: left running as %s; look with `lyandev -p %s ps`, remove with `lyandev -p %s down --volumes`\n",
+				r.profile(), r.name, r.name, r.name)
+		}
+	}
+}
+
+func round(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
+
+// The elements of JUnit's XML, as CI systems read them.
+type junitSuites struct {
+	XMLName  xml.Name     `xml:"testsuites"`
+	Name     string       `xml:"name,attr"`
+	Tests    int          `xml:"tests,attr"`
+	Failures int          `xml:"failures,attr"`
+	Errors   int          `xml:"errors,attr"`
+	Time     string       `xml:"time,attr"`
+	Suites   []junitSuite `xml:"testsuite"`
+}
+
+type junitSuite struct {
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Errors   int         `xml:"errors,attr"`
+	Time     string      `xml:"time,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Class   string        `xml:"classname,attr"`
+	Name    string        `xml:"name,attr"`
+	Time    string        `xml:"time,attr"`
+	Failure *junitProblem `xml:"failure,omitempty"`
+	Error   *junitProblem `xml:"error,omitempty"`
+	Output  string        `xml:"system-out,omitempty"`
+}
+
+type junitProblem struct {
+	Message string `xml:"message,attr"`
+	Text    string `xml:",chardata"`
+}
+
+// junit is the result of all runs: a suite a profile, in it a case for the stack's becoming ready and one a command. It is
+// pure.
+func junit(runs []*testRun) junitSuites {
+	all := junitSuites{Name: "lyandev test"}
+	var total time.Duration
+	for _, r := range runs {
+		s := junitSuiteOf(r)
+		all.Tests, all.Failures, all.Errors = all.Tests+s.Tests, all.Failures+s.Failures, all.Errors+s.Errors
+		all.Suites = append(all.Suites, s)
+		total += r.took
+	}
+	all.Time = seconds(total)
+	return all
+}
+
+func junitSuiteOf(r *testRun) junitSuite {
+	m := mask.New(r.stack)
+	s := junitSuite{Name: r.profile(), Time: seconds(r.took)}
+	ready := junitCase{Class: r.profile(), Name: "the stack gets ready", Time: seconds(r.ready)}
+	reported := false
+	if r.ready == 0 && r.err != nil {
+		ready.Error, reported = problem(m, r.err.Error(), r.bundle), true
+	}
+	s.Cases = append(s.Cases, ready)
+	for _, t := range r.results {
+		c := junitCase{Class: r.profile() + "." + t.workload, Name: strings.Join(t.command.Command, " "), Time: seconds(t.took)}
+		c.Output = m.String(xmlText(t.tail))
+		switch {
+		case t.err != nil:
+			c.Error, reported = problem(m, t.err.Error(), r.bundle), true
+		case t.code != 0:
+			c.Failure = problem(m, fmt.Sprintf("exit code %d", t.code), r.bundle)
+		}
+		s.Cases = append(s.Cases, c)
+	}
+	if r.err != nil && !reported {
+		s.Cases = append(s.Cases, junitCase{Class: r.profile(), Name: "the stack is taken down", Error: problem(m, r.err.Error(), r.bundle)})
+	}
+	s.Tests = len(s.Cases)
+	for _, c := range s.Cases {
+		if c.Failure != nil {
+			s.Failures++
+		}
+		if c.Error != nil {
+			s.Errors++
+		}
+	}
+	return s
+}
+
+func problem(m *mask.Masker, message, bundle string) *junitProblem {
+	p := &junitProblem{Message: m.String(xmlText(message))}
+	if bundle != "" {
+		p.Text = "all that is known: " + bundle
+	}
+	return p
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
+
+// xmlText drops what XML cannot hold (escape codes of colours among it).
+func xmlText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+func writeJUnit(path string, runs []*testRun) error {
+	b, err := xml.MarshalIndent(junit(runs), "", "  ")
+	if err == nil {
+		err = os.WriteFile(path, append([]byte(xml.Header), append(b, '\n')...), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write the results to %s: %w", path, err)
+	}
+	return nil
+}

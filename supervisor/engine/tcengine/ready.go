@@ -1,0 +1,37 @@
+package tcengine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/testcontainers/testcontainers-go/wait"
+)
+
+// podLabel names the pod of a container.
+const podLabel = "dev.lyandev.pod"
+
+// Ready is readiness in the sense of Kubernetes as a wait strategy of testcontainers: the container's pod is Ready, by its
+// probes and its operator. A target that is no pod of ours waits for the whole stack, so that a container beside the stack
+// can be told to wait for it.
+type Ready struct {
+	// Wait waits for a pod, or for the whole stack ("").
+	Wait func(ctx context.Context, pod string) error
+}
+
+var _ wait.Strategy = Ready{}
+
+// WaitUntilReady implements wait.Strategy. It blocks until ready or ctx's end.
+func (r Ready) WaitUntilReady(ctx context.Context, target wait.StrategyTarget) error {
+	if target == nil {
+		return r.Wait(ctx, "")
+	}
+	c, err := target.Inspect(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot wait for readiness: %w", err)
+	}
+	pod := ""
+	if c.Config != nil {
+		pod = c.Config.Labels[podLabel]
+	}
+	return r.Wait(ctx, pod)
+}

@@ -1,0 +1,116 @@
+package throwaway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/mask"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// Bundle writes all that tells how the copy stands into a directory, which it makes: the log of every container that there
+// is, the events, the history of probes and restarts, the latest snapshot, the stack, and what the engine says of each
+// container. Secrets are masked. It goes on after an error and reports all.
+func (c *Copy) Bundle(ctx context.Context, dir string) error {
+	b := bundle{dir: dir, mask: mask.New(c.stack)}
+	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil {
+		return fmt.Errorf("cannot make the directory of the bundle: %w", err)
+	}
+	stack, err := yaml.Marshal(mask.Stack(c.stack))
+	b.note(err)
+	b.write("stack.yaml", stack)
+	events := c.Events()
+	b.write("events.txt", eventLines(events, func(state.Event) bool { return true }))
+	b.write("probes.txt", eventLines(events, aboutProbes))
+	b.json("state.json", c.State())
+	b.containers(ctx, c)
+	return errors.Join(b.errs...)
+}
+
+type bundle struct {
+	dir  string
+	mask *mask.Masker
+	errs []error
+}
+
+func (b *bundle) note(err error) {
+	if err != nil {
+		b.errs = append(b.errs, err)
+	}
+}
+
+func (b *bundle) write(name string, text []byte) {
+	if err := os.WriteFile(filepath.Join(b.dir, name), b.mask.Bytes(text), 0o644); err != nil {
+		b.note(fmt.Errorf("cannot write the bundle: %w", err))
+	}
+}
+
+func (b *bundle) json(name string, v any) {
+	text, err := json.MarshalIndent(v, "", "  ")
+	b.note(err)
+	b.write(name, text)
+}
+
+// containers writes the log and the description of every container of the copy.
+func (b *bundle) containers(ctx context.Context, c *Copy) {
+	list, err := c.eng.ListContainers(ctx, map[string]string{services.ProjectLabel: c.name})
+	b.note(err)
+	inspected := []json.RawMessage{}
+	for _, x := range list {
+		raw, err := c.eng.RawInspect(ctx, x.ID)
+		b.note(err)
+		if err == nil {
+			inspected = append(inspected, raw)
+		}
+		b.log(ctx, c, x)
+	}
+	b.json("inspect.json", inspected)
+}
+
+func (b *bundle) log(ctx context.Context, c *Copy, x engine.Container) {
+	r, err := c.eng.Logs(ctx, x.ID, engine.LogOptions{Tail: -1, Timestamps: true})
+	if err != nil {
+		b.note(err)
+		return
+	}
+	defer r.Close()
+	f, err := os.Create(filepath.Join(b.dir, "logs", strings.TrimPrefix(x.Name, c.name+"-")+".log"))
+	if err != nil {
+		b.note(fmt.Errorf("cannot write the bundle: %w", err))
+		return
+	}
+	w := b.mask.Writer(f)
+	_, err = io.Copy(w, r)
+	b.note(errors.Join(err, w.Close(), f.Close()))
+}
+
+// aboutProbes says that an event tells of a container's health: its probes, starts, ends and restarts.
+func aboutProbes(e state.Event) bool {
+	switch e.Reason {
+	case "Unhealthy", "ProbeWarning", "ProbeError", "Started", "Killing", "BackOff", "Ready", "NotReady", "Completed", "Failed":
+		return true
+	}
+	return false
+}
+
+func eventLines(events []state.Event, want func(state.Event) bool) []byte {
+	var b bytes.Buffer
+	for _, e := range events {
+		if want(e) {
+			fmt.Fprintf(&b, "%s  %-7s  x%-3d  %s/%s  %s: %s\n", e.Last.UTC().Format(time.RFC3339Nano), e.Type, e.Count, e.Kind, e.Name, e.Reason, e.Message)
+		}
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,52 @@
+package throwaway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/build"
+)
+
+// Images makes the images of stacks once for all copies of a process. Its zero value needs a Builder.
+type Images struct {
+	Builder *build.Builder
+	// Progress, if set, hears of the builds.
+	Progress build.Sink
+
+	mu   sync.Mutex
+	made map[string]bool
+}
+
+// Make builds what has changed since it was built last. A second call with the same builds does nothing; calls at the same
+// time wait for each other.
+func (i *Images) Make(ctx context.Context, builds []*services.Build) error {
+	key, err := json.Marshal(builds)
+	if err != nil {
+		return fmt.Errorf("cannot read the builds: %w", err)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.made[string(key)] {
+		return nil
+	}
+	refs := map[string]string{}
+	for _, b := range builds {
+		refs[b.Name] = b.Image
+	}
+	i.Builder.Refs = refs
+	sink := i.Progress
+	if sink == nil {
+		sink = func(build.Progress) {}
+	}
+	if _, err := i.Builder.All(ctx, builds, build.Options{}, sink); err != nil {
+		return err
+	}
+	if i.made == nil {
+		i.made = map[string]bool{}
+	}
+	i.made[string(key)] = true
+	return nil
+}

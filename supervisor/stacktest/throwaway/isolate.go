@@ -1,0 +1,84 @@
+package throwaway
+
+import (
+	"fmt"
+	"net"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+const loopback = "127.0.0.1"
+
+// isolate is the stack as a copy runs it: under another name, with every port of every Service at a free port of this
+// host, and no port of the file's choice. It is pure.
+func isolate(stack *services.Stack, name string) *services.Stack {
+	stack = stack.DeepCopy()
+	stack.Name = name
+	have := map[string]bool{}
+	for i := range stack.HostPorts {
+		p := &stack.HostPorts[i]
+		p.HostIP, p.HostPort = loopback, 0
+		have[portKey(p.Service, p.Port, p.Protocol)] = true
+	}
+	for _, v := range stack.Services {
+		if v.Spec.Type == corev1.ServiceTypeExternalName || len(v.Spec.Selector) == 0 {
+			continue
+		}
+		for _, p := range v.Spec.Ports {
+			if key := portKey(v.Name, p.Port, p.Protocol); !have[key] {
+				have[key] = true
+				stack.HostPorts = append(stack.HostPorts, services.HostPort{
+					HostIP: loopback, Service: v.Name, Port: p.Port, Protocol: protocol(p.Protocol), Source: "test run",
+				})
+			}
+		}
+	}
+	return stack
+}
+
+func portKey(service string, port int32, p corev1.Protocol) string {
+	return fmt.Sprint(service, " ", port, " ", protocol(p))
+}
+
+func protocol(p corev1.Protocol) corev1.Protocol {
+	if p == "" {
+		return corev1.ProtocolTCP
+	}
+	return p
+}
+
+// choosePorts gives every host port a number that is free now. All are held until the last is chosen, so that no two are
+// the same.
+func choosePorts(ports []services.HostPort) error {
+	for i := range ports {
+		at := net.JoinHostPort(ports[i].HostIP, "0")
+		if ports[i].Protocol == corev1.ProtocolUDP {
+			c, err := net.ListenPacket("udp", at)
+			if err != nil {
+				return fmt.Errorf("cannot find a free port: %w", err)
+			}
+			defer c.Close()
+			ports[i].HostPort = int32(c.LocalAddr().(*net.UDPAddr).Port)
+			continue
+		}
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			return fmt.Errorf("cannot find a free port: %w", err)
+		}
+		defer l.Close()
+		ports[i].HostPort = int32(l.Addr().(*net.TCPAddr).Port)
+	}
+	return nil
+}
+
+// Addr is the address on this host, "127.0.0.1:PORT", that leads to a port of a Service.
+func (c *Copy) Addr(service string, port int32) (string, error) {
+	for _, p := range c.stack.HostPorts {
+		if p.Service == service && p.Port == port {
+			return fmt.Sprintf("%s:%d", p.HostIP, p.HostPort), nil
+		}
+	}
+	return "", fmt.Errorf("cannot find port %d of Service %s: there is none in profile %q", port, service, c.stack.Profile)
+}

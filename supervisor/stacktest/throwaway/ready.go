@@ -1,0 +1,104 @@
+package throwaway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/engine/tcengine"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// crashes is how often a container may have ended in a row before nobody waits for it any more.
+const crashes = 3
+
+// ErrNotReady says that the stack did not get ready; the text says why.
+var ErrNotReady = errors.New("the stack is not ready")
+
+// Strategy is the copy's readiness as a wait strategy of testcontainers.
+func (c *Copy) Strategy() tcengine.Ready { return tcengine.Ready{Wait: c.waitPod} }
+
+// WaitReady waits until everything is right: workloads complete, pods Ready, operators content. It fails with ErrNotReady
+// when that will not come by itself, or when ctx ends first.
+func (c *Copy) WaitReady(ctx context.Context) error { return c.Strategy().WaitUntilReady(ctx, nil) }
+
+func (c *Copy) waitPod(ctx context.Context, pod string) error {
+	err := c.await(ctx, func(s *state.Snapshot) (bool, error) {
+		if pod != "" {
+			p := s.Pod(pod)
+			return p != nil && state.PodReady(p), nil
+		}
+		if s.Phase == state.Ready {
+			return true, nil
+		}
+		if why := stuck(s); why != "" {
+			return false, errors.New(why)
+		}
+		return false, nil
+	})
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%s (%w)", c.State().Message, err)
+	}
+	return fmt.Errorf("%w: %w", ErrNotReady, err)
+}
+
+// await waits for a snapshot that satisfies, the end of ctx, or the end of the supervisor.
+func (c *Copy) await(ctx context.Context, ok func(*state.Snapshot) (bool, error)) error {
+	watch, cancel := context.WithCancel(ctx)
+	defer cancel()
+	snapshots := c.sup.Store().Subscribe(watch)
+	for {
+		select {
+		case s, more := <-snapshots:
+			if !more {
+				return context.Cause(ctx)
+			}
+			if done, err := ok(s); done || err != nil {
+				return err
+			}
+		case <-c.done:
+			return errors.Join(errors.New("the supervisor has ended"), c.err)
+		}
+	}
+}
+
+// stuck says why the stack will not get ready by itself, "" while it may. It is pure.
+func stuck(s *state.Snapshot) string {
+	for _, p := range s.Pods {
+		if p.DeletionTimestamp != nil {
+			continue
+		}
+		for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
+			for _, c := range list {
+				if why := containerStuck(c); why != "" {
+					return fmt.Sprintf("container %s of pod %s %s", c.Name, p.Name, why)
+				}
+			}
+		}
+		if p.Status.Phase == corev1.PodFailed && len(p.OwnerReferences) == 0 && p.Labels[testLabel] == "" {
+			return fmt.Sprintf("pod %s has failed", p.Name)
+		}
+	}
+	return ""
+}
+
+func containerStuck(c corev1.ContainerStatus) string {
+	w := c.State.Waiting
+	if w == nil {
+		return ""
+	}
+	switch w.Reason {
+	case "CrashLoopBackOff":
+		if t := c.LastTerminationState.Terminated; t != nil && c.RestartCount >= crashes-1 {
+			return fmt.Sprintf("exits with %d again and again: %s", t.ExitCode, t.Message)
+		}
+	case "ErrImageNeverPull", "InvalidImageName", "ImagePullBackOff":
+		return w.Reason + ": " + w.Message
+	}
+	return ""
+}
