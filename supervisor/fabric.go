@@ -40,6 +40,8 @@ type fabric struct {
 	pods   *network.Allocator
 	vips   *network.Allocator
 	bound  []network.Published
+	// chosen are the host ports that were taken in the place of others, by what was asked for (portKey).
+	chosen map[string]int32
 	client *agent.Client
 	dialer *network.Dialer
 	token  string
@@ -72,6 +74,8 @@ type savedAddresses struct {
 	Pods     map[string]netip.Addr `json:"pods"`
 	Services map[string]netip.Addr `json:"services"`
 	Subnet   netip.Prefix          `json:"subnet"`
+	// Ports are the host ports chosen here, by what was asked for.
+	Ports map[string]int32 `json:"ports,omitempty"`
 }
 
 // ensureNetwork finds the project's network or makes it, in a subnet that overlaps nothing.
@@ -133,6 +137,7 @@ func (f *fabric) use(subnet netip.Prefix, saved savedAddresses) error {
 	defer f.mu.Unlock()
 	f.layout = layout
 	f.pods, f.vips = network.NewAllocator(layout.Pods), network.NewAllocator(layout.Services)
+	f.chosen = saved.Ports
 	if saved.Subnet == subnet {
 		for name, a := range saved.Services {
 			_ = f.vips.Adopt(name, a) // the file is ours; an address out of range is forgotten
@@ -158,7 +163,7 @@ func (f *fabric) load() savedAddresses {
 
 // save is called with the lock held.
 func (f *fabric) save() {
-	b, err := json.Marshal(savedAddresses{Pods: f.pods.Held(), Services: f.vips.Held(), Subnet: f.layout.Subnet})
+	b, err := json.Marshal(savedAddresses{Pods: f.pods.Held(), Services: f.vips.Held(), Subnet: f.layout.Subnet, Ports: f.chosen})
 	if err == nil {
 		err = instance.WriteFile(f.s.cfg.Instance.File("addresses.json"), b)
 	}
@@ -241,19 +246,25 @@ func (f *fabric) ensureAgent(ctx context.Context, ports []services.HostPort, aut
 	if f.token, err = f.secret(); err != nil {
 		return err
 	}
-	old, err := f.findAgent(ctx)
-	if err != nil {
-		return err
+	for tries := 1; ; tries++ {
+		old, err := f.findAgent(ctx)
+		if err != nil {
+			return err
+		}
+		wanted, err := f.publish(ports, old, auto)
+		if err != nil {
+			return err
+		}
+		key := portsKey(wanted)
+		if old != nil && old.State == engine.StateRunning && old.Labels[agentHashLabel] == hash && old.Labels[portsLabel] == key {
+			return f.connect(ctx, *old, wanted)
+		}
+		err = f.replaceAgent(ctx, old, wanted, image, hash, key)
+		if !auto || tries == 3 || !engine.IsPortTaken(err) {
+			return err
+		}
+		// Somebody took the port after it was found free: look again.
 	}
-	wanted, err := f.publish(ports, old, auto)
-	if err != nil {
-		return err
-	}
-	key := portsKey(wanted)
-	if old != nil && old.State == engine.StateRunning && old.Labels[agentHashLabel] == hash && old.Labels[portsLabel] == key {
-		return f.connect(ctx, *old, wanted)
-	}
-	return f.replaceAgent(ctx, old, wanted, image, hash, key)
 }
 
 func (f *fabric) findAgent(ctx context.Context) (*engine.Container, error) {
@@ -264,71 +275,6 @@ func (f *fabric) findAgent(ctx context.Context) (*engine.Container, error) {
 		return nil, err
 	}
 	return &list[0], nil
-}
-
-// publish chooses the ports: those wanted, or, with auto or a wanted port 0, the next free ones. A port that something
-// else listens at is a *network.PortConflict. What the present agent has is free to the next one.
-func (f *fabric) publish(ports []services.HostPort, old *engine.Container, auto bool) ([]network.Published, error) {
-	ports = append([]services.HostPort(nil), ports...)
-	var errs []error
-	taken := map[string]bool{}
-	for i := range ports {
-		p := &ports[i]
-		proto := strings.ToLower(string(p.Protocol))
-		ip, err := netip.ParseAddr(p.HostIP)
-		if err != nil {
-			return nil, fmt.Errorf("cannot publish %s:%d: %w", p.HostIP, p.HostPort, err)
-		}
-		if ours(old, ip, uint16(p.HostPort)) {
-			continue
-		}
-		if p.HostPort == 0 {
-			if p.HostPort, err = f.nextFree(proto, ip, int(20000+p.Port%10000), old, taken); err != nil {
-				return nil, err
-			}
-		}
-		if !f.s.local {
-			continue // another machine's ports cannot be looked at: the engine will say
-		}
-		err = network.CheckPort(proto, netip.AddrPortFrom(ip, uint16(p.HostPort)))
-		var conflict *network.PortConflict
-		if errors.As(err, &conflict) && auto {
-			p.HostPort, err = f.nextFree(proto, ip, int(p.HostPort)+1, old, taken)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w; or choose one automatically with --ports auto", p.Source, err))
-		}
-		taken[fmt.Sprint(ip, p.HostPort)] = true
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	return network.AgentPorts(ports)
-}
-
-func (f *fabric) nextFree(proto string, ip netip.Addr, from int, old *engine.Container, taken map[string]bool) (int32, error) {
-	for {
-		n, err := network.NextFree(proto, ip, from)
-		if err != nil {
-			return 0, err
-		}
-		if !taken[fmt.Sprint(ip, n)] {
-			return int32(n), nil
-		}
-		from = n + 1
-	}
-}
-
-func ours(old *engine.Container, ip netip.Addr, port uint16) bool {
-	if old == nil {
-		return false
-	}
-	for _, b := range old.Ports {
-		if b.HostIP == ip && b.HostPort == port && port != 0 {
-			return true
-		}
-	}
-	return false
 }
 
 func portsKey(ports []network.Published) string {
