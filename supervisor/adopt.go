@@ -29,6 +29,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		return err
 	}
 	if len(pods) == 0 {
+		s.switcher.adoptNothing()
 		return nil
 	}
 	s.log.Info("found the stack running", "pods", len(pods))
@@ -46,7 +47,12 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		s.world.pods[p.Name] = p
 	}
 	s.world.adoptOwners()
-	if stack := s.recall(); stack != nil {
+	stack := s.recall()
+	if in := s.switcher.adopt(); in != nil {
+		stack = in.wanted().DeepCopy()
+		defer s.world.adoptLeaving(in.other())
+	}
+	if stack != nil {
 		s.world.want(stack)
 		s.pods.objects.Store(stack)
 		for _, x := range stack.Workloads {

@@ -38,27 +38,36 @@ type ApplyOptions struct {
 func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if _, err := order.Layers(stack); err != nil {
-		return fmt.Errorf("cannot start the stack: %w", err)
-	}
-	var images map[string]string
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { images, err = s.makeImages(gctx, stack, opts); return err })
-	g.Go(func() error { return s.ensureFabric(gctx, stack, opts) })
-	if err := g.Wait(); err != nil {
+	if err := s.switcher.await(ctx); err != nil {
 		return err
 	}
-	prepared, err := prepare(stack, s.cfg.Instance.Name, images)
+	prepared, err := s.prepareStack(ctx, stack, opts)
 	if err != nil {
-		return err
-	}
-	if err := s.fabric.clusterIPs(prepared.Services); err != nil {
 		return err
 	}
 	if err := s.remember(prepared); err != nil {
 		return err
 	}
 	return s.ask(ctx, func() { s.take(prepared) })
+}
+
+// prepareStack does everything that can fail before a pod is touched.
+func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, opts ApplyOptions) (*services.Stack, error) {
+	if _, err := order.Layers(stack); err != nil {
+		return nil, fmt.Errorf("cannot start the stack: %w", err)
+	}
+	var images map[string]string
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { images, err = s.makeImages(gctx, stack, opts); return err })
+	g.Go(func() error { return s.ensureFabric(gctx, stack, opts) })
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	prepared, err := prepare(stack, s.cfg.Instance.Name, images)
+	if err != nil {
+		return nil, err
+	}
+	return prepared, s.fabric.clusterIPs(prepared.Services)
 }
 
 // take makes the prepared stack the wanted one. Called by the loop.

@@ -57,7 +57,7 @@ func (f *fabric) view(w *world) network.View {
 	defer f.mu.Unlock()
 	v := network.View{Pods: sorted(w.pods), HostPorts: f.bound}
 	if w.stack != nil {
-		v.Services, v.Ingresses = w.stack.Services, w.stack.Ingresses
+		v.Services, v.Ingresses = w.services(), w.stack.Ingresses
 	}
 	if f.vips != nil {
 		v.VIPs = f.vips.Held()

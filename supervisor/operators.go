@@ -96,6 +96,7 @@ func (r *operatorRunner) begin(ctx context.Context, name string) *operatorLoop {
 		r.s.world.verdicts[name] = services.Verdict{Message: err.Error()}
 		return nil
 	}
+	_, r.s.world.canHome[name] = op.(homing)
 	ctx, cancel := context.WithCancel(ctx)
 	l := &operatorLoop{name: name, op: op, cancel: cancel, wake: make(chan struct{}, 1)}
 	r.running[name] = l

@@ -19,7 +19,7 @@ func (s *Supervisor) publish(now time.Time) {
 		Builds: slices.Clone(s.builds), Workloads: []state.Workload{},
 	}
 	if w.stack != nil {
-		snap.Profile, snap.Services = w.stack.Profile, w.stack.Services
+		snap.Profile, snap.Services = w.stack.Profile, w.services()
 	}
 	for _, x := range w.listed() {
 		c := countsOf(x, w.podsOf(x.Name()))
@@ -33,6 +33,7 @@ func (s *Supervisor) publish(now time.Time) {
 		snap.Workloads = append(snap.Workloads, ws)
 		snap.Warnings = append(snap.Warnings, rolloutWarnings(x)...)
 	}
+	snap.Switch = s.switcher.latest()
 	snap.Phase, snap.Message = s.phase(snap)
 	s.store.Publish(snap)
 }

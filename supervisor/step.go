@@ -33,6 +33,7 @@ func (s *Supervisor) step(ctx context.Context) (ended bool) {
 		}
 	}
 	s.ops.follow(ctx)
+	s.seekHome(ctx)
 	s.note()
 	s.fabric.offer(s.world)
 	s.publish(now)

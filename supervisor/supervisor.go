@@ -51,6 +51,8 @@ type Supervisor struct {
 	fabric *fabric
 	pods   *podRunner
 	ops    *operatorRunner
+	// switcher carries out changes of profiles.
+	switcher *switcher
 
 	// applying serialises Apply calls; stopOnce and stopped end Run.
 	applying sync.Mutex
@@ -91,6 +93,7 @@ func New(cfg Config) *Supervisor {
 	s.fabric = newFabric(s)
 	s.pods = newPodRunner(s)
 	s.ops = newOperatorRunner(s)
+	s.switcher = newSwitcher(s)
 	return s
 }
 
@@ -112,6 +115,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.fabric.run(ctx) })
 	g.Go(func() error { return s.pods.watch(ctx) })
+	g.Go(func() error { return s.switcher.run(ctx) })
 	g.Go(func() error {
 		defer cancel(errEnded)
 		return s.loop(ctx)

@@ -46,6 +46,14 @@ type world struct {
 	restarts map[string]string
 	// wasReady is true once everything was right since the last Apply.
 	wasReady bool
+
+	// canHome are the operators that are asked before pods leave. homeWanted: they are to be; homeAsked: they are being;
+	// until homeUntil their word counts; homeTrouble is why they said no.
+	canHome     map[string]bool
+	homeWanted  bool
+	homeAsked   bool
+	homeUntil   time.Time
+	homeTrouble string
 }
 
 func newWorld(project string) *world {
@@ -54,7 +62,7 @@ func newWorld(project string) *world {
 		replicaSets: map[string]*appsv1.ReplicaSet{}, jobs: map[string]*batchv1.Job{},
 		revisions: map[string]*appsv1.ControllerRevision{}, pods: map[string]*corev1.Pod{},
 		names: controller.RandomNames(), verdicts: map[string]services.Verdict{}, facts: map[string]string{},
-		restarts: map[string]string{},
+		restarts: map[string]string{}, canHome: map[string]bool{},
 	}
 }
 
@@ -65,6 +73,7 @@ func (w *world) want(stack *services.Stack) {
 	}
 	w.stack = stack
 	w.wasReady = false
+	w.homeUntil, w.homeTrouble = time.Time{}, ""
 	for _, x := range stack.Workloads {
 		if at, ok := w.restarts[x.Name()]; ok {
 			annotate(x, restartedAt, at)
@@ -173,7 +182,7 @@ func (w *world) release(now time.Time) bool {
 			changed = true
 		}
 	}
-	return w.dismiss(facts) || changed
+	return w.dismiss(facts, now) || changed
 }
 
 // hold notes a wait; since is kept while it waits for the same thing.
@@ -187,7 +196,7 @@ func (w *world) hold(name string, h state.Hold, now time.Time) {
 
 // dismiss takes away workloads that are not in the stack any more, dependents first, once all that stay are right: what
 // leaves may still be needed until then.
-func (w *world) dismiss(facts map[string]order.Facts) bool {
+func (w *world) dismiss(facts map[string]order.Facts, now time.Time) bool {
 	var leaving []string
 	for name := range w.released {
 		if w.stack.Workload(name) == nil {
@@ -202,6 +211,9 @@ func (w *world) dismiss(facts map[string]order.Facts) bool {
 		if !facts[x.Name()].Right && !facts[x.Name()].Done {
 			return false
 		}
+	}
+	if w.mustAskHome(leaving, now) {
+		return false
 	}
 	may := map[string]bool{}
 	if w.former != nil {

@@ -1,0 +1,151 @@
+package supervisor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// arrival is how far a switch has come.
+type arrival struct {
+	// there: everything wanted is right, and nothing else is left. waiting says what is missing.
+	there   bool
+	waiting string
+	// never says why it will not get there by itself.
+	never    string
+	stopping bool
+}
+
+// crashesToGiveUp is how often a container may have crashed before a switch gives up on it.
+const crashesToGiveUp = 3
+
+// arrival looks how far the stack of a profile has come. Called by the loop.
+func (s *Supervisor) arrival(profile string) arrival {
+	w := s.world
+	if s.stop != nil {
+		return arrival{stopping: true}
+	}
+	if w.stack == nil || w.stack.Profile != profile {
+		return arrival{waiting: "it is not the wanted one yet"}
+	}
+	facts := w.allFacts()
+	for _, x := range w.stack.Workloads {
+		f := facts[x.Name()]
+		if f.Right || f.Done {
+			continue
+		}
+		a := arrival{waiting: x.Name() + " is not ready yet"}
+		if f.Waiting != "" {
+			a.waiting = x.Name() + " " + f.Waiting
+		}
+		a.never = f.Failed
+		for _, p := range w.podsOf(x.Name()) {
+			if why := never(p); why != "" && a.never == "" {
+				a.never = why
+			}
+		}
+		return a
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.verdicts)) {
+		if v := w.verdicts[name]; !v.Right && w.hasOperator(name) {
+			return arrival{waiting: name + ": " + v.Message}
+		}
+	}
+	for _, p := range sorted(w.pods) {
+		if name := p.Labels[services.WorkloadLabel]; w.stack.Workload(name) == nil {
+			if w.homeTrouble != "" {
+				return arrival{waiting: "before " + name + " leaves: " + w.homeTrouble}
+			}
+			return arrival{waiting: fmt.Sprintf("pod %s of %s, which leaves, has not ended", p.Name, name)}
+		}
+	}
+	return arrival{there: true}
+}
+
+// hasOperator says that a workload of the stack names the operator.
+func (w *world) hasOperator(name string) bool {
+	return slices.ContainsFunc(w.stack.Workloads, func(x *services.Workload) bool { return x.Operator == name })
+}
+
+// never says why a pod will not get ready without somebody doing something, "" while it may.
+func never(p *corev1.Pod) string {
+	if p.DeletionTimestamp != nil {
+		return ""
+	}
+	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
+		for _, c := range list {
+			if c.State.Waiting == nil {
+				continue
+			}
+			switch c.State.Waiting.Reason {
+			case "CrashLoopBackOff":
+				if t := c.LastTerminationState.Terminated; t != nil && c.RestartCount >= crashesToGiveUp-1 {
+					return fmt.Sprintf("container %s of pod %s exits with %d again and again; see `lyandev logs %s`", c.Name, p.Name, t.ExitCode, p.Name)
+				}
+			case "ErrImageNeverPull", "InvalidImageName", "ImagePullBackOff":
+				return fmt.Sprintf("container %s of pod %s: %s: %s", c.Name, p.Name, c.State.Waiting.Reason, c.State.Waiting.Message)
+			}
+		}
+	}
+	return ""
+}
+
+// imagesOf are the IDs of built images as a prepared stack has them, by reference.
+func imagesOf(s *services.Stack) map[string]string {
+	out := map[string]string{}
+	for _, x := range s.Workloads {
+		annotations := x.PodMeta().Annotations
+		spec := x.PodSpec()
+		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+			if ref := annotations[imageAnnotation+c.Name]; ref != "" {
+				out[ref] = c.Image
+			}
+		}
+	}
+	return out
+}
+
+// withoutRestarts is a copy of the wanted stack as it was applied, before restarts by hand; nil if there is none.
+func (w *world) withoutRestarts() *services.Stack {
+	if w.stack == nil {
+		return nil
+	}
+	stack := w.stack.DeepCopy()
+	for _, x := range stack.Workloads {
+		delete(x.PodMeta().Annotations, restartedAt)
+	}
+	return stack
+}
+
+// services are those of the wanted stack and, until all that left it has gone, those that only the former one has: pods of
+// before still use them.
+func (w *world) services() []*corev1.Service {
+	if w.former == nil {
+		return w.stack.Services
+	}
+	out := slices.Clone(w.stack.Services)
+	for _, v := range w.former.Services {
+		if w.stack.Service(v.Name) == nil {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// adoptLeaving makes the workloads that a switch was leaving known again: their pods go on until what stays is right.
+func (w *world) adoptLeaving(other *services.Stack) {
+	if w.stack == nil {
+		return
+	}
+	w.former = other
+	for _, x := range other.Workloads {
+		if w.stack.Workload(x.Name()) == nil && len(w.podsOf(x.Name())) > 0 {
+			w.released[x.Name()] = carryStatus(nil, x)
+			w.adoptTemplate(x)
+		}
+	}
+}
