@@ -64,6 +64,7 @@ func (l *load) convert(p *types.Project) *services.Stack {
 	}
 	c.topServices()
 	c.topIngresses()
+	c.ingressPort()
 	c.hostPorts(names)
 	c.dependencies(names)
 	if c.top.Order == "inferred" {

@@ -17,7 +17,9 @@ type topExt struct {
 	Secrets    map[string]dataExt  `json:"secrets"`
 	Services   map[string]mapOfAny `json:"services"`
 	Ingresses  map[string]mapOfAny `json:"ingresses"`
-	Profiles   map[string]mapOfAny `json:"profiles"`
+	// IngressPort is a number, or a text that interpolation made of one; nil is unset.
+	IngressPort any                 `json:"ingressPort"`
+	Profiles    map[string]mapOfAny `json:"profiles"`
 }
 
 type mapOfAny = map[string]any

@@ -19,6 +19,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/build"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/order"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -56,6 +57,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	if _, err := order.Layers(stack); err != nil {
 		return nil, fmt.Errorf("cannot start the stack: %w", err)
 	}
+	network.Expose(stack)
 	var images map[string]string
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { images, err = s.makeImages(gctx, stack, opts); return err })
