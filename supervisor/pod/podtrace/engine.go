@@ -41,6 +41,16 @@ type engine struct {
 	listed  time.Time
 	changed time.Time
 	renewed chan struct{}
+	// looks counts the calls of Status; trouble, if set, is their answer.
+	looks   int
+	trouble error
+}
+
+// down lets the engine answer with an error, or (nil) again as it should.
+func (e *engine) down(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.trouble = err
 }
 
 // container is one scripted instance.
@@ -138,6 +148,9 @@ func (e *engine) Status(ctx context.Context, _ *corePod) (pod.Observed, error) {
 		if ctx.Err() != nil {
 			return pod.Observed{}, ctx.Err()
 		}
+	}
+	if e.looks++; e.trouble != nil {
+		return pod.Observed{}, e.trouble
 	}
 	first := e.changed.IsZero()
 	e.changed = time.Now()

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/pod"
+	"github.com/lyandev/lyandev/supervisor/probe"
+)
+
+// stage is one worker on the scripted engine, driven by a test in virtual time.
+type stage struct {
+	*pod.Worker
+	engine *engine
+	log    *recorder
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	err    error
+}
+
+const onePod = `{"pod": {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "app", "image": "img:1"}]}}, "behaviors": %s, "duration": 1}`
+
+// on runs test in a bubble with a worker for a pod of one container of the given behaviour.
+func on(t *testing.T, behaviors string, test func(t *testing.T, s *stage)) {
+	t.Helper()
+	sc, err := parse(fmt.Appendf(nil, onePod, behaviors))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		log := newRecorder()
+		s := begin(t, &sc.Pod, newEngine(sc, log, false), log, time.Time{})
+		test(t, s)
+		s.end()
+	})
+}
+
+// begin starts a worker on an engine, which may hold what a former one left.
+func begin(t *testing.T, p *corev1.Pod, e *engine, log *recorder, began time.Time) *stage {
+	s := &stage{engine: e, log: log}
+	s.Worker = pod.New(p, pod.Deps{
+		Runtime: e, Objects: &objects{}, Sink: log, Probes: probe.Deps{Exec: e}, Timing: probe.Strict, Began: began,
+	})
+	e.notify = s.Notify
+	ctx, cancel := context.WithCancel(t.Context())
+	s.cancel = cancel
+	s.done.Go(func() { s.err = s.Run(ctx) })
+	return s
+}
+
+func (s *stage) end() {
+	s.cancel()
+	s.done.Wait()
+}
+
+// pass lets time pass and everything settle.
+func (s *stage) pass(seconds float64) {
+	time.Sleep(secs(seconds))
+	synctest.Wait()
+}
+
+// said lists the trace's events of the kinds, "create app-0".
+func (s *stage) said(kinds ...string) string {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	var out []string
+	for _, e := range s.log.events {
+		for _, k := range kinds {
+			if e.Event == k {
+				out = append(out, strings.TrimSpace(k+" "+e.ID))
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestContainersComeAndGoInPlace(t *testing.T) {
+	on(t, `{}`, func(t *testing.T, s *stage) {
+		s.pass(5)
+		before := s.Pod()
+		more := before.DeepCopy()
+		more.Spec.Containers = append(more.Spec.Containers, corev1.Container{
+			Name: "extra", Image: "img:1", ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"ready"}}}},
+		})
+		s.Update(more)
+		s.pass(5)
+		if got := s.said("create", "stop"); got != "create app-0, create extra-0" {
+			t.Fatal(got)
+		}
+		if !strings.Contains(s.said("exec"), "exec extra-0") || !isReady(s.Pod()) {
+			t.Fatalf("the added container's probe does not run: %s", s.said("exec"))
+		}
+		s.Update(before)
+		s.pass(20)
+		if got := s.said("create", "stop", "exit", "remove"); got != "create app-0, create extra-0, stop extra-0, exit extra-0, remove extra-0" {
+			t.Fatal(got)
+		}
+		if p := s.Pod(); len(p.Status.ContainerStatuses) != 1 || !isReady(p) {
+			t.Fatalf("%+v", p.Status)
+		}
+	})
+}
+
+func isReady(p *corev1.Pod) bool {
+	c := pod.FindCondition(&p.Status, corev1.PodReady)
+	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+func TestRestartByHandSkipsTheBackOff(t *testing.T) {
+	on(t, `{"app": [{"exitAfter": 1, "exitCode": 1}]}`, func(t *testing.T, s *stage) {
+		s.pass(100)
+		starts := strings.Count(s.said("start"), "start")
+		s.RestartContainer("app", "is restarted by hand")
+		s.pass(0.5)
+		if got := strings.Count(s.said("start"), "start"); got != starts+1 {
+			t.Fatalf("%d starts, had %d", got, starts)
+		}
+		s.pass(1.5)
+		if got := strings.Count(s.said("start"), "start"); got != starts+2 {
+			t.Fatalf("the back-off did not begin anew: %d starts, had %d", got, starts)
+		}
+	})
+}
+
+func TestAnotherSupervisorGoesOnWhereTheFirstLeft(t *testing.T) {
+	on(t, `{"app": [{"exitAfter": 1, "exitCode": 1}, {"exitAfter": 1, "exitCode": 1}, {"exitAfter": 30, "exitCode": 1}]}`, func(t *testing.T, s *stage) {
+		s.pass(20) // the third instance runs, its end will meet 20 s
+		before := s.Pod().Status.ContainerStatuses[0]
+		s.end()
+		if got := s.said("stop"); got != "" || !errors.Is(s.err, context.Canceled) {
+			t.Fatalf("the end of supervision touched a container: %s (%v)", got, s.err)
+		}
+		next := begin(t, s.Pod(), s.engine, s.log, time.Now())
+		next.pass(1)
+		after := next.Pod().Status.ContainerStatuses[0]
+		if after.ContainerID != before.ContainerID || after.RestartCount != 2 || strings.Count(s.said("create"), "create") != 3 {
+			t.Fatalf("%+v: %s", after, s.said("create"))
+		}
+		next.pass(40) // it ended at 42.7 s or so; the back-off of the first supervisor holds until 62.7 s
+		if w := next.Pod().Status.ContainerStatuses[0].State.Waiting; w == nil || !strings.HasPrefix(w.Message, "back-off 20s ") {
+			t.Fatalf("%+v", next.Pod().Status.ContainerStatuses[0].State)
+		}
+		next.pass(5)
+		if got := strings.Count(s.said("create"), "create"); got != 4 {
+			t.Fatalf("%d instances", got)
+		}
+		next.end()
+	})
+}
+
+func TestASecondWishHurriesR102(t *testing.T) {
+	on(t, `{"app": [{"ignoreTerm": true}]}`, func(t *testing.T, s *stage) {
+		s.pass(1)
+		s.Delete(nil)
+		s.pass(3)
+		short := int64(1)
+		s.Delete(&short)
+		s.pass(3)
+		if s.said("exit") != "" {
+			t.Fatal("a second deletion shortened the stop")
+		}
+		s.Hurry()
+		s.pass(2.1)
+		if s.said("exit", "podRemoved") != "exit app-0, podRemoved" {
+			t.Fatal(s.said("exit", "podRemoved"))
+		}
+		if s.done.Wait(); s.err != nil {
+			t.Fatal(s.err)
+		}
+	})
+}
+
+func TestEventsOfWhatIsKnownCauseNothing(t *testing.T) {
+	on(t, `{}`, func(t *testing.T, s *stage) {
+		s.pass(1)
+		looks := s.engine.looks
+		s.Notify(pod.ContainerEvent{Type: pod.ContainerStarted, ID: "app-0"})
+		s.Notify(pod.ContainerEvent{Type: pod.ContainerRemoved, ID: "somebody's"})
+		s.pass(1)
+		if s.engine.looks != looks {
+			t.Fatal("looked again")
+		}
+		s.Resync()
+		s.pass(0.1)
+		if s.engine.looks != looks+1 {
+			t.Fatalf("%d looks after a resync", s.engine.looks-looks)
+		}
+	})
+}
+
+func TestAnEngineThatDoesNotAnswerIsAskedAgain(t *testing.T) {
+	on(t, `{"app": [{"exitAfter": 10, "exitCode": 1}, {}]}`, func(t *testing.T, s *stage) {
+		s.pass(5)
+		s.engine.down(errors.New("cannot connect"))
+		s.pass(60) // the container ends meanwhile, unseen
+		if got := s.said("create"); got != "create app-0" || !isReady(s.Pod()) {
+			t.Fatalf("%s; what is not known must not change: %+v", got, s.Pod().Status.Conditions)
+		}
+		s.engine.down(nil)
+		s.pass(6)
+		if got := s.said("create"); got != "create app-0, create app-1" {
+			t.Fatal(got)
+		}
+	})
+}
+
+func TestATerminalPodStaysUntilItIsDeleted(t *testing.T) {
+	sc, err := parse([]byte(`{"pod": {"metadata": {"name": "p"}, "spec": {"restartPolicy": "Never", "containers": [{"name": "app", "image": "img:1"}]}},
+		"behaviors": {"app": [{"exitAfter": 1}]}, "duration": 1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		log := newRecorder()
+		s := begin(t, &sc.Pod, newEngine(sc, log, false), log, time.Time{})
+		s.pass(300)
+		if p := s.Pod(); p.Status.Phase != corev1.PodSucceeded || s.said("remove", "podRemoved") != "" {
+			t.Fatalf("%s; %s", p.Status.Phase, s.said("remove", "podRemoved"))
+		}
+		s.Delete(nil)
+		s.done.Wait()
+		if s.said("remove", "podRemoved") != "remove app-0, podRemoved" || s.err != nil {
+			t.Fatalf("%s, %v", s.said("remove", "podRemoved"), s.err)
+		}
+		s.end()
+	})
+}
