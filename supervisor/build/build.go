@@ -4,17 +4,22 @@ package build
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
 	bkclient "github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/frontend/dockerfile/builder"
 	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
@@ -26,6 +31,10 @@ import (
 
 // FingerprintLabel is on every image made here: what it was made from (see Fingerprint).
 const FingerprintLabel = "dev.lyandev.fingerprint"
+
+// namedContexts is the API version of the engines (23.0) whose own Dockerfile frontend knows additional contexts. For
+// older ones the frontend runs here: what it asks of BuildKit is old enough for 20.10.
+const namedContexts = "1.42"
 
 // maxParallel bounds the builds that run at once: BuildKit itself parallelises the steps of each.
 const maxParallel = 4
@@ -150,6 +159,9 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 		return Result{}, &Error{Name: x.Name, Err: err}
 	}
 	defer src.cleanup()
+	if err := b.addImages(ctx, x, src); err != nil {
+		return Result{}, err
+	}
 	r := Result{Name: x.Name, Image: x.Image}
 	if old, err := b.Images.InspectImage(ctx, x.Image); err == nil {
 		r.PreviousID = old.ID
@@ -174,6 +186,19 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 	r.ImageID, r.Took = made.ID, time.Since(began)
 	sink(Progress{Build: x.Name, State: "done", Took: r.Took})
 	return r, nil
+}
+
+// addImages makes the images that others of the stack's builds have made part of the fingerprint.
+func (b *Builder) addImages(ctx context.Context, x *services.Build, src *source) error {
+	for _, dep := range slices.Sorted(slices.Values(dependsOn(x))) {
+		img, err := b.Images.InspectImage(ctx, b.Refs[dep])
+		if err != nil {
+			return &Error{Name: x.Name, Err: fmt.Errorf("cannot use the image of %s: %w", dep, err)}
+		}
+		sum := sha256.Sum256([]byte(src.fingerprint + dep + img.ID))
+		src.fingerprint = hex.EncodeToString(sum[:])
+	}
+	return nil
 }
 
 func failedState(ctx context.Context) string {
@@ -232,7 +257,12 @@ func (b *Builder) solve(ctx context.Context, x *services.Build, src *source, opt
 			follow.take(s)
 		}
 	}()
-	_, err = c.Solve(ctx, nil, opt, ch)
+	if len(x.AdditionalContexts) > 0 && versions.LessThan(b.API.ClientVersion(), namedContexts) {
+		opt.Frontend = ""
+		_, err = c.Build(ctx, opt, "lyandev", builder.Build, ch)
+	} else {
+		_, err = c.Solve(ctx, nil, opt, ch)
+	}
 	<-followed
 	if err == nil {
 		return nil

@@ -71,10 +71,11 @@ func (f *follower) log(s *step, data string) {
 	lines := strings.Split(s.partial+data, "\n")
 	s.partial = lines[len(lines)-1]
 	for _, line := range lines[:len(lines)-1] {
-		if i := strings.LastIndexByte(strings.TrimRight(line, "\r"), '\r'); i >= 0 {
+		line = strings.TrimRight(line, "\r")
+		if i := strings.LastIndexByte(line, '\r'); i >= 0 {
 			line = line[i+1:] // a progress bar redraws its line
 		}
-		s.tail = append(s.tail, strings.TrimRight(line, "\r"))
+		s.tail = append(s.tail, line)
 		f.sink(Progress{Build: f.build, Line: line})
 	}
 	if n := len(s.tail); n > tailLines {

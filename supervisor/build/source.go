@@ -165,6 +165,9 @@ func hashTree(h hash.Hash, dir string, ignore []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot use %s/.dockerignore: %w", dir, err)
 	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // WalkDir does not enter a link
+		return fmt.Errorf("cannot read the build context: %w", err)
+	}
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("cannot read the build context: %w", err)
