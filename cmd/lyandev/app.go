@@ -28,7 +28,7 @@ func newApp(st *ui.Streams) *cli.App {
 		Commands: []*cli.Command{
 			newUpCommand(st), newDownCommand(st), newPsCommand(st), newLogsCommand(st), newExecCommand(st), newConfigCommand(st),
 			newRestartCommand(st), newBuildCommand(st), newEndpointsCommand(st), newEventsCommand(st), newLsCommand(st),
-			newWhyCommand(st), newTestCommand(st), newReaperCommand(st), newVersionCommand(st), newSuperviseCommand(st), newAgentCommand(st), newSandboxCommand(st),
+			newProfileCommand(st), newWhyCommand(st), newTestCommand(st), newReaperCommand(st), newVersionCommand(st), newSuperviseCommand(st), newAgentCommand(st), newSandboxCommand(st),
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // main reports and exits
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error {

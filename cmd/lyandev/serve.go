@@ -70,6 +70,17 @@ func (b backend) Apply(ctx context.Context, r api.ApplyRequest) error {
 	return b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild})
 }
 
+// PlanSwitch implements api.SwitchBackend.
+func (b backend) PlanSwitch(ctx context.Context, r api.SwitchRequest) (any, error) {
+	return b.Supervisor.PlanSwitch(ctx, r.Stack)
+}
+
+// Switch implements api.SwitchBackend.
+func (b backend) Switch(ctx context.Context, r api.SwitchRequest) error {
+	opts := supervisor.ApplyOptions{PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild}
+	return b.Supervisor.Switch(ctx, r.Stack, opts, r.Limit)
+}
+
 // foreground runs the supervisor in this process until the stack has been stopped.
 func foreground(c *cli.Context, t *target, o upOptions) error {
 	if err := t.instance.Save(); err != nil {

@@ -117,6 +117,8 @@ func handler(b Backend) http.Handler {
 	mux.HandleFunc("POST /v1/workloads/{name}/restart", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, struct{}{}, b.RestartWorkload(r.Context(), r.PathValue("name")))
 	})
+	operations(mux, b)
+	switchRoutes(mux, b)
 	return mux
 }
 

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/supervisor"
+	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+func runProfileUse(c *cli.Context, st *ui.Streams) error {
+	name := c.Args().First()
+	if c.NArg() != 1 || name == "" {
+		return withCode(exitUsage, errors.New("cannot switch: lyandev profile use NAME; `lyandev profile ls` lists them"))
+	}
+	if c.Duration("limit") <= 0 {
+		return withCode(exitUsage, fmt.Errorf("cannot use --limit %s: it must be more than 0", c.Duration("limit")))
+	}
+	stack, err := loadStack(c, name)
+	if err != nil {
+		return err
+	}
+	t, err := findTarget(c, stack)
+	if err != nil {
+		return err
+	}
+	if err := ensureSupervisor(c, t, "lyandev up --profile "+name); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
+	defer stop()
+	if err := finishFormer(ctx, t, st, c.Bool("quiet")); err != nil {
+		return err
+	}
+	req := api.SwitchRequest{Limit: c.Duration("limit")}
+	req.Stack, req.Build, req.NoBuild = stack, c.Bool("build"), c.Bool("no-build")
+	req.PortsAuto = t.instance.Name != t.instance.Project
+	var plan supervisor.SwitchPlan
+	if err := t.client.PlanSwitch(ctx, req, &plan); err != nil {
+		return err
+	}
+	if plan.From == plan.To {
+		fmt.Fprintf(st.Err, "%s runs profile %s already; `lyandev up` brings it to what the file says\n", t.instance.Name, plan.To)
+		return nil
+	}
+	if err := printPlan(st, plan, c.Bool("json") && c.Bool("dry-run")); err != nil || c.Bool("dry-run") {
+		return err
+	}
+	if err := t.client.Switch(ctx, req); err != nil {
+		return err
+	}
+	return watchSwitch(ctx, t, st, c.Bool("quiet"), c.Bool("json"))
+}
+
+// ensureSupervisor makes sure that somebody looks after the instance: pods without a supervisor, which was killed, get one.
+func ensureSupervisor(c *cli.Context, t *target, hint string) error {
+	if t.client.Alive(c.Context) {
+		return nil
+	}
+	eng, err := connect(c.Context)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	snap, err := supervisor.Observe(c.Context, eng, t.instance)
+	if err != nil {
+		return err
+	}
+	if len(snap.Pods) == 0 {
+		return fmt.Errorf("%s does not run: start it with `%s`", t.instance.Name, hint)
+	}
+	return startInBackground(c, t)
+}
+
+// finishFormer lets a switch that was cut off come to its end first.
+func finishFormer(ctx context.Context, t *target, st *ui.Streams, quiet bool) error {
+	s, err := t.client.State(ctx)
+	if err != nil || s.Switch.Over() {
+		return err
+	}
+	fmt.Fprintf(st.Err, "the switch from %s to %s goes on first\n", s.Switch.From, s.Switch.To)
+	if err := watchSwitch(ctx, t, st, quiet, false); err != nil && ctx.Err() != nil {
+		return err
+	}
+	return nil
+}
+
+func printPlan(st *ui.Streams, plan supervisor.SwitchPlan, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(st.Out).Encode(plan)
+	}
+	fmt.Fprintf(st.Err, "%s -> %s\n", st.Paint(ui.Bold, plan.From), st.Paint(ui.Bold, plan.To))
+	for _, step := range plan.Steps {
+		style := ui.Green
+		switch step.Do {
+		case "keep":
+			style = ui.Dim
+		case "stop", "replace":
+			style = ui.Red
+		case "change", "scale", "roll", "move":
+			style = ui.Yellow
+		}
+		fmt.Fprintf(st.Err, "  %s\n", st.Paint(style, step.String()))
+	}
+	return nil
+}
+
+// watchSwitch shows progress until the switch has ended, and says how.
+func watchSwitch(ctx context.Context, t *target, st *ui.Streams, quiet, asJSON bool) error {
+	progress := ui.NewProgress(st, quiet)
+	var last *state.Switch
+	phase := state.SwitchPhase("")
+	err := t.client.WatchState(ctx, func(s *state.Snapshot) bool {
+		progress.Show(s)
+		if last = s.Switch; last == nil {
+			return false
+		}
+		if last.Phase != phase && !quiet && !st.ErrTTY {
+			phase = last.Phase
+			fmt.Fprintf(st.Err, "%6.1fs  %s\n", s.Time.Sub(last.Started).Seconds(), phase)
+		}
+		return !last.Over()
+	})
+	progress.Close()
+	if ctx.Err() != nil {
+		fmt.Fprintln(st.Err, "\nthe switch goes on; `lyandev profile use` and `lyandev ps` tell how")
+		return exitCode(exitInterrupted)
+	}
+	if err != nil || last == nil {
+		return err
+	}
+	if asJSON {
+		if err := json.NewEncoder(st.Out).Encode(last); err != nil {
+			return err
+		}
+	}
+	return tellSwitch(st, last)
+}
+
+func tellSwitch(st *ui.Streams, s *state.Switch) error {
+	took := s.Ended.Sub(s.Started).Round(100 * time.Millisecond)
+	for _, pod := range s.Moved {
+		fmt.Fprintf(st.Err, "  %s became the master on the way\n", pod)
+	}
+	switch s.Phase {
+	case state.SwitchDone:
+		fmt.Fprintf(st.Err, "switched from %s to %s in %s\n", s.From, st.Paint(ui.Bold, s.To), took)
+		return nil
+	case state.SwitchRefused:
+		return fmt.Errorf("cannot switch from %s to %s: %s", s.From, s.To, s.Error)
+	case state.SwitchRolledBack:
+		return withCode(exitNotReady, fmt.Errorf("the switch from %s to %s was rolled back after %s, %s runs as before: %s", s.From, s.To, took, s.From, s.Error))
+	}
+	return withCode(exitNotReady, fmt.Errorf("the switch from %s to %s failed: %s; see `lyandev ps` and `lyandev events`", s.From, s.To, s.Error))
+}
