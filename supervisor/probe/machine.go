@@ -18,6 +18,9 @@ type facts struct {
 	deleting bool
 	// status is the pod's latest published one, nil before the first.
 	status *corev1.PodStatus
+	// renewal counts the restarts of the process; suspended: one is going on, so nothing is tried.
+	renewal   renewal
+	suspended bool
 }
 
 // publication is a result to publish for an instance.
@@ -61,6 +64,8 @@ type machine struct {
 	// fresh: this instance has not succeeded yet, so early tries are allowed (Fast); tried counts the waits between them.
 	fresh bool
 	tried int
+	// renewed is the last restart of the process within the instance (Pod.Suspend).
+	renewed renewal
 }
 
 // begin decides what one iteration does.
@@ -80,8 +85,11 @@ func (m *machine) begin(f facts) step {
 	if c.ContainerID != m.id {
 		m.meet(c, &s)
 	}
+	if f.renewal.count != m.renewed.count {
+		m.renew(f.renewal)
+	}
 	switch {
-	case m.hold:
+	case f.suspended || m.hold:
 	case c.State.Running == nil:
 		s.publish = append(s.publish, publication{m.id, Failure})
 		s.end = m.over(c)
@@ -101,6 +109,7 @@ func (m *machine) begin(f facts) step {
 func (m *machine) meet(c *corev1.ContainerStatus, s *step) {
 	s.forget = m.id
 	m.id, m.hold = c.ContainerID, false
+	m.renewed.at = time.Time{}
 	adopted := adopted(c, m.began)
 	if !adopted {
 		s.publish = append(s.publish, publication{m.id, m.typ.Initial()})
@@ -131,13 +140,16 @@ func (m *machine) over(c *corev1.ContainerStatus) bool {
 // gap is the wait before the next early try, after one that took the given time.
 func (m *machine) gap(took time.Duration) time.Duration {
 	m.tried++
+	if m.renewed.count > 0 {
+		return renewedGap(m.tried-1, took)
+	}
 	return earlyGap(m.tried-1, took)
 }
 
 // delayed is the filter of R3, from a start that is cut to a wall-clock second (R4). The delay is whole seconds, so the
 // elapsed time need not be cut as well.
 func (m *machine) delayed(c *corev1.ContainerStatus, now time.Time) bool {
-	return now.Sub(c.State.Running.StartedAt.Truncate(time.Second)) < m.spec.delay
+	return now.Sub(m.since(c).Truncate(time.Second)) < m.spec.delay
 }
 
 // finish takes the outcome of the tries of one iteration (R6 to R8, R12, R13).

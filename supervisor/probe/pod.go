@@ -50,6 +50,9 @@ type Pod struct {
 	// status is what the workers see; a snapshot is never changed, only replaced.
 	status  *corev1.PodStatus
 	results map[resultKey]Result
+	// suspended and renewals are about processes that are restarted within their container (Suspend).
+	suspended map[string]bool
+	renewals  map[string]renewal
 	// ready: the pod was ready when the supervisor began and no container has been unready since (R21).
 	ready bool
 }

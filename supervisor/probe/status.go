@@ -55,7 +55,7 @@ func (p *Pod) fill(s *corev1.ContainerStatus) *worker {
 	started := p.started(s)
 	s.Started = &started
 	s.Ready = false
-	if !started {
+	if !started || p.suspended[s.Name] {
 		return nil
 	}
 	result, probed := p.results[resultKey{Readiness, s.ContainerID}]

@@ -134,14 +134,19 @@ func (w *worker) wait(ctx context.Context, sched *schedule, timer *time.Timer) (
 func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool {
 	began := time.Now()
 	m := &w.machine
+	renewed, suspended := w.pod.renewal(m.container.Name)
 	s := m.begin(facts{
 		now: began, early: early, deleting: w.pod.cfg.Pod.DeletionTimestamp != nil, status: w.pod.seen(),
+		renewal: renewed, suspended: suspended,
 	})
 	w.carryOut(s)
 	if s.probe {
 		outcome := w.try(ctx, s.target, early)
 		if ctx.Err() != nil {
 			return true
+		}
+		if now, _ := w.pod.renewal(m.container.Name); now.count != renewed.count {
+			return false // the answer of a process that is no more; the nudge of the change makes another try
 		}
 		if e, ok := eventFor(m.typ, outcome); ok && !early {
 			e.Container, e.ContainerID = m.container.Name, s.target.ContainerID

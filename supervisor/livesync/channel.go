@@ -1,0 +1,256 @@
+// Package livesync brings changed files into running containers, and remembers them for containers that are made later.
+//
+// A Channel is one helper process in a container (the shim's control, see package shim), started once and kept: laying a
+// file or restarting the process through it takes a millisecond or two, where a copy or a command of the engine's own
+// takes 50 to 100. A container that is created but does not run yet gets its files as an archive (Lay).
+package livesync
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/shim"
+)
+
+// Execer is what a Channel needs of the engine.
+type Execer interface {
+	Exec(ctx context.Context, id string, spec engine.ExecSpec) (engine.ExecResult, error)
+}
+
+// ErrClosed says that the helper process has ended, with the container or by itself.
+var ErrClosed = errors.New("the helper in the container has ended")
+
+// Channel is a helper process in one container. Its methods may be called by many; they take turns.
+type Channel struct {
+	// Shim is true when the container's command runs under a shim, so that Restart can work.
+	Shim bool
+
+	cancel context.CancelFunc
+	ended  chan struct{}
+	why    error // set before ended closes
+
+	turn chan struct{}
+	in   *io.PipeWriter
+	out  *bufio.Reader
+	once sync.Once
+}
+
+// openTimeout bounds the helper's start.
+const openTimeout = 20 * time.Second
+
+// Open starts the helper in a running container, as root, and returns when it answers. binary is its path there; socket
+// is the shim's name (shim.Args). The channel lives until Close or the container's end, not until ctx's.
+func Open(ctx context.Context, eng Execer, container, binary, socket string) (*Channel, error) {
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	inR, inW := io.Pipe()
+	outR, outW := io.Pipe()
+	c := &Channel{cancel: cancel, ended: make(chan struct{}), turn: make(chan struct{}, 1), in: inW, out: bufio.NewReader(outR)}
+	errText := &tail{}
+	go func() {
+		res, err := eng.Exec(life, container, engine.ExecSpec{
+			Cmd: []string{binary, shim.ControlCommand, socket}, User: "0", WorkingDir: "/", Stdin: inR, Stdout: outW, Stderr: errText,
+		})
+		if err == nil {
+			err = fmt.Errorf("%w with exit code %d: %s", ErrClosed, res.ExitCode, errText)
+		}
+		c.why = err
+		close(c.ended)
+		_ = inR.CloseWithError(ErrClosed)
+		_ = outW.CloseWithError(ErrClosed)
+	}()
+	ctx, done := context.WithTimeout(ctx, openTimeout)
+	defer done()
+	reply, err := c.call(ctx, shim.Request{Op: shim.Hello}, nil)
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("cannot start the helper in the container: %w", err)
+	}
+	c.Shim = reply.Shim
+	return c, nil
+}
+
+// Ended closes when the helper has ended.
+func (c *Channel) Ended() <-chan struct{} { return c.ended }
+
+// Close ends the helper. It does not wait.
+func (c *Channel) Close() {
+	c.once.Do(func() {
+		_ = c.in.Close() // the helper ends by itself then; the engine's exec with it
+		time.AfterFunc(time.Second, c.cancel)
+	})
+}
+
+// Restarted is how a restart went.
+type Restarted struct {
+	// Stop is how long the process took to end, Start to be started again. Killed: it outlived its grace.
+	Stop, Start time.Duration
+	Killed      bool
+}
+
+// Restart stops the container's process, gives it the grace to end, and starts it again. It blocks until it runs again.
+func (c *Channel) Restart(ctx context.Context, grace time.Duration) (Restarted, error) {
+	reply, err := c.call(ctx, shim.Request{Op: shim.Restart, GraceMillis: grace.Milliseconds()}, nil)
+	if err != nil {
+		return Restarted{}, fmt.Errorf("cannot restart the process: %w", err)
+	}
+	return Restarted{
+		Stop:  time.Duration(reply.StopMicros) * time.Microsecond,
+		Start: time.Duration(reply.StartMicros) * time.Microsecond, Killed: reply.Killed,
+	}, nil
+}
+
+// Lay makes the container's files as the items say, in their order. An item whose source has gone meanwhile is left out:
+// its removal is on its way. Failures of single files come together in the error; the others were laid.
+func (c *Channel) Lay(ctx context.Context, items []Item) error {
+	files := filesOf(items)
+	list := make([]shim.File, len(files))
+	for i, f := range files {
+		list[i] = f.file
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	_, err := c.call(ctx, shim.Request{Op: shim.Lay, Files: list}, func(w io.Writer) error { return writeContents(w, files) })
+	return err
+}
+
+// call sends a request with its contents and reads the reply. After an error in between the streams are out of step, so
+// the helper is ended.
+func (c *Channel) call(ctx context.Context, q shim.Request, contents func(io.Writer) error) (shim.Reply, error) {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return shim.Reply{}, context.Cause(ctx)
+	}
+	type answer struct {
+		reply shim.Reply
+		err   error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		var a answer
+		if a.err = c.send(q, contents); a.err == nil {
+			a.reply, a.err = c.receive()
+		}
+		got <- a
+	}()
+	select {
+	case a := <-got:
+		if a.err != nil {
+			c.Close()
+			return shim.Reply{}, c.reason(a.err)
+		}
+		if a.reply.Error != "" {
+			return a.reply, errors.New(a.reply.Error)
+		}
+		return a.reply, nil
+	case <-c.ended:
+		return shim.Reply{}, c.reason(ErrClosed)
+	case <-ctx.Done():
+		c.Close()
+		c.cancel()
+		return shim.Reply{}, context.Cause(ctx)
+	}
+}
+
+func (c *Channel) send(q shim.Request, contents func(io.Writer) error) error {
+	line, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(c.in, 256<<10)
+	if _, err := w.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	if contents != nil {
+		if err := contents(w); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+func (c *Channel) receive() (shim.Reply, error) {
+	var r shim.Reply
+	line, err := c.out.ReadBytes('\n')
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(line, &r)
+}
+
+// reason is why the helper ended, where it did.
+func (c *Channel) reason(err error) error {
+	if !errors.Is(err, ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	select {
+	case <-c.ended:
+		return c.why
+	case <-time.After(time.Second):
+		return err
+	}
+}
+
+// tail keeps the last of what the helper complains.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	t.text = t.text[max(0, len(t.text)-1000):]
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.text)
+}
+
+// writeContents writes exactly as many bytes of each file as were announced: one that was cut meanwhile is filled up,
+// and shipped again since its change is noticed.
+func writeContents(w io.Writer, files []sourced) error {
+	for _, f := range files {
+		if f.file.Size == 0 {
+			continue
+		}
+		if err := writeExactly(w, f.source, f.file.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeExactly(w io.Writer, path string, size int64) error {
+	var n int64
+	if in, err := os.Open(path); err == nil {
+		n, err = io.CopyN(w, in, size)
+		_ = in.Close()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	_, err := io.CopyN(w, zeros{}, size-n)
+	return err
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}

@@ -1,0 +1,231 @@
+package shim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// LayFiles makes the files so, reading the contents of regular ones from content, one after the other. failed says what
+// could not be done, the rest was; err says that content broke off. New files belong to whom the directory belongs to, as
+// images' files do, changed ones keep their owner, and each appears whole or not at all.
+func LayFiles(files []File, content io.Reader) (failed, err error) {
+	l := layer{roots: map[string]*os.Root{}}
+	defer l.close()
+	var errs []error
+	for _, f := range files {
+		body := &io.LimitedReader{R: content, N: f.Size}
+		if f.Size < 0 {
+			return nil, fmt.Errorf("cannot read the contents of %s: its size is %d", f.Path, f.Size)
+		}
+		if e := l.lay(f, body); e != nil && len(errs) < 20 {
+			errs = append(errs, e)
+		}
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			return nil, fmt.Errorf("cannot read the contents of %s: %w", f.Path, err)
+		}
+		if body.N > 0 {
+			return nil, fmt.Errorf("cannot read the contents of %s: %w", f.Path, io.ErrUnexpectedEOF)
+		}
+	}
+	return errors.Join(errs...), nil
+}
+
+// layer works below roots, out of which no path and no symbolic link leads (os.Root).
+type layer struct{ roots map[string]*os.Root }
+
+func (l *layer) close() {
+	for _, r := range l.roots {
+		_ = r.Close()
+	}
+}
+
+func (l *layer) root(dir string, create bool) (*os.Root, error) {
+	if r := l.roots[dir]; r != nil {
+		return r, nil
+	}
+	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir {
+		return nil, fmt.Errorf("cannot write below %q: it is not an absolute path", dir)
+	}
+	if create {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("cannot make %s: %w", dir, err)
+		}
+	}
+	r, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open %s: %w", dir, err)
+	}
+	l.roots[dir] = r
+	return r, nil
+}
+
+func (l *layer) lay(f File, body io.Reader) error {
+	if !filepath.IsLocal(f.Path) || f.Path == "." {
+		return fmt.Errorf("cannot write %q: it is not below %s", f.Path, f.Root)
+	}
+	r, err := l.root(f.Root, f.Kind != Gone)
+	if err != nil {
+		if f.Kind == Gone && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	switch f.Kind {
+	case Gone:
+		err = removeAll(r, f.Path)
+	case Directory:
+		err = makeDir(r, f)
+	case Symlink:
+		err = replace(r, f, func(name string) error { return r.Symlink(f.Link, name) })
+	case Regular:
+		err = replace(r, f, func(name string) error { return writeFile(r, f, name, body) })
+	default:
+		err = fmt.Errorf("its kind is %q", f.Kind)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot sync %s: %w", path.Join(f.Root, f.Path), err)
+	}
+	return nil
+}
+
+func removeAll(r *os.Root, name string) error {
+	err := r.RemoveAll(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func makeDir(r *os.Root, f File) error {
+	info, err := r.Lstat(f.Path)
+	if err == nil && info.IsDir() {
+		return r.Chmod(f.Path, fs.FileMode(f.Mode)&fs.ModePerm)
+	}
+	if err == nil {
+		if err := r.Remove(f.Path); err != nil {
+			return err
+		}
+	}
+	if err := parents(r, f.Path); err != nil {
+		return err
+	}
+	if err := r.Mkdir(f.Path, 0o755); err != nil {
+		return err
+	}
+	giveToParent(r, f.Path)
+	return r.Chmod(f.Path, fs.FileMode(f.Mode)&fs.ModePerm)
+}
+
+// parents makes the directories above a path, each its parent's owner's.
+func parents(r *os.Root, name string) error {
+	dir := path.Dir(name)
+	if dir == "." {
+		return nil
+	}
+	if info, err := r.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if err := parents(r, dir); err != nil {
+		return err
+	}
+	if err := r.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	giveToParent(r, dir)
+	return nil
+}
+
+// sequence keeps temporary names apart.
+var sequence atomic.Uint64
+
+// replace makes something under a temporary name beside f and renames it over what is there. A directory there is
+// removed first; what cannot be renamed over, such as a file that is mounted, is written in place.
+func replace(r *os.Root, f File, create func(name string) error) error {
+	if err := parents(r, f.Path); err != nil {
+		return err
+	}
+	old, err := r.Lstat(f.Path)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case err == nil && old.IsDir():
+		if err := r.RemoveAll(f.Path); err != nil {
+			return err
+		}
+		old = nil
+	case err != nil:
+		old = nil
+	}
+	temp := path.Join(path.Dir(f.Path), ".lyandev-"+strconv.Itoa(os.Getpid())+"-"+strconv.FormatUint(sequence.Add(1), 36))
+	if err := create(temp); err != nil {
+		_ = r.Remove(temp)
+		return err
+	}
+	giveTo(r, temp, f.Path, old)
+	err = r.Rename(temp, f.Path)
+	if err == nil {
+		return nil
+	}
+	defer func() { _ = r.Remove(temp) }()
+	if f.Kind != Regular || old == nil || !old.Mode().IsRegular() {
+		return err
+	}
+	return overwrite(r, temp, f.Path)
+}
+
+func writeFile(r *os.Root, f File, name string, body io.Reader) error {
+	out, err := r.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, body)
+	if err == nil {
+		err = out.Chmod(fs.FileMode(f.Mode) & fs.ModePerm)
+	}
+	if err := errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	if f.ModTime == 0 {
+		return nil
+	}
+	at := time.Unix(0, f.ModTime)
+	return r.Chtimes(name, at, at)
+}
+
+func overwrite(r *os.Root, from, to string) error {
+	in, err := r.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := r.OpenFile(to, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// giveTo gives a new file the owner of what it replaces, else of the directory. A file that cannot be given away stays
+// its maker's: it can be read all the same.
+func giveTo(r *os.Root, name, final string, old fs.FileInfo) {
+	if old == nil {
+		var err error
+		if old, err = r.Stat(path.Dir(final)); err != nil {
+			return
+		}
+	}
+	if uid, gid, ok := ownerOf(old); ok {
+		_ = r.Lchown(name, uid, gid)
+	}
+}
+
+func giveToParent(r *os.Root, name string) { giveTo(r, name, name, nil) }
