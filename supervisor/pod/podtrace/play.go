@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,8 +90,11 @@ func act(w *pod.Worker, e *engine, objects *objects, s *scenario, a action) {
 
 // killContainer ends the running instance of a container.
 func (e *engine) killContainer(name string, code int32) {
-	for _, c := range e.containers {
-		if c.Container == name && c.State == pod.Running {
+	e.mu.Lock()
+	all := slices.Collect(maps.Values(e.containers))
+	e.mu.Unlock()
+	for _, c := range all {
+		if c.Container == name {
 			e.exit(c, code, "")
 		}
 	}
