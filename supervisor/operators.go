@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -328,5 +327,3 @@ func engineID(id string) string {
 	}
 	return id
 }
-
-var errNotRunning = errors.New("not running")

@@ -266,7 +266,7 @@ func (r *podRunner) watch(ctx context.Context) error {
 			err = why()
 		}
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		r.s.log.Warn("the Docker engine does not answer; what runs goes on", "error", err)
 		r.s.post(func() { r.s.engineTrouble = "the Docker engine does not answer; waiting for it (what runs goes on)" })

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 	"time"
-
-	"os"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/urfave/cli/v2"
@@ -114,7 +113,7 @@ func keysOf(m map[string]bool) []string {
 
 // printable keeps colours and drops every other escape sequence: a log must not move the cursor or set the title.
 func printable(s string) string {
-	if !strings.ContainsAny(s, "\x1b\r\b\a\x9b") {
+	if !strings.ContainsAny(s, "\x1b\r\b\a\u009b") {
 		return s
 	}
 	var b strings.Builder

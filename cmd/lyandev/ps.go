@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
@@ -105,13 +106,14 @@ func describePod(snap *state.Snapshot, p *corev1.Pod) psPod {
 
 // kindOf is the kind of what owns the pod, for a pod whose workload is not known any more.
 func kindOf(p *corev1.Pod) string {
-	for _, r := range p.OwnerReferences {
-		if r.Kind == "ReplicaSet" && p.Labels["pod-template-hash"] != "" {
-			return "Deployment"
-		}
+	switch r := metav1.GetControllerOf(p); {
+	case r == nil:
+		return "Pod"
+	case r.Kind == "ReplicaSet" && p.Labels["pod-template-hash"] != "":
+		return "Deployment"
+	default:
 		return r.Kind
 	}
-	return "Pod"
 }
 
 func describeContainer(p *corev1.Pod, s corev1.ContainerStatus) psContainer {
@@ -145,13 +147,9 @@ func printPods(st *ui.Streams, snap *state.Snapshot, pods []psPod) {
 	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tREADY\tSTATUS\tRESTARTS\tAGE\tIP\tROLE\tWORKLOAD")
 	now := time.Now()
-	for i, p := range pods {
-		for _, pod := range snap.Pods {
-			if pod.Name == p.Name {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s/%s\n", p.Name, ui.ReadyContainers(pod), p.Status, p.Restarts,
-					ui.Age(p.Created, now), cmp.Or(p.IP, "-"), cmp.Or(p.Role, "-"), strings.ToLower(p.Kind), pods[i].Workload)
-			}
-		}
+	for _, p := range pods {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s/%s\n", p.Name, ui.ReadyContainers(snap.Pod(p.Name)), p.Status, p.Restarts,
+			ui.Age(p.Created, now), cmp.Or(p.IP, "-"), cmp.Or(p.Role, "-"), strings.ToLower(p.Kind), p.Workload)
 	}
 	_ = w.Flush()
 	for _, h := range snap.Bound {

@@ -49,7 +49,7 @@ func newRestartCommand(st *ui.Streams) *cli.Command {
 		ArgsUsage: "SERVICE...",
 		Action: func(c *cli.Context) error {
 			if c.NArg() == 0 {
-				return withCode(exitUsage, fmt.Errorf("cannot restart nothing: lyandev restart SERVICE..."))
+				return withCode(exitUsage, fmt.Errorf("cannot restart: name the services, as in `lyandev restart web`"))
 			}
 			t, err := findTarget(c, nil)
 			if err != nil {
