@@ -92,10 +92,9 @@ func TestPlainProgress(t *testing.T) {
    0.0s  build web: running
    0.0s  build web: [1/2] FROM base
    1.0s  build web: [2/2] RUN make
-   1.0s  web: waits for db to be ready
+   1.0s  web: waits for db
    2.0s  build web: done (2.3s)
-   2.0s  db: 0/1 ready, db-0 ContainerCreating
-   3.0s  db: 0/1 ready, db-0 Running (replication is not set up)
+   2.0s  db: 0/1 ready
    3.0s  the Docker engine does not answer
    3.0s  db-0: Unhealthy: Readiness probe failed: refused
    3.0s  db-0: BackOff: restarting
@@ -105,6 +104,38 @@ func TestPlainProgress(t *testing.T) {
    4.0s  warning: the rollout of web is stuck
    5.0s  stopping web-a
    6.0s  web-a is gone
+`
+		if got := "\n" + out.String(); got != want {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+	})
+}
+
+// TestPlainProgressOfTrouble: trouble is told at once, what takes long after a while, and neither again and again.
+func TestPlainProgressOfTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := NewProgress(&Streams{Err: &out}, false)
+		show := func(seconds int, now corev1.ContainerState) {
+			for range seconds {
+				p.Show(&state.Snapshot{
+					Phase: state.Starting, Workloads: []state.Workload{{Name: "db", Want: 1, Have: 1}, {Name: "idle", Want: 1}},
+					Pods: []*corev1.Pod{pod("db-0", "db", false, now)},
+				})
+				time.Sleep(time.Second)
+			}
+		}
+		show(8, creating)
+		show(2, waits("CrashLoopBackOff"))
+		show(2, runs)
+		show(20, waits("CrashLoopBackOff"))
+		p.Close()
+		want := `
+   0.0s  db: 0/1 ready
+   6.0s  db: 0/1 ready, db-0 ContainerCreating
+   8.0s  db: 0/1 ready, db-0 CrashLoopBackOff
+  10.0s  db: 0/1 ready
+  12.0s  db: 0/1 ready, db-0 CrashLoopBackOff
 `
 		if got := "\n" + out.String(); got != want {
 			t.Errorf("got %s\nwant %s", got, want)

@@ -225,6 +225,9 @@ var otherBehaviours = []behaviour{
 			if e.Type == "die" {
 				text += fmt.Sprint(" ", e.ExitCode)
 			}
+			if strings.HasSuffix(e.Type, "pause") && slices.Contains(got, "a "+e.Type) {
+				continue // 20.10 under load tells a pause twice, the second after the unpause
+			}
 			got = append(got, text)
 			r.same("labels", e.Labels[testLabel] == r.name && e.ID != "" && !e.Time.IsZero() && e.Labels["image"] == testImage, true)
 			if text == "d destroy" {
