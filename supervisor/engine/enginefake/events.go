@@ -111,15 +111,6 @@ func (e *Engine) cut(err error) {
 	}
 }
 
-// LoseEvents drops what the subscribers have not been handed yet, as a stream does whose reader is too slow.
-func (e *Engine) LoseEvents() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for s := range e.subs {
-		s.queue = nil
-	}
-}
-
 // Subscribers counts the open event streams.
 func (e *Engine) Subscribers() int {
 	e.mu.Lock()
