@@ -41,10 +41,17 @@ func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
 		return err
 	}
 	defer eng.Close()
-	if volumes {
-		return removeVolumes(c.Context, st, eng, t.instance.Name)
+	if !volumes {
+		return nil
 	}
-	return nil
+	if err := removeVolumes(c.Context, st, eng, t.instance.Name); err != nil {
+		return err
+	}
+	left, err := eng.ListVolumes(c.Context, map[string]string{services.ProjectLabel: t.instance.Name})
+	if err != nil || len(left) > 0 {
+		return err
+	}
+	return t.instance.Remove() // nothing of it is left: the directory may have another name next time
 }
 
 // stopStack asks the running supervisor, or becomes one for the purpose.

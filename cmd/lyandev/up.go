@@ -217,7 +217,9 @@ func detached(c *cli.Context, t *target, o upOptions) error {
 	if err := applyAndShow(c.Context, t, o); err != nil {
 		return err
 	}
-	printWhereToLook(o.st, t, began)
+	if !o.quiet {
+		printWhereToLook(o.st, t, began)
+	}
 	return nil
 }
 
