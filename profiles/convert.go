@@ -181,7 +181,7 @@ func (c *converter) workload(s types.ServiceConfig, members []types.ServiceConfi
 		Labels: maps.Clone(pod.meta.Labels), Annotations: deployLabels(s),
 	}
 	w := &services.Workload{
-		Operator: ext.Operator, Options: ext.Options, RestartOn: ext.RestartOn, Timing: ext.Timing,
+		Operator: ext.Operator, Options: ext.Options, RestartOn: written(ext.RestartOn), Timing: ext.Timing,
 		Source: c.source(s.Name),
 	}
 	c.serviceObjects(s, ext, pod, kind)
@@ -197,7 +197,7 @@ func (c *converter) workload(s types.ServiceConfig, members []types.ServiceConfi
 		if m.Name == s.Name {
 			continue
 		}
-		w.RestartOn = appendNew(w.RestartOn, c.ext[m.Name].RestartOn...)
+		w.RestartOn = appendNew(w.RestartOn, written(c.ext[m.Name].RestartOn)...)
 		c.ignoredInMember(m)
 	}
 	if ext.Kind == "CronJob" && ext.Schedule == "" {
@@ -339,3 +339,8 @@ func (r references) check(name, key string, optional *bool, path keyPath) {
 }
 
 func sprint(v any) string { return fmt.Sprint(v) }
+
+// written leaves out empty texts: what an interpolation ("${VAR:+text}") turned into nothing was not written.
+func written(list []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" })
+}
