@@ -57,6 +57,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	if _, err := order.Layers(stack); err != nil {
 		return nil, fmt.Errorf("cannot start the stack: %w", err)
 	}
+	s.inner.building()
 	network.Expose(stack)
 	var images map[string]string
 	g, gctx := errgroup.WithContext(ctx)
@@ -74,6 +75,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 
 // take makes the prepared stack the wanted one. Called by the loop.
 func (s *Supervisor) take(stack *services.Stack) {
+	s.inner.use(stack)
 	s.world.want(stack)
 	s.pods.objects.Store(stack)
 	s.pods.resyncAll()

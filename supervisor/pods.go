@@ -57,7 +57,13 @@ func newPodRunner(s *Supervisor) *podRunner {
 			ref, _, err := s.fabric.agentImage(ctx)
 			return ref, err
 		},
-		MadeHere:   r.objects.madeHere,
+		MadeHere: r.objects.madeHere,
+		Wrap: func(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error {
+			return s.inner.wrap(ctx, p, c, spec)
+		},
+		BeforeStart: func(ctx context.Context, id string, p *corev1.Pod, container string) error {
+			return s.inner.files.beforeStart(ctx, id, p, container)
+		},
 		MessageDir: s.cfg.Instance.File("messages"),
 		Log:        s.log,
 	})

@@ -51,6 +51,7 @@ type Supervisor struct {
 	fabric *fabric
 	pods   *podRunner
 	ops    *operatorRunner
+	inner  *innerLoop
 	// switcher carries out changes of profiles.
 	switcher *switcher
 
@@ -93,6 +94,7 @@ func New(cfg Config) *Supervisor {
 	s.fabric = newFabric(s)
 	s.pods = newPodRunner(s)
 	s.ops = newOperatorRunner(s)
+	s.inner = newInnerLoop(s)
 	s.switcher = newSwitcher(s)
 	return s
 }
@@ -115,6 +117,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.fabric.run(ctx) })
 	g.Go(func() error { return s.pods.watch(ctx) })
+	g.Go(func() error { return s.inner.run(ctx) })
 	g.Go(func() error { return s.switcher.run(ctx) })
 	g.Go(func() error {
 		defer cancel(errEnded)
@@ -137,7 +140,9 @@ func (s *Supervisor) cleanUp() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	return errors.Join(s.fabric.remove(ctx), s.forget())
+	err := errors.Join(s.fabric.remove(ctx), s.forget())
+	removeShims(ctx, s, "")
+	return err
 }
 
 // errEnded is the cause by which the loop ends its helpers.

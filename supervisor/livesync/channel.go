@@ -28,6 +28,11 @@ type Execer interface {
 // ErrClosed says that the helper process has ended, with the container or by itself.
 var ErrClosed = errors.New("the helper in the container has ended")
 
+// RefusedError is what the helper could not do. The channel goes on.
+type RefusedError struct{ Text string }
+
+func (e *RefusedError) Error() string { return e.Text }
+
 // Channel is a helper process in one container. Its methods may be called by many; they take turns.
 type Channel struct {
 	// Shim is true when the container's command runs under a shim, so that Restart can work.
@@ -150,7 +155,7 @@ func (c *Channel) call(ctx context.Context, q shim.Request, contents func(io.Wri
 			return shim.Reply{}, c.reason(a.err)
 		}
 		if a.reply.Error != "" {
-			return a.reply, errors.New(a.reply.Error)
+			return a.reply, &RefusedError{a.reply.Error}
 		}
 		return a.reply, nil
 	case <-c.ended:

@@ -1,0 +1,191 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// rebuild does a task of a build: makes the image, and pins it in the pods made from it, which their controllers then
+// roll. A newer change cancels a build that goes on, and the wait for the pods. A failed build leaves everything as it is.
+func (l *innerLoop) rebuild(ctx context.Context, t *task) error {
+	l.mu.Lock()
+	stack := l.stack
+	l.mu.Unlock()
+	b := stack.Build(t.build)
+	if b == nil {
+		return nil // the stack has changed meanwhile
+	}
+	r := newRecord(t)
+	began := time.Now()
+	result, err := l.s.buildOne(ctx, stack, b)
+	r.Built = time.Since(began)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		r.did(actionRebuild, 0)
+		r.Actions = []string{actionRebuild}
+		l.finish(t, r, fmt.Errorf("%w; what ran goes on", err))
+		return err
+	}
+	r.Actions = []string{actionRebuild}
+	rolled, err := l.s.repin(ctx, b.Image, result.ImageID, began)
+	if err == nil {
+		l.rebuildUsers(stack, b, t)
+		began = time.Now()
+		err = l.awaitRollouts(ctx, rolled, r)
+		r.Ready = time.Since(began)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	l.finish(t, r, err)
+	return err
+}
+
+// rebuildUsers rebuilds what is built upon an image (additional_contexts service:NAME).
+func (l *innerLoop) rebuildUsers(stack *services.Stack, b *services.Build, t *task) {
+	for _, other := range stack.Builds {
+		for _, v := range other.AdditionalContexts {
+			if name, ok := strings.CutPrefix(v, "service:"); ok && name == b.Name {
+				l.offer(&task{build: other.Name, paths: t.paths, seen: t.seen, complete: t.complete})
+			}
+		}
+	}
+}
+
+// buildOne makes one image and shows its progress in the snapshot beside the others.
+func (s *Supervisor) buildOne(ctx context.Context, stack *services.Stack, b *services.Build) (build.Result, error) {
+	s.post(func() {
+		fresh := state.Build{Name: b.Name, Image: b.Image, State: "waiting", Started: time.Now()}
+		if i := slices.IndexFunc(s.builds, func(o state.Build) bool { return o.Name == b.Name }); i >= 0 {
+			s.builds[i] = fresh
+		} else {
+			s.builds = append(s.builds, fresh)
+		}
+	})
+	builder := *s.cfg.Builder
+	builder.Refs = map[string]string{}
+	for _, o := range stack.Builds {
+		builder.Refs[o.Name] = o.Image
+	}
+	return builder.Build(ctx, b, build.Options{}, s.showBuild)
+}
+
+// repin puts an image that was just built into the pods made from its reference, and returns the workloads that it
+// changed. Their controllers roll them. built is when the build began.
+func (s *Supervisor) repin(ctx context.Context, ref, id string, built time.Time) ([]string, error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	var stack *services.Stack
+	var changed []string
+	err := s.ask(ctx, func() {
+		if s.world.stack == nil {
+			return
+		}
+		stack = s.world.stack.DeepCopy()
+		for _, x := range stack.Workloads {
+			if pin(x, ref, id) {
+				changed = append(changed, x.Name())
+			}
+		}
+	})
+	if err != nil || len(changed) == 0 {
+		return nil, err
+	}
+	if err := s.remember(stack); err != nil {
+		return nil, err
+	}
+	return changed, s.ask(ctx, func() {
+		s.inner.useImages(stack, built)
+		s.inner.use(stack)
+		s.world.stack = stack
+		s.pods.objects.Store(stack)
+		s.pods.resyncAll()
+	})
+}
+
+// pin puts the ID of a newly built image into the containers that were pinned to an older one of the same reference.
+func pin(x *services.Workload, ref, id string) (changed bool) {
+	spec := x.PodSpec()
+	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range list {
+			if c := &list[i]; x.PodMeta().Annotations[imageAnnotation+c.Name] == ref && c.Image != id {
+				c.Image, changed = id, true
+			}
+		}
+	}
+	return changed
+}
+
+// awaitRollouts waits until the workloads have nothing but new pods, all ready; a rollout that is stuck is an error, and
+// goes on trying.
+func (l *innerLoop) awaitRollouts(ctx context.Context, names []string, r *LoopRecord) error {
+	for _, name := range names {
+		n, err := l.awaitRollout(ctx, name)
+		r.Pods += n
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rolloutPatience is how long a rollout may take before the edit is logged without it.
+const rolloutPatience = 15 * time.Minute
+
+func (l *innerLoop) awaitRollout(ctx context.Context, name string) (pods int, err error) {
+	seq, err := l.mark(ctx)
+	if err != nil {
+		return 0, err
+	}
+	limit, cancel := context.WithTimeout(ctx, rolloutPatience)
+	defer cancel()
+	for s := range l.s.store.Subscribe(limit) {
+		if s.Seq <= seq+1 {
+			continue
+		}
+		w, ok := s.Workload(name)
+		if !ok {
+			return 0, nil
+		}
+		if w.Right && w.Updated >= w.Want && w.Have == w.Want {
+			return int(w.Want), nil
+		}
+		if why := stuck(s, name); why != "" {
+			return 0, errors.New(why)
+		}
+	}
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	return 0, fmt.Errorf("the pods of %s are not all new and ready after %s", name, rolloutPatience)
+}
+
+// stuck says why a rollout does not go on: a new pod's container ends again and again, or its deadline has passed.
+func stuck(s *state.Snapshot, name string) string {
+	for _, w := range s.Warnings {
+		if strings.HasPrefix(w, "rollout of "+name+" is stuck") {
+			return w
+		}
+	}
+	for _, p := range staying(s, name) {
+		for _, c := range p.Status.ContainerStatuses {
+			if w := c.State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" && c.LastTerminationState.Terminated != nil {
+				return fmt.Sprintf("new pod %s does not start: container %s ended with exit code %d; the old pods go on serving; see `lyandev logs %s`",
+					p.Name, c.Name, c.LastTerminationState.Terminated.ExitCode, p.Name)
+			}
+		}
+	}
+	return ""
+}

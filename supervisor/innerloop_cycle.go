@@ -1,0 +1,4 @@
+package supervisor
+
+// cycle is defined here.
+type cycle struct{}

@@ -1,0 +1,79 @@
+package supervisor
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/lyandev/lyandev/supervisor/livesync"
+)
+
+// initialSync brings the files of rules with initial_sync that are younger than the image into the containers.
+func (l *innerLoop) initialSync(ctx context.Context) {
+	l.mu.Lock()
+	stack, r := l.stack, l.routes
+	l.mu.Unlock()
+	for i := range r.rules {
+		q := &r.rules[i]
+		if !q.Rule.InitialSync || !syncs(q.Rule.Action) || stack.Workload(q.Workload) == nil {
+			continue
+		}
+		made := l.imageMade(ctx, q)
+		items := q.younger(made)
+		if len(items) == 0 || ctx.Err() != nil {
+			continue
+		}
+		now := time.Now()
+		t := &task{
+			workload: q.Workload, quiet: true, sync: map[string][]livesync.Item{q.Rule.Container: items}, seen: now, complete: now,
+		}
+		l.record(t)
+		l.offer(t)
+	}
+}
+
+// imageMade is when the container's image was made; the zero time if that is not known.
+func (l *innerLoop) imageMade(ctx context.Context, q *routed) time.Time {
+	l.mu.Lock()
+	stack := l.stack
+	l.mu.Unlock()
+	x := stack.Workload(q.Workload)
+	for _, c := range x.PodSpec().Containers {
+		if c.Name != q.Rule.Container {
+			continue
+		}
+		if img, err := l.s.cfg.Engine.InspectImage(ctx, c.Image); err == nil {
+			return img.Created
+		}
+	}
+	return time.Time{}
+}
+
+// younger are the rule's files that were changed after a time.
+func (q *routed) younger(than time.Time) []livesync.Item {
+	var out []livesync.Item
+	_ = filepath.WalkDir(q.Rule.Path, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			if e != nil && e.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if e.IsDir() && q.match.Skips(path) {
+			return fs.SkipDir
+		}
+		if e.IsDir() || !q.match.Matches(path, false) {
+			return nil
+		}
+		if info, err := os.Lstat(path); err != nil || !info.ModTime().After(than) {
+			return nil
+		}
+		if item, ok := livesync.ItemOf(q.Rule, path, q.file); ok {
+			out = append(out, item)
+		}
+		return nil
+	})
+	return out
+}

@@ -1,0 +1,151 @@
+package supervisor
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// LoopRecord is one edit and what became of it. The stages are what each took, summed over pods that took turns.
+type LoopRecord struct {
+	Time time.Time `json:"time"`
+	// Workload is the workload, or the build, that it was about.
+	Workload string `json:"workload"`
+	// Paths are the first few that changed, Files how many there were.
+	Paths []string `json:"paths"`
+	Files int      `json:"files"`
+	// Actions are what was done: "sync", "sync+restart", "restart", "exec", "rebuild"; Pods to how many.
+	Actions []string `json:"actions"`
+	Pods    int      `json:"pods"`
+	Error   string   `json:"error,omitempty"`
+
+	// Batched is from the first change noticed to the end of its batch, Waited until the lane was free for it.
+	Batched   time.Duration `json:"batched"`
+	Waited    time.Duration `json:"waited"`
+	Built     time.Duration `json:"built,omitempty"`
+	Shipped   time.Duration `json:"shipped,omitempty"`
+	Restarted time.Duration `json:"restarted,omitempty"`
+	Ready     time.Duration `json:"ready,omitempty"`
+	// Total is from the first change noticed to the end.
+	Total time.Duration `json:"total"`
+}
+
+// keptRecords and keptPaths bound what is remembered.
+const (
+	keptRecords = 1000
+	keptPaths   = 5
+)
+
+func newRecord(t *task) *LoopRecord {
+	name := t.workload
+	if name == "" {
+		name = t.build
+	}
+	return &LoopRecord{
+		Time: t.seen, Workload: name, Paths: t.paths[:min(len(t.paths), keptPaths)], Files: len(t.paths),
+		Batched: t.complete.Sub(t.seen), Waited: max(time.Since(t.complete), 0),
+	}
+}
+
+// did notes that an action was done to some pods.
+func (r *LoopRecord) did(action string, pods int) {
+	if pods == 0 {
+		return
+	}
+	if !slices.Contains(r.Actions, action) {
+		r.Actions = append(r.Actions, action)
+		r.Pods = max(r.Pods, pods)
+		return
+	}
+	r.Pods += pods
+}
+
+// Line is the record as one line: what changed, what was done, to how many pods, and how long each stage took.
+func (r *LoopRecord) Line(dir string) string {
+	var b strings.Builder
+	b.WriteString(changedText(r, dir))
+	b.WriteString(": ")
+	if len(r.Actions) == 0 {
+		b.WriteString("nothing to do")
+	} else {
+		b.WriteString(strings.Join(r.Actions, ", "))
+	}
+	if r.Pods > 0 {
+		fmt.Fprintf(&b, ", %s", counted(r.Pods, "pod"))
+	}
+	fmt.Fprintf(&b, " in %d ms (batched %d", r.Total.Milliseconds(), r.Batched.Milliseconds())
+	for _, s := range []struct {
+		name string
+		took time.Duration
+	}{{"waited", r.Waited}, {"built", r.Built}, {"shipped", r.Shipped}, {"restarted", r.Restarted}, {"ready", r.Ready}} {
+		if s.took >= time.Millisecond {
+			fmt.Fprintf(&b, ", %s %d", s.name, s.took.Milliseconds())
+		}
+	}
+	b.WriteString(")")
+	if r.Error != "" {
+		b.WriteString(": " + r.Error)
+	}
+	return b.String()
+}
+
+func changedText(r *LoopRecord, dir string) string {
+	if len(r.Paths) == 0 {
+		return "no file"
+	}
+	name := r.Paths[0]
+	if rel, err := filepath.Rel(dir, name); err == nil && filepath.IsLocal(rel) {
+		name = filepath.ToSlash(rel)
+	}
+	if r.Files > 1 {
+		return fmt.Sprintf("%s and %d more", name, r.Files-1)
+	}
+	return name
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// finish logs and keeps a record.
+func (l *innerLoop) finish(t *task, r *LoopRecord, err error) {
+	if t.quiet && err == nil {
+		return
+	}
+	r.Total = time.Since(t.seen)
+	typ, reason := corev1.EventTypeNormal, reasonOf(r)
+	if err != nil {
+		r.Error, typ, reason = err.Error(), corev1.EventTypeWarning, "Failed"+reason
+	}
+	line := r.Line(l.s.cfg.Instance.Dir)
+	l.s.log.Info("edit", "workload", r.Workload, "what", line)
+	l.s.event("Workload", r.Workload, typ, reason, "%s", line)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, *r)
+	l.records = l.records[max(0, len(l.records)-keptRecords):]
+}
+
+func reasonOf(r *LoopRecord) string {
+	switch {
+	case slices.Contains(r.Actions, actionRebuild):
+		return "Rebuilt"
+	case slices.Contains(r.Actions, actionSyncRestart) || slices.Contains(r.Actions, actionRestart):
+		return "Restarted"
+	}
+	return "Synced"
+}
+
+// LoopRecords are the latest edits, oldest first, at most a thousand.
+func (s *Supervisor) LoopRecords() []LoopRecord {
+	s.inner.mu.Lock()
+	defer s.inner.mu.Unlock()
+	return slices.Clone(s.inner.records)
+}
