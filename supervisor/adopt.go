@@ -53,6 +53,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		defer s.world.adoptLeaving(in.other())
 	}
 	if stack != nil {
+		s.fabric.adoptPorts(ctx, stack)
 		s.inner.use(stack)
 		s.world.want(stack)
 		s.pods.objects.Store(stack)

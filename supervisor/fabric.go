@@ -42,9 +42,14 @@ type fabric struct {
 	bound  []network.Published
 	// chosen are the host ports that were taken in the place of others, by what was asked for (portKey).
 	chosen map[string]int32
+	// wanted are the host ports that were asked for, for an agent that has to be made again.
+	wanted []services.HostPort
 	client *agent.Client
 	dialer *network.Dialer
 	token  string
+
+	// changing is held while the agent is made, replaced or started again.
+	changing sync.Mutex
 
 	// What the loop offered and the pusher has not pushed: only the latest counts.
 	pending *agent.Table
@@ -239,6 +244,18 @@ func (f *fabric) secret() (string, error) {
 
 // ensureAgent makes sure that an agent of this version runs with these host ports, and connects to it.
 func (f *fabric) ensureAgent(ctx context.Context, ports []services.HostPort, auto bool) error {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	err := f.makeAgent(ctx, ports, auto)
+	if err == nil {
+		f.mu.Lock()
+		f.wanted = ports
+		f.mu.Unlock()
+	}
+	return err
+}
+
+func (f *fabric) makeAgent(ctx context.Context, ports []services.HostPort, auto bool) error {
 	image, hash, err := f.agentImage(ctx)
 	if err != nil {
 		return err
@@ -365,6 +382,7 @@ func (f *fabric) connect(ctx context.Context, c engine.Container, ports []networ
 				f.client, f.bound, f.last = client, ports, nil
 				f.dialer = network.NewDialer(client, netip.AddrPortFrom(f.layout.Agent, agent.ControlPort).String())
 				f.mu.Unlock()
+				f.s.post(func() {}) // a look, and with it a push: a new agent has no table
 				return nil
 			}
 			client.Close()

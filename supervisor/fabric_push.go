@@ -105,10 +105,24 @@ func (f *fabric) pushOnce(ctx context.Context) error {
 	return err
 }
 
-// reconnect finds the agent's control port again, and starts the agent if it is not running.
+// reconnect finds the agent's control port again, starts the agent if it is not running, and makes it again if it is gone.
+// An agent that is being replaced is left alone.
 func (f *fabric) reconnect(ctx context.Context) {
+	if !f.changing.TryLock() {
+		return
+	}
+	defer f.changing.Unlock()
 	c, err := f.findAgent(ctx)
-	if err != nil || c == nil {
+	if err != nil {
+		return
+	}
+	if c == nil {
+		f.mu.Lock()
+		ports := f.wanted
+		f.mu.Unlock()
+		if err := f.makeAgent(ctx, ports, false); err != nil {
+			f.s.log.Warn("cannot make the agent again", "error", err)
+		}
 		return
 	}
 	if c.State == engine.StateExited || c.State == engine.StateCreated {

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,6 +47,21 @@ func (f *fabric) publish(ports []services.HostPort, old *engine.Container, auto 
 	}
 	f.mu.Unlock()
 	return network.AgentPorts(ports)
+}
+
+// adoptPorts takes the host ports of a running stack, as the agent that runs publishes them.
+func (f *fabric) adoptPorts(ctx context.Context, stack *services.Stack) {
+	old, err := f.findAgent(ctx)
+	if err != nil {
+		return
+	}
+	bound, err := f.publish(stack.HostPorts, old, false)
+	if err != nil {
+		f.s.log.Warn("cannot take over the host ports", "error", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.bound, f.wanted = bound, stack.HostPorts
 }
 
 // portChooser chooses host ports one after another.
