@@ -132,7 +132,7 @@ func runProfileShow(c *cli.Context, st *ui.Streams, name string, asJSON bool) er
 	}
 	fmt.Fprintf(st.Out, "services: %s\n", strings.Join(v.Services, ", "))
 	for _, h := range v.HostPorts {
-		fmt.Fprintf(st.Out, "%s:%d -> %s:%d\n", h.HostIP, h.HostPort, h.Service, h.Port)
+		fmt.Fprintln(st.Out, hostPortLine(h))
 	}
 	return nil
 }

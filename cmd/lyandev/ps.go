@@ -153,7 +153,7 @@ func printPods(st *ui.Streams, snap *state.Snapshot, pods []psPod) {
 	}
 	_ = w.Flush()
 	for _, h := range snap.Bound {
-		fmt.Fprintf(st.Out, "%s:%d -> %s:%d\n", h.HostIP, h.HostPort, h.Service, h.Port)
+		fmt.Fprintln(st.Out, hostPortLine(h))
 	}
 }
 

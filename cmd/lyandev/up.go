@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
@@ -343,7 +344,10 @@ func printWhereToLook(st *ui.Streams, t *target, began time.Time) {
 	}
 	fmt.Fprintf(st.Err, "%s %s after %s\n", st.Paint(ui.Bold, s.Project), word, time.Since(began).Round(100*time.Millisecond))
 	for _, h := range s.Bound {
-		scheme := "http://"
-		fmt.Fprintf(st.Err, "  %s%s:%d  -> %s:%d\n", scheme, h.HostIP, h.HostPort, h.Service, h.Port)
+		scheme := ""
+		if h.Protocol != corev1.ProtocolUDP {
+			scheme = "http://"
+		}
+		fmt.Fprintf(st.Err, "  %s%s\n", scheme, hostPortLine(h))
 	}
 }

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// hostPortLine is a host port and where it leads.
+func hostPortLine(h services.HostPort) string {
+	at := fmt.Sprintf("%s:%d", h.HostIP, h.HostPort)
+	if h.Protocol == corev1.ProtocolUDP {
+		at += "/udp"
+	}
+	if h.Service == "" {
+		return at + " -> ingress"
+	}
+	return fmt.Sprintf("%s -> %s:%d", at, h.Service, h.Port)
+}
