@@ -31,6 +31,8 @@ type ApplyOptions struct {
 	// Build makes images even when nothing changed; NoBuild uses what is there.
 	Build   bool `json:"build,omitempty"`
 	NoBuild bool `json:"noBuild,omitempty"`
+	// NoWatch leaves the files unwatched, until the next Apply.
+	NoWatch bool `json:"noWatch,omitempty"`
 }
 
 // Apply makes a stack the wanted one. It first makes everything sure that can fail before a pod is touched: the order has
@@ -49,6 +51,7 @@ func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts Appl
 	if err := s.remember(prepared); err != nil {
 		return err
 	}
+	s.inner.watchFiles(!opts.NoWatch)
 	return s.ask(ctx, func() { s.take(prepared) })
 }
 

@@ -76,6 +76,13 @@ func (l *innerLoop) building() {
 	l.prepared = time.Now()
 }
 
+// watchFiles turns the watching on or off, from the next stack on.
+func (l *innerLoop) watchFiles(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.off = !on
+}
+
 // use takes over the wanted stack. Called by the loop before any pod of it is made.
 func (l *innerLoop) use(stack *services.Stack) {
 	l.mu.Lock()
@@ -245,6 +252,12 @@ func (l *innerLoop) offer(t *task) {
 		return
 	}
 	l.lane("workload "+t.workload, l.refresh).offer(t)
+}
+
+func (l *innerLoop) offerAll(tasks []*task) {
+	for _, t := range tasks {
+		l.offer(t)
+	}
 }
 
 // report tells of a failure that people should know of: as an event, and in the log.

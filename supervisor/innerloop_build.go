@@ -33,13 +33,16 @@ func (l *innerLoop) rebuild(ctx context.Context, t *task) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		r.did(actionRebuild, 0)
+		l.offerAll(t.instead)
 		r.Actions = []string{actionRebuild}
 		l.finish(t, r, fmt.Errorf("%w; what ran goes on", err))
 		return err
 	}
 	r.Actions = []string{actionRebuild}
 	rolled, err := l.s.repin(ctx, b.Image, result.ImageID, began)
+	if err != nil || len(rolled) == 0 {
+		l.offerAll(t.instead)
+	}
 	if err == nil {
 		l.rebuildUsers(stack, b, t)
 		began = time.Now()

@@ -78,10 +78,7 @@ func (r *LoopRecord) Line(dir string) string {
 		fmt.Fprintf(&b, ", %s", counted(r.Pods, "pod"))
 	}
 	fmt.Fprintf(&b, " in %d ms (batched %d", r.Total.Milliseconds(), r.Batched.Milliseconds())
-	for _, s := range []struct {
-		name string
-		took time.Duration
-	}{{"waited", r.Waited}, {"built", r.Built}, {"shipped", r.Shipped}, {"restarted", r.Restarted}, {"ready", r.Ready}} {
+	for _, s := range r.stages()[1:6] {
 		if s.took >= time.Millisecond {
 			fmt.Fprintf(&b, ", %s %d", s.name, s.took.Milliseconds())
 		}

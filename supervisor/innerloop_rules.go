@@ -1,16 +1,13 @@
 package supervisor
 
 import (
-	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/build"
-	"github.com/lyandev/lyandev/supervisor/livesync"
 	"github.com/lyandev/lyandev/supervisor/watch"
 )
 
@@ -31,6 +28,8 @@ type ruled struct {
 	Rule     services.WatchRule
 	// Context and Dockerfile are those of the image's build, "" without one: its .dockerignore counts.
 	Context, Dockerfile string
+	// Built is the name of that build.
+	Built string
 }
 
 func hasRules(x *services.Workload, container string) bool {
@@ -70,6 +69,9 @@ func rulesOf(stack *services.Stack) []ruled {
 			}
 			if b != nil && !strings.HasPrefix(b.Context, build.EmbeddedPrefix) {
 				q.Context, q.Dockerfile = resolved(b.Context), b.Dockerfile
+			}
+			if b != nil {
+				q.Built = b.Name
 			}
 			q.Rule.Path = resolved(r.Path)
 			out = append(out, q)
@@ -131,23 +133,6 @@ func newRoutes(rules []ruled) (*routes, error) {
 	return out, failed
 }
 
-// task is what is to be done for one workload, or one build, because of changes.
-type task struct {
-	// workload or build is set.
-	workload, build string
-	// sync are the files to bring into containers, by container, in the order of their sources.
-	sync map[string][]livesync.Item
-	// restart are the containers whose process is to be restarted, bounce those that are to be restarted themselves.
-	restart, bounce map[string]bool
-	// exec are the commands to run after a sync, by container.
-	exec map[string][][]string
-	// paths are what changed; seen and complete are of the first change and of its batch.
-	paths          []string
-	seen, complete time.Time
-	// quiet: nobody edited anything, so nothing is logged if all goes well.
-	quiet bool
-}
-
 // route says what a batch means, a task a workload and a task a build, in the order of the rules.
 func (r *routes) route(b watch.Batch) []*task {
 	var out []*task
@@ -175,123 +160,28 @@ func (r *routes) route(b watch.Batch) []*task {
 			find(q.Workload, "").take(q, c)
 		}
 	}
-	return slices.DeleteFunc(out, (*task).empty)
+	out = slices.DeleteFunc(out, (*task).empty)
+	r.putOff(out)
+	return out
 }
 
-func (t *task) path(p string) {
-	if !slices.Contains(t.paths, p) {
-		t.paths = append(t.paths, p)
-	}
-}
-
-// take adds what a rule says about a change.
-func (t *task) take(q *routed, c watch.Change) {
-	name := q.Rule.Container
-	if syncs(q.Rule.Action) {
-		item, ok := livesync.ItemOf(q.Rule, c.Path, q.file)
-		if !ok {
-			return
+// putOff takes restarts and commands out of the tasks of containers whose image is built because of the same batch: the
+// build replaces the pods. If it does not, they are done after it.
+func (r *routes) putOff(tasks []*task) {
+	for _, b := range tasks {
+		if b.build == "" {
+			continue
 		}
-		if t.sync == nil {
-			t.sync = map[string][]livesync.Item{}
-		}
-		t.sync[name] = append(t.sync[name], item)
-	}
-	if c.Dir && c.Op != watch.Removed {
-		return // a directory that is there changes nothing by itself
-	}
-	t.path(c.Path)
-	switch q.Rule.Action {
-	case actionSyncRestart:
-		t.restart = with(t.restart, name)
-	case actionRestart:
-		t.bounce = with(t.bounce, name)
-	case actionSyncExec:
-		if t.exec == nil {
-			t.exec = map[string][][]string{}
-		}
-		if !slices.ContainsFunc(t.exec[name], func(have []string) bool { return slices.Equal(have, q.Rule.Exec) }) {
-			t.exec[name] = append(t.exec[name], q.Rule.Exec)
-		}
-	}
-}
-
-func with(set map[string]bool, name string) map[string]bool {
-	if set == nil {
-		set = map[string]bool{}
-	}
-	set[name] = true
-	return set
-}
-
-func (t *task) empty() bool {
-	return len(t.sync)+len(t.restart)+len(t.bounce)+len(t.exec)+len(t.paths) == 0
-}
-
-// merge adds a later task for the same workload or build.
-func (t *task) merge(next *task) *task {
-	if t == nil {
-		return next
-	}
-	if next == nil {
-		return t
-	}
-	out := &task{
-		workload: t.workload, build: t.build, seen: t.seen, complete: next.complete, quiet: t.quiet && next.quiet,
-		paths: slices.Clone(t.paths),
-	}
-	if t.quiet && !next.quiet {
-		out.seen = next.seen
-	}
-	for _, p := range next.paths {
-		out.path(p)
-	}
-	for _, x := range []*task{t, next} {
-		for name, items := range x.sync {
-			if out.sync == nil {
-				out.sync = map[string][]livesync.Item{}
-			}
-			out.sync[name] = append(out.sync[name], items...)
-		}
-		for name := range x.restart {
-			out.restart = with(out.restart, name)
-		}
-		for name := range x.bounce {
-			out.bounce = with(out.bounce, name)
-		}
-		for name, list := range x.exec {
-			if out.exec == nil {
-				out.exec = map[string][][]string{}
-			}
-			for _, cmd := range list {
-				if !slices.ContainsFunc(out.exec[name], func(have []string) bool { return slices.Equal(have, cmd) }) {
-					out.exec[name] = append(out.exec[name], cmd)
+		for _, t := range tasks {
+			late := &task{workload: t.workload, paths: t.paths, seen: t.seen, complete: t.complete}
+			for _, q := range r.rules {
+				if q.Workload == t.workload && q.Built == b.build {
+					t.moveTurns(q.Rule.Container, late)
 				}
 			}
+			if len(late.restart)+len(late.bounce)+len(late.exec) > 0 {
+				b.instead = append(b.instead, late)
+			}
 		}
 	}
-	return out
-}
-
-// containers are those that the task is about, in order.
-func (t *task) containers() []string {
-	set := map[string]bool{}
-	for name := range t.sync {
-		set[name] = true
-	}
-	for name := range t.restart {
-		set[name] = true
-	}
-	for name := range t.bounce {
-		set[name] = true
-	}
-	for name := range t.exec {
-		set[name] = true
-	}
-	out := make([]string, 0, len(set))
-	for name := range set {
-		out = append(out, name)
-	}
-	slices.SortFunc(out, cmp.Compare[string])
-	return out
 }

@@ -67,7 +67,9 @@ func serve(ctx context.Context, c *cli.Context, i *instance.Instance, log *slog.
 type backend struct{ *supervisor.Supervisor }
 
 func (b backend) Apply(ctx context.Context, r api.ApplyRequest) error {
-	return b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild})
+	return b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{
+		PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild, NoWatch: r.NoWatch,
+	})
 }
 
 // PlanSwitch implements api.SwitchBackend.

@@ -46,6 +46,7 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 			&cli.StringFlag{Name: "timing", Usage: "probe timing: `fast` or strict; default: the file's"},
 			&cli.BoolFlag{Name: "build", Usage: "build images even if nothing changed"},
 			&cli.BoolFlag{Name: "no-build", Usage: "use the images that are there"},
+			&cli.BoolFlag{Name: "no-watch", Usage: "do not watch the files that develop.watch names"},
 			&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
 		},
@@ -53,7 +54,7 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 			o := upOptions{
 				st: st, profile: c.String("profile"), detach: c.Bool("detach") || c.Bool("wait"), wait: c.Bool("wait"),
 				timeout: c.Duration("timeout"), quiet: c.Bool("quiet"), noLogs: c.Bool("no-logs"), only: c.Args().Slice(),
-				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), PortsAuto: c.String("ports") == "auto"},
+				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), NoWatch: c.Bool("no-watch"), PortsAuto: c.String("ports") == "auto"},
 			}
 			if p := c.String("ports"); p != "fixed" && p != "auto" {
 				return withCode(exitUsage, fmt.Errorf("cannot use --ports %q: it is fixed or auto", p))

@@ -38,6 +38,8 @@ type ApplyRequest struct {
 	PortsAuto bool            `json:"portsAuto,omitempty"`
 	Build     bool            `json:"build,omitempty"`
 	NoBuild   bool            `json:"noBuild,omitempty"`
+	// NoWatch leaves the files unwatched.
+	NoWatch bool `json:"noWatch,omitempty"`
 }
 
 // maxBody bounds request bodies.
@@ -119,6 +121,7 @@ func handler(b Backend) http.Handler {
 	})
 	operations(mux, b)
 	switchRoutes(mux, b)
+	loopRoutes(mux, b)
 	return mux
 }
 

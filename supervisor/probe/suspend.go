@@ -86,6 +86,14 @@ func (m *machine) renew(r renewal) {
 	m.fresh = m.fast && m.typ != Liveness
 }
 
+// renewalGrace is how long failures of a process that was just restarted are no events.
+const renewalGrace = 10 * time.Second
+
+// renewing says that the process was restarted a moment ago and has not answered yet.
+func (m *machine) renewing(now time.Time) bool {
+	return m.renewed.count > 0 && m.fresh && now.Sub(m.renewed.at) < renewalGrace
+}
+
 // since is when the delay of R3 begins: at the container's start, or that of the process that replaced its first.
 func (m *machine) since(c *corev1.ContainerStatus) time.Time {
 	started := c.State.Running.StartedAt.Time

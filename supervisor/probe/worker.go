@@ -148,7 +148,7 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 		if now, _ := w.pod.renewal(m.container.Name); now.count != renewed.count {
 			return false // the answer of a process that is no more; the nudge of the change makes another try
 		}
-		if e, ok := eventFor(m.typ, outcome); ok && !early {
+		if e, ok := eventFor(m.typ, outcome); ok && !early && !m.renewing(began) {
 			e.Container, e.ContainerID = m.container.Name, s.target.ContainerID
 			w.pod.cfg.Sink.ProbeEvent(e)
 		}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/supervisor"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+func newStatsCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "stats", Usage: "how long things take",
+		Subcommands: []*cli.Command{{
+			Name: "loop", Usage: "the percentiles of the inner loop's stages, from an edit to ready pods",
+			Description: "Times count from the first change that was noticed. Stages: batched (until the burst of changes ended),\n" +
+				"waited (for the edit before), built, shipped, restarted, ready. Of pods that take turns they are sums.",
+			Flags:  []cli.Flag{jsonFlag()},
+			Action: func(c *cli.Context) error { return runStatsLoop(c, st) },
+		}},
+	}
+}
+
+func runStatsLoop(c *cli.Context, st *ui.Streams) error {
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return err
+	}
+	var records []supervisor.LoopRecord
+	if err := t.client.Loop(c.Context, &records); err != nil {
+		return fmt.Errorf("cannot read the inner loop's times: %w", err)
+	}
+	stats := supervisor.Stats(records)
+	if c.Bool("json") {
+		return json.NewEncoder(st.Out).Encode(map[string]any{"stats": stats, "records": records})
+	}
+	if len(records) == 0 {
+		fmt.Fprintln(st.Err, "no edit has been brought to a pod since the supervisor began")
+		return nil
+	}
+	return printLoop(st.Out, stats)
+}
+
+func printLoop(out io.Writer, stats []supervisor.LoopStats) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "ACTION\tEDITS\tFAILED\tSTAGE\tP50\tP90\tP99\tMAX\t")
+	for _, s := range stats {
+		head := fmt.Sprintf("%s\t%d\t%d", s.Action, s.Count, s.Failed)
+		if len(s.Stages) == 0 {
+			fmt.Fprintf(w, "%s\t-\t\t\t\t\t\n", head)
+		}
+		for _, g := range s.Stages {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t\n", head, g.Stage, millis(g.P50), millis(g.P90), millis(g.P99), millis(g.Max))
+			head = "\t\t"
+		}
+	}
+	return w.Flush()
+}
+
+func millis(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
+}
+
+// Loop implements api.LoopBackend.
+func (b backend) Loop() any { return b.LoopRecords() }
