@@ -19,7 +19,7 @@ func (s *Supervisor) publish(now time.Time) {
 		Builds: slices.Clone(s.builds), Workloads: []state.Workload{},
 	}
 	if w.stack != nil {
-		snap.Profile, snap.Services = w.stack.Profile, w.services()
+		snap.Profile, snap.Services, snap.Advice = w.stack.Profile, w.services(), w.advice
 	}
 	for _, x := range w.listed() {
 		c := countsOf(x, w.podsOf(x.Name()))

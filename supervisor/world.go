@@ -13,6 +13,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/controller"
+	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/order"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -44,6 +45,8 @@ type world struct {
 	facts    map[string]string
 	// restarts are the times of restarts by hand, by workload; they stay in the template so that the next Apply keeps them.
 	restarts map[string]string
+	// advice is what people should know of the stack.
+	advice []string
 	// wasReady is true once everything was right since the last Apply.
 	wasReady bool
 
@@ -71,7 +74,7 @@ func (w *world) want(stack *services.Stack) {
 	if w.stack != nil {
 		w.former = w.stack
 	}
-	w.stack = stack
+	w.stack, w.advice = stack, explain.Advise(stack)
 	w.wasReady = false
 	w.homeUntil, w.homeTrouble = time.Time{}, ""
 	for _, x := range stack.Workloads {

@@ -18,10 +18,14 @@ import (
 )
 
 func runProfileUse(c *cli.Context, st *ui.Streams) error {
-	name := c.Args().First()
-	if c.NArg() != 1 || name == "" {
+	args, err := arguments(c)
+	if err != nil {
+		return err
+	}
+	if len(args) != 1 || args[0] == "" {
 		return withCode(exitUsage, errors.New("cannot switch: lyandev profile use NAME; `lyandev profile ls` lists them"))
 	}
+	name := args[0]
 	if c.Duration("limit") <= 0 {
 		return withCode(exitUsage, fmt.Errorf("cannot use --limit %s: it must be more than 0", c.Duration("limit")))
 	}
@@ -55,10 +59,11 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 	if err := printPlan(st, plan, c.Bool("json") && c.Bool("dry-run")); err != nil || c.Bool("dry-run") {
 		return err
 	}
+	began := time.Now()
 	if err := t.client.Switch(ctx, req); err != nil {
 		return err
 	}
-	return watchSwitch(ctx, t, st, c.Bool("quiet"), c.Bool("json"))
+	return watchSwitch(ctx, t, st, began, c.Bool("quiet"), c.Bool("json"))
 }
 
 // ensureSupervisor makes sure that somebody looks after the instance: pods without a supervisor, which was killed, get one.
@@ -88,7 +93,7 @@ func finishFormer(ctx context.Context, t *target, st *ui.Streams, quiet bool) er
 		return err
 	}
 	fmt.Fprintf(st.Err, "the switch from %s to %s goes on first\n", s.Switch.From, s.Switch.To)
-	if err := watchSwitch(ctx, t, st, quiet, false); err != nil && ctx.Err() != nil {
+	if err := watchSwitch(ctx, t, st, time.Time{}, quiet, false); err != nil && ctx.Err() != nil {
 		return err
 	}
 	return nil
@@ -114,16 +119,17 @@ func printPlan(st *ui.Streams, plan supervisor.SwitchPlan, asJSON bool) error {
 	return nil
 }
 
-// watchSwitch shows progress until the switch has ended, and says how.
-func watchSwitch(ctx context.Context, t *target, st *ui.Streams, quiet, asJSON bool) error {
+// watchSwitch shows progress until the switch that began at that time, or later, has ended, and says how.
+func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time, quiet, asJSON bool) error {
 	progress := ui.NewProgress(st, quiet)
 	var last *state.Switch
 	phase := state.SwitchPhase("")
 	err := t.client.WatchState(ctx, func(s *state.Snapshot) bool {
 		progress.Show(s)
-		if last = s.Switch; last == nil {
-			return false
+		if s.Switch == nil || s.Switch.Started.Before(began) {
+			return true // not published yet
 		}
+		last = s.Switch
 		if last.Phase != phase && !quiet && !st.ErrTTY {
 			phase = last.Phase
 			fmt.Fprintf(st.Err, "%6.1fs  %s\n", s.Time.Sub(last.Started).Seconds(), phase)

@@ -163,7 +163,7 @@ func (f Facts) workload(w state.Workload, seen []string) []Link {
 		return nil
 	}
 	seen = append(seen, w.Name)
-	if w.Hold != nil {
+	if w.Hold != nil && w.Hold.Kind != "dependency" {
 		return f.held(w, seen)
 	}
 	var chain []Link
@@ -174,6 +174,9 @@ func (f Facts) workload(w state.Workload, seen []string) []Link {
 				break
 			}
 		}
+	}
+	if w.Hold != nil && len(chain) == 0 { // pods that run in spite of it are wrong for reasons of their own
+		return f.held(w, seen)
 	}
 	l := Link{Kind: "workload", Name: w.Name, Text: counted(w)}
 	for _, s := range f.Snapshot.Warnings {

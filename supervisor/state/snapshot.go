@@ -59,6 +59,8 @@ type Snapshot struct {
 	Bound []services.HostPort `json:"bound,omitempty"`
 	// Rollouts are the conditions worth telling of Deployments (ProgressDeadlineExceeded, a stuck rollout).
 	Warnings []string `json:"warnings,omitempty"`
+	// Advice is what may go wrong though nothing is wrong now, and how to prevent it.
+	Advice []string `json:"advice,omitempty"`
 }
 
 // Workload is how one workload stands.

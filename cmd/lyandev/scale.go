@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+func newScaleCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "scale", Usage: "change how many pods services of the running stack have", ArgsUsage: "SERVICE=N...",
+		Description: "It lasts until the next up or profile switch: the file's numbers count again then. Deployments, StatefulSets (by\n" +
+			"ordinal; volumes stay) and ReplicaSets can be scaled, to 0 too. With a wrong argument nothing is changed.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "wait", Usage: "return when the services are right again"},
+			&cli.DurationFlag{Name: "timeout", Value: 5 * time.Minute, Usage: "with --wait: give up after `DURATION`"},
+		},
+		Action: func(c *cli.Context) error { return runScale(c, st) },
+	}
+}
+
+// parseScale reads SERVICE=N arguments; a service may be named once.
+func parseScale(args []string) (map[string]int, error) {
+	if len(args) == 0 {
+		return nil, errors.New("cannot scale nothing: lyandev scale SERVICE=N...")
+	}
+	out := map[string]int{}
+	for _, a := range args {
+		name, number, ok := strings.Cut(a, "=")
+		n, err := strconv.Atoi(number)
+		if !ok || name == "" || err != nil {
+			return nil, fmt.Errorf("cannot scale by %q: it is SERVICE=N, such as web=3", a)
+		}
+		if _, twice := out[name]; twice {
+			return nil, fmt.Errorf("cannot scale %s twice at once", name)
+		}
+		if n < 0 {
+			return nil, fmt.Errorf("cannot scale %s to %d: a service cannot have less than 0 pods", name, n)
+		}
+		out[name] = n
+	}
+	return out, nil
+}
+
+func runScale(c *cli.Context, st *ui.Streams) error {
+	replicas, err := parseScale(c.Args().Slice())
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return err
+	}
+	if err := t.client.Scale(c.Context, replicas); err != nil {
+		return err
+	}
+	for _, a := range c.Args().Slice() {
+		name, n, _ := strings.Cut(a, "=")
+		fmt.Fprintf(st.Err, "%s is to have %s pods\n", name, n)
+	}
+	if !c.Bool("wait") {
+		return nil
+	}
+	return waitScaled(c, t, replicas)
+}
+
+// waitScaled blocks until the services have the pods wanted and are right.
+func waitScaled(c *cli.Context, t *target, replicas map[string]int) error {
+	done := make(chan error, 1)
+	go func() {
+		done <- t.client.WatchState(c.Context, func(s *state.Snapshot) bool {
+			for name, n := range replicas {
+				if w, ok := s.Workload(name); !ok || int(w.Want) != n || !w.Right {
+					return true
+				}
+			}
+			return false
+		})
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(c.Duration("timeout")):
+		return notReady(t, fmt.Errorf("cannot wait longer than %s", c.Duration("timeout")))
+	}
+}

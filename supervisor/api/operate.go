@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// The abilities of a Backend that not every one has; the API serves those that it finds.
+type (
+	// WorkloadTeller tells of one workload as the controllers see it, with its status.
+	WorkloadTeller interface {
+		Workload(ctx context.Context, name string) (*services.Workload, error)
+	}
+	// Scaler changes the replicas of workloads, all or none.
+	Scaler interface {
+		Scale(ctx context.Context, replicas map[string]int) error
+	}
+	// OperatorUser has an operator do something by hand and blocks until it is done. The result is for JSON.
+	OperatorUser interface {
+		Operate(ctx context.Context, r OperateRequest) (any, error)
+	}
+)
+
+// ScaleRequest is the body of POST /v1/scale.
+type ScaleRequest struct {
+	// Replicas are the pods wanted, by workload.
+	Replicas map[string]int `json:"replicas"`
+}
+
+// OperateRequest is the body of POST /v1/operators/{name}.
+type OperateRequest struct {
+	// Operator is filled in from the path.
+	Operator string `json:"-"`
+	// Action is "status", or what the operator knows: "promote", "switchback", "failover".
+	Action string `json:"action"`
+	// Target is the pod that it is about, "" lets the operator choose.
+	Target string `json:"target,omitempty"`
+	// Force accepts the loss that the operator names.
+	Force bool `json:"force,omitempty"`
+}
+
+// operations adds the routes of the abilities that b has.
+func operations(mux *http.ServeMux, b Backend) {
+	if t, ok := b.(WorkloadTeller); ok {
+		mux.HandleFunc("GET /v1/workloads/{name}", func(w http.ResponseWriter, r *http.Request) {
+			x, err := t.Workload(r.Context(), r.PathValue("name"))
+			reply(w, x, err)
+		})
+	}
+	if s, ok := b.(Scaler); ok {
+		mux.HandleFunc("POST /v1/scale", func(w http.ResponseWriter, r *http.Request) {
+			var req ScaleRequest
+			if read(w, r, &req) {
+				reply(w, struct{}{}, s.Scale(r.Context(), req.Replicas))
+			}
+		})
+	}
+	if o, ok := b.(OperatorUser); ok {
+		mux.HandleFunc("POST /v1/operators/{name}", func(w http.ResponseWriter, r *http.Request) {
+			var req OperateRequest
+			if !read(w, r, &req) {
+				return
+			}
+			req.Operator = r.PathValue("name")
+			result, err := o.Operate(r.Context(), req)
+			reply(w, result, err)
+		})
+	}
+}
+
+// Workload is one workload with its status.
+func (c *Client) Workload(ctx context.Context, name string) (*services.Workload, error) {
+	w := new(services.Workload)
+	return w, c.do(ctx, http.MethodGet, "/v1/workloads/"+url.PathEscape(name), nil, w)
+}
+
+// Scale changes the replicas of workloads, all or none.
+func (c *Client) Scale(ctx context.Context, replicas map[string]int) error {
+	return c.do(ctx, http.MethodPost, "/v1/scale", ScaleRequest{Replicas: replicas}, nil)
+}
+
+// Operate has an operator do something and blocks until it is done; the answer is decoded into into.
+func (c *Client) Operate(ctx context.Context, r OperateRequest, into any) error {
+	var raw json.RawMessage
+	if err := c.do(ctx, http.MethodPost, "/v1/operators/"+url.PathEscape(r.Operator), r, &raw); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("cannot read the answer of operator %s: %w", r.Operator, err)
+	}
+	return nil
+}

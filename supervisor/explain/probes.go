@@ -1,0 +1,117 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// ProbeResult is a probe of a container and what it said last.
+type ProbeResult struct {
+	Container string `json:"container"`
+	// Type is Startup, Readiness or Liveness; Spec the probe in one line.
+	Type string `json:"type"`
+	Spec string `json:"spec"`
+	// Result is "success", "failure" (its threshold has been reached, or it has never succeeded), or "unknown" while the
+	// container does not run or the probe waits for the startup probe.
+	Result string `json:"result"`
+	// Answer is the last answer of this instance of the container that was not a success, with its time and count.
+	Answer      string    `json:"answer,omitempty"`
+	AnswerAt    time.Time `json:"answerAt,omitzero"`
+	AnswerCount int       `json:"answerCount,omitempty"`
+}
+
+// probes are the probes of a pod with their results, containers in the order of the spec.
+func (f Facts) probes(p *corev1.Pod) []ProbeResult {
+	out := []ProbeResult{}
+	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
+		s := statusOf(p, c.Name)
+		for _, x := range []struct {
+			name  string
+			probe *corev1.Probe
+		}{{"Liveness", c.LivenessProbe}, {"Readiness", c.ReadinessProbe}, {"Startup", c.StartupProbe}} {
+			if x.probe == nil {
+				continue
+			}
+			r := ProbeResult{Container: c.Name, Type: x.name, Spec: probeLine(x.probe), Result: resultOf(x.name, c, s)}
+			if e, ok := f.answer(p, c.Name, x.name); ok && s.State.Running != nil && !e.Last.Before(s.State.Running.StartedAt.Time) {
+				r.Answer, r.AnswerAt, r.AnswerCount = e.Message, e.Last, e.Count
+			}
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func statusOf(p *corev1.Pod, container string) corev1.ContainerStatus {
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if s.Name == container {
+			return s
+		}
+	}
+	return corev1.ContainerStatus{}
+}
+
+// resultOf is the published result: readiness shows in ready, startup in started; a container that failed liveness has
+// been killed (R80), so one that runs has not.
+func resultOf(probe string, c corev1.Container, s corev1.ContainerStatus) string {
+	started := s.Started != nil && *s.Started
+	switch {
+	case s.State.Running == nil, probe != "Startup" && c.StartupProbe != nil && !started:
+		return "unknown"
+	case probe == "Readiness" && !s.Ready, probe == "Startup" && !started:
+		return "failure"
+	}
+	return "success"
+}
+
+// probeLine is a probe in one line: what is tried, then the five numbers (R30).
+func probeLine(x *corev1.Probe) string {
+	or := func(v, def int32) int32 { return cmp.Or(v, def) }
+	return fmt.Sprintf("%s delay=%ds timeout=%ds period=%ds #success=%d #failure=%d", handlerText(x.ProbeHandler),
+		x.InitialDelaySeconds, or(x.TimeoutSeconds, 1), or(x.PeriodSeconds, 10), or(x.SuccessThreshold, 1), or(x.FailureThreshold, 3))
+}
+
+func handlerText(h corev1.ProbeHandler) string {
+	switch {
+	case h.Exec != nil:
+		return fmt.Sprintf("exec %q", h.Exec.Command)
+	case h.HTTPGet != nil:
+		u := url.URL{
+			Scheme: strings.ToLower(string(cmp.Or(h.HTTPGet.Scheme, corev1.URISchemeHTTP))),
+			Host:   h.HTTPGet.Host + ":" + h.HTTPGet.Port.String(),
+		}
+		return "http-get " + u.String() + h.HTTPGet.Path
+	case h.TCPSocket != nil:
+		return "tcp-socket " + h.TCPSocket.Host + ":" + h.TCPSocket.Port.String()
+	case h.GRPC != nil:
+		text := fmt.Sprintf("grpc <pod>:%d", h.GRPC.Port)
+		if h.GRPC.Service != nil && *h.GRPC.Service != "" {
+			text += " " + *h.GRPC.Service
+		}
+		return text
+	}
+	return "unknown"
+}
+
+func (d PodDescription) probeRows(f Facts, out *page, c corev1.Container) {
+	for _, r := range d.Probes {
+		if r.Container != c.Name {
+			continue
+		}
+		out.row(2, r.Type, r.Spec)
+		if r.Result == "" {
+			continue
+		}
+		text := r.Result
+		if r.Answer != "" {
+			text += fmt.Sprintf("; last trouble %s ago (%d times): %s", f.ago(r.AnswerAt), r.AnswerCount, strings.TrimRight(r.Answer, "\n"))
+		}
+		out.row(3, "Result", text)
+	}
+}

@@ -1,0 +1,211 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// Status says of each part of the stack whether it is right.
+type Status struct {
+	Project string      `json:"project"`
+	Profile string      `json:"profile,omitempty"`
+	Phase   state.Phase `json:"phase"`
+	Message string      `json:"message,omitempty"`
+	// Right is true when everything is.
+	Right     bool             `json:"right"`
+	Workloads []WorkloadStatus `json:"workloads"`
+	Operators []OperatorStatus `json:"operators"`
+	// Hosts are the addresses on the host with where they lead.
+	Hosts []string `json:"hosts,omitempty"`
+	// Warnings are what is wrong, Advice what may go wrong and how to prevent it.
+	Warnings []string `json:"warnings,omitempty"`
+	Advice   []string `json:"advice,omitempty"`
+}
+
+// WorkloadStatus is one workload's.
+type WorkloadStatus struct {
+	Name  string `json:"name"`
+	Kind  string `json:"kind"`
+	Want  int32  `json:"want"`
+	Ready int32  `json:"ready"`
+	Right bool   `json:"right"`
+	// Why says what it waits for, "" when it is right.
+	Why string `json:"why,omitempty"`
+}
+
+// OperatorStatus is what one operator says of the pods it looks after.
+type OperatorStatus struct {
+	Name    string      `json:"name"`
+	Right   bool        `json:"right"`
+	Message string      `json:"message"`
+	Pods    []PodStatus `json:"pods"`
+}
+
+// PodStatus is what an operator says of one pod.
+type PodStatus struct {
+	Name string `json:"name"`
+	services.PodVerdict
+}
+
+// StatusOf looks at everything.
+func StatusOf(f Facts) Status {
+	s := f.Snapshot
+	out := Status{
+		Project: s.Project, Profile: s.Profile, Phase: s.Phase, Message: s.Message, Right: s.Phase == state.Ready,
+		Warnings: slices.Clone(s.Warnings), Advice: s.Advice, Workloads: []WorkloadStatus{}, Operators: []OperatorStatus{},
+	}
+	if s.Engine != "" {
+		out.Warnings = append(out.Warnings, s.Engine)
+	}
+	for _, w := range s.Workloads {
+		line := WorkloadStatus{Name: w.Name, Kind: w.Kind, Want: w.Want, Ready: w.Ready, Right: w.Right}
+		if chain := f.workload(w, nil); !w.Right && len(chain) > 0 {
+			cause := chain[len(chain)-1]
+			line.Why = cause.Name + " " + cause.Text + f.since(cause)
+			if cause.Name == w.Name {
+				line.Why = cause.Text + f.since(cause)
+			}
+		}
+		out.Workloads = append(out.Workloads, line)
+	}
+	for _, name := range sortedKeys(s.Operators) {
+		v := s.Operators[name]
+		o := OperatorStatus{Name: name, Right: v.Right, Message: v.Message, Pods: []PodStatus{}}
+		for _, pod := range sortedKeys(v.Pods) {
+			o.Pods = append(o.Pods, PodStatus{Name: pod, PodVerdict: v.Pods[pod]})
+		}
+		out.Operators = append(out.Operators, o)
+	}
+	for _, h := range s.Bound {
+		out.Hosts = append(out.Hosts, fmt.Sprintf("%s:%d -> %s:%d", h.HostIP, h.HostPort, h.Service, h.Port))
+	}
+	return out
+}
+
+// Paint colours text that tells good from bad; the zero value leaves it plain.
+type Paint struct {
+	Good, Bad, Weak, Strong func(string) string
+}
+
+func (p Paint) use(f func(string) string, text string) string {
+	if f == nil {
+		return text
+	}
+	return f(text)
+}
+
+// Text is one screen: workloads, then each operator with its pods, then what to know.
+func (s Status) Text(p Paint) string {
+	var b strings.Builder
+	title := s.Project
+	if s.Profile != "" {
+		title += " (" + s.Profile + ")"
+	}
+	phase := p.use(p.Good, string(s.Phase))
+	if !s.Right {
+		phase = p.use(p.Bad, string(s.Phase))
+	}
+	fmt.Fprintf(&b, "%s: %s", p.use(p.Strong, title), phase)
+	if s.Message != "" {
+		fmt.Fprintf(&b, " (%s)", s.Message)
+	}
+	b.WriteString("\n\n")
+	table := [][]cell{heads(p, "SERVICE", "KIND", "PODS", "RIGHT", "")}
+	for _, w := range s.Workloads {
+		table = append(table, []cell{
+			{text: w.Name}, {text: strings.ToLower(w.Kind)}, {text: fmt.Sprintf("%d/%d", w.Ready, w.Want)}, yesNo(p, w.Right), {text: w.Why},
+		})
+	}
+	write(&b, "", table)
+	for _, o := range s.Operators {
+		fmt.Fprintf(&b, "\n%s: %s\n", p.use(p.Strong, o.Name), verdict(p, o.Right, o.Message))
+		table := [][]cell{}
+		for _, pod := range o.Pods {
+			detail := details(pod.Detail)
+			if !pod.Right {
+				detail = strings.Trim(strings.TrimPrefix(pod.Reason+": "+pod.Message, ": ")+"; "+detail, "; ")
+			}
+			table = append(table, []cell{{text: pod.Name}, {text: cmp.Or(pod.Role, "-")}, yesNo(p, pod.Right), {text: detail, paint: p.Weak}})
+		}
+		write(&b, "  ", table)
+	}
+	for _, l := range []struct {
+		title string
+		lines []string
+	}{{"Host ports", s.Hosts}, {"Warnings", s.Warnings}, {"Advice", s.Advice}} {
+		if len(l.lines) > 0 {
+			fmt.Fprintf(&b, "\n%s:\n  %s\n", l.title, strings.Join(l.lines, "\n  "))
+		}
+	}
+	return b.String()
+}
+
+func verdict(p Paint, right bool, message string) string {
+	if right {
+		return p.use(p.Good, "right") + ", " + message
+	}
+	return p.use(p.Bad, "not right") + ", " + message
+}
+
+// cell is one place of a table; colours do not count in its width.
+type cell struct {
+	text  string
+	paint func(string) string
+}
+
+func heads(p Paint, names ...string) []cell {
+	var out []cell
+	for _, n := range names {
+		out = append(out, cell{n, p.Weak})
+	}
+	return out
+}
+
+func yesNo(p Paint, yes bool) cell {
+	if yes {
+		return cell{"yes", p.Good}
+	}
+	return cell{"no", p.Bad}
+}
+
+func write(b *strings.Builder, indent string, table [][]cell) {
+	widths := map[int]int{}
+	for _, r := range table {
+		for i, c := range r {
+			widths[i] = max(widths[i], len([]rune(c.text)))
+		}
+	}
+	for _, r := range table {
+		line := indent
+		for i, c := range r {
+			text := c.text
+			if text == "" {
+				continue
+			}
+			if c.paint != nil {
+				text = c.paint(text)
+			}
+			line += text
+			if i < len(r)-1 {
+				line += strings.Repeat(" ", widths[i]-len([]rune(c.text))+2)
+			}
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+}
+
+// details are an operator's figures in one line, in order.
+func details(m map[string]string) string {
+	var out []string
+	for _, k := range sortedKeys(m) {
+		if m[k] != "" {
+			out = append(out, k+" "+m[k])
+		}
+	}
+	return strings.Join(out, ", ")
+}
