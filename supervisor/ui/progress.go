@@ -57,7 +57,9 @@ func (p *plain) Show(s *state.Snapshot) {
 		if b.State == "done" || b.State == "current" {
 			text += " (" + round(b.Took) + ")"
 		}
-		p.line("build/"+b.Name, text)
+		if b.State != "waiting" {
+			p.line("build/"+b.Name, text)
+		}
 		if b.State == "running" && b.Step != "" {
 			p.line("step/"+b.Name, "build "+b.Name+": "+b.Step)
 		}
