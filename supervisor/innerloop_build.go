@@ -46,11 +46,15 @@ func (l *innerLoop) rebuild(ctx context.Context, t *task) error {
 	if err == nil {
 		l.rebuildUsers(stack, b, t)
 		began = time.Now()
-		err = l.awaitRollouts(ctx, rolled, r)
+		err = l.awaitRollouts(ctx, rolled, result.ImageID, r)
 		r.Ready = time.Since(began)
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if errors.Is(err, errSuperseded) {
+		err = nil // the image is in use; the next build rolls the pods once more
+		r.Actions = append(r.Actions, "superseded")
+	}
+	if l.ctx.Err() != nil {
+		return context.Cause(l.ctx)
 	}
 	l.finish(t, r, err)
 	return err
@@ -131,11 +135,11 @@ func pin(x *services.Workload, ref, id string) (changed bool) {
 	return changed
 }
 
-// awaitRollouts waits until the workloads have nothing but new pods, all ready; a rollout that is stuck is an error, and
-// goes on trying.
-func (l *innerLoop) awaitRollouts(ctx context.Context, names []string, r *LoopRecord) error {
+// awaitRollouts waits until the workloads have as many pods of the image as they want, all ready; a rollout that is stuck
+// is an error, and goes on trying.
+func (l *innerLoop) awaitRollouts(ctx context.Context, names []string, image string, r *LoopRecord) error {
 	for _, name := range names {
-		n, err := l.awaitRollout(ctx, name)
+		n, err := l.awaitRollout(ctx, name, image)
 		r.Pods += n
 		if err != nil {
 			return err
@@ -147,7 +151,7 @@ func (l *innerLoop) awaitRollouts(ctx context.Context, names []string, r *LoopRe
 // rolloutPatience is how long a rollout may take before the edit is logged without it.
 const rolloutPatience = 15 * time.Minute
 
-func (l *innerLoop) awaitRollout(ctx context.Context, name string) (pods int, err error) {
+func (l *innerLoop) awaitRollout(ctx context.Context, name, image string) (pods int, err error) {
 	seq, err := l.mark(ctx)
 	if err != nil {
 		return 0, err
@@ -155,17 +159,18 @@ func (l *innerLoop) awaitRollout(ctx context.Context, name string) (pods int, er
 	limit, cancel := context.WithTimeout(ctx, rolloutPatience)
 	defer cancel()
 	for s := range l.s.store.Subscribe(limit) {
-		if s.Seq <= seq+1 {
+		if s.Seq <= seq {
 			continue
 		}
 		w, ok := s.Workload(name)
 		if !ok {
 			return 0, nil
 		}
-		if w.Right && w.Updated >= w.Want && w.Have == w.Want {
-			return int(w.Want), nil
+		list := ofImage(staying(s, name), image)
+		if ready := countReady(list); ready >= int(w.Want) {
+			return ready, nil
 		}
-		if why := stuck(s, name); why != "" {
+		if why := stuck(s, name, list); why != "" {
 			return 0, errors.New(why)
 		}
 	}
@@ -175,14 +180,30 @@ func (l *innerLoop) awaitRollout(ctx context.Context, name string) (pods int, er
 	return 0, fmt.Errorf("the pods of %s are not all new and ready after %s", name, rolloutPatience)
 }
 
+func ofImage(pods []*corev1.Pod, image string) []*corev1.Pod {
+	return slices.DeleteFunc(pods, func(p *corev1.Pod) bool {
+		return !slices.ContainsFunc(slices.Concat(p.Spec.InitContainers, p.Spec.Containers), func(c corev1.Container) bool { return c.Image == image })
+	})
+}
+
+func countReady(pods []*corev1.Pod) int {
+	n := 0
+	for _, p := range pods {
+		if state.PodReady(p) {
+			n++
+		}
+	}
+	return n
+}
+
 // stuck says why a rollout does not go on: a new pod's container ends again and again, or its deadline has passed.
-func stuck(s *state.Snapshot, name string) string {
+func stuck(s *state.Snapshot, name string, pods []*corev1.Pod) string {
 	for _, w := range s.Warnings {
 		if strings.HasPrefix(w, "rollout of "+name+" is stuck") {
 			return w
 		}
 	}
-	for _, p := range staying(s, name) {
+	for _, p := range pods {
 		for _, c := range p.Status.ContainerStatuses {
 			if w := c.State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" && c.LastTerminationState.Terminated != nil {
 				return fmt.Sprintf("new pod %s does not start: container %s ended with exit code %d; the old pods go on serving; see `lyandev logs %s`",

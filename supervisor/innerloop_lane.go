@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // errSuperseded is the cause by which a newer change ends what it makes pointless.
@@ -24,12 +25,47 @@ type lane struct {
 	next    *task
 	cancel  context.CancelCauseFunc
 	cycle   cycle
+	// held waits for its pause to pass: the lane's own actions seem to cause it.
+	held *task
 }
 
 // offer gives the lane something to do. It does not wait.
 func (n *lane) offer(t *task) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if t.quiet {
+		n.take(t)
+		return
+	}
+	v := n.cycle.judge(n.name, t)
+	if v.say != "" {
+		n.loop.report(t.workload, "WriteLoop", errors.New(v.say))
+	}
+	switch {
+	case v.drop:
+	case n.held != nil:
+		n.held = n.held.merge(t)
+	case v.pause > 0:
+		n.held = t
+		time.AfterFunc(v.pause, n.resume)
+	default:
+		n.take(t)
+	}
+}
+
+// resume goes on with what was held.
+func (n *lane) resume() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t := n.held
+	n.held = nil
+	if t != nil && n.loop.ctx.Err() == nil {
+		n.take(t)
+	}
+}
+
+// take makes a task the next one, and cancels what it supersedes; n.mu is held.
+func (n *lane) take(t *task) {
 	n.next = n.next.merge(t)
 	if n.working {
 		if !t.quiet {
@@ -53,6 +89,7 @@ func (n *lane) work(ctx context.Context) {
 		n.mu.Lock()
 		t := n.next
 		n.next = nil
+		n.cycle.start(t, time.Now())
 		n.mu.Unlock()
 		err := n.do(ctx, t)
 		n.mu.Lock()
@@ -60,6 +97,7 @@ func (n *lane) work(ctx context.Context) {
 		if errors.Is(err, errSuperseded) {
 			n.next = t.merge(n.next)
 		}
+		n.cycle.end(time.Now())
 		if n.next == nil || n.loop.ctx.Err() != nil {
 			n.working = false
 			n.mu.Unlock()

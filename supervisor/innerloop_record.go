@@ -47,7 +47,7 @@ func newRecord(t *task) *LoopRecord {
 	}
 	return &LoopRecord{
 		Time: t.seen, Workload: name, Paths: t.paths[:min(len(t.paths), keptPaths)], Files: len(t.paths),
-		Batched: t.complete.Sub(t.seen), Waited: max(time.Since(t.complete), 0),
+		Batched: t.batched, Waited: max(time.Since(t.complete), 0),
 	}
 }
 

@@ -140,7 +140,7 @@ func (r *routes) route(b watch.Batch) []*task {
 	find := func(workload, build string) *task {
 		key := workload + "\x00" + build
 		if at[key] == nil {
-			at[key] = &task{workload: workload, build: build, seen: b.Seen, complete: b.Complete}
+			at[key] = &task{workload: workload, build: build, seen: b.Seen, complete: b.Complete, batched: b.Complete.Sub(b.Seen)}
 			out = append(out, at[key])
 		}
 		return at[key]
@@ -173,7 +173,7 @@ func (r *routes) putOff(tasks []*task) {
 			continue
 		}
 		for _, t := range tasks {
-			late := &task{workload: t.workload, paths: t.paths, seen: t.seen, complete: t.complete}
+			late := &task{workload: t.workload, paths: t.paths, seen: t.seen, complete: t.complete, batched: t.batched}
 			for _, q := range r.rules {
 				if q.Workload == t.workload && q.Built == b.build {
 					t.moveTurns(q.Rule.Container, late)

@@ -21,6 +21,8 @@ type task struct {
 	// paths are what changed; seen and complete are of the first change and of its batch.
 	paths          []string
 	seen, complete time.Time
+	// batched is how long its batch took.
+	batched time.Duration
 	// instead are tasks that a build makes needless, unless it fails or changes nothing.
 	instead []*task
 	// quiet: nobody edited anything, so nothing is logged if all goes well.
@@ -86,7 +88,7 @@ func (t *task) merge(next *task) *task {
 		return t
 	}
 	out := &task{
-		workload: t.workload, build: t.build, seen: t.seen, complete: next.complete, quiet: t.quiet && next.quiet,
+		workload: t.workload, build: t.build, seen: t.seen, complete: next.complete, batched: next.batched, quiet: t.quiet && next.quiet,
 		paths: slices.Clone(t.paths), instead: slices.Concat(t.instead, next.instead),
 	}
 	if t.quiet && !next.quiet {
