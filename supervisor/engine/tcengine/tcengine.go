@@ -68,7 +68,11 @@ func New(ctx context.Context, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, provider.Close())
 	}
-	if _, err := docker.Info(ctx); err != nil {
+	_, err = docker.Info(ctx)
+	if err == nil {
+		err = nameHost(ctx, docker)
+	}
+	if err != nil {
 		return nil, errors.Join(err, provider.Close())
 	}
 	return &Engine{
@@ -84,7 +88,7 @@ func newProvider() (p *testcontainers.DockerProvider, err error) {
 			err = fmt.Errorf("cannot find the Docker engine: %v; say where it is with DOCKER_HOST", why)
 		}
 	}()
-	return testcontainers.NewDockerProvider()
+	return testcontainers.NewDockerProvider(testcontainers.WithDefaultBridgeNetwork(testcontainers.Bridge))
 }
 
 // With is the same engine for another stack, with a readiness of its own. Connections are shared.
@@ -190,6 +194,7 @@ func (e *Engine) request(spec engine.ContainerSpec, conf *container.Config, host
 		LifecycleHooks: []testcontainers.ContainerLifecycleHooks{{
 			PreCreates: []testcontainers.ContainerRequestHook{func(context.Context, testcontainers.ContainerRequest) error {
 				*theirConf, *theirHost = *conf, *host
+				clear(theirNet) // the network that it makes where the engine has no default bridge
 				maps.Copy(theirNet, net.EndpointsConfig)
 				return nil
 			}},

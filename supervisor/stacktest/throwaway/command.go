@@ -121,8 +121,15 @@ func startedContainer(p *corev1.Pod) (string, error) {
 		}
 		return "", nil
 	}
-	_, id, _ := strings.Cut(c.ContainerID, "://")
-	return id, nil
+	return engineID(c.ContainerID), nil
+}
+
+// engineID drops the scheme of a container ID, if it has one ("docker://...").
+func engineID(id string) string {
+	if _, rest, ok := strings.Cut(id, "://"); ok {
+		return rest
+	}
+	return id
 }
 
 func exitOf(p *corev1.Pod) (code int, ended bool) {

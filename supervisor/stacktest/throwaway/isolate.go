@@ -12,10 +12,13 @@ import (
 const loopback = "127.0.0.1"
 
 // isolate is the stack as a copy runs it: under another name, with every port of every Service at a free port of this
-// host, and no port of the file's choice. It is pure.
+// host, no port of the file's choice, and deaf to edits of files. It is pure.
 func isolate(stack *services.Stack, name string) *services.Stack {
 	stack = stack.DeepCopy()
 	stack.Name = name
+	for _, w := range stack.Workloads {
+		w.Watch = nil
+	}
 	have := map[string]bool{}
 	for i := range stack.HostPorts {
 		p := &stack.HostPorts[i]

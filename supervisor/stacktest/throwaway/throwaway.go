@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/engine"
@@ -27,6 +29,8 @@ const (
 	portTries = 5
 	// closeLimit bounds the teardown.
 	closeLimit = time.Minute
+	// removalsAtOnce bounds the removals of containers that go on side by side.
+	removalsAtOnce = 8
 )
 
 // Config is what a copy is made from. All must be set but Name, Prepare and Log.
@@ -164,46 +168,50 @@ func (c *Copy) Events() []state.Event { return c.sup.Events().Since(0) }
 func (c *Copy) Engine() *tcengine.Engine { return c.eng }
 
 // Close ends everything at once, without grace, and removes containers, network, volumes and files. It may be called again.
-// It gives itself a minute beyond ctx.
+// It gives itself a minute, whatever becomes of ctx.
 func (c *Copy) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 	defer cancel()
-	var errs []error
-	if c.sup != nil {
-		c.sup.Stop()
-		c.sup.Stop()
-		select {
-		case <-c.done:
-			errs = append(errs, c.err)
-		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("cannot stop %s: its supervisor did not end in %s", c.name, closeLimit))
-		}
-		c.cancel()
-	}
-	errs = append(errs, c.sweep(ctx))
+	c.endSupervisor()
+	errs := []error{c.sweep(ctx)}
 	if c.home != "" {
 		errs = append(errs, os.RemoveAll(c.home))
 	}
 	return errors.Join(errs...)
 }
 
+// endSupervisor ends the supervisor and leaves what it looks after as it is, so that nothing is started any more.
+func (c *Copy) endSupervisor() {
+	if c.cancel == nil {
+		return
+	}
+	c.cancel()
+	<-c.done
+	if c.err != nil {
+		c.cfg.Log.Warn("a test run's supervisor ended with an error", "name", c.name, "error", c.err)
+	}
+}
+
 // Abandon lets go of the copy and leaves it running, for somebody to look at. Its state directory goes, for all durable
 // truth is on the engine's objects.
 func (c *Copy) Abandon() error {
-	c.cancel()
-	<-c.done
-	return errors.Join(c.err, os.RemoveAll(c.home))
+	c.endSupervisor()
+	return os.RemoveAll(c.home)
 }
 
 // sweep removes whatever carries the copy's name.
 func (c *Copy) sweep(ctx context.Context) error {
 	labels := map[string]string{services.ProjectLabel: c.name}
-	var errs []error
 	containers, err := c.eng.ListContainers(ctx, labels)
-	errs = append(errs, err)
-	for _, x := range containers {
-		errs = append(errs, c.eng.RemoveContainer(ctx, x.ID))
+	if err != nil {
+		return err
 	}
+	var g errgroup.Group
+	g.SetLimit(removalsAtOnce)
+	for _, x := range containers {
+		g.Go(func() error { return c.eng.RemoveContainer(ctx, x.ID) })
+	}
+	errs := []error{g.Wait()}
 	networks, err := c.eng.ListNetworks(ctx, labels)
 	errs = append(errs, err)
 	for _, x := range networks {
