@@ -34,9 +34,12 @@ engine: ## make sure a Docker engine answers (Debian, root)
 base: engine ## make sure the base image is there
 	@scripts/base-image
 
+.PHONY: images
+images: engine base build ## build the stack's images
+	./$(BIN) build --profile ha
+
 .PHONY: test
-test: engine base build ## run all the tests, those on the real engine included
-	$(GO) vet ./...
+test: images ## run all the tests, those on the real engine included
 	LYANDEV_BINARY=$(CURDIR)/$(BIN) $(GO) test -timeout 30m $(TESTARGS) ./...
 
 .PHONY: lint
