@@ -86,6 +86,9 @@ func (s *Supervisor) take(stack *services.Stack) {
 
 // ensureFabric brings up the network and the agent.
 func (s *Supervisor) ensureFabric(ctx context.Context, stack *services.Stack, opts ApplyOptions) error {
+	// What the engine has begun it ends, and nobody would take it away: an image that fails meanwhile does not cut this short.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
 	if err := s.fabric.ensureNetwork(ctx); err != nil {
 		return err
 	}

@@ -202,7 +202,8 @@ func (r *podRunner) delete(name string) {
 	hurry := r.inHurry
 	r.mu.Unlock()
 	if hurry {
-		w.Delete(new(int64(0)))
+		// Not 0: that forgets the pod at once, and its containers would outlive the supervisor, which ends with its last pod.
+		w.Delete(new(int64(1)))
 		return
 	}
 	w.Delete(nil)

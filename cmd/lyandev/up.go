@@ -307,6 +307,9 @@ func watchUntil(ctx context.Context, t *target, o upOptions, p ui.Progress, befo
 		if s.Seq <= before || len(s.Workloads) == 0 {
 			return true
 		}
+		if s.Phase == state.Ready && o.wait {
+			return !stays(ctx, t, s)
+		}
 		if s.Phase == state.Ready || (!o.wait && started(s)) {
 			return false
 		}
@@ -317,6 +320,20 @@ func watchUntil(ctx context.Context, t *target, o upOptions, p ui.Progress, befo
 		return true
 	})
 	return errors.Join(result, err)
+}
+
+// stays says whether a stack that is ready still is a moment later, if that is in doubt.
+func stays(ctx context.Context, t *target, s *state.Snapshot) bool {
+	if !unproved(s) {
+		return true
+	}
+	select {
+	case <-ctx.Done():
+		return true
+	case <-time.After(moment):
+	}
+	now, err := t.client.State(ctx)
+	return err != nil || now.Phase == state.Ready
 }
 
 func watchEvents(ctx context.Context, t *target, p ui.Progress) {

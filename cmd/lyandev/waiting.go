@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -28,6 +29,28 @@ func started(s *state.Snapshot) bool {
 		}
 	}
 	return true
+}
+
+// A container without a readiness probe is ready as soon as it runs, also when it ends a moment later: one that is younger
+// than young is given another moment before it counts as one that stays. (Times come in whole seconds.)
+const (
+	young  = 1500 * time.Millisecond
+	moment = 400 * time.Millisecond
+)
+
+// unproved says whether a container may be about to end as soon as it has begun.
+func unproved(s *state.Snapshot) bool {
+	for _, p := range s.Pods {
+		for _, c := range p.Spec.Containers {
+			for _, have := range p.Status.ContainerStatuses {
+				r := have.State.Running
+				if have.Name == c.Name && r != nil && c.ReadinessProbe == nil && time.Since(r.StartedAt.Time) < young {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // hopeless says why the stack will not get ready without somebody doing something, "" while it may.

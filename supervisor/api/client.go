@@ -105,7 +105,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("%w (nobody answers on %s)", ErrNoSupervisor, c.socket)
+		return nil, fmt.Errorf("%w (nobody answers on %s); start the stack with `lyandev up`", ErrNoSupervisor, c.socket)
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil
