@@ -268,7 +268,7 @@ func (f *fabric) makeAgent(ctx context.Context, ports []services.HostPort, auto 
 		if err != nil {
 			return err
 		}
-		wanted, err := f.publish(ports, old, auto)
+		wanted, err := f.publish(ctx, ports, old, auto)
 		if err != nil {
 			return err
 		}

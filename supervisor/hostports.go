@@ -16,7 +16,7 @@ import (
 // publish chooses the host ports: those wanted, or, with auto or a wanted port 0, others that are free. What the present
 // agent has stays, and so does what was chosen before, also over a down and an up, as long as it can be had. A port that
 // something else listens at is a *network.PortConflict.
-func (f *fabric) publish(ports []services.HostPort, old *engine.Container, auto bool) ([]network.Published, error) {
+func (f *fabric) publish(ctx context.Context, ports []services.HostPort, old *engine.Container, auto bool) ([]network.Published, error) {
 	f.mu.Lock()
 	chosen := maps.Clone(f.chosen)
 	f.mu.Unlock()
@@ -30,7 +30,7 @@ func (f *fabric) publish(ports []services.HostPort, old *engine.Container, auto 
 	for i := range ports {
 		key, wanted := portKey(ports[i]), ports[i].HostPort
 		if err := c.choose(&ports[i]); err != nil {
-			errs = append(errs, err)
+			errs = append(errs, f.nameHolder(ctx, err))
 			continue
 		}
 		if ports[i].HostPort != wanted {
@@ -49,13 +49,37 @@ func (f *fabric) publish(ports []services.HostPort, old *engine.Container, auto 
 	return network.AgentPorts(ports)
 }
 
+// nameHolder adds to an error about a taken port which container publishes it, if one does.
+func (f *fabric) nameHolder(ctx context.Context, err error) error {
+	var conflict *network.PortConflict
+	if !errors.As(err, &conflict) {
+		return err
+	}
+	list, listErr := f.s.cfg.Engine.ListContainers(ctx, nil)
+	if listErr != nil {
+		return err
+	}
+	for _, c := range list {
+		for _, b := range c.Ports {
+			if b.HostPort != conflict.Address.Port() || (b.HostIP != conflict.Address.Addr() && !b.HostIP.IsUnspecified()) {
+				continue
+			}
+			if project := c.Labels[services.ProjectLabel]; project != "" {
+				return fmt.Errorf("%w; it belongs to the lyandev instance %s (`lyandev -p %s down` stops that)", err, project, project)
+			}
+			return fmt.Errorf("%w; it belongs to container %s", err, c.Name)
+		}
+	}
+	return err
+}
+
 // adoptPorts takes the host ports of a running stack, as the agent that runs publishes them.
 func (f *fabric) adoptPorts(ctx context.Context, stack *services.Stack) {
 	old, err := f.findAgent(ctx)
 	if err != nil {
 		return
 	}
-	bound, err := f.publish(stack.HostPorts, old, false)
+	bound, err := f.publish(ctx, stack.HostPorts, old, false)
 	if err != nil {
 		f.s.log.Warn("cannot take over the host ports", "error", err)
 	}
