@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/controller"
 )
 
@@ -97,7 +98,7 @@ func (s *Supervisor) adoptAgent(ctx context.Context) map[string]bool {
 
 // markReady sets the Ready condition that a former supervisor had found.
 func markReady(p *corev1.Pod) {
-	for _, t := range []corev1.PodConditionType{corev1.ContainersReady, corev1.PodReady, services.RightGate} {
+	for _, t := range []corev1.PodConditionType{corev1.ContainersReady, corev1.PodReady, services.RightGate, bootstrap.Gate} {
 		set := false
 		for i := range p.Status.Conditions {
 			if p.Status.Conditions[i].Type == t {

@@ -80,7 +80,7 @@ func (w *world) allFacts() map[string]order.Facts {
 func (w *world) factsOf(x *services.Workload) order.Facts {
 	pods := w.podsOf(x.Name())
 	f := order.Facts{Pods: len(pods)}
-	if h, ok := w.holds[x.Name()]; ok {
+	if h, ok := w.holdOf(x.Name()); ok {
 		f.Waiting = h.Reason
 	}
 	released := w.released[x.Name()]

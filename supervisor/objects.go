@@ -17,6 +17,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/kube"
+	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
 
@@ -38,6 +39,9 @@ func prepare(stack *services.Stack, project string, images map[string]string) (*
 		x.PodMeta().Labels[services.WorkloadLabel] = x.Name()
 		if x.Operator != "" {
 			gate(x.PodSpec(), services.RightGate)
+		}
+		if len(x.Bootstrap) > 0 {
+			gate(x.PodSpec(), bootstrap.Gate)
 		}
 		bindHostPaths(x)
 		pinImages(x, images)

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
@@ -30,6 +31,9 @@ const (
 type operatorRunner struct {
 	s  *Supervisor
 	wg sync.WaitGroup
+
+	// memory is of the bootstrap steps; the loop's.
+	memory bootstrap.Memory
 
 	mu      sync.Mutex
 	running map[string]*operatorLoop
@@ -68,6 +72,7 @@ func (r *operatorRunner) follow(ctx context.Context) {
 			v.Workloads, v.Pods = append(v.Workloads, x), append(v.Pods, w.podsOf(x.Name())...)
 			views[x.Operator] = v
 		}
+		w.bootstrapViews(views)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,6 +80,7 @@ func (r *operatorRunner) follow(ctx context.Context) {
 		if _, ok := views[name]; !ok {
 			l.cancel()
 			delete(r.running, name)
+			w.forgetOperator(name)
 		}
 	}
 	for name, v := range views {
@@ -90,7 +96,7 @@ func (r *operatorRunner) follow(ctx context.Context) {
 }
 
 func (r *operatorRunner) begin(ctx context.Context, name string) *operatorLoop {
-	op, err := r.s.cfg.Operator(name)
+	op, err := r.makeOperator(name)
 	if err != nil {
 		r.s.world.verdicts[name] = services.Verdict{Message: err.Error()}
 		return nil
@@ -143,6 +149,7 @@ func (l *operatorLoop) see(v services.View) {
 func (r *operatorRunner) run(ctx context.Context, l *operatorLoop) {
 	wait := time.NewTimer(0)
 	defer wait.Stop()
+	defer endOperator(l.op)
 	for {
 		select {
 		case <-ctx.Done():
@@ -184,6 +191,10 @@ func (r *operatorRunner) run(ctx context.Context, l *operatorLoop) {
 // takeVerdict puts roles and gates onto pods, and tells workloads of changed facts. Called by the loop.
 func (s *Supervisor) takeVerdict(name string, seen services.View, v services.Verdict, now time.Time) {
 	w := s.world
+	if workload, ok := bootstrap.WorkloadOf(name); ok {
+		s.takeBootstrap(workload, seen, v, now)
+		return
+	}
 	if old, ok := w.verdicts[name]; ok && reflect.DeepEqual(old, v) && !seenNewPods(w, seen) {
 		return
 	}

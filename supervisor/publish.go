@@ -27,7 +27,7 @@ func (s *Supervisor) publish(now time.Time) {
 			Name: x.Name(), Kind: x.Kind(), Want: c.want, Have: c.have, Ready: c.ready, Updated: c.updated,
 			Right: w.stack.Workload(x.Name()) != nil && w.factsOf(w.stack.Workload(x.Name())).Right,
 		}
-		if h, ok := w.holds[x.Name()]; ok {
+		if h, ok := w.holdOf(x.Name()); ok {
 			ws.Hold = &h
 		}
 		snap.Workloads = append(snap.Workloads, ws)

@@ -41,8 +41,10 @@ type world struct {
 	memory      controller.Memory
 	names       controller.NameSource
 
-	verdicts map[string]services.Verdict
-	facts    map[string]string
+	// bootstraps are the holds of workloads whose steps have not passed.
+	bootstraps map[string]state.Hold
+	verdicts   map[string]services.Verdict
+	facts      map[string]string
 	// restarts are the times of restarts by hand, by workload; they stay in the template so that the next Apply keeps them.
 	restarts map[string]string
 	// advice is what people should know of the stack.
@@ -64,7 +66,7 @@ func newWorld(project string) *world {
 		project: project, released: map[string]*services.Workload{}, holds: map[string]state.Hold{},
 		replicaSets: map[string]*appsv1.ReplicaSet{}, jobs: map[string]*batchv1.Job{},
 		revisions: map[string]*appsv1.ControllerRevision{}, pods: map[string]*corev1.Pod{},
-		names: controller.RandomNames(), verdicts: map[string]services.Verdict{}, facts: map[string]string{},
+		names: controller.RandomNames(), verdicts: map[string]services.Verdict{}, bootstraps: map[string]state.Hold{}, facts: map[string]string{},
 		restarts: map[string]string{}, canHome: map[string]bool{},
 	}
 }

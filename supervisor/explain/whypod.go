@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -46,6 +47,9 @@ func gateText(p *corev1.Pod) (string, bool) {
 		c := condition(p, g.ConditionType)
 		if c.Status == corev1.ConditionTrue {
 			continue
+		}
+		if g.ConditionType == bootstrap.Gate {
+			return "is ready by its probes, but its bootstrap is not done" + reasonAnd("", c.Message), true
 		}
 		if g.ConditionType == services.RightGate {
 			if c.Message == "" {

@@ -1,0 +1,94 @@
+package supervisor
+
+import (
+	"io"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/bootstrap"
+	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// bootstrapMemory is the file that says which bootstrap steps have passed.
+const bootstrapMemory = "bootstrap.json"
+
+// makeOperator makes the operator of a catalogue name, or the one that looks after a workload's bootstrap steps.
+func (r *operatorRunner) makeOperator(name string) (services.Operator, error) {
+	if _, ok := bootstrap.WorkloadOf(name); !ok {
+		return r.s.cfg.Operator(name)
+	}
+	if r.memory == nil {
+		r.memory = bootstrap.OpenFile(r.s.cfg.Instance.File(bootstrapMemory), instance.WriteFile)
+	}
+	return bootstrap.New(r.memory, r.s.log), nil
+}
+
+// bootstrapViews adds the views of workloads with steps to those of the operators.
+func (w *world) bootstrapViews(views map[string]services.View) {
+	for _, x := range w.inOrder() {
+		if len(x.Bootstrap) > 0 {
+			views[bootstrap.OperatorName(x.Name())] = services.View{Workloads: []*services.Workload{x}, Pods: w.podsOf(x.Name())}
+		}
+	}
+}
+
+// endOperator ends the work that an operator has of its own under way, and waits for it.
+func endOperator(op services.Operator) {
+	if c, ok := op.(io.Closer); ok {
+		_ = c.Close()
+	}
+}
+
+// forgetOperator drops what an operator said that no workload has any more.
+func (w *world) forgetOperator(name string) {
+	delete(w.verdicts, name)
+	if workload, ok := bootstrap.WorkloadOf(name); ok {
+		delete(w.bootstraps, workload)
+	}
+}
+
+// takeBootstrap puts what the steps of a workload say onto its pods, and holds the workload while one is pending. Called
+// by the loop.
+func (s *Supervisor) takeBootstrap(workload string, seen services.View, v services.Verdict, now time.Time) {
+	w := s.world
+	if x := w.released[workload]; x == nil || len(x.Bootstrap) == 0 {
+		return // it left while the operator looked
+	}
+	w.verdicts[bootstrap.OperatorName(workload)] = v
+	for _, p := range seen.Pods {
+		have := w.pods[p.Name]
+		if have == nil || have.UID != p.UID {
+			continue
+		}
+		pv := v.Pods[p.Name]
+		c := corev1.PodCondition{
+			Type: bootstrap.Gate, Status: corev1.ConditionFalse, Reason: pv.Reason, Message: pv.Message, LastTransitionTime: metav1.NewTime(now),
+		}
+		if pv.Right {
+			c.Status = corev1.ConditionTrue
+		}
+		s.pods.setCondition(p.Name, c)
+	}
+	if v.Right {
+		delete(w.bootstraps, workload)
+		return
+	}
+	h := state.Hold{Kind: "bootstrap", For: workload, Reason: "waits for its bootstrap: " + v.Message, Since: now}
+	if old, ok := w.bootstraps[workload]; ok {
+		h.Since = old.Since
+	}
+	w.bootstraps[workload] = h
+}
+
+// holdOf is what a workload waits for: a dependency, or its bootstrap.
+func (w *world) holdOf(name string) (state.Hold, bool) {
+	if h, ok := w.holds[name]; ok {
+		return h, true
+	}
+	h, ok := w.bootstraps[name]
+	return h, ok
+}
