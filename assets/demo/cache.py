@@ -11,6 +11,7 @@ in the middle of a line.
 
 import asyncio
 import json
+import socket
 import time
 
 import aiomcache
@@ -57,13 +58,19 @@ class _Pool(MemcachePool):
         return Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
 
+def _open(host: str, port: int, size: int) -> aiomcache.Client:
+    client = aiomcache.Client(host, port, pool_size=size, pool_minsize=1)
+    client._pool = _Pool(host, port, minsize=1, maxsize=size)
+    return client
+
+
 class Cache:
     """Never raises for an unreachable Memcached, `status` apart: the pages do without."""
 
     def __init__(self, host: str, port: int):
         self.address = f"{host}:{port}"
-        self._client = aiomcache.Client(host, port, pool_size=8, pool_minsize=1)
-        self._client._pool = _Pool(host, port, minsize=1, maxsize=8)
+        self._host, self._port = host, port
+        self._client = _open(host, port, 8)
         self._rest_until = 0.0
 
     async def get(self, name: str):
@@ -88,22 +95,36 @@ class Cache:
             self._rest_until = time.monotonic() + REST_SECONDS
 
     async def forget_all(self) -> bool:
-        """Make every entry unreachable. False where Memcached cannot be told;
-        entries then live on for TTL_SECONDS at most."""
+        """Make every entry unreachable, in each Memcached behind the name: another
+        process may have its entries in another one. False where one cannot be told;
+        its entries then live on for TTL_SECONDS at most."""
         for _ in range(3):
             try:
-                await self._generation()
-                await self._client.incr(GENERATION, 1)
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    found = await asyncio.get_running_loop().getaddrinfo(
+                        self._host, self._port, type=socket.SOCK_STREAM
+                    )
+                addresses = {address[0] for *_, address in found}
+                await asyncio.gather(*(self._forget(one) for one in addresses))
                 return True
             except DOWN:
                 await asyncio.sleep(0.1)
         return False
 
-    async def _generation(self) -> bytes:
-        found = await self._client.get(GENERATION)
+    async def _forget(self, address: str) -> None:
+        client = _open(address, self._port, 1)
+        try:
+            await self._generation(client)
+            await client.incr(GENERATION, 1)
+        finally:
+            await client.close()
+
+    async def _generation(self, client: aiomcache.Client | None = None) -> bytes:
+        client = client or self._client
+        found = await client.get(GENERATION)
         if found is None:  # a new Memcached: start where no earlier one can have been
-            await self._client.add(GENERATION, str(time.time_ns() // 1_000_000).encode())
-            found = await self._client.get(GENERATION)
+            await client.add(GENERATION, str(time.time_ns() // 1_000_000).encode())
+            found = await client.get(GENERATION)
         return found or b"0"
 
     async def status(self) -> dict:
