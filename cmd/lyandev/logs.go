@@ -61,6 +61,9 @@ func followLogs(c *cli.Context, st *ui.Streams, t *target, names []string) error
 // printLogs prints lines as they come, each with its pod's name in front.
 func printLogs(ctx context.Context, st *ui.Streams, project string, o logOptions) error {
 	eng, err := connect(ctx)
+	if ctx.Err() != nil {
+		return nil // Ctrl-C came first
+	}
 	if err != nil {
 		return err
 	}
