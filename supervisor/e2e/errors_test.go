@@ -81,7 +81,7 @@ func TestErrors(t *testing.T) {
 		{"unknown key", sleeper + "    x-lyandev: {kind: Pod, probs: {}}\n", nil, codeUsage,
 			[]string{"compose.yaml:7", "probs", "probes"}},
 		{"unknown kind", sleeper + "    x-lyandev: {kind: Deploymnt}\n", nil, codeUsage, []string{"compose.yaml:7", "Deployment"}},
-		{"several at once", sleeper + "    x-lyandev: {kind: Nope, probs: {}}\n", nil, codeUsage, []string{"kind", "Nope", "probs"}},
+		{"several at once", sleeper + "    x-lyandev: {kind: Nope, probs: {}}\n", nil, codeUsage, []string{"x-lyandev.kind", "x-lyandev.probs"}},
 		{"unknown dependency", sleeper + "    depends_on: [nobody]\n", nil, codeUsage, []string{"nobody"}},
 		{"missing image", strings.Replace(sleeper, "debian:trixie-slim", "lyandev-e2e/missing:1", 1), nil, codeFailed,
 			[]string{"lyandev-e2e/missing:1", "container app of app", "docker load"}},
