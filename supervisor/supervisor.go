@@ -111,6 +111,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	defer close(s.done)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	exchange := s.adoptExchange()
 	if err := s.adopt(ctx); err != nil {
 		return err
 	}
@@ -119,6 +120,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	g.Go(func() error { return s.pods.watch(ctx) })
 	g.Go(func() error { return s.inner.run(ctx) })
 	g.Go(func() error { return s.switcher.run(ctx) })
+	g.Go(func() error { return s.finishExchange(ctx, exchange) })
+	g.Go(func() error { return s.undoFaults(ctx) })
 	g.Go(func() error {
 		defer cancel(errEnded)
 		return s.loop(ctx)

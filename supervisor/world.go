@@ -59,6 +59,8 @@ type world struct {
 	homeAsked   bool
 	homeUntil   time.Time
 	homeTrouble string
+	// suspended are the workloads that must have no pods for now, with the reason.
+	suspended map[string]string
 }
 
 func newWorld(project string) *world {
@@ -67,7 +69,7 @@ func newWorld(project string) *world {
 		replicaSets: map[string]*appsv1.ReplicaSet{}, jobs: map[string]*batchv1.Job{},
 		revisions: map[string]*appsv1.ControllerRevision{}, pods: map[string]*corev1.Pod{},
 		names: controller.RandomNames(), verdicts: map[string]services.Verdict{}, bootstraps: map[string]state.Hold{}, facts: map[string]string{},
-		restarts: map[string]string{}, canHome: map[string]bool{},
+		restarts: map[string]string{}, canHome: map[string]bool{}, suspended: map[string]string{},
 	}
 }
 
@@ -177,6 +179,10 @@ func (w *world) release(now time.Time) bool {
 	changed := false
 	for _, x := range w.stack.Workloads {
 		name := x.Name()
+		if h := w.suspendHold(name); h != nil {
+			changed = w.holdSuspended(x, *h, now) || changed
+			continue
+		}
 		if wait, held := waits[name]; held {
 			w.hold(name, state.Hold{Kind: "dependency", For: wait.For, Reason: wait.Reason}, now)
 			continue

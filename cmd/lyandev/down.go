@@ -13,6 +13,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/snapshot"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -21,7 +22,7 @@ func newDownCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "down", Usage: "stop the stack and remove its containers and network; volumes stay unless asked for",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "volumes", Aliases: []string{"v"}, Usage: "delete the stack's volumes too, and say which"},
+			&cli.BoolFlag{Name: "volumes", Aliases: []string{"v"}, Usage: "delete the stack's volumes too, and say which; snapshots stay (snapshot rm deletes them)"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
 		},
 		Action: func(c *cli.Context) error { return runDown(c, st, c.Bool("volumes"), c.Bool("quiet")) },
@@ -115,6 +116,12 @@ func removeVolumes(ctx context.Context, st *ui.Streams, eng engine.Engine, proje
 	slices.SortFunc(list, func(a, b engine.Volume) int { return compare(a.Name, b.Name) })
 	var errs []error
 	for _, v := range list {
+		if v.Labels[snapshot.NameLabel] != "" {
+			if v.Labels[snapshot.KindLabel] == snapshot.KindSnapshot {
+				fmt.Fprintf(st.Err, "kept snapshot %s (lyandev snapshot rm deletes it)\n", v.Labels[snapshot.NameLabel])
+			}
+			continue
+		}
 		if err := eng.RemoveVolume(ctx, v.Name); err != nil {
 			errs = append(errs, err)
 			continue

@@ -66,6 +66,9 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 	return watchSwitch(ctx, t, st, began, c.Bool("quiet"), c.Bool("json"))
 }
 
+// errNotUp says that nothing of the instance runs.
+var errNotUp = errors.New("it does not run")
+
 // ensureSupervisor makes sure that somebody looks after the instance: pods without a supervisor, which was killed, get one.
 func ensureSupervisor(c *cli.Context, t *target, hint string) error {
 	if t.client.Alive(c.Context) {
@@ -81,7 +84,7 @@ func ensureSupervisor(c *cli.Context, t *target, hint string) error {
 		return err
 	}
 	if len(snap.Pods) == 0 {
-		return fmt.Errorf("%s does not run: start it with `%s`", t.instance.Name, hint)
+		return fmt.Errorf("cannot find a running stack of %s: %w; start it with `%s`", t.instance.Name, errNotUp, hint)
 	}
 	return startInBackground(c, t)
 }

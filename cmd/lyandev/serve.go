@@ -83,6 +83,16 @@ func (b backend) Switch(ctx context.Context, r api.SwitchRequest) error {
 	return b.Supervisor.Switch(ctx, r.Stack, opts, r.Limit)
 }
 
+// SaveSnapshot implements api.SnapshotBackend.
+func (b backend) SaveSnapshot(ctx context.Context, name string, r api.SnapshotRequest) (any, error) {
+	return b.Supervisor.SaveSnapshot(ctx, name, r.Services, r.Replace)
+}
+
+// RestoreSnapshot implements api.SnapshotBackend.
+func (b backend) RestoreSnapshot(ctx context.Context, name string, r api.SnapshotRequest) (any, error) {
+	return b.Supervisor.RestoreSnapshot(ctx, name, r.Services)
+}
+
 // foreground runs the supervisor in this process until the stack has been stopped.
 func foreground(c *cli.Context, t *target, o upOptions) error {
 	if err := t.instance.Save(); err != nil {

@@ -121,6 +121,7 @@ func handler(b Backend) http.Handler {
 	})
 	operations(mux, b)
 	switchRoutes(mux, b)
+	snapshotRoutes(mux, b)
 	loopRoutes(mux, b)
 	return mux
 }

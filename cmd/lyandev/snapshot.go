@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/snapshot"
+	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+func newSnapshotCommand(st *ui.Streams) *cli.Command {
+	return &cli.Command{
+		Name: "snapshot", Usage: "save the volumes of stateful services, and put them back",
+		Subcommands: []*cli.Command{
+			{
+				Name: "save", Usage: "copy the volumes of the services, which go on", ArgsUsage: "NAME [SERVICE...]",
+				Flags: []cli.Flag{
+					&cli.BoolFlag{Name: "replace", Usage: "take the place of a snapshot of that name"}, jsonFlag(),
+				},
+				Action: func(c *cli.Context) error { return runSnapshotSave(c, st) },
+			},
+			{
+				Name: "ls", Usage: "list the snapshots", Flags: []cli.Flag{jsonFlag()},
+				Action: func(c *cli.Context) error { return runSnapshotLs(c, st) },
+			},
+			{
+				Name: "restore", Usage: "give the services' volumes the content of a snapshot; what they hold now is lost", ArgsUsage: "NAME [SERVICE...]",
+				Flags: []cli.Flag{
+					&cli.DurationFlag{Name: "timeout", Value: 3 * time.Minute, Usage: "how long to wait until everything is ready again"},
+					&cli.BoolFlag{Name: "no-wait", Usage: "return when the services start"}, jsonFlag(),
+				},
+				Action: func(c *cli.Context) error { return runSnapshotRestore(c, st) },
+			},
+			{
+				Name: "rm", Usage: "delete snapshots", ArgsUsage: "NAME...",
+				Action: func(c *cli.Context) error { return runSnapshotRm(c, st) },
+			},
+		},
+	}
+}
+
+// named takes the name of a snapshot and the services from the arguments.
+func named(c *cli.Context) (name string, services []string, err error) {
+	args, err := arguments(c)
+	if err != nil {
+		return "", nil, err
+	}
+	if len(args) == 0 {
+		return "", nil, withCode(exitUsage, fmt.Errorf("cannot %s: a name is missing: lyandev snapshot %s NAME", c.Command.Name, c.Command.Name))
+	}
+	return args[0], args[1:], withCode(exitUsage, snapshot.CheckName(args[0]))
+}
+
+// copying says how the snapshots of an instance are made where no supervisor does it.
+func copying(c *cli.Context, st *ui.Streams, t *target, eng *engine.Docker) (snapshot.Config, error) {
+	s, err := newSupervisor(c, eng, t.instance, logger(c, st))
+	if err != nil {
+		return snapshot.Config{}, err
+	}
+	return s.Snapshots(), nil
+}
+
+func runSnapshotSave(c *cli.Context, st *ui.Streams) error {
+	name, services, err := named(c)
+	if err != nil {
+		return err
+	}
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
+	defer stop()
+	req := api.SnapshotRequest{Services: services, Replace: c.Bool("replace")}
+	m := new(snapshot.Meta)
+	err = ensureSupervisor(c, t, "")
+	switch {
+	case err == nil:
+		err = t.client.SaveSnapshot(ctx, name, req, m)
+	case errors.Is(err, errNotUp):
+		err = offline(c, st, t, func(cp snapshot.Config, all []snapshot.Source) error {
+			m, err = cp.Save(ctx, snapshot.SaveRequest{Name: name, Sources: all, Replace: req.Replace})
+			return err
+		}, services)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return json.NewEncoder(st.Out).Encode(m)
+	}
+	fmt.Fprintf(st.Err, "saved %s: %s of %s in %s", st.Paint(ui.Bold, name), size(m.Bytes), claims(m), short(m.Took))
+	if m.Frozen > 0 {
+		fmt.Fprintf(st.Err, "; the services stood still for %s", short(m.Frozen))
+	}
+	fmt.Fprintln(st.Err)
+	return nil
+}
+
+// offline works on the volumes of an instance that does not run, under its lock.
+func offline(c *cli.Context, st *ui.Streams, t *target, do func(snapshot.Config, []snapshot.Source) error, names []string) error {
+	stack, err := loadStack(c, "")
+	if err != nil {
+		return err
+	}
+	all, err := snapshot.Sources(stack, nil, snapshot.Group(stack, names))
+	if err != nil {
+		return err
+	}
+	release, err := t.instance.Lock()
+	if err != nil {
+		return err
+	}
+	defer release()
+	eng, err := connect(c.Context)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	cp, err := copying(c, st, t, eng)
+	if err != nil {
+		return err
+	}
+	return do(cp, all)
+}
+
+func runSnapshotRestore(c *cli.Context, st *ui.Streams) error {
+	name, services, err := named(c)
+	if err != nil {
+		return err
+	}
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
+	defer stop()
+	began := time.Now()
+	done := new(snapshot.Restored)
+	err = ensureSupervisor(c, t, "")
+	switch {
+	case err == nil:
+		if err = t.client.RestoreSnapshot(ctx, name, api.SnapshotRequest{Services: services}, done); err == nil && !c.Bool("no-wait") {
+			err = waitReady(ctx, t, c.Duration("timeout"))
+		}
+	case errors.Is(err, errNotUp):
+		err = offline(c, st, t, func(cp snapshot.Config, all []snapshot.Source) error {
+			done, err = restoreOffline(ctx, cp, name, all)
+			return err
+		}, services)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		type result struct {
+			*snapshot.Restored
+			Took time.Duration `json:"took"`
+		}
+		return json.NewEncoder(st.Out).Encode(result{done, time.Since(began)})
+	}
+	fmt.Fprintf(st.Err, "restored %s: %s in %s", st.Paint(ui.Bold, name), size(done.Bytes), short(done.Copying))
+	if done.Stopped > 0 {
+		fmt.Fprintf(st.Err, "; the services were stopped for %s, everything was ready after %s", short(done.Stopped), short(time.Since(began)))
+	}
+	fmt.Fprintln(st.Err)
+	for _, r := range done.Claims {
+		if r.From == "" {
+			fmt.Fprintf(st.Err, "  %s has no copy in it: it was emptied, and is filled again by replication\n", r.Workload)
+		}
+	}
+	return nil
+}
+
+// restoreOffline restores while nothing runs.
+func restoreOffline(ctx context.Context, cp snapshot.Config, name string, all []snapshot.Source) (*snapshot.Restored, error) {
+	m, err := cp.Find(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot restore: %w", err)
+	}
+	list, err := snapshot.PlanRestore(m, all, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := cp.CheckVersions(ctx, m, list, all); err != nil {
+		return nil, err
+	}
+	if list, err = cp.Existing(ctx, list); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	done := &snapshot.Restored{Name: name, Claims: list}
+	if done.Bytes, err = cp.Fill(ctx, m, list); err != nil {
+		return nil, fmt.Errorf("cannot restore %s: %w; nothing was changed", name, err)
+	}
+	if err := cp.Swap(context.WithoutCancel(ctx), list); err != nil {
+		return nil, err
+	}
+	done.Copying = time.Since(began)
+	return done, nil
+}
+
+// waitReady waits until the stack is ready again.
+func waitReady(ctx context.Context, t *target, limit time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready after %s", limit))
+	defer cancel()
+	message := ""
+	err := t.client.WatchState(ctx, func(s *state.Snapshot) bool {
+		message = s.Message
+		return s.Phase != state.Ready
+	})
+	if err != nil && ctx.Err() != nil {
+		return withCode(exitNotReady, fmt.Errorf("it was restored, but the stack is not ready: %w: %s", context.Cause(ctx), message))
+	}
+	return err
+}
+
+func runSnapshotLs(c *cli.Context, st *ui.Streams) error {
+	list, err := snapshots(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		if list == nil {
+			list = []snapshot.Meta{}
+		}
+		return json.NewEncoder(st.Out).Encode(list)
+	}
+	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tAGE\tSIZE\tTOOK\tPROFILE\tHOLDS")
+	for _, m := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, ui.Age(m.Created, time.Now()), size(m.Bytes), short(m.Took), dash(m.Profile), claims(&m))
+	}
+	return w.Flush()
+}
+
+func snapshots(c *cli.Context) ([]snapshot.Meta, error) {
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	eng, err := connect(c.Context)
+	if err != nil {
+		return nil, err
+	}
+	defer eng.Close()
+	cp := snapshot.Config{Engine: eng, Project: t.instance.Name}
+	return cp.List(c.Context)
+}
+
+func runSnapshotRm(c *cli.Context, st *ui.Streams) error {
+	if c.NArg() == 0 {
+		return withCode(exitUsage, errors.New("cannot remove nothing: lyandev snapshot rm NAME..."))
+	}
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return err
+	}
+	eng, err := connect(c.Context)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	cp := snapshot.Config{Engine: eng, Project: t.instance.Name}
+	for _, name := range c.Args().Slice() { // all must exist before the first goes
+		if _, err := cp.Find(c.Context, name); err != nil {
+			return fmt.Errorf("cannot remove: %w", err)
+		}
+	}
+	for _, name := range c.Args().Slice() {
+		if err := cp.Remove(c.Context, name); err != nil {
+			return err
+		}
+		fmt.Fprintf(st.Err, "removed %s\n", name)
+	}
+	return nil
+}
+
+// claims says what a snapshot holds: "lyanna-mariadb-master (mariadb 11.8), redis-master (redis 8.0)".
+func claims(m *snapshot.Meta) string {
+	var out []string
+	for _, c := range m.Claims {
+		text := c.Workload
+		if c.Product != "" {
+			text += " (" + strings.TrimSpace(c.Product+" "+c.Version) + ")"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
+}
+
+func size(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
+
+func short(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(10 * time.Millisecond).String()
+}

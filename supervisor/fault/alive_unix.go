@@ -1,0 +1,14 @@
+//go:build unix
+
+package fault
+
+import (
+	"errors"
+	"syscall"
+)
+
+// Alive says whether a process runs.
+func Alive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return pid > 0 && (err == nil || errors.Is(err, syscall.EPERM))
+}

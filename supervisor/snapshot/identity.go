@@ -1,0 +1,39 @@
+package snapshot
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// versionFiles say which version wrote a data directory whose image left no identity file.
+var versionFiles = []struct{ file, product string }{
+	{"mariadb_upgrade_info", "mariadb"},
+	{"mysql_upgrade_info", "mariadb"},
+	{"PG_VERSION", "postgres"},
+}
+
+var versionForm = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?`)
+
+// Identity says which product and version (major.minor) a volume's data is of, "" for what cannot be told.
+func Identity(dir string) (product, version string) {
+	if b, err := os.ReadFile(filepath.Join(dir, ".lyandev-identity")); err == nil {
+		for line := range strings.Lines(string(b)) {
+			k, v, _ := strings.Cut(strings.TrimSpace(line), "=")
+			switch k {
+			case "product":
+				product = v
+			case "version":
+				version = v
+			}
+		}
+		return product, version
+	}
+	for _, f := range versionFiles {
+		if b, err := os.ReadFile(filepath.Join(dir, f.file)); err == nil {
+			return f.product, versionForm.FindString(strings.TrimRight(string(b), "\x00\n"))
+		}
+	}
+	return "", ""
+}

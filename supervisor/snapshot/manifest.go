@@ -1,0 +1,138 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Names in volumes. A snapshot's volume holds the files below dataDir and, last, the manifest: without it the copy is not
+// whole. The others are in a volume that is being restored; see swap.go.
+const (
+	partDir      = "data.part"
+	dataDir      = "data"
+	manifestFile = "manifest.json"
+	stateFile    = "copy.json"
+	newPartDir   = ".lyandev-restore.part"
+	newDir       = ".lyandev-restore"
+	oldDir       = ".lyandev-old"
+	goneDir      = ".lyandev-gone"
+)
+
+// ours are the names at a volume's root that are no data of the service.
+var ours = []string{newPartDir, newDir, oldDir, goneDir, "lost+found"}
+
+// Entry is one file, directory or symbolic link of a volume.
+type Entry struct {
+	// Path is relative to the root, with slashes; the root itself is ".".
+	Path string      `json:"p"`
+	Mode fs.FileMode `json:"m"`
+	UID  int         `json:"u"`
+	GID  int         `json:"g"`
+	// MTime is in nanoseconds since 1970.
+	MTime int64  `json:"t"`
+	Size  int64  `json:"s,omitempty"`
+	CRC   uint32 `json:"c,omitempty"`
+	Link  string `json:"l,omitempty"`
+	// Seen is when the file was looked at before it was copied, in the same unit as MTime.
+	Seen int64 `json:"w,omitempty"`
+}
+
+// Manifest lists what a copy holds, in the order of the paths.
+type Manifest struct {
+	Format  int     `json:"format"`
+	Entries []Entry `json:"entries"`
+}
+
+const manifestFormat = 1
+
+// castagnoli is the polynomial that processors have an instruction for.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Bytes and Files are the sum and the number of the regular files.
+func (m *Manifest) Bytes() (n int64) {
+	for _, e := range m.Entries {
+		n += e.Size
+	}
+	return n
+}
+
+// Files counts the regular files.
+func (m *Manifest) Files() (n int) {
+	for _, e := range m.Entries {
+		if e.Mode.IsRegular() {
+			n++
+		}
+	}
+	return n
+}
+
+// Find finds an entry, or nil.
+func (m *Manifest) Find(path string) *Entry {
+	i, ok := slices.BinarySearchFunc(m.Entries, path, func(e Entry, p string) int {
+		switch {
+		case e.Path < p:
+			return -1
+		case e.Path > p:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return nil
+	}
+	return &m.Entries[i]
+}
+
+func readManifest(path string) (*Manifest, string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot read the list of the copy: %w", err)
+	}
+	m := new(Manifest)
+	if err := json.Unmarshal(b, m); err != nil {
+		return nil, "", fmt.Errorf("cannot read the list of the copy: %w", err)
+	}
+	if m.Format != manifestFormat {
+		return nil, "", fmt.Errorf("cannot read the list of the copy: its format is %d, this lyandev knows %d; use a newer one", m.Format, manifestFormat)
+	}
+	return m, sum(b), nil
+}
+
+// writeManifest replaces the list in one step and makes it durable.
+func writeManifest(path string, m *Manifest) (string, error) {
+	m.Format = manifestFormat
+	slices.SortFunc(m.Entries, func(a, b Entry) int {
+		switch {
+		case a.Path < b.Path:
+			return -1
+		case a.Path > b.Path:
+			return 1
+		}
+		return 0
+	})
+	b, err := json.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("cannot write the list of the copy: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return "", fmt.Errorf("cannot write the list of the copy: %w", err)
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("cannot write the list of the copy: %w", err), os.Remove(f.Name()))
+	}
+	return sum(b), nil
+}
+
+func sum(b []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(b, castagnoli)) }

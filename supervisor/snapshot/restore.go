@@ -1,0 +1,189 @@
+package snapshot
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+)
+
+// Restored is what a restore did.
+type Restored struct {
+	Name   string      `json:"name"`
+	Claims []Restoring `json:"claims"`
+	Bytes  int64       `json:"bytes"`
+	// Copying is how long the copies took, Stopped how long services were away (until they were let start again).
+	Copying time.Duration `json:"copying"`
+	Stopped time.Duration `json:"stopped"`
+}
+
+// CheckVersions refuses copies that the images of the stack cannot open: data of a newer version than theirs.
+func (c Config) CheckVersions(ctx context.Context, m *Meta, list []Restoring, sources []Source) error {
+	var errs []error
+	for _, r := range list {
+		copied := m.Claim(r.From)
+		if r.From == "" || copied == nil || copied.Version == "" {
+			continue
+		}
+		for _, s := range sources {
+			if s.Claim != r.Claim {
+				continue
+			}
+			have, err := ImageVersion(ctx, c.Engine, s.Image, copied.Product)
+			if err != nil {
+				return err
+			}
+			errs = append(errs, Compatible(r.Claim, copied.Product, copied.Version, have))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("cannot restore %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// ImageVersion is the version of the product that an image has, "" if it does not say. Our images have a file, the official
+// ones a variable.
+func ImageVersion(ctx context.Context, eng engine.Engine, image, product string) (string, error) {
+	img, err := eng.InspectImage(ctx, image)
+	if engine.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, e := range img.Env {
+		if v, ok := strings.CutPrefix(e, strings.ToUpper(product)+"_VERSION="); ok {
+			if _, after, epoch := strings.Cut(v, ":"); epoch {
+				v = after
+			}
+			return versionForm.FindString(v), nil
+		}
+	}
+	id, err := eng.CreateContainer(ctx, engine.ContainerSpec{Image: image, Network: "none", Cmd: []string{"true"}})
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = eng.RemoveContainer(context.WithoutCancel(ctx), id) }()
+	r, err := eng.CopyFrom(ctx, id, "/usr/share/lyandev/version")
+	if err != nil {
+		return "", nil // it is none of ours
+	}
+	defer r.Close()
+	t := tar.NewReader(r)
+	if _, err := t.Next(); err != nil {
+		return "", nil
+	}
+	b, err := io.ReadAll(io.LimitReader(t, 64))
+	if err != nil {
+		return "", fmt.Errorf("cannot read the version of image %s: %w", image, err)
+	}
+	return versionForm.FindString(strings.TrimSpace(string(b))), nil
+}
+
+// Existing leaves out the volumes that were to be emptied and do not exist: they will be new anyway.
+func (c Config) Existing(ctx context.Context, list []Restoring) ([]Restoring, error) {
+	vols, err := c.volumes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]bool{}
+	for _, v := range vols {
+		have[v.Name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(r Restoring) bool {
+		return r.From == "" && !have[claimVolume(c.Project, r.Claim)]
+	}), nil
+}
+
+// Fill brings the copies into the volumes, beside their present content, which stays in use. It can be done while the
+// services run. An error has changed nothing.
+func (c Config) Fill(ctx context.Context, m *Meta, list []Restoring) (bytes int64, err error) {
+	err = c.work(ctx, m, list, func(ctx context.Context, p *porter, i int, r Restoring) error {
+		src := ""
+		if r.From != "" {
+			src = at("src", i)
+		}
+		done, err := p.do(ctx, 0, "fill", src, at("dst", i), r.Sum, strconv.FormatBool(r.Lead))
+		bytes += done.Bytes
+		return err
+	})
+	if err != nil {
+		err = errors.Join(err, c.Abandon(context.WithoutCancel(ctx), list))
+	}
+	return bytes, err
+}
+
+// Swap puts what Fill brought into place. No container may be using the volumes. It can be done again until it succeeds.
+func (c Config) Swap(ctx context.Context, list []Restoring) error {
+	return c.work(ctx, nil, list, func(ctx context.Context, p *porter, i int, _ Restoring) error {
+		_, err := p.do(ctx, 0, "swap", at("dst", i))
+		return err
+	})
+}
+
+// Abandon takes away what Fill brought.
+func (c Config) Abandon(ctx context.Context, list []Restoring) error {
+	return c.work(ctx, nil, list, func(ctx context.Context, p *porter, i int, _ Restoring) error {
+		_, err := p.do(ctx, 0, "abandon", at("dst", i))
+		return err
+	})
+}
+
+// work does something with each volume, side by side, in one porter. m nil mounts no copies.
+func (c Config) work(ctx context.Context, m *Meta, list []Restoring, do func(ctx context.Context, p *porter, i int, r Restoring) error) (err error) {
+	release, err := acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := c.fireLeftovers(ctx); err != nil {
+		return err
+	}
+	var mounts []engine.Mount
+	for i, r := range list {
+		volume := claimVolume(c.Project, r.Claim)
+		if err := c.Engine.CreateVolume(ctx, volume, c.claimLabels(r.Claim)); err != nil {
+			return err
+		}
+		mounts = append(mounts, engine.Mount{Volume: volume, Target: at("dst", i), NoCopy: true})
+		if m != nil && r.From != "" {
+			mounts = append(mounts, engine.Mount{Volume: m.Claim(r.From).Volume, Target: at("src", i), ReadOnly: true, NoCopy: true})
+		}
+	}
+	p, err := c.hire(ctx, "restore", mounts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.dismiss(ctx)) }()
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(1) // copies side by side are no faster, and their sum is what counts
+	for i, r := range list {
+		g.Go(func() error {
+			if err := do(gctx, p, i, r); err != nil {
+				return fmt.Errorf("volume of claim %s: %w", r.Claim, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// claimLabels are those that pods give the volumes of their claims.
+func (c Config) claimLabels(claim string) map[string]string {
+	return map[string]string{
+		services.ProjectLabel: c.Project, services.DirLabel: c.Dir, KindLabel: dockerpod.KindClaim, dockerpod.ClaimLabel: claim,
+		"com.docker.compose.project": c.Project, "com.docker.compose.volume": claim,
+	}
+}
