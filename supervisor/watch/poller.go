@@ -18,13 +18,12 @@ type poller struct {
 
 func newPoller(walk func(f func(path string, s stamp)), interval time.Duration) *poller {
 	p := &poller{walk: walk, interval: interval, out: make(chan event, queued), stop: make(chan struct{}), done: make(chan struct{})}
-	go p.run()
+	go p.run(p.look())
 	return p
 }
 
-func (p *poller) run() {
+func (p *poller) run(last map[string]stamp) {
 	defer close(p.done)
-	last := p.look()
 	wait := p.interval
 	for {
 		select {

@@ -164,7 +164,7 @@ func (t *tracker) compare(touched map[string]bool) []Change {
 			out = append(out, t.forget(path, was)...)
 		case err != nil:
 		case known && was.mode.IsDir() && !info.IsDir():
-			out = append(out, t.forget(path, was)...)
+			out = append(out, t.forget(path, was)[1:]...)
 			fallthrough
 		default:
 			if !t.wanted(path, info.IsDir()) {
@@ -178,7 +178,6 @@ func (t *tracker) compare(touched map[string]bool) []Change {
 		}
 	}
 	slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
-	// A directory that became a file was forgotten and then found: the latter says it all.
 	return slices.CompactFunc(out, func(a, b Change) bool { return a.Path == b.Path })
 }
 

@@ -33,6 +33,7 @@ type Config struct {
 type Watcher struct {
 	cfg     Config
 	tracker *tracker
+	open    func() (source, error)
 	out     chan Batch
 	ready   chan struct{}
 
@@ -54,10 +55,12 @@ func New(cfg Config) *Watcher {
 	if cfg.Warn == nil {
 		cfg.Warn = func(error) {}
 	}
-	return &Watcher{
+	w := &Watcher{
 		cfg: cfg, tracker: newTracker(cfg.Roots), out: make(chan Batch), ready: make(chan struct{}),
 		touched: map[string]bool{}, held: map[string]holding{},
 	}
+	w.open = w.source
+	return w
 }
 
 // Batches delivers what changed. While nobody takes it, what changes further joins the same batch, so nothing is lost
@@ -88,7 +91,7 @@ const missingInterval = time.Second
 // Run watches until ctx ends, and returns nil then. If the system's watches do not suffice it says so by Config.Warn and
 // goes on by polling.
 func (w *Watcher) Run(ctx context.Context) error {
-	src, err := w.source()
+	src, err := w.open()
 	if err != nil {
 		return err
 	}
@@ -260,10 +263,13 @@ func (w *Watcher) lookForMissing(src source) {
 				continue
 			}
 		}
-		_ = w.addTree(src, top, func(path string) {
+		touch := func(path string) {
 			w.touched[path] = true
 			w.debounce.change(time.Now())
-		})
+		}
+		if _, err := os.Lstat(top); w.addTree(src, top, touch) == nil && err == nil {
+			touch(top)
+		}
 	}
 }
 
