@@ -181,10 +181,14 @@ func TestMasters(t *testing.T) {
 		steps  string
 	}{
 		{"declared", nil, "m", "", ""},
-		{"first start", func(_ *Facts, m, s *Server) { fresh(m); fresh(s) }, "m", "NotSetUp",
-			"identify m as 7001; prepare m; identify s as 7002; prepare s; init m epoch 1; open m"},
-		{"first start of official images: both have id 1", func(_ *Facts, m, s *Server) { fresh(m); fresh(s); m.ServerID, s.ServerID = 1, 1 }, "m", "NotSetUp",
-			"identify m as 12001; prepare m; identify s as 12002; prepare s; init m epoch 1; open m"},
+		{
+			"first start", func(_ *Facts, m, s *Server) { fresh(m); fresh(s) }, "m", "NotSetUp",
+			"identify m as 7001; prepare m; identify s as 7002; prepare s; init m epoch 1; open m",
+		},
+		{
+			"first start of official images: both have id 1", func(_ *Facts, m, s *Server) { fresh(m); fresh(s); m.ServerID, s.ServerID = 1, 1 }, "m", "NotSetUp",
+			"identify m as 12001; prepare m; identify s as 12002; prepare s; init m epoch 1; open m",
+		},
 		{"promoted", func(_ *Facts, m, s *Server) {
 			s.Topology, s.Channels, s.ReadOnly = promoted, nil, false
 			m.ReadOnly, m.SlavePos = true, m.BinlogPos
@@ -221,14 +225,18 @@ func TestMasters(t *testing.T) {
 		{"only a slave", func(f *Facts, m, _ *Server) {
 			f.Servers, m.Declared, m.Topology, m.ReadOnly = []*Server{m}, Slave, Topology{}, true
 		}, "", "NoMaster", ""},
-		{"emptied, and a slave holds its data", func(_ *Facts, m, s *Server) {
-			fresh(m)
-			m.Identity = s.Identity
-			m.Identity.Pod, m.Identity.ServerID = "m", 7001
+		{
+			"emptied, and a slave holds its data", func(_ *Facts, m, s *Server) {
+				fresh(m)
+				m.Identity = s.Identity
+				m.Identity.Pod, m.Identity.ServerID = "m", 7001
+			},
+			"m", "MasterEmpty", "",
 		},
-			"m", "MasterEmpty", ""},
-		{"emptied, and so is the slave", func(_ *Facts, m, s *Server) { fresh(m); s.HasTables = false }, "m", "NotSetUp",
-			"identify m as 7001; prepare m; init m epoch 2; open m"},
+		{
+			"emptied, and so is the slave", func(_ *Facts, m, s *Server) { fresh(m); s.HasTables = false }, "m", "NotSetUp",
+			"identify m as 7001; prepare m; init m epoch 2; open m",
+		},
 		{"replaced by other data", func(_ *Facts, m, s *Server) { m.Topology, m.Identity.Lineage = Topology{}, "" }, "m", "NotSetUp", "init m epoch 2"},
 		{"restarted while another may know better", func(f *Facts, m, s *Server) {
 			m.ReadOnly, s.Reached, s.Trouble, f.Since = true, false, Refused, now.Add(-time.Second)

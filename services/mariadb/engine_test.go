@@ -223,11 +223,15 @@ func TestMasterVolumeReplaced(t *testing.T) {
 	do(t, root(t, masterIP), "CREATE TABLE test.t (id INT PRIMARY KEY)", "INSERT INTO test.t VALUES (10), (11), (12)")
 	l.Until(o, 40*time.Second, "right", enginetest.Right)
 	sameRows(t, "test.t")
-	if exit, out, err := l.View().Exec(t.Context(), slavePod, "mariadb", []string{"sh", "-c",
-		"gzip -dc /data/mariadb/lyandev-kept.sql.gz | grep -c 'VALUES (1),'"}, nil); exit != 0 || err != nil {
+	if exit, out, err := l.View().Exec(t.Context(), slavePod, "mariadb", []string{
+		"sh", "-c",
+		"gzip -dc /data/mariadb/lyandev-kept.sql.gz | grep -c 'VALUES (1),'",
+	}, nil); exit != 0 || err != nil {
 		// The dump writes a row a line or all in one, by version.
-		if exit, out2, _ := l.View().Exec(t.Context(), slavePod, "mariadb", []string{"sh", "-c",
-			"gzip -dc /data/mariadb/lyandev-kept.sql.gz | grep -A2 'INSERT INTO `t`'"}, nil); exit != 0 {
+		if exit, out2, _ := l.View().Exec(t.Context(), slavePod, "mariadb", []string{
+			"sh", "-c",
+			"gzip -dc /data/mariadb/lyandev-kept.sql.gz | grep -A2 'INSERT INTO `t`'",
+		}, nil); exit != 0 {
 			t.Fatalf("nothing was kept: %s %s %v", out, out2, err)
 		}
 	}

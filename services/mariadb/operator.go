@@ -10,7 +10,6 @@ package mariadb
 
 import (
 	"context"
-
 	"fmt"
 	"log/slog"
 	"sync"

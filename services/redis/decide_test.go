@@ -112,17 +112,19 @@ func TestSituations(t *testing.T) {
 		}, "a", "lead a/redis", "a:NotMaster", false},
 		{"the same, just seen", func(f *Facts) { f.Servers, f.Sentinels = f.Servers[1:2], nil; f.Servers[0].LinkUp = false }, "a", "", "a:NotMaster", false},
 
-		{"first start: nobody is attached", func(f *Facts) {
-			for _, s := range f.Servers {
-				s.Role, s.Follows, s.Keys = Master, Endpoint{}, 0
-			}
-			for _, s := range f.Sentinels {
-				*s = Sentinel{Process: s.Process, Hurried: true}
-			}
-		}, "m", "follow a/redis -> 10.0.0.m:6379; follow b/redis -> 10.0.0.m:6379; " +
-			"watch m/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2; watch x/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2; " +
-			"watch y/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2",
-			"a:NotAttached b:NotAttached m:WatchesNothing x:WatchesNothing y:WatchesNothing", false},
+		{
+			"first start: nobody is attached", func(f *Facts) {
+				for _, s := range f.Servers {
+					s.Role, s.Follows, s.Keys = Master, Endpoint{}, 0
+				}
+				for _, s := range f.Sentinels {
+					*s = Sentinel{Process: s.Process, Hurried: true}
+				}
+			}, "m", "follow a/redis -> 10.0.0.m:6379; follow b/redis -> 10.0.0.m:6379; " +
+				"watch m/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2; watch x/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2; " +
+				"watch y/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2",
+			"a:NotAttached b:NotAttached m:WatchesNothing x:WatchesNothing y:WatchesNothing", false,
+		},
 		{"from minimal: the running server has the data", func(f *Facts) {
 			f.server("m").Keys = 1000
 			for _, pod := range []string{"a", "b"} {
@@ -205,16 +207,24 @@ func TestSituations(t *testing.T) {
 		{"a replica announces another address", func(f *Facts) { f.server("b").Announce = "10.0.0.9" }, "m", "announce b/redis", "", true},
 		{"the disk is full", func(f *Facts) { f.server("m").Failing = "cannot be written" }, "m", "", "m:CannotPersist", false},
 
-		{"a sentinel lost its state", func(f *Facts) { *f.watcher("x") = Sentinel{Process: f.watcher("x").Process} }, "m",
-			"watch x/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2", "x:WatchesNothing", false},
-		{"a sentinel watches an address of an earlier life", func(f *Facts) { f.watcher("x").Master = at("77") }, "m",
-			"rewatch x/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2", "x:WrongMaster", false},
+		{
+			"a sentinel lost its state", func(f *Facts) { *f.watcher("x") = Sentinel{Process: f.watcher("x").Process} }, "m",
+			"watch x/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2", "x:WatchesNothing", false,
+		},
+		{
+			"a sentinel watches an address of an earlier life", func(f *Facts) { f.watcher("x").Master = at("77") }, "m",
+			"rewatch x/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2", "x:WrongMaster", false,
+		},
 		{"a sentinel is behind", func(f *Facts) { f.promoted("b"); f.watcher("x").Master = at("m") }, "b", "", "x:WrongMaster", false},
-		{"all sentinels watch an address of an earlier life", func(f *Facts) { f.named("77") }, "m",
+		{
+			"all sentinels watch an address of an earlier life", func(f *Facts) { f.named("77") }, "m",
 			"rewatch m/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2; rewatch x/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2; " +
-				"rewatch y/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2", "m:WrongMaster x:WrongMaster y:WrongMaster", false},
-		{"other settings", func(f *Facts) { f.watcher("x").Quorum, f.watcher("x").Settings["down-after-milliseconds"] = 3, "60000" }, "m",
-			"set x/sentinel down-after-milliseconds=5000 quorum=2", "", true},
+				"rewatch y/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2", "m:WrongMaster x:WrongMaster y:WrongMaster", false,
+		},
+		{
+			"other settings", func(f *Facts) { f.watcher("x").Quorum, f.watcher("x").Settings["down-after-milliseconds"] = 3, "60000" }, "m",
+			"set x/sentinel down-after-milliseconds=5000 quorum=2", "", true,
+		},
 		{"other settings that nobody declared", func(f *Facts) {
 			f.Settings.QuorumDeclared, f.Settings.Declared = false, nil
 			f.watcher("x").Quorum, f.watcher("x").Settings["down-after-milliseconds"] = 3, "60000"

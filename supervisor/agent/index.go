@@ -142,15 +142,5 @@ func (ix *index) names(addr netip.Addr) []string {
 	return ix.reverse[addr]
 }
 
-// port finds a Service's port, or -1.
-func (s *Service) port(port uint16, protocol string) int {
-	for i, p := range s.Ports {
-		if p.Port == port && p.Protocol == protocol {
-			return i
-		}
-	}
-	return -1
-}
-
 // now is here so that the deciding code of this package names its one source of time.
 func now() time.Time { return time.Now() }

@@ -224,9 +224,10 @@ func TestLaterPodsDoNotTakeEarlierOnesFromService(t *testing.T) {
 		o := newTest(t, memory{})
 		steps := []services.BootstrapStep{{Name: "s", Run: []string{"run"}}}
 		old := running("db-m", "1")
-		v := look(t, o, w.view(&appsv1.Deployment{}, steps, old))
+		look(t, o, w.view(&appsv1.Deployment{}, steps, old))
 		time.Sleep(2 * time.Second)
-		if v = look(t, o, w.view(&appsv1.Deployment{}, steps, old)); !v.Right {
+		v := look(t, o, w.view(&appsv1.Deployment{}, steps, old))
+		if !v.Right {
 			t.Fatalf("not right: %+v", v)
 		}
 		v = look(t, o, w.view(&appsv1.Deployment{}, steps, running("db-a", "2"), old, running("db-z", "3")))

@@ -60,7 +60,9 @@ func TestR53Exec(t *testing.T) {
 
 func TestR22ExpandStatic(t *testing.T) {
 	env := []corev1.EnvVar{
-		{Name: "A", Value: "1"}, {Name: "B", Value: "$(A)2"}, {Name: "A", Value: "last"},
+		{Name: "A", Value: "1"},
+		{Name: "B", Value: "$(A)2"},
+		{Name: "A", Value: "last"},
 		{Name: "S", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}},
 	}
 	in := []string{"t", "$(A)", "$(B)", "<$(S)>", "$(NOPE)", "$$(A)", "$A", "${A}", "$(", "a$", "x$(A)y$(A)", "$$$(A)", "$(A", ""}

@@ -103,8 +103,12 @@ func TestR49HeadersAsSent(t *testing.T) {
 		present, absent []string
 	}{
 		{"defaults", nil, []string{"User-Agent: kube-probe/1.36", "Accept: */*", "Connection: close"}, []string{"Accept-Encoding"}},
-		{"own", []corev1.HTTPHeader{{Name: "user-agent", Value: "me"}, {Name: "ACCEPT", Value: "text/plain"}},
-			[]string{"User-Agent: me", "Accept: text/plain"}, []string{"kube-probe", "*/*"}},
+		{
+			"own",
+			[]corev1.HTTPHeader{{Name: "user-agent", Value: "me"}, {Name: "ACCEPT", Value: "text/plain"}},
+			[]string{"User-Agent: me", "Accept: text/plain"},
+			[]string{"kube-probe", "*/*"},
+		},
 		{"empty", []corev1.HTTPHeader{{Name: "User-Agent"}, {Name: "Accept"}}, nil, []string{"User-Agent", "Accept"}},
 		{"repeated", []corev1.HTTPHeader{{Name: "X-A", Value: "1"}, {Name: "x-a", Value: "2"}}, []string{"X-A: 1", "X-A: 2"}, nil},
 		{"host", []corev1.HTTPHeader{{Name: "Host", Value: "site.example"}}, []string{"Host: site.example"}, []string{"Host: 127"}},

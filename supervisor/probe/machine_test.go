@@ -191,8 +191,14 @@ func TestR16NotRunning(t *testing.T) {
 		sidecar bool
 		end     bool
 	}{
-		{always, 0, false, false}, {always, 1, false, false}, {onFailure, 0, false, true}, {onFailure, 1, false, false},
-		{never, 0, false, true}, {never, 1, false, true}, {never, 0, true, false}, {onFailure, 0, true, false},
+		{always, 0, false, false},
+		{always, 1, false, false},
+		{onFailure, 0, false, true},
+		{onFailure, 1, false, false},
+		{never, 0, false, true},
+		{never, 1, false, true},
+		{never, 0, true, false},
+		{onFailure, 0, true, false},
 	} {
 		m := newMachine(Liveness, corev1.Probe{})
 		m.policy, m.sidecar = c.policy, c.sidecar

@@ -261,7 +261,7 @@ func ignore(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%v", err)
+	return fmt.Errorf("%w", err)
 }
 
 // once closes first at the first write.

@@ -20,11 +20,15 @@ func fail(class error, format string, args ...any) error {
 }
 
 func errNotFound(format string, args ...any) error { return fail(errdefs.ErrNotFound, format, args...) }
+
 func errConflict(format string, args ...any) error { return fail(errdefs.ErrConflict, format, args...) }
+
 func errInvalid(format string, args ...any) error {
 	return fail(errdefs.ErrInvalidArgument, format, args...)
 }
+
 func errInternal(format string, args ...any) error { return fail(errdefs.ErrInternal, format, args...) }
+
 func errForbidden(format string, args ...any) error {
 	return fail(errdefs.ErrPermissionDenied, format, args...)
 }
