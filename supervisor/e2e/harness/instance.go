@@ -200,3 +200,13 @@ func (i *Instance) takeDown() {
 		i.t.Error(fmt.Errorf("cannot clean up after it: %w", err))
 	}
 }
+
+// Read reads a file of the instance's directory.
+func (i *Instance) Read(name string) string {
+	i.t.Helper()
+	b, err := os.ReadFile(filepath.Join(i.Dir, name))
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return string(b)
+}
