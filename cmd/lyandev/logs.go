@@ -51,11 +51,12 @@ func newLogsCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-// followLogs follows the logs until Ctrl-C or until the supervisor ends.
-func followLogs(c *cli.Context, st *ui.Streams, t *target, names []string) error {
+// followLogs says that up has attached, and follows the logs until Ctrl-C or until the supervisor ends.
+func followLogs(c *cli.Context, st *ui.Streams, t *target) error {
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return printLogs(ctx, st, t.instance.Name, logOptions{follow: true, tail: 0, names: names})
+	fmt.Fprintln(st.Err, st.Paint(ui.Dim, "attached to the running supervisor; Ctrl-C detaches, `lyandev down` stops the stack"))
+	return printLogs(ctx, st, t.instance.Name, logOptions{follow: true, tail: 0})
 }
 
 // printLogs prints lines as they come, each with its pod's name in front.

@@ -239,8 +239,7 @@ func attach(c *cli.Context, t *target, o upOptions) error {
 	if o.noLogs {
 		return nil
 	}
-	fmt.Fprintln(o.st.Err, o.st.Paint(ui.Dim, "attached to the running supervisor; Ctrl-C detaches, `lyandev down` stops the stack"))
-	return followLogs(c, o.st, t, nil)
+	return followLogs(c, o.st, t)
 }
 
 // applyAndShow hands the stack over, shows progress, and returns when the stack is as far as was asked for.
