@@ -69,6 +69,9 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 		return nil, err
 	}
 	prepared, err := prepare(stack, s.cfg.Instance.Name, images)
+	if err == nil {
+		err = makeHostPaths(prepared)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func newScaleCommand(st *ui.Streams) *cli.Command {
 		Description: "It lasts until the next up or profile switch: the file's numbers count again then. Deployments, StatefulSets (by\n" +
 			"ordinal; volumes stay) and ReplicaSets can be scaled, to 0 too. With a wrong argument nothing is changed.",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "wait", Usage: "return when the services are right again"},
+			&cli.BoolFlag{Name: "wait", Usage: "return when the services are right again and the pods that left are gone"},
 			&cli.DurationFlag{Name: "timeout", Value: 5 * time.Minute, Usage: "with --wait: give up after `DURATION`"},
 		},
 		Action: func(c *cli.Context) error { return runScale(c, st) },
@@ -77,7 +77,7 @@ func waitScaled(c *cli.Context, t *target, replicas map[string]int) error {
 	go func() {
 		done <- t.client.WatchState(c.Context, func(s *state.Snapshot) bool {
 			for name, n := range replicas {
-				if w, ok := s.Workload(name); !ok || int(w.Want) != n || !w.Right {
+				if w, ok := s.Workload(name); !ok || int(w.Want) != n || !w.Right || len(s.PodsOf(name)) != n {
 					return true
 				}
 			}
