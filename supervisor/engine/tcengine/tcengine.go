@@ -88,8 +88,14 @@ func newProvider() (p *testcontainers.DockerProvider, err error) {
 			err = fmt.Errorf("cannot find the Docker engine: %v; say where it is with DOCKER_HOST", why)
 		}
 	}()
-	return testcontainers.NewDockerProvider(testcontainers.WithDefaultBridgeNetwork(testcontainers.Bridge))
+	return testcontainers.NewDockerProvider(testcontainers.WithDefaultBridgeNetwork(testcontainers.Bridge), testcontainers.WithLogger(quiet{}))
 }
+
+// quiet is testcontainers' logger: what it would say of every container is in the supervisor's own log.
+type quiet struct{}
+
+// Printf implements testcontainers' logging interface.
+func (quiet) Printf(string, ...any) {}
 
 // With is the same engine for another stack, with a readiness of its own. Connections are shared.
 func (e *Engine) With(ready func(ctx context.Context, pod string) error) *Engine {

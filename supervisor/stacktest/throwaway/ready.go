@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -20,31 +21,68 @@ var ErrNotReady = errors.New("the stack is not ready")
 // Strategy is the copy's readiness as a wait strategy of testcontainers.
 func (c *Copy) Strategy() tcengine.Ready { return tcengine.Ready{Wait: c.waitPod} }
 
-// WaitReady waits until everything is right: workloads complete, pods Ready, operators content. It fails with ErrNotReady
-// when that will not come by itself, or when ctx ends first.
+// A container without a readiness probe is ready as soon as it runs, also when it ends a moment later. It counts as one
+// that stays after this time. (Times come in whole seconds.)
+const settling = 1500 * time.Millisecond
+
+// WaitReady waits until everything is right: workloads complete, pods Ready, operators content, and no container without a
+// readiness probe that has only just begun. It fails with ErrNotReady when that will not come by itself, or when ctx ends
+// first.
 func (c *Copy) WaitReady(ctx context.Context) error { return c.Strategy().WaitUntilReady(ctx, nil) }
 
 func (c *Copy) waitPod(ctx context.Context, pod string) error {
-	err := c.await(ctx, func(s *state.Snapshot) (bool, error) {
-		if pod != "" {
-			p := s.Pod(pod)
-			return p != nil && state.PodReady(p), nil
+	for {
+		err := c.await(ctx, func(s *state.Snapshot) (bool, error) { return readiness(s, pod) })
+		wait := unsettled(c.State(), pod, time.Now())
+		switch {
+		case err == nil && wait <= 0:
+			return nil
+		case err == nil:
+			select {
+			case <-time.After(wait):
+				continue
+			case <-ctx.Done():
+				err = context.Cause(ctx)
+			}
 		}
-		if s.Phase == state.Ready {
-			return true, nil
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%s (%w)", c.State().Message, err)
 		}
-		if why := stuck(s); why != "" {
-			return false, errors.New(why)
-		}
-		return false, nil
-	})
-	if err == nil {
-		return nil
+		return fmt.Errorf("%w: %w", ErrNotReady, err)
 	}
-	if ctx.Err() != nil {
-		err = fmt.Errorf("%s (%w)", c.State().Message, err)
+}
+
+// readiness says whether a pod, or everything (""), is ready, or why it never will be. It is pure.
+func readiness(s *state.Snapshot, pod string) (bool, error) {
+	if pod != "" {
+		p := s.Pod(pod)
+		return p != nil && state.PodReady(p), nil
 	}
-	return fmt.Errorf("%w: %w", ErrNotReady, err)
+	if s.Phase == state.Ready {
+		return true, nil
+	}
+	if why := stuck(s); why != "" {
+		return false, errors.New(why)
+	}
+	return false, nil
+}
+
+// unsettled is how long it takes until every container without a readiness probe has run for the settling time. It is pure.
+func unsettled(s *state.Snapshot, pod string, now time.Time) time.Duration {
+	var wait time.Duration
+	for _, p := range s.Pods {
+		if pod != "" && p.Name != pod {
+			continue
+		}
+		for _, c := range p.Spec.Containers {
+			for _, have := range p.Status.ContainerStatuses {
+				if r := have.State.Running; have.Name == c.Name && r != nil && c.ReadinessProbe == nil {
+					wait = max(wait, r.StartedAt.Add(settling).Sub(now))
+				}
+			}
+		}
+	}
+	return wait
 }
 
 // await waits for a snapshot that satisfies, the end of ctx, or the end of the supervisor.

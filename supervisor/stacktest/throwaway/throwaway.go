@@ -53,16 +53,19 @@ type Config struct {
 
 // Copy is a running copy of a stack. Its methods may be called by many.
 type Copy struct {
-	cfg    Config
-	name   string
-	stack  *services.Stack
-	eng    *tcengine.Engine
-	sup    *supervisor.Supervisor
-	home   string
-	done   chan struct{}
-	err    error // why the supervisor ended; read after done
-	cancel context.CancelFunc
-	tests  tests
+	cfg   Config
+	name  string
+	stack *services.Stack
+	eng   *tcengine.Engine
+	sup   *supervisor.Supervisor
+	home  string
+	// release unlocks home.
+	release func()
+	done    chan struct{}
+	err     error // why the supervisor ended; read after done
+	cancel  context.CancelFunc
+	tests   tests
+	memory  memory
 }
 
 // NewName is an instance's name that nobody else has: "PROJECT-test-" and eight random characters.
@@ -92,8 +95,8 @@ func Start(ctx context.Context, cfg Config) (*Copy, error) {
 }
 
 func (c *Copy) start(ctx context.Context) (err error) {
-	if c.home, err = os.MkdirTemp("", "lyandev-test-"); err != nil {
-		return fmt.Errorf("cannot make a state directory: %w", err)
+	if c.home, c.release, err = newHome(os.TempDir()); err != nil {
+		return err
 	}
 	if err := c.cfg.Images.Make(ctx, c.stack.Builds); err != nil {
 		return err
@@ -173,11 +176,7 @@ func (c *Copy) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 	defer cancel()
 	c.endSupervisor()
-	errs := []error{c.sweep(ctx)}
-	if c.home != "" {
-		errs = append(errs, os.RemoveAll(c.home))
-	}
-	return errors.Join(errs...)
+	return errors.Join(c.sweep(ctx), c.leaveHome())
 }
 
 // endSupervisor ends the supervisor and leaves what it looks after as it is, so that nothing is started any more.
@@ -196,7 +195,7 @@ func (c *Copy) endSupervisor() {
 // truth is on the engine's objects.
 func (c *Copy) Abandon() error {
 	c.endSupervisor()
-	return os.RemoveAll(c.home)
+	return c.leaveHome()
 }
 
 // sweep removes whatever carries the copy's name.

@@ -1,0 +1,124 @@
+package stacktest
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/stacktest/throwaway"
+)
+
+// pod finds a pod by its own name or as the first (a ready one first) of a workload.
+func (s *Stack) pod(name string) *corev1.Pod {
+	s.t.Helper()
+	snap := s.c.State()
+	if p := snap.Pod(name); p != nil {
+		return p
+	}
+	found, ok := throwaway.PodOf(snap, name)
+	if !ok {
+		var all []string
+		for _, p := range snap.Pods {
+			all = append(all, p.Name)
+		}
+		s.t.Fatalf("cannot find a pod of %s: there are %s", name, strings.Join(all, ", "))
+	}
+	return snap.Pod(found)
+}
+
+// containers are the engine's IDs of the running containers of a pod.
+func (s *Stack) containers(name string) []string {
+	s.t.Helper()
+	p := s.pod(name)
+	var out []string
+	for _, c := range p.Status.ContainerStatuses {
+		if c.State.Running != nil {
+			id, err := s.c.ContainerID(p.Name, c.Name)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			out = append(out, id)
+		}
+	}
+	if len(out) == 0 {
+		s.t.Fatalf("cannot find a running container of pod %s", p.Name)
+	}
+	return out
+}
+
+func (s *Stack) eachContainer(name, verb string, do func(ctx context.Context, id string) error) {
+	s.t.Helper()
+	for _, id := range s.containers(name) {
+		if err := do(s.t.Context(), id); err != nil {
+			s.t.Fatalf("cannot %s %s: %v", verb, name, err)
+		}
+	}
+}
+
+// Kill sends SIGKILL to the containers of a pod, named by itself or by its workload. The supervisor starts them again.
+func (s *Stack) Kill(name string) {
+	s.t.Helper()
+	s.eachContainer(name, "kill", func(ctx context.Context, id string) error { return s.c.Engine().KillContainer(ctx, id, "SIGKILL") })
+}
+
+// Pause freezes the containers of a pod, so that nothing in it answers any more.
+func (s *Stack) Pause(name string) {
+	s.t.Helper()
+	s.eachContainer(name, "pause", s.c.Engine().PauseContainer)
+}
+
+// Unpause lets the containers of a pod go on.
+func (s *Stack) Unpause(name string) {
+	s.t.Helper()
+	s.eachContainer(name, "unpause", s.c.Engine().UnpauseContainer)
+}
+
+// Disconnect takes a pod off the network, as if its cable were pulled. Reconnect puts it back.
+func (s *Stack) Disconnect(name string) {
+	s.t.Helper()
+	id, net := s.attached(name)
+	if err := s.c.Engine().DisconnectNetwork(s.t.Context(), net, id); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Reconnect puts a pod that was disconnected back on the network, at the address that it had.
+func (s *Stack) Reconnect(name string) {
+	s.t.Helper()
+	id, net := s.attached(name)
+	ip, err := netip.ParseAddr(s.pod(name).Status.PodIP)
+	if err != nil {
+		s.t.Fatalf("cannot reconnect %s: %v", name, err)
+	}
+	if err := s.c.Engine().ConnectNetwork(s.t.Context(), net, id, ip, nil); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// attached finds the container that holds a pod's network (its sandbox, else its only container), and the network.
+func (s *Stack) attached(name string) (container, network string) {
+	s.t.Helper()
+	p := s.pod(name)
+	list, err := s.c.Engine().ListContainers(s.t.Context(), map[string]string{services.ProjectLabel: s.c.Name(), "dev.lyandev.pod": p.Name})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	list = slices.DeleteFunc(list, func(c engine.Container) bool { return c.State != engine.StateRunning && c.State != engine.StatePaused })
+	slices.SortFunc(list, func(a, b engine.Container) int { return rank(a) - rank(b) })
+	if len(list) == 0 {
+		s.t.Fatalf("cannot find a running container of pod %s", p.Name)
+	}
+	return list[0].ID, s.c.Name() + "_default"
+}
+
+func rank(c engine.Container) int {
+	if c.Labels["dev.lyandev.kind"] == "sandbox" {
+		return 0
+	}
+	return 1
+}

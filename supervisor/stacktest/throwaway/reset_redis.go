@@ -1,0 +1,179 @@
+package throwaway
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// redisMemory is the keys of a server's databases.
+type redisMemory map[int][]redisKey
+
+// redisKey is one key as DUMP gives it. until is when it expires, zero for never.
+type redisKey struct {
+	name, value string
+	until       time.Time
+}
+
+// redisBatch is how many keys one round trip handles.
+const redisBatch = 200
+
+// redisDatabases is how many databases a server has unless it is told otherwise.
+const redisDatabases = 16
+
+func rememberRedis(ctx context.Context, v services.View) (redisMemory, error) {
+	m := redisMemory{}
+	err := withRedis(ctx, v, func(db int, c *redis.Client) error {
+		n, err := c.DBSize(ctx).Result()
+		if err != nil || n == 0 {
+			return err
+		}
+		m[db], err = dumpKeys(ctx, c)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot note what Redis holds: %w", err)
+	}
+	return m, nil
+}
+
+func dumpKeys(ctx context.Context, c *redis.Client) ([]redisKey, error) {
+	var out []redisKey
+	seen := map[string]bool{}
+	for cursor := uint64(0); ; {
+		names, next, err := c.Scan(ctx, cursor, "", redisBatch).Result()
+		if err != nil {
+			return nil, err
+		}
+		pipe := c.Pipeline()
+		for _, n := range names {
+			pipe.Dump(ctx, n)
+			pipe.PTTL(ctx, n)
+		}
+		now := time.Now()
+		results, err := pipe.Exec(ctx)
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, err
+		}
+		for i, n := range names {
+			dump, ok := results[2*i].(*redis.StringCmd)
+			if !ok || dump.Err() != nil || seen[n] {
+				continue // it expired meanwhile, or came twice
+			}
+			seen[n] = true
+			k := redisKey{name: n, value: dump.Val()}
+			if ttl, ok := results[2*i+1].(*redis.DurationCmd); ok && ttl.Val() > 0 {
+				k.until = now.Add(ttl.Val())
+			}
+			out = append(out, k)
+		}
+		if cursor = next; cursor == 0 {
+			return out, nil
+		}
+	}
+}
+
+// resetRedis empties the server and fills it again, in one transaction a database: nobody sees it half full.
+func resetRedis(ctx context.Context, v services.View, m redisMemory) error {
+	err := withRedis(ctx, v, func(db int, c *redis.Client) error {
+		n, err := c.DBSize(ctx).Result()
+		if err != nil || n == 0 && len(m[db]) == 0 {
+			return err
+		}
+		pipe := c.TxPipeline()
+		pipe.FlushDB(ctx)
+		for _, k := range m[db] {
+			ttl := time.Duration(0)
+			if !k.until.IsZero() {
+				ttl = max(time.Until(k.until), time.Millisecond)
+			}
+			pipe.Restore(ctx, k.name, ttl, k.value)
+		}
+		_, err = pipe.Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("cannot reset Redis: %w", err)
+	}
+	return nil
+}
+
+// withRedis calls f for each database of the master.
+func withRedis(ctx context.Context, v services.View, f func(db int, c *redis.Client) error) error {
+	p, err := withRole(v, "master")
+	if err != nil {
+		return err
+	}
+	env, err := v.Env(p.Name, "")
+	if err != nil {
+		return err
+	}
+	addr := net.JoinHostPort(p.Status.PodIP, fmt.Sprint(portOf(p, "redis", 6379)))
+	for db := range redisDatabases {
+		c := redis.NewClient(&redis.Options{
+			Addr: addr, Password: env["REDIS_PASSWORD"], DB: db, Dialer: v.Dial, Protocol: 2, DisableIdentity: true, MaxRetries: -1,
+		})
+		err := f(db, c)
+		_ = c.Close()
+		if err != nil && strings.Contains(err.Error(), "DB index is out of range") {
+			return nil // the server has fewer
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// portOf is the number of a named port of the pod, else the fallback.
+func portOf(p *corev1.Pod, name string, fallback int32) int32 {
+	for _, c := range p.Spec.Containers {
+		for _, x := range c.Ports {
+			if x.Name == name {
+				return x.ContainerPort
+			}
+		}
+	}
+	return fallback
+}
+
+// flushMemcached empties every server.
+func flushMemcached(ctx context.Context, v services.View) error {
+	for _, p := range v.Pods {
+		if p.Status.PodIP == "" || p.DeletionTimestamp != nil {
+			continue
+		}
+		if err := flushOne(ctx, v, p); err != nil {
+			return fmt.Errorf("cannot empty Memcached in pod %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+func flushOne(ctx context.Context, v services.View, p *corev1.Pod) error {
+	c, err := v.Dial(ctx, "tcp", net.JoinHostPort(p.Status.PodIP, fmt.Sprint(portOf(p, "memcache", 11211))))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := c.Write([]byte("flush_all\r\n")); err != nil {
+		return err
+	}
+	answer, err := bufio.NewReader(c).ReadString('\n')
+	if err == nil && strings.TrimSpace(answer) != "OK" {
+		err = fmt.Errorf("it answered %q", answer)
+	}
+	return err
+}
