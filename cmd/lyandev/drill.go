@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/agent"
+	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/drill"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+func newDrillCommand(st *ui.Streams) *cli.Command {
+	about := "Breaks the running stack on purpose, watches with real clients through the names that the app uses, undoes the fault\n" +
+		"and reports. It ends with 0 if the limits were kept, and with 3 if not.\n\nDrills:\n"
+	for _, n := range drill.Names() {
+		about += fmt.Sprintf("  %-17s %s\n", n[0], n[1])
+	}
+	return &cli.Command{
+		Name: "drill", Usage: "break something on purpose and report what that did", ArgsUsage: "DRILL [SERVICE]", Description: about,
+		Flags: []cli.Flag{
+			&cli.DurationFlag{Name: "max-recover", Usage: "fail if clients are served again only after `DURATION`; default: the drill's own"},
+			&cli.IntFlag{Name: "max-failed", Value: -1, Usage: "fail if more than `N` requests fail; -1 is any number"},
+			&cli.IntFlag{Name: "max-lost", Usage: "fail if more than `N` acknowledged writes are lost"},
+			&cli.DurationFlag{Name: "timeout", Usage: "give up after `DURATION`; default: 2m"},
+			&cli.DurationFlag{Name: "for", Usage: "partition: how long (10s)"},
+			&cli.IntFlag{Name: "times", Aliases: []string{"n"}, Usage: "profile-switch: how often (10)"},
+			&cli.StringFlag{Name: "to", Value: "ha", Usage: "profile-switch: the other profile; it is there and back"},
+			jsonFlag(),
+		},
+		Action: func(c *cli.Context) error { return runDrill(c, st) },
+	}
+}
+
+func runDrill(c *cli.Context, st *ui.Streams) error {
+	args, err := arguments(c)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 || len(args) > 2 {
+		return withCode(exitUsage, errors.New("cannot begin a drill: lyandev drill DRILL [SERVICE]; `lyandev drill --help` lists them"))
+	}
+	s := drill.Scenario{Name: args[0], For: c.Duration("for"), Times: c.Int("times")}
+	if len(args) == 2 {
+		s.Service = args[1]
+	}
+	if err := s.Check(); err != nil {
+		return withCode(exitUsage, err)
+	}
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return err
+	}
+	if err := ensureSupervisor(c, t, "lyandev up"); err != nil {
+		return err
+	}
+	eng, err := connect(c.Context)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	dial, err := agentDial(ctx, eng, t)
+	if err != nil {
+		return err
+	}
+	rep, err := drill.Run(ctx, drill.Config{
+		Supervisor: t.client, Engine: eng, Dial: dial, Project: t.instance.Name, Home: t.instance.Home(),
+		Operate: func(ctx context.Context, operator, action string) error {
+			var ignored any
+			return t.client.Operate(ctx, api.OperateRequest{Operator: operator, Action: action}, &ignored)
+		},
+		Switch: func(ctx context.Context) (string, error) { return switchOver(ctx, c, t, c.String("to")) },
+		Say:    func(format string, a ...any) { fmt.Fprintf(st.Err, format+"\n", a...) },
+	}, s, drill.Limits{
+		Recover: c.Duration("max-recover"), Failed: c.Int("max-failed"), Lost: c.Int("max-lost"), Timeout: c.Duration("timeout"),
+	})
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(st.Err, "broken off; the fault is undone")
+		return exitCode(exitInterrupted)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		err = json.NewEncoder(st.Out).Encode(rep)
+	} else {
+		err = printReport(st, rep)
+	}
+	if err == nil && !rep.Passed {
+		return exitCode(exitNotReady)
+	}
+	return err
+}
+
+// agentDial reaches names and addresses of the stack through its agent.
+func agentDial(ctx context.Context, eng *engine.Docker, t *target) (func(ctx context.Context, network, addr string) (net.Conn, error), error) {
+	list, err := eng.ListContainers(ctx, map[string]string{services.ProjectLabel: t.instance.Name, dockerpod.KindLabel: "agent"})
+	if err != nil {
+		return nil, err
+	}
+	token, tokenErr := os.ReadFile(t.instance.File("agent-token"))
+	for _, c := range list {
+		for _, b := range c.Ports {
+			if b.ContainerPort == agent.ControlPort && b.HostPort != 0 && tokenErr == nil {
+				client := agent.NewClient(fmt.Sprintf("127.0.0.1:%d", b.HostPort), string(token))
+				return network.NewDialer(client, "").DialContext, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("cannot reach the names of %s: its agent does not run; `lyandev up` starts it", t.instance.Name)
+}
+
+// switchOver switches to a profile, or, if that is the one that runs, to the file's default one, and waits.
+func switchOver(ctx context.Context, c *cli.Context, t *target, other string) (string, error) {
+	s, err := t.client.State(ctx)
+	if err != nil {
+		return "", err
+	}
+	if s.Profile == other {
+		other = ""
+	}
+	stack, err := loadStack(c, other)
+	if err != nil {
+		return "", err
+	}
+	req := api.SwitchRequest{}
+	req.Stack, req.NoBuild, req.PortsAuto = stack, true, t.instance.Name != t.instance.Project
+	began := time.Now()
+	if err := t.client.Switch(ctx, req); err != nil {
+		return "", err
+	}
+	var last *state.Switch
+	err = t.client.WatchState(ctx, func(s *state.Snapshot) bool {
+		if s.Switch != nil && !s.Switch.Started.Before(began) {
+			last = s.Switch
+		}
+		return last == nil || !last.Over()
+	})
+	if err == nil && last.Phase != state.SwitchDone {
+		err = fmt.Errorf("%s: %s", last.Phase, last.Error)
+	}
+	return stack.Profile, err
+}
+
+func printReport(st *ui.Streams, r *drill.Report) error {
+	word, style := "passed", ui.Green
+	if !r.Passed {
+		word, style = "failed", ui.Red
+	}
+	fmt.Fprintf(st.Out, "%s %s: %s on %s\n", r.Drill, st.Paint(style, word), r.Fault, r.Target)
+	if r.Expected != "" {
+		fmt.Fprintf(st.Out, "  allowed   %s\n", r.Expected)
+	}
+	fmt.Fprintf(st.Out, "  detected  %s\n  recovered %s (limit %s)\n  right     %s\n",
+		orNever(r.Detected), short(r.Recovered), r.Limits.Recover, orNever(r.Right))
+	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "  CLIENT\tREQUESTS\tFAILED\tOUTAGE\tRECOVERED\tACKNOWLEDGED\tLOST\tFIRST ERROR")
+	for _, t := range r.Clients {
+		acked, lost := fmt.Sprint(t.Acknowledged), fmt.Sprint(t.Lost)
+		if strings.HasPrefix(t.Client, "http") || strings.HasPrefix(t.Client, "tcp") {
+			acked, lost = "-", "-"
+		}
+		fmt.Fprintf(w, "  %s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", t.Client, t.Requests, t.Failed, short(t.Outage), short(t.Recovered), acked, lost, dash(t.Error))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, e := range r.Events {
+		if e.Type == "Warning" || e.Kind == "Stack" || strings.HasPrefix(e.Reason, "Redis") || strings.HasPrefix(e.Reason, "MariaDB") || e.Reason == "RoleChanged" || e.Reason == "Started" {
+			fmt.Fprintf(st.Out, "  %s %s/%s %s: %s\n", e.Last.Local().Format("15:04:05.000"), strings.ToLower(e.Kind), e.Name, e.Reason, e.Message)
+		}
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(st.Out, "  %s\n", st.Paint(ui.Red, p))
+	}
+	return nil
+}
+
+func orNever(d time.Duration) string {
+	if d == 0 {
+		return "never"
+	}
+	return short(d)
+}

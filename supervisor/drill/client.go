@@ -1,0 +1,239 @@
+package drill
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/redis/go-redis/v9"
+)
+
+// client is a real one, through the same names as the app's.
+type client interface {
+	name() string
+	// begin makes what it needs; try is one request (a write with a number, for those that write) and gives up after the
+	// client's own timeout.
+	begin(ctx context.Context) error
+	try(ctx context.Context, n int) error
+	// kept reads which of the writes are there; nil if it only reads.
+	kept(ctx context.Context) (map[int]bool, error)
+	// end removes what begin and try made.
+	end(ctx context.Context) error
+}
+
+// Dial reaches a name or address of the stack from outside.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+const (
+	// patience is a client's timeout for one request.
+	patience = time.Second
+	// pace is the time between two requests of a client.
+	pace = 10 * time.Millisecond
+)
+
+// work sends requests until ctx ends. One that the end cuts off does not count.
+func work(ctx context.Context, c client, t *Tally) {
+	for n := 0; ctx.Err() == nil; n++ {
+		err := c.try(ctx, n)
+		if ctx.Err() != nil && err != nil {
+			return
+		}
+		t.result(n, time.Now(), err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pace):
+		}
+	}
+}
+
+// web asks for a page through the host port.
+type web struct {
+	url  string
+	http http.Client
+}
+
+func newWeb(url string) *web { return &web{url: url, http: http.Client{Timeout: 2 * patience}} }
+
+func (w *web) name() string                { return "http " + w.url }
+func (w *web) begin(context.Context) error { return nil }
+func (w *web) end(context.Context) error   { w.http.CloseIdleConnections(); return nil }
+
+func (w *web) kept(context.Context) (map[int]bool, error) { return nil, nil }
+
+func (w *web) try(ctx context.Context, _ int) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := w.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode >= 500 {
+		return fmt.Errorf("answered %s", resp.Status)
+	}
+	return nil
+}
+
+// tcp talks to a server that is neither, line by line: a request and the beginning of its answer.
+type tcp struct {
+	addr, ask, answer string
+	dial              Dial
+}
+
+func (c *tcp) name() string                { return "tcp " + c.addr }
+func (c *tcp) begin(context.Context) error { return nil }
+func (c *tcp) end(context.Context) error   { return nil }
+
+func (c *tcp) kept(context.Context) (map[int]bool, error) { return nil, nil }
+
+func (c *tcp) try(ctx context.Context, _ int) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := c.dial(ctx, "tcp", c.addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	if c.ask == "" {
+		return nil
+	}
+	if _, err := io.WriteString(conn, c.ask); err != nil {
+		return err
+	}
+	buf := make([]byte, len(c.answer))
+	if _, err := io.ReadFull(conn, buf); err != nil {
+		return err
+	}
+	if string(buf) != c.answer {
+		return fmt.Errorf("answered %q", buf)
+	}
+	return nil
+}
+
+// redisWriter sets keys through the service of the master.
+type redisWriter struct {
+	addr, run string
+	c         *redis.Client
+}
+
+func newRedisWriter(addr, password, run string, dial Dial) *redisWriter {
+	return &redisWriter{addr: addr, run: run, c: redis.NewClient(&redis.Options{
+		Addr: addr, Password: password, Dialer: dial, Protocol: 2, DisableIdentity: true, MaxRetries: -1, PoolSize: 2,
+		DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, ContextTimeoutEnabled: true, DialerRetries: 1,
+	})}
+}
+
+func (r *redisWriter) key() string                     { return "lyandev-drill:" + r.run }
+func (r *redisWriter) name() string                    { return "redis " + r.addr }
+func (r *redisWriter) begin(ctx context.Context) error { return r.c.Ping(ctx).Err() }
+
+func (r *redisWriter) try(ctx context.Context, n int) error {
+	return r.c.HSet(ctx, r.key(), strconv.Itoa(n), "1").Err()
+}
+
+func (r *redisWriter) kept(ctx context.Context) (map[int]bool, error) {
+	keys, err := r.c.HKeys(ctx, r.key()).Result()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read what was written to %s: %w", r.addr, err)
+	}
+	return numbers(keys), nil
+}
+
+func (r *redisWriter) end(ctx context.Context) error {
+	return errors.Join(r.c.Del(ctx, r.key()).Err(), r.c.Close())
+}
+
+func numbers(list []string) map[int]bool {
+	out := map[int]bool{}
+	for _, s := range list {
+		if n, err := strconv.Atoi(s); err == nil {
+			out[n] = true
+		}
+	}
+	return out
+}
+
+// sqlWriter inserts rows through the service of the master.
+type sqlWriter struct {
+	addr, run, table string
+	db               *sql.DB
+}
+
+func newSQLWriter(addr, user, password, database, run string, dial Dial) (*sqlWriter, error) {
+	conf := mysql.NewConfig()
+	conf.User, conf.Passwd, conf.DBName, conf.Addr, conf.Net = user, password, database, addr, "tcp"
+	conf.Timeout, conf.ReadTimeout, conf.WriteTimeout, conf.Logger = patience, patience, patience, silent{}
+	conf.DialFunc = dial
+	connector, err := mysql.NewConnector(conf)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a client for %s: %w", addr, err)
+	}
+	w := &sqlWriter{addr: addr, run: run, table: "`" + database + "`.lyandev_drill", db: sql.OpenDB(connector)}
+	w.db.SetMaxOpenConns(1)
+	return w, nil
+}
+
+// silent keeps the driver from printing what it returns anyway.
+type silent struct{}
+
+func (silent) Print(...any) {}
+
+func (s *sqlWriter) name() string { return "mysql " + s.addr }
+
+func (s *sqlWriter) begin(ctx context.Context) error {
+	_, err := s.db.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+s.table+
+		" (run VARCHAR(32) NOT NULL, n INT NOT NULL, PRIMARY KEY (run, n)) ENGINE=InnoDB")
+	return err
+}
+
+func (s *sqlWriter) try(ctx context.Context, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	_, err := s.db.ExecContext(ctx, "INSERT INTO "+s.table+" (run, n) VALUES (?, ?)", s.run, n)
+	if err != nil && strings.Contains(err.Error(), "read-only") {
+		s.db.SetMaxIdleConns(0) // as an app's pool does that drops connections after an error
+		s.db.SetMaxIdleConns(1)
+	}
+	return err
+}
+
+func (s *sqlWriter) kept(ctx context.Context) (map[int]bool, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT n FROM "+s.table+" WHERE run = ?", s.run)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read what was written to %s: %w", s.addr, err)
+	}
+	defer rows.Close()
+	out := map[int]bool{}
+	for rows.Next() {
+		var n int
+		if err := rows.Scan(&n); err != nil {
+			return nil, fmt.Errorf("cannot read what was written to %s: %w", s.addr, err)
+		}
+		out[n] = true
+	}
+	return out, rows.Err()
+}
+
+func (s *sqlWriter) end(ctx context.Context) error {
+	_, err := s.db.ExecContext(ctx, "DELETE FROM "+s.table+" WHERE run = ?", s.run)
+	if err == nil {
+		_, err = s.db.ExecContext(ctx, "DROP TABLE "+s.table)
+	}
+	return errors.Join(err, s.db.Close())
+}
