@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // client is a real one, through the same names as the app's.
@@ -132,7 +134,11 @@ type redisWriter struct {
 	c         *redis.Client
 }
 
+// quiet is done once: the library prints what it returns anyway.
+var quiet = sync.OnceFunc(logging.Disable)
+
 func newRedisWriter(addr, password, run string, dial Dial) *redisWriter {
+	quiet()
 	return &redisWriter{addr: addr, run: run, c: redis.NewClient(&redis.Options{
 		Addr: addr, Password: password, Dialer: dial, Protocol: 2, DisableIdentity: true, MaxRetries: -1, PoolSize: 2,
 		DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, ContextTimeoutEnabled: true, DialerRetries: 1,

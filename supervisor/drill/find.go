@@ -89,8 +89,9 @@ func (f finder) target(ctx context.Context, p *corev1.Pod, port int) (*target, e
 	}
 	t := &target{pod: p.Name, port: port, env: map[string]string{}}
 	for _, c := range p.Status.ContainerStatuses {
-		if _, id, ok := strings.Cut(c.ContainerID, "://"); ok && c.Name == name {
-			t.container, t.sandbox = id, id
+		if c.Name == name && c.State.Running != nil {
+			t.container = c.ContainerID[strings.LastIndexByte(c.ContainerID, '/')+1:]
+			t.sandbox = t.container
 		}
 	}
 	var err error
