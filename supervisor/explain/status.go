@@ -54,7 +54,7 @@ type PodStatus struct {
 
 // StatusOf looks at everything.
 func StatusOf(f Facts) Status {
-	s := f.Snapshot
+	s, m := f.Snapshot, masker(f.Snapshot)
 	out := Status{
 		Project: s.Project, Profile: s.Profile, Phase: s.Phase, Message: s.Message, Right: s.Phase == state.Ready,
 		Warnings: slices.Clone(s.Warnings), Advice: s.Advice, Workloads: []WorkloadStatus{}, Operators: []OperatorStatus{},
@@ -67,9 +67,10 @@ func StatusOf(f Facts) Status {
 		if chain := f.workload(w, nil); !w.Right && len(chain) > 0 {
 			cause := chain[len(chain)-1]
 			line.Why = cause.Name + " " + cause.Text + f.since(cause)
-			if cause.Name == w.Name {
-				line.Why = cause.Text + f.since(cause)
+			if chain[0].Name == cause.Name || w.Hold != nil && len(f.Snapshot.PodsOf(w.Name)) == 0 {
+				line.Why = chain[0].Text + f.since(chain[0])
 			}
+			line.Why = m.String(line.Why)
 		}
 		out.Workloads = append(out.Workloads, line)
 	}

@@ -41,9 +41,19 @@ type Link struct {
 	Restart time.Time `json:"restart,omitzero"`
 }
 
-// Why says what a workload or pod waits for, or with name "" what keeps the stack from being ready. An unknown name is an
-// *UnknownError.
+// Why says what a workload or pod waits for, or with name "" what keeps the stack from being ready. Secrets that programs
+// said are masked. An unknown name is an *UnknownError.
 func Why(f Facts, name string) (Answer, error) {
+	a, err := f.why(name)
+	m := masker(f.Snapshot)
+	a.Summary = m.String(a.Summary)
+	for i := range a.Chain {
+		a.Chain[i].Text, a.Chain[i].Answer = m.String(a.Chain[i].Text), m.String(a.Chain[i].Answer)
+	}
+	return a, err
+}
+
+func (f Facts) why(name string) (Answer, error) {
 	if name == "" {
 		return f.stack(), nil
 	}
