@@ -22,6 +22,8 @@ type Answer struct {
 	Chain []Link `json:"chain,omitempty"`
 	// Next says what a person can do.
 	Next string `json:"next,omitempty"`
+	// Advice is what may go wrong with the subject though nothing is wrong now; see Advise.
+	Advice []string `json:"advice,omitempty"`
 }
 
 // Link is one step of the way to the cause.
@@ -45,12 +47,25 @@ type Link struct {
 // said are masked. An unknown name is an *UnknownError.
 func Why(f Facts, name string) (Answer, error) {
 	a, err := f.why(name)
+	for _, line := range f.Snapshot.Advice {
+		if subject := cmp.Or(f.workloadName(name), name); subject == "" || strings.HasPrefix(line, subject+" ") {
+			a.Advice = append(a.Advice, line)
+		}
+	}
 	m := masker(f.Snapshot)
 	a.Summary = m.String(a.Summary)
 	for i := range a.Chain {
 		a.Chain[i].Text, a.Chain[i].Answer = m.String(a.Chain[i].Text), m.String(a.Chain[i].Answer)
 	}
 	return a, err
+}
+
+// workloadName is the workload of a pod of that name, "" if it is none.
+func (f Facts) workloadName(pod string) string {
+	if p := f.Snapshot.Pod(pod); p != nil {
+		return workloadOf(p)
+	}
+	return ""
 }
 
 func (f Facts) why(name string) (Answer, error) {
@@ -253,6 +268,9 @@ func (a Answer) Text(now time.Time) string {
 	}
 	if a.Next != "" {
 		fmt.Fprintf(&b, "See: %s\n", a.Next)
+	}
+	for _, line := range a.Advice {
+		fmt.Fprintf(&b, "Advice: %s\n", line)
 	}
 	return b.String()
 }

@@ -214,3 +214,14 @@ func TestWhyOfStacks(t *testing.T) {
 		}
 	}
 }
+
+func TestWhyGivesAdvice(t *testing.T) {
+	f := facts([]*corev1.Pod{pod("web-1", "web", true), pod("db-0", "db", true)}, workload("web", 1, 1, 1), workload("db", 1, 1, 1))
+	f.Snapshot.Phase, f.Snapshot.Advice = state.Ready, []string{"web asks Sentinel: do this"}
+	for about, want := range map[string]int{"": 1, "web": 1, "web-1": 1, "db": 0, "db-0": 0} {
+		a, err := Why(f, about)
+		if err != nil || len(a.Advice) != want || strings.Contains(a.Text(now), "Advice: web asks Sentinel: do this\n") != (want == 1) {
+			t.Errorf("%q: %+v (%v)", about, a, err)
+		}
+	}
+}
