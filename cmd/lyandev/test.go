@@ -114,8 +114,8 @@ func runTest(c *cli.Context, o testOptions) error {
 			Stack: r.stack, Engine: eng, Images: images, Operator: catalogue.New, Version: version, Binary: binary, Log: r.log,
 		}
 		r.prefix = o.parallel > 1 && len(runs) > 1
-		if r.config.Prepare, err = fromSnapshot(o.snapshot, eng, r.stack); err != nil {
-			return withCode(exitUsage, err)
+		if r.config.From, err = fromSnapshot(c, o.snapshot, r.stack); err != nil {
+			return err
 		}
 	}
 	var g errgroup.Group
@@ -230,10 +230,14 @@ func testWorkload(stack *services.Stack, name string) (*services.Workload, error
 	return nil, fmt.Errorf("cannot test profile %q: it has no services", stack.Profile)
 }
 
-// fromSnapshot fills a copy's volumes from a snapshot before it starts; nil for none.
-func fromSnapshot(name string, _ *tcengine.Engine, stack *services.Stack) (func(context.Context, string) error, error) {
+// fromSnapshot names the snapshot of the directory's instance (or of -p's) that the copies begin with.
+func fromSnapshot(c *cli.Context, name string, stack *services.Stack) (throwaway.Snapshot, error) {
 	if name == "" {
-		return nil, nil
+		return throwaway.Snapshot{}, nil
 	}
-	return nil, fmt.Errorf("cannot begin with snapshot %s of %s: there is no snapshot of that name", name, stack.Name)
+	t, err := findTarget(c, stack)
+	if err != nil {
+		return throwaway.Snapshot{}, err
+	}
+	return throwaway.Snapshot{Project: t.instance.Name, Name: name}, nil
 }

@@ -38,6 +38,7 @@ type options struct {
 	timeout time.Duration
 	change  []func(*services.Stack)
 	noReset bool
+	from    throwaway.Snapshot
 }
 
 // Profile chooses a profile; the default is the file's.
@@ -52,6 +53,11 @@ func Timeout(d time.Duration) Option { return func(o *options) { o.timeout = d }
 // Change lets the test change the loaded stack before it starts.
 func Change(f func(*services.Stack)) Option {
 	return func(o *options) { o.change = append(o.change, f) }
+}
+
+// Snapshot begins with the volumes of a snapshot of an instance, instead of empty ones.
+func Snapshot(project, name string) Option {
+	return func(o *options) { o.from = throwaway.Snapshot{Project: project, Name: name} }
 }
 
 // WithoutReset leaves out what Reset needs, which Start otherwise notes once the stack is ready.
@@ -85,6 +91,7 @@ func Start(t testing.TB, file string, opts ...Option) *Stack {
 	defer cancel()
 	c, err := throwaway.Start(ctx, throwaway.Config{
 		Stack: stack, Engine: shared.engine, Images: shared.images, Operator: catalogue.New, Version: "test", Binary: shared.binary,
+		From: o.from,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -107,8 +107,9 @@ func (e *Engine) With(ready func(ctx context.Context, pod string) error) *Engine
 	}
 }
 
-// PrepareReaper makes sure that testcontainers can start its reaper: where its image is not there and cannot be pulled,
-// one is made from the static binary. It does nothing where the configuration disables the reaper.
+// PrepareReaper starts the session's reaper, to be called before anything is created. Where its image is not there and
+// cannot be pulled, one is made from the static binary. It stays connected until this process ends, however that comes. It
+// does nothing where the configuration disables the reaper.
 func (e *Engine) PrepareReaper(ctx context.Context, binary string) error {
 	conf := e.provider.Config().Config
 	if conf.RyukDisabled {
@@ -116,8 +117,19 @@ func (e *Engine) PrepareReaper(ctx context.Context, binary string) error {
 	}
 	// The only public place of the name, and marked as going away; the rest of it is the user's prefix.
 	ref := testcontainers.ReaperDefaultImage //nolint:staticcheck // see above
-	_, err := reaper.EnsureImage(ctx, e.Docker, e.hubName(ref), binary)
-	return err
+	if _, err := reaper.EnsureImage(ctx, e.Docker, e.hubName(ref), binary); err != nil {
+		return err
+	}
+	// testcontainers would start it with the first object, but for its own session, and a process has one reaper. This is
+	// how its compose module gets one for a session that it names.
+	r, err := testcontainers.NewReaper(ctx, e.session(), e.provider, "") //nolint:staticcheck // see above
+	if err == nil {
+		_, err = r.Connect()
+	}
+	if err != nil {
+		return fmt.Errorf("cannot start the reaper of test runs: %w; TESTCONTAINERS_RYUK_DISABLED=true does without", err)
+	}
+	return nil
 }
 
 // hubName is the name by which testcontainers asks for an image of Docker Hub.

@@ -33,7 +33,7 @@ const (
 	removalsAtOnce = 8
 )
 
-// Config is what a copy is made from. All must be set but Name, Prepare and Log.
+// Config is what a copy is made from. All must be set but Name, From and Log.
 type Config struct {
 	// Stack is the loaded stack; it is not changed.
 	Stack  *services.Stack
@@ -45,8 +45,8 @@ type Config struct {
 	Version, Binary string
 	// Name is the instance's name, at most 40 characters; "" is one that nobody else has.
 	Name string
-	// Prepare, if set, is called with the instance's name before anything of the stack exists: it may fill volumes.
-	Prepare func(ctx context.Context, name string) error
+	// From, if its Name is set, is the snapshot that the volumes begin with.
+	From Snapshot
 	// Log is where the supervisor logs; nil is nowhere.
 	Log *slog.Logger
 }
@@ -101,11 +101,6 @@ func (c *Copy) start(ctx context.Context) (err error) {
 	if err := c.cfg.Images.Make(ctx, c.stack.Builds); err != nil {
 		return err
 	}
-	if c.cfg.Prepare != nil {
-		if err := c.cfg.Prepare(ctx, c.name); err != nil {
-			return err
-		}
-	}
 	reg := &instance.Registry{Root: c.home}
 	inst, err := reg.Resolve(ctx, c.cfg.Stack.Name, c.stack.Dir, c.name)
 	if err != nil {
@@ -118,6 +113,9 @@ func (c *Copy) start(ctx context.Context) (err error) {
 		Instance: inst, Engine: c.eng, Builder: c.cfg.Images.Builder, Operator: c.cfg.Operator,
 		Version: c.cfg.Version, Binary: c.cfg.Binary, Log: c.cfg.Log,
 	})
+	if err := c.restore(ctx); err != nil {
+		return err
+	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel = cancel
 	go func() {
