@@ -137,7 +137,8 @@ func (f *follower) follow(ctx context.Context, id string, labels map[string]stri
 		err := f.read(ctx, id, Line{Pod: pod, Container: container}, tail, since)
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if err != nil && ctx.Err() == nil && !engine.IsNotFound(err) {
+		// A conflict says that the container is just being removed.
+		if err != nil && ctx.Err() == nil && !engine.IsNotFound(err) && !engine.IsConflict(err) {
 			f.err = errors.Join(f.err, err)
 		}
 	})
