@@ -175,7 +175,8 @@ func TestUnknownNames(t *testing.T) {
 // TestNeverReady: --wait gives up on a stack that cannot get ready, says why, and leaves it to be looked at.
 func TestNeverReady(t *testing.T) {
 	t.Parallel()
-	i := harness.New(t, strings.Replace(sleeper, "[sleep, infinity]", `[sh, -c, "echo the last words; exit 9"]`, 1))
+	i := harness.New(t, strings.Replace(sleeper, "[sleep, infinity]", `[sh, -c, "echo the last words; exit 9"]`, 1)+
+		"    x-lyandev: {probes: {readiness: {exec: {command: [\"false\"]}}}}\n")
 	r := i.Run("up", "--wait", "--quiet", "--timeout", "60s")
 	if r.Code != codeNotReady || !strings.Contains(r.Err, "exits with 9") || !strings.Contains(r.Err, "lyandev logs") {
 		t.Errorf("a stack that crashes ends with %d: %s", r.Code, r.Err)

@@ -133,12 +133,12 @@ func TestNetworkOutlivesItsMakers(t *testing.T) {
 	}
 	back := func(how string) {
 		t.Helper()
-		took, ok := within(10*time.Second, works)
+		took, ok := within(20*time.Second, works)
 		t.Logf("FIGURE agent %s -> the host port answers again: %s", how, took.Round(time.Millisecond))
 		if err := inside(); !ok || err != nil {
 			t.Fatalf("agent %s: after %s works: %v, inside: %v", how, took, ok, err)
 		}
-		if took > 3*time.Second {
+		if took > 10*time.Second { // about one, on a machine with nothing else to do
 			t.Errorf("agent %s: it took %s", how, took)
 		}
 		now := endpoints(t, i)
