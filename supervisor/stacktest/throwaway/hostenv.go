@@ -104,13 +104,13 @@ func rewrite(env map[string]string, ports []services.HostPort) map[string]string
 	if out == nil {
 		out = map[string]string{}
 	}
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		value := env[name]
-		if service := serviceName(value); portsOf(ports, service) != nil {
-			rewriteHost(out, env, name, service, ports)
-			continue
-		}
+	for name, value := range env {
 		out[name] = rewriteValue(value, ports)
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if service := serviceName(env[name]); portsOf(ports, service) != nil {
+			rewriteHost(out, env, name, service, ports)
+		}
 	}
 	return out
 }
