@@ -57,7 +57,9 @@ func (l *innerLoop) shipAll(ctx context.Context, t *task, container string, r *L
 		}
 		return err
 	})
-	r.did(actionSync, int(shipped.Load()))
+	if n := int(shipped.Load()); n > 0 || err != nil {
+		r.did(actionSync, n)
+	}
 	r.Shipped += time.Since(began)
 	return err
 }
@@ -123,6 +125,7 @@ func (l *innerLoop) restartAll(ctx context.Context, t *task, container string, r
 	if _, synced := t.sync[container]; !synced {
 		action = actionRestart
 	}
+	r.tries(action)
 	for i, p := range pods {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

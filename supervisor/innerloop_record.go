@@ -32,6 +32,8 @@ type LoopRecord struct {
 	Ready     time.Duration `json:"ready,omitempty"`
 	// Total is from the first change noticed to the end.
 	Total time.Duration `json:"total"`
+	// done counts the pods by action.
+	done map[string]int
 }
 
 // keptRecords and keptPaths bound what is remembered.
@@ -51,17 +53,20 @@ func newRecord(t *task) *LoopRecord {
 	}
 }
 
-// did notes that an action was done to some pods.
-func (r *LoopRecord) did(action string, pods int) {
-	if pods == 0 {
-		return
-	}
+// tries notes that an action is attempted, did that it was done to some pods.
+func (r *LoopRecord) tries(action string) {
 	if !slices.Contains(r.Actions, action) {
 		r.Actions = append(r.Actions, action)
-		r.Pods = max(r.Pods, pods)
-		return
 	}
-	r.Pods += pods
+}
+
+func (r *LoopRecord) did(action string, pods int) {
+	r.tries(action)
+	if r.done == nil {
+		r.done = map[string]int{}
+	}
+	r.done[action] += pods
+	r.Pods = max(r.Pods, r.done[action])
 }
 
 // Line is the record as one line: what changed, what was done, to how many pods, and how long each stage took.
