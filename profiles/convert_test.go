@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -307,7 +308,14 @@ func TestBindMounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantPod(t, s, `{"volumes":[{"hostPath":{"path":"`+filepath.Join(dir, "p/src")+`"}},{"hostPath":{"type":""}},{"hostPath":{"type":"DirectoryOrCreate"}}]}`)
+	wantPod(t, s, `{"volumes":[{"hostPath":{"path":"`+filepath.Join(dir, "p/src")+`"}},{"hostPath":{"type":"DirectoryOrCreate"}},{"hostPath":{"type":"DirectoryOrCreate"}}]}`)
+	if err := os.Mkdir(filepath.Join(dir, "p/new"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(t.Context(), Options{Files: []string{filepath.Join(dir, "p/compose.yaml")}})
+	if err != nil || !reflect.DeepEqual(s.Workload("a"), again.Workload("a")) {
+		t.Errorf("a directory that has been made makes another workload (%v)", err)
+	}
 	if err := os.Symlink("/etc", filepath.Join(dir, "p/link")); err != nil {
 		t.Fatal(err)
 	}

@@ -153,12 +153,15 @@ func (p *pod) hostPath(v types.ServiceVolumeConfig, at keyPath) (*corev1.HostPat
 	if !inside && !p.c.writtenAbsolute(at) {
 		return nil, fmt.Errorf("%s leads out of the project directory, to %s", v.Source, real)
 	}
-	kind := corev1.HostPathUnset
-	if _, err := os.Stat(real); err != nil {
+	// A directory that may be made has one type, there or not: it will be there at the next load, and pods must not be
+	// replaced for that.
+	kind, create := corev1.HostPathUnset, v.Bind != nil && bool(v.Bind.CreateHostPath)
+	info, err := os.Stat(real)
+	switch {
+	case err != nil && !create:
+		return nil, fmt.Errorf("%s does not exist", v.Source)
+	case create && (err != nil || info.IsDir()):
 		kind = corev1.HostPathDirectoryOrCreate
-		if v.Bind == nil || !bool(v.Bind.CreateHostPath) {
-			return nil, fmt.Errorf("%s does not exist", v.Source)
-		}
 	}
 	return &corev1.HostPathVolumeSource{Path: real, Type: &kind}, nil
 }
