@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -43,7 +44,7 @@ func printRedis(out io.Writer, s redis.Status) {
 	w = tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "SENTINEL\tRIGHT\tADDRESS\tNAMES\tQUORUM\tREPLICAS\tOTHERS\tWHY")
 	for _, p := range s.Watch {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", p.Pod, yes(p.Right), p.Address, dash(p.Names), dash(p.Check), p.Replicas, p.Others,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", p.Pod, yes(p.Right), p.Address, dash(p.Names), dash(strings.Split(p.Check, ". ")[0]), p.Replicas, p.Others,
 			why(p.Reason, p.Message))
 	}
 	_ = w.Flush()

@@ -15,12 +15,12 @@ import (
 const masterChanged = "redis-master-changed"
 
 // Advise says what of a stack may go wrong though nothing is wrong now, a sentence each, beginning with the service's name:
-// workloads that ask Sentinel for the master and are not restarted when it changes. Many clients ask only once.
+// workloads that ask Sentinel for the master and do not say with restartOn what that means for them. Many clients ask only once.
 func Advise(stack *services.Stack) []string {
 	var out []string
 	sentinels := sentinelServices(stack)
 	for _, w := range stack.Workloads {
-		if w.Operator == "redis" || slices.Contains(w.RestartOn, masterChanged) {
+		if w.Operator == "redis" || len(w.RestartOn) > 0 { // an empty entry says that it has been thought of
 			continue
 		}
 		for _, name := range sentinels {

@@ -33,7 +33,9 @@ func (p *page) row(level int, key, value string) {
 }
 
 // rowf is row with a format.
-func (p *page) rowf(level int, key, format string, args ...any) { p.row(level, key, fmt.Sprintf(format, args...)) }
+func (p *page) rowf(level int, key, format string, args ...any) {
+	p.row(level, key, fmt.Sprintf(format, args...))
+}
 
 // head writes a key whose values are the rows below.
 func (p *page) head(level int, key string) {
