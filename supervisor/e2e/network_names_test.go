@@ -29,10 +29,16 @@ func (a answer) data() []string {
 	return out
 }
 
-// dig asks the resolver of the pod client.
-func dig(i *harness.Instance, args ...string) answer {
-	lines := strings.Split(inPod(i, "client", append([]string{"/testpod", "dig"}, args...)...), "\n")
-	return answer{strings.Fields(lines[0])[0], lines[1:]}
+// dig asks the resolver of the pod client for one name.
+func dig(i *harness.Instance, name, kind string) answer { return digAll(i, name, kind)[0] }
+
+// digAll asks it for pairs of names and types.
+func digAll(i *harness.Instance, args ...string) (out []answer) {
+	for block := range strings.SplitSeq(inPod(i, "client", append([]string{"/testpod", "dig"}, args...)...), "\n\n") {
+		lines := strings.Split(block, "\n")
+		out = append(out, answer{lines[0], lines[1:]})
+	}
+	return out
 }
 
 // TestNames: inside a pod, names answer as CoreDNS answers in a cluster, and lead where the registry says.
@@ -52,7 +58,7 @@ func TestNames(t *testing.T) {
 	}
 	slices.Sort(addresses)
 	const zone = ".default.svc.cluster.local"
-	for _, c := range []struct {
+	cases := []struct {
 		name, kind, rcode string
 		want              []string
 	}{
@@ -69,17 +75,22 @@ func TestNames(t *testing.T) {
 		{"nothere" + zone, "A", "NXDOMAIN", nil},
 		{"db-7.db" + zone, "A", "NXDOMAIN", nil},
 		{"_http._udp.web" + zone, "SRV", "NXDOMAIN", nil},
-	} {
-		for _, transport := range [][]string{nil, {"+tcp"}} {
-			got := dig(i, append(transport, c.name, c.kind)...)
-			if got.rcode != c.rcode || !slices.Equal(got.data(), c.want) {
+	}
+	var questions []string
+	for _, c := range cases {
+		questions = append(questions, c.name, c.kind)
+	}
+	for _, transport := range [][]string{nil, {"+tcp"}} {
+		answers := digAll(i, append(transport, questions...)...)
+		for n, c := range cases {
+			if got := answers[n]; got.rcode != c.rcode || !slices.Equal(got.data(), c.want) {
 				t.Errorf("%v %s %s: %s %v, want %s %v", transport, c.name, c.kind, got.rcode, got.data(), c.rcode, c.want)
 			}
 		}
 	}
 	first := map[string]bool{}
-	for range 9 {
-		first[dig(i, "db"+zone, "A").records[0]] = true
+	for _, a := range digAll(i, slices.Repeat([]string{"db" + zone, "A"}, 9)...) {
+		first[a.records[0]] = true
 	}
 	if len(first) != 3 {
 		t.Errorf("of three addresses %d come first", len(first))

@@ -1,9 +1,9 @@
 // Command testpod is what pods of the end-to-end tests and benchmarks run, and what they run with exec:
 //
-//	testpod serve                 HTTP on 8080, a TCP echo on 9001, a TCP source on 9002, a UDP echo on 9000
-//	testpod dig [+tcp] NAME TYPE  ask the pod's own resolver: the rcode, then an answer a line
-//	testpod get [-n N] URL        GET N times with a new connection each, a body a line
-//	testpod dial HOST:PORT        connect: "connected", "refused" or another error, and after how long
+//	testpod serve                    HTTP on 8080, a TCP echo on 9001, a TCP source on 9002, a UDP echo on 9000
+//	testpod dig [+tcp] NAME TYPE...  ask the pod's own resolver: the rcode, then an answer a line, then an empty line
+//	testpod get [-n N] URL           GET N times with a new connection each, a body a line
+//	testpod dial HOST:PORT           connect: "connected", "refused" or another error, and after how long
 //
 // A file /tmp/notready makes GET /ready answer 503.
 package main
@@ -65,20 +65,28 @@ func dig(args []string) error {
 	if err != nil {
 		return err
 	}
-	kind, ok := dns.StringToType[strings.ToUpper(args[1])]
-	if !ok {
-		return fmt.Errorf("there is no type %s", args[1])
+	for ; len(args) >= 2; args = args[2:] {
+		if err := ask(client, conf, args[0], args[1]); err != nil {
+			return err
+		}
 	}
-	q := new(dns.Msg).SetQuestion(dns.Fqdn(args[0]), kind)
-	began := time.Now()
-	a, _, err := client.Exchange(q, net.JoinHostPort(conf.Servers[0], conf.Port))
+	return nil
+}
+
+func ask(client *dns.Client, conf *dns.ClientConfig, name, typ string) error {
+	kind, ok := dns.StringToType[strings.ToUpper(typ)]
+	if !ok {
+		return fmt.Errorf("there is no type %s", typ)
+	}
+	a, _, err := client.Exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), kind), net.JoinHostPort(conf.Servers[0], conf.Port))
 	if err != nil {
 		return err
 	}
-	fmt.Println(dns.RcodeToString[a.Rcode], len(a.Answer), "soa", len(a.Ns), "ms", time.Since(began).Milliseconds())
+	fmt.Println(dns.RcodeToString[a.Rcode])
 	for _, rr := range a.Answer {
 		fmt.Println(strings.ReplaceAll(rr.String(), "\t", " "))
 	}
+	fmt.Println()
 	return nil
 }
 
