@@ -37,7 +37,7 @@ func arguments(c *cli.Context) ([]string, error) {
 			}
 			value, rest = rest[0], rest[1:]
 		}
-		if err := c.Set(name, value); err != nil {
+		if err := c.Set(c.Command.Flags[i].Names()[0], value); err != nil {
 			return nil, withCode(exitUsage, fmt.Errorf("cannot use %s: %w", arg, err))
 		}
 	}

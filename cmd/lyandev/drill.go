@@ -183,15 +183,39 @@ func printReport(st *ui.Streams, r *drill.Report) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	printed := 0
 	for _, e := range r.Events {
-		if e.Type == "Warning" || e.Kind == "Stack" || strings.HasPrefix(e.Reason, "Redis") || strings.HasPrefix(e.Reason, "MariaDB") || e.Reason == "RoleChanged" || e.Reason == "Started" {
-			fmt.Fprintf(st.Out, "  %s %s/%s %s: %s\n", e.Last.Local().Format("15:04:05.000"), strings.ToLower(e.Kind), e.Name, e.Reason, e.Message)
+		switch {
+		case !telling(e):
+		case printed == maxPrinted:
+			fmt.Fprintln(st.Out, "  ... (--json has all)")
+			printed++
+		case printed < maxPrinted:
+			fmt.Fprintf(st.Out, "  %s %s/%s %s: %s\n", e.Last.Local().Format("15:04:05.000"), strings.ToLower(e.Kind), e.Name, e.Reason, oneLineOf(e.Message))
+			printed++
 		}
 	}
 	for _, p := range r.Problems {
 		fmt.Fprintf(st.Out, "  %s\n", st.Paint(ui.Red, p))
 	}
 	return nil
+}
+
+// maxPrinted bounds the events that a report prints.
+const maxPrinted = 25
+
+// telling are the events that say what was done about a fault.
+func telling(e state.Event) bool {
+	return e.Type == "Warning" || e.Kind == "Stack" || strings.HasPrefix(e.Reason, "Redis") || strings.HasPrefix(e.Reason, "MariaDB") ||
+		e.Reason == "RoleChanged" || e.Reason == "Started"
+}
+
+func oneLineOf(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > 160 {
+		s = s[:160] + "..."
+	}
+	return s
 }
 
 func orNever(d time.Duration) string {
