@@ -99,6 +99,11 @@ func runTest(c *cli.Context, o testOptions) error {
 			return withCode(exitUsage, err)
 		}
 		runs[i] = &testRun{o: o, stack: stack, cases: cases, log: logger(c, o.st)}
+		for _, before := range runs[:i] {
+			if before.stack.Profile == stack.Profile {
+				runs[i].again++
+			}
+		}
 	}
 	eng, images, err := testEngine(ctx, c, o)
 	if err != nil {

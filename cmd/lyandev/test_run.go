@@ -25,6 +25,8 @@ type testRun struct {
 	config throwaway.Config
 	cases  []testCase
 	log    *slog.Logger
+	// again counts the runs of the same profile before this one.
+	again int
 	// prefix puts the profile's name before each line.
 	prefix bool
 
@@ -48,10 +50,14 @@ type testResult struct {
 }
 
 func (r *testRun) profile() string {
-	if r.stack.Profile == "" {
-		return "default"
+	name := r.stack.Profile
+	if name == "" {
+		name = "default"
 	}
-	return r.stack.Profile
+	if r.again > 0 {
+		name += fmt.Sprintf("#%d", r.again+1)
+	}
+	return name
 }
 
 // failed says whether anything went wrong.
