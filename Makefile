@@ -45,7 +45,7 @@ test: images ## run all the tests, those on the real engine included
 .PHONY: lint
 lint: ## check style and import fences
 	@test -x $(LINT) || GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
-	$(LINT) run ./...
+	$(LINT) run --allow-parallel-runners ./...
 
 .PHONY: bench
 bench: engine base build ## measure us and a peer side by side, as ratios
