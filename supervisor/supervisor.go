@@ -96,6 +96,7 @@ func New(cfg Config) *Supervisor {
 	s.ops = newOperatorRunner(s)
 	s.inner = newInnerLoop(s)
 	s.switcher = newSwitcher(s)
+	first.Switch = s.switcher.recall().status() // so that nobody thinks there is none before it is taken over
 	return s
 }
 

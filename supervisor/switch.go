@@ -197,9 +197,8 @@ func (r *switcher) run(ctx context.Context) error {
 	}
 }
 
-// adopt takes over a switch that a former supervisor had begun, nil if there is none. Called before the loop runs.
-func (r *switcher) adopt() *intent {
-	defer close(r.adopted)
+// recall reads the switch that a former supervisor had begun, nil if there is none.
+func (r *switcher) recall() *intent {
 	b, err := os.ReadFile(r.s.cfg.Instance.File(savedSwitch))
 	if err != nil {
 		return nil
@@ -210,12 +209,29 @@ func (r *switcher) adopt() *intent {
 		r.forget()
 		return nil
 	}
-	first := &state.Switch{From: in.From.Profile, To: in.To.Profile, Phase: state.SwitchGoing, Started: in.Started, Error: in.Reason}
-	if in.Back {
-		first.Phase = state.SwitchRollingBack
+	return in
+}
+
+// status is how an intent that was read is published.
+func (i *intent) status() *state.Switch {
+	if i == nil {
+		return nil
 	}
-	r.begin(first)
-	r.jobs <- switchJob{intent: in}
+	t := &state.Switch{From: i.From.Profile, To: i.To.Profile, Phase: state.SwitchGoing, Started: i.Started, Error: i.Reason}
+	if i.Back {
+		t.Phase = state.SwitchRollingBack
+	}
+	return t
+}
+
+// adopt takes over a switch that a former supervisor had begun, nil if there is none. Called before the loop runs.
+func (r *switcher) adopt() *intent {
+	defer close(r.adopted)
+	in := r.recall()
+	if in != nil {
+		r.begin(in.status())
+		r.jobs <- switchJob{intent: in}
+	}
 	return in
 }
 

@@ -130,7 +130,7 @@ func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time
 	err := t.client.WatchState(ctx, func(s *state.Snapshot) bool {
 		progress.Show(s)
 		if s.Switch == nil || s.Switch.Started.Before(began) {
-			return true // not published yet
+			return !began.IsZero() // not published yet
 		}
 		last = s.Switch
 		if last.Phase != phase && !quiet && !st.ErrTTY {
