@@ -75,7 +75,7 @@ func (f *containerFiles) beforeStart(ctx context.Context, id string, p *corev1.P
 	t, _ := targetOf(p, container)
 	items, seq := f.l.memory.Since(t.key(), t.image, 0)
 	if len(items) > 0 {
-		if err := livesync.Lay(ctx, f.l.s.cfg.Engine, id, items); err != nil {
+		if err := f.lay(ctx, id, items); err != nil {
 			f.l.report(p.Labels[services.WorkloadLabel], "FailedSync",
 				fmt.Errorf("pod %s starts without the files that were synced since its image was built: %w", p.Name, err))
 		}
@@ -84,6 +84,14 @@ func (f *containerFiles) beforeStart(ctx context.Context, id string, p *corev1.P
 	defer f.mu.Unlock()
 	f.laid[id] = seq
 	return nil
+}
+
+func (f *containerFiles) lay(ctx context.Context, id string, items []livesync.Item) error {
+	c, ok := f.l.s.cfg.Engine.(livesync.Copier)
+	if !ok {
+		return fmt.Errorf("cannot lay files into a container that does not run: %w", engine.ErrUnsupported)
+	}
+	return livesync.Lay(ctx, c, id, items)
 }
 
 // due are the files that a container lacks.

@@ -20,7 +20,8 @@ import (
 
 // Copier is what laying files into a container that does not run needs of the engine.
 type Copier interface {
-	CopyTo(ctx context.Context, id, dir string, tar io.Reader) error
+	// CopyOver unpacks an archive and lets its entries replace what is there, directories too.
+	CopyOver(ctx context.Context, id, dir string, tar io.Reader) error
 	CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, error)
 }
 
@@ -28,7 +29,7 @@ type Copier interface {
 // COPY are.
 //
 // Docker's archive call cannot remove a file: entries named .wh.NAME, which remove in image layers, become files of that
-// name (20.10). But an entry of another kind does replace what is there. So the directory of a file that has gone is
+// name (20.10). But an entry of another kind replaces what is there, if the call allows it. So the directory of a file that has gone is
 // read, replaced by an empty file, and laid again without what has gone. Nothing runs yet that could miss it.
 func Lay(ctx context.Context, c Copier, container string, items []Item) error {
 	gone := map[string]map[string]bool{}
@@ -61,7 +62,7 @@ func Lay(ctx context.Context, c Copier, container string, items []Item) error {
 	if len(present) > 0 {
 		r, w := io.Pipe()
 		go func() { _ = w.CloseWithError(writeArchive(w, present)) }()
-		err := c.CopyTo(ctx, container, "/", r)
+		err := c.CopyOver(ctx, container, "/", r)
 		_ = r.Close()
 		errs = append(errs, err)
 	}
@@ -91,7 +92,7 @@ func removeFrom(ctx context.Context, c Copier, container, dir string, names map[
 	if dir == "/" {
 		return errors.New("cannot remove files from the root directory of a container that does not run")
 	}
-	return c.CopyTo(ctx, container, path.Dir(dir), bytes.NewReader(kept))
+	return c.CopyOver(ctx, container, path.Dir(dir), bytes.NewReader(kept))
 }
 
 // without copies the archive of a directory, leaving out the names in it, with an empty file of the directory's name

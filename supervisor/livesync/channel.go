@@ -193,14 +193,14 @@ func (c *Channel) receive() (shim.Reply, error) {
 	return r, json.Unmarshal(line, &r)
 }
 
-// reason is why the helper ended, where it did.
+// reason is why the helper ended, where it did: the engine's word goes before that of the broken stream.
 func (c *Channel) reason(err error) error {
-	if !errors.Is(err, ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
-		return err
-	}
 	select {
 	case <-c.ended:
-		return c.why
+		if c.why != nil {
+			return c.why
+		}
+		return err
 	case <-time.After(time.Second):
 		return err
 	}

@@ -225,7 +225,7 @@ func (a *archives) CopyFrom(_ context.Context, _, dir string) (io.ReadCloser, er
 	return io.NopCloser(bytes.NewReader(b)), nil
 }
 
-func (a *archives) CopyTo(_ context.Context, _, dir string, in io.Reader) error {
+func (a *archives) CopyOver(_ context.Context, _, dir string, in io.Reader) error {
 	r := tar.NewReader(in)
 	for {
 		h, err := r.Next()
