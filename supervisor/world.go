@@ -103,7 +103,15 @@ func (w *world) restart(name string, now time.Time) error {
 	}
 	at := now.UTC().Format(time.RFC3339Nano)
 	w.restarts[name] = at
-	annotate(w.stack.Workload(name), restartedAt, at)
+	stack := *w.stack // others read the one there is
+	stack.Workloads = slices.Clone(stack.Workloads)
+	for i, x := range stack.Workloads {
+		if x.Name() == name {
+			stack.Workloads[i] = x.DeepCopy()
+			annotate(stack.Workloads[i], restartedAt, at)
+		}
+	}
+	w.stack = &stack
 	return nil
 }
 

@@ -2,6 +2,7 @@ package dockerpod
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -93,10 +94,31 @@ func (r *Runtime) instance(ctx context.Context, p *corev1.Pod, c *engine.Contain
 	default:
 		i.State, i.ExitCode = pod.Exited, int32(c.ExitCode)
 		// The flag also stays set after an OOM kill of a child; only that of process 1 ends in 137 (20.10 to 28).
-		if c.OOMKilled && c.ExitCode == 137 && !stopped {
+		if c.ExitCode == 137 && !stopped && r.oomKilled(ctx, c) {
 			i.Reason = "OOMKilled"
 		}
 		i.Message = r.message(ctx, p, c)
 	}
 	return i
+}
+
+// oomKilled is the engine's flag. On cgroup v1 it may come a moment after the exit, so a kill that has only just happened
+// is looked at again, for 200 ms at most.
+func (r *Runtime) oomKilled(ctx context.Context, c *engine.Container) bool {
+	for range 4 {
+		if c.OOMKilled || time.Since(c.Exited) > time.Second {
+			return c.OOMKilled
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(50 * time.Millisecond):
+		}
+		again, err := r.cfg.Engine.InspectContainer(ctx, c.ID)
+		if err != nil {
+			return false
+		}
+		c = &again
+	}
+	return c.OOMKilled
 }
