@@ -90,7 +90,9 @@ func TestClaimsOfTemplates(t *testing.T) {
 	}
 }
 
-func meta(profile string, claims ...ClaimMeta) *Meta { return &Meta{Name: "m", Profile: profile, Claims: claims} }
+func meta(profile string, claims ...ClaimMeta) *Meta {
+	return &Meta{Name: "m", Profile: profile, Claims: claims}
+}
 
 func TestPlanRestore(t *testing.T) {
 	db := func(role string) ClaimMeta {
@@ -109,12 +111,12 @@ func TestPlanRestore(t *testing.T) {
 		want  string
 		err   string
 	}{
-		"each its own":             {meta("ha", db("master"), slave("slave"), redis("master")), ha(), nil, "db<db db-slave<db-slave redis<redis", ""},
-		"slave without a copy":     {meta("minimal", db("master"), redis("master")), ha(), nil, "db<db db-slave< redis<redis", ""},
-		"into the smaller profile": {meta("ha", db("master"), slave("slave"), redis("master")), minimal(), nil, "db<db redis<redis", ""},
-		"master not in profile":    {meta("ha", db("slave"), slave("master")), minimal(), nil, "", "switch to profile ha first"},
-		"promoted, both there":     {meta("ha", db("slave"), slave("master")), ha(), nil, "db<db db-slave<db-slave", ""},
-		"redis was a replica":      {meta("ha", redis("replica")), minimal(), nil, "redis<redis!", ""},
+		"each its own":                                {meta("ha", db("master"), slave("slave"), redis("master")), ha(), nil, "db<db db-slave<db-slave redis<redis", ""},
+		"slave without a copy":                        {meta("minimal", db("master"), redis("master")), ha(), nil, "db<db db-slave< redis<redis", ""},
+		"into the smaller profile":                    {meta("ha", db("master"), slave("slave"), redis("master")), minimal(), nil, "db<db redis<redis", ""},
+		"master not in profile":                       {meta("ha", db("slave"), slave("master")), minimal(), nil, "", "switch to profile ha first"},
+		"promoted, both there":                        {meta("ha", db("slave"), slave("master")), ha(), nil, "db<db db-slave<db-slave", ""},
+		"redis was a replica":                         {meta("ha", redis("replica")), minimal(), nil, "redis<redis!", ""},
 		"one service takes all of its operator along": {meta("minimal", db("master"), redis("master")), ha(), []string{"db"}, "db<db db-slave<", ""},
 		"nothing of what is asked for":                {meta("minimal", db("master")), ha(), []string{"redis-master"}, "", "it holds db"},
 	} {
@@ -180,8 +182,15 @@ func TestCompatible(t *testing.T) {
 		written, server string
 		ok              bool
 	}{
-		{"11.8", "11.8", true}, {"10.11", "11.8", true}, {"11.8", "10.11", false}, {"11.8", "11.4", false},
-		{"8.0", "7.2", false}, {"7.0", "8.0", true}, {"", "8.0", true}, {"8.0", "", true}, {"11", "11.8", true},
+		{"11.8", "11.8", true},
+		{"10.11", "11.8", true},
+		{"11.8", "10.11", false},
+		{"11.8", "11.4", false},
+		{"8.0", "7.2", false},
+		{"7.0", "8.0", true},
+		{"", "8.0", true},
+		{"8.0", "", true},
+		{"11", "11.8", true},
 	} {
 		err := Compatible("db", "mariadb", c.written, c.server)
 		if (err == nil) != c.ok || err != nil && !errors.Is(err, ErrIncompatible) {
