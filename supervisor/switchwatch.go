@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -63,7 +64,25 @@ func (s *Supervisor) arrival(profile string) arrival {
 			return arrival{waiting: fmt.Sprintf("pod %s of %s, which leaves, has not ended", p.Name, name)}
 		}
 	}
+	if p := w.youngest(time.Now().Add(-steadyFor)); p != "" {
+		return arrival{waiting: "pod " + p + " has only just started"}
+	}
 	return arrival{there: true}
+}
+
+// steadyFor is how long containers must have been running: one without a readiness probe counts as ready until it crashes.
+const steadyFor = 1500 * time.Millisecond
+
+// youngest is a pod with a container that started after a time, "" if there is none.
+func (w *world) youngest(after time.Time) string {
+	for _, p := range sorted(w.pods) {
+		for _, c := range p.Status.ContainerStatuses {
+			if r := c.State.Running; r != nil && r.StartedAt.After(after) {
+				return p.Name
+			}
+		}
+	}
+	return ""
 }
 
 // hasOperator says that a workload of the stack names the operator.

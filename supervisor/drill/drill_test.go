@@ -175,8 +175,11 @@ func TestFinding(t *testing.T) {
 	if a, err := f.service("redis-b", 6379); err != nil || a != "redis:6379" {
 		t.Errorf("service of the master: %q, %v", a, err)
 	}
-	if _, err := f.service("redis-a", 6379); err == nil {
-		t.Error("a replica has the master's service")
+	if a, err := f.service("redis-a", 6379); err != nil || a != "all:6379" {
+		t.Errorf("service of a replica: %q, %v", a, err)
+	}
+	if _, err := f.service("web-1", 6379); err == nil {
+		t.Error("a service without the port was found")
 	}
 	if got := f.behindHostPort(); got != "web" {
 		t.Errorf("behind the host port: %q", got)

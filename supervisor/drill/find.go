@@ -120,20 +120,32 @@ func (f finder) target(ctx context.Context, p *corev1.Pod, port int) (*target, e
 	return t, nil
 }
 
-// service is the address by which the app reaches a pod's role: the Service that selects role and pod.
+// service is the address by which the app reaches a pod's role: the Service that selects role and pod, or, where none
+// follows roles, the first that selects the pod.
 func (f finder) service(pod string, port int) (string, error) {
 	p := f.snap.Pod(pod)
+	found := ""
 	for _, v := range f.snap.Services {
-		if v.Spec.Selector[services.RoleLabel] == "" || !selects(v.Spec.Selector, p.Labels) {
+		if len(v.Spec.Selector) == 0 || !selects(v.Spec.Selector, p.Labels) {
 			continue
 		}
 		for _, sp := range v.Spec.Ports {
-			if port == 0 || int(sp.Port) == port {
-				return net.JoinHostPort(v.Name, strconv.Itoa(int(sp.Port))), nil
+			if port != 0 && int(sp.Port) != port {
+				continue
+			}
+			addr := net.JoinHostPort(v.Name, strconv.Itoa(int(sp.Port)))
+			if v.Spec.Selector[services.RoleLabel] != "" {
+				return addr, nil
+			}
+			if found == "" {
+				found = addr
 			}
 		}
 	}
-	return "", fmt.Errorf("no Service follows the role of pod %s: one must select %s", pod, services.RoleLabel)
+	if found == "" {
+		return "", fmt.Errorf("no Service leads to port %d of pod %s", port, pod)
+	}
+	return found, nil
 }
 
 func selects(selector, labels map[string]string) bool {
