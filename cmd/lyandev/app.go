@@ -38,7 +38,7 @@ func newApp(st *ui.Streams) *cli.App {
 		CommandNotFound: func(c *cli.Context, name string) {},
 	}
 	app.Action = func(c *cli.Context) error {
-		if name := c.Args().First(); name != "" {
+		if name := c.Args().First(); name != "" && name != "help" {
 			return withCode(exitUsage, fmt.Errorf("there is no command %q; see lyandev --help", name))
 		}
 		return cli.ShowAppHelp(c)
