@@ -22,6 +22,9 @@ const maxReplicas = 100
 func (s *Supervisor) Scale(ctx context.Context, replicas map[string]int) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	if err := s.switcher.await(ctx); err != nil {
+		return err
+	}
 	var stack *services.Stack
 	var err error
 	if e := s.ask(ctx, func() { stack, err = scaled(s.world.stack, replicas) }); e != nil {
