@@ -75,7 +75,7 @@ func (l *innerLoop) each(workload, container string, f func(target) error) error
 			continue // it has the files laid before it starts
 		}
 		wg.Go(func() {
-			if err := f(at); err != nil {
+			if err := f(at); err != nil && !l.gone(at) {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
@@ -84,6 +84,16 @@ func (l *innerLoop) each(workload, container string, f func(target) error) error
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// gone says that a pod went, or its container ended, while something was done to it: its successor has the files.
+func (l *innerLoop) gone(at target) bool {
+	p := l.s.store.Latest().Pod(at.pod.Name)
+	if p == nil || p.UID != at.pod.UID || p.DeletionTimestamp != nil {
+		return true
+	}
+	now, running := targetOf(p, at.container)
+	return !running || now.id != at.id
 }
 
 // execLimit bounds a command of sync+exec.
@@ -203,6 +213,9 @@ func (l *innerLoop) restartProcess(ctx context.Context, at target, several bool,
 	}
 	if _, err := l.files.ship(ctx, at); err != nil {
 		w.ResumeProbes(at.container)
+		if l.gone(at) {
+			err = nil
+		}
 		return false, err
 	}
 	r.Shipped += time.Since(began)

@@ -38,12 +38,51 @@ func LayFiles(files []File, content io.Reader) (failed, err error) {
 	return errors.Join(errs...), nil
 }
 
-// layer works below roots, out of which no path and no symbolic link leads (os.Root).
-type layer struct{ roots map[string]*os.Root }
+// layer works below roots, out of which no path and no symbolic link leads (os.Root). Files of one directory mostly come
+// one after the other, so the last directory stays open: walking to it for each of a dozen calls is what costs.
+type layer struct {
+	roots map[string]*os.Root
+	// dir is the directory at dirPath below the root dirRoot, nil for none; owner is whose it is.
+	dir              *os.Root
+	dirRoot, dirPath string
+	owner            fs.FileInfo
+}
 
 func (l *layer) close() {
+	l.leave()
 	for _, r := range l.roots {
 		_ = r.Close()
+	}
+}
+
+// enter opens the directory of a path, made if it is not there.
+func (l *layer) enter(r *os.Root, f File) (*os.Root, error) {
+	dir := path.Dir(f.Path)
+	if l.dir != nil && l.dirRoot == f.Root && l.dirPath == dir {
+		return l.dir, nil
+	}
+	l.leave()
+	if err := parents(r, f.Path); err != nil {
+		return nil, err
+	}
+	d, err := r.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	info, err := d.Stat(".")
+	if err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	l.dir, l.dirRoot, l.dirPath, l.owner = d, f.Root, dir, info
+	return d, nil
+}
+
+// leave closes the directory: something else than a file in it is about to change.
+func (l *layer) leave() {
+	if l.dir != nil {
+		_ = l.dir.Close()
+		l.dir = nil
 	}
 }
 
@@ -80,13 +119,16 @@ func (l *layer) lay(f File, body io.Reader) error {
 	}
 	switch f.Kind {
 	case Gone:
+		l.leave()
 		err = removeAll(r, f.Path)
 	case Directory:
+		l.leave()
 		err = makeDir(r, f)
-	case Symlink:
-		err = replace(r, f, func(name string) error { return r.Symlink(f.Link, name) })
-	case Regular:
-		err = replace(r, f, func(name string) error { return writeFile(r, f, name, body) })
+	case Symlink, Regular:
+		var dir *os.Root
+		if dir, err = l.enter(r, f); err == nil {
+			err = l.replace(dir, f, body)
+		}
 	default:
 		err = fmt.Errorf("its kind is %q", f.Kind)
 	}
@@ -146,31 +188,39 @@ func parents(r *os.Root, name string) error {
 // sequence keeps temporary names apart.
 var sequence atomic.Uint64
 
-// replace makes something under a temporary name beside f and renames it over what is there. A directory there is
-// removed first; what cannot be renamed over, such as a file that is mounted, is written in place.
-func replace(r *os.Root, f File, create func(name string) error) error {
-	if err := parents(r, f.Path); err != nil {
-		return err
-	}
-	old, err := r.Lstat(f.Path)
+// replace makes a file or link under a temporary name in its directory and renames it over what is there. A directory
+// there is removed first; what cannot be renamed over, such as a file that is mounted, is written in place.
+func (l *layer) replace(r *os.Root, f File, body io.Reader) error {
+	name := path.Base(f.Path)
+	old, err := r.Lstat(name)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	case err == nil && old.IsDir():
-		if err := r.RemoveAll(f.Path); err != nil {
+		if err := r.RemoveAll(name); err != nil {
 			return err
 		}
 		old = nil
 	case err != nil:
 		old = nil
 	}
-	temp := path.Join(path.Dir(f.Path), ".lyandev-"+strconv.Itoa(os.Getpid())+"-"+strconv.FormatUint(sequence.Add(1), 36))
-	if err := create(temp); err != nil {
+	owner := old
+	if owner == nil {
+		owner = l.owner
+	}
+	temp := ".lyandev-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(sequence.Add(1), 36)
+	if f.Kind == Symlink {
+		if err = r.Symlink(f.Link, temp); err == nil {
+			giveTo(r, temp, owner)
+		}
+	} else {
+		err = writeFile(r, f, temp, body, owner)
+	}
+	if err != nil {
 		_ = r.Remove(temp)
 		return err
 	}
-	giveTo(r, temp, f.Path, old)
-	err = r.Rename(temp, f.Path)
+	err = r.Rename(temp, name)
 	if err == nil {
 		return nil
 	}
@@ -178,15 +228,18 @@ func replace(r *os.Root, f File, create func(name string) error) error {
 	if f.Kind != Regular || old == nil || !old.Mode().IsRegular() {
 		return err
 	}
-	return overwrite(r, temp, f.Path)
+	return overwrite(r, temp, name)
 }
 
-func writeFile(r *os.Root, f File, name string, body io.Reader) error {
+func writeFile(r *os.Root, f File, name string, body io.Reader, owner fs.FileInfo) error {
 	out, err := r.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(out, body)
+	if uid, gid, ok := ownerOf(owner); ok && (uid != os.Geteuid() || gid != os.Getegid()) {
+		_ = out.Chown(uid, gid) // one that cannot be given away can be read all the same
+	}
 	if err == nil {
 		err = out.Chmod(fs.FileMode(f.Mode) & fs.ModePerm)
 	}
@@ -214,18 +267,16 @@ func overwrite(r *os.Root, from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// giveTo gives a new file the owner of what it replaces, else of the directory. A file that cannot be given away stays
-// its maker's: it can be read all the same.
-func giveTo(r *os.Root, name, final string, old fs.FileInfo) {
-	if old == nil {
-		var err error
-		if old, err = r.Stat(path.Dir(final)); err != nil {
-			return
-		}
-	}
-	if uid, gid, ok := ownerOf(old); ok {
+// giveTo gives what was made the owner of what it replaces, else of the directory. What cannot be given away stays its
+// maker's.
+func giveTo(r *os.Root, name string, owner fs.FileInfo) {
+	if uid, gid, ok := ownerOf(owner); ok {
 		_ = r.Lchown(name, uid, gid)
 	}
 }
 
-func giveToParent(r *os.Root, name string) { giveTo(r, name, name, nil) }
+func giveToParent(r *os.Root, name string) {
+	if dir, err := r.Stat(path.Dir(name)); err == nil {
+		giveTo(r, name, dir)
+	}
+}
