@@ -91,16 +91,21 @@ func (s *Supervisor) RestoreSnapshot(ctx context.Context, name string, names []s
 	}
 	began := time.Now()
 	done := &snapshot.Restored{Name: name, Claims: list}
-	if done.Bytes, err = c.Fill(ctx, m, list); err != nil {
+	r, err := c.Begin(ctx, m, list)
+	if err != nil {
+		return nil, fmt.Errorf("cannot restore %s: %w; nothing was changed", name, err)
+	}
+	defer func() { _ = r.Close(ctx) }() // what it leaves the next job removes
+	if done.Bytes, err = r.Fill(ctx); err != nil {
 		return nil, fmt.Errorf("cannot restore %s: %w; nothing was changed", name, err)
 	}
 	done.Copying = time.Since(began)
 	x := &exchange{Name: name, Claims: list, Workloads: snapshot.Affected(stack, list)}
 	if err := s.saveExchange(x); err != nil {
-		return nil, errors.Join(err, c.Abandon(context.WithoutCancel(ctx), list))
+		return nil, errors.Join(err, r.Abandon(ctx))
 	}
 	stopped := time.Now()
-	if err := s.exchange(context.WithoutCancel(ctx), x); err != nil {
+	if err := s.exchange(context.WithoutCancel(ctx), x, r); err != nil {
 		return nil, err
 	}
 	done.Stopped = time.Since(stopped)
@@ -131,11 +136,11 @@ func (s *Supervisor) planRestore(ctx context.Context, c snapshot.Config, m *snap
 
 // exchange stops the services, puts the contents into place, and lets the services start. An error leaves it to the next
 // supervisor, or to the next restore, to finish.
-func (s *Supervisor) exchange(ctx context.Context, x *exchange) error {
+func (s *Supervisor) exchange(ctx context.Context, x *exchange, r *snapshot.Restoration) error {
 	if err := s.suspend(ctx, x.Workloads, "waits for snapshot "+x.Name+" to be restored"); err != nil {
 		return err
 	}
-	if err := s.Snapshots().Swap(ctx, x.Claims); err != nil {
+	if err := r.Swap(ctx); err != nil {
 		return fmt.Errorf("%w; %v stay stopped: restore again, or `lyandev down` and `up`, which finishes it", err, x.Workloads)
 	}
 	if err := os.Remove(s.cfg.Instance.File(savedRestore)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -175,7 +180,11 @@ func (s *Supervisor) adoptExchange() *exchange {
 // finishExchange finishes a restore that a former supervisor began.
 func (s *Supervisor) finishExchange(ctx context.Context, x *exchange) error {
 	for x != nil && ctx.Err() == nil {
-		err := s.exchange(ctx, x)
+		r, err := s.Snapshots().Begin(ctx, nil, x.Claims)
+		if err == nil {
+			err = s.exchange(ctx, x, r)
+			_ = r.Close(ctx)
+		}
 		if err == nil {
 			s.event("Stack", s.cfg.Instance.Name, "Normal", "SnapshotRestored", "%s: finished what had been cut off", x.Name)
 			return nil

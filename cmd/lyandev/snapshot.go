@@ -203,14 +203,9 @@ func restoreOffline(ctx context.Context, cp snapshot.Config, name string, all []
 	}
 	began := time.Now()
 	done := &snapshot.Restored{Name: name, Claims: list}
-	if done.Bytes, err = cp.Fill(ctx, m, list); err != nil {
-		return nil, fmt.Errorf("cannot restore %s: %w; nothing was changed", name, err)
-	}
-	if err := cp.Swap(context.WithoutCancel(ctx), list); err != nil {
-		return nil, err
-	}
+	done.Bytes, err = cp.Restore(ctx, m, list)
 	done.Copying = time.Since(began)
-	return done, nil
+	return done, err
 }
 
 // waitReady waits until the stack is ready again.

@@ -6,15 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
-
-// Command is the hidden command of lyandev that works on volumes inside the porter's container.
-const Command = "copy-volume"
 
 // KindPorter labels the containers that copy.
 const KindPorter = "porter"
@@ -28,17 +26,22 @@ type Config struct {
 	Image func(ctx context.Context) (string, error)
 }
 
-// porter is a container that has volumes mounted and copies between them. One is made for a whole job: starting a container
-// takes longer than most copies.
+// porter is a container that has volumes mounted, with a process in it that copies between them. One is made for a whole
+// job: starting either takes longer than most copies.
 type porter struct {
 	eng engine.Engine
 	id  string
+
+	in    *io.PipeWriter
+	out   *json.Decoder
+	bad   bytes.Buffer
+	ended chan struct{}
 }
 
 // at is where a volume is mounted.
 func at(side string, i int) string { return fmt.Sprintf("/%s/%d", side, i) }
 
-// hire starts a porter with mounts.
+// hire starts a porter with mounts. It works until it is dismissed, also when ctx ends.
 func (c Config) hire(ctx context.Context, name string, mounts []engine.Mount) (*porter, error) {
 	image, err := c.Image(ctx)
 	if err != nil {
@@ -53,41 +56,71 @@ func (c Config) hire(ctx context.Context, name string, mounts []engine.Mount) (*
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the container that copies: %w", err)
 	}
-	p := &porter{eng: c.Engine, id: id}
+	p := &porter{eng: c.Engine, id: id, ended: make(chan struct{})}
 	if err := c.Engine.StartContainer(ctx, id); err != nil {
+		close(p.ended)
 		return nil, errors.Join(fmt.Errorf("cannot start the container that copies: %w", err), p.dismiss(ctx))
 	}
+	in, write := io.Pipe()
+	read, out := io.Pipe()
+	p.in, p.out = write, json.NewDecoder(read)
+	go func() {
+		defer close(p.ended)
+		r, err := p.eng.Exec(context.WithoutCancel(ctx), id, engine.ExecSpec{Cmd: []string{"/lyandev", Command}, Stdin: in, Stdout: out, Stderr: &p.bad})
+		if err == nil {
+			err = fmt.Errorf("%s ended with %d: %s", Command, r.ExitCode, strings.TrimSpace(p.bad.String()))
+		}
+		_ = in.CloseWithError(err)
+		_ = out.CloseWithError(err)
+	}()
 	return p, nil
 }
 
-// dismiss removes the porter, also when ctx has ended.
+// dismiss removes the porter, also when ctx has ended, and waits until it has gone.
 func (p *porter) dismiss(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
-	return p.eng.RemoveContainer(ctx, p.id)
+	if p.in != nil {
+		_ = p.in.Close()
+	}
+	if err := p.eng.RemoveContainer(ctx, p.id); err != nil {
+		return err
+	}
+	select {
+	case <-p.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cannot end the process that copies: %w", ctx.Err())
+	}
 }
 
-// do runs one piece of work and reads what it says. limit 0 is none.
-func (p *porter) do(ctx context.Context, limit time.Duration, args ...string) (Copied, error) {
-	var out, bad bytes.Buffer
-	r, err := p.eng.Exec(ctx, p.id, engine.ExecSpec{
-		Cmd: append([]string{"/lyandev", Command}, args...), Timeout: limit, Stdout: &out, Stderr: &bad,
-	})
-	var done Copied
-	switch {
-	case err != nil:
-		return done, fmt.Errorf("cannot copy: %w", err)
-	case r.ExitCode != 0:
-		text := strings.TrimPrefix(strings.TrimSpace(bad.String()), "lyandev: ")
-		if text == "" {
-			text = fmt.Sprintf("%s ended with %d", Command, r.ExitCode)
+// do asks for one piece of work and waits for it; one at a time. When ctx has ended before the answer the porter is of no use
+// any more.
+func (p *porter) do(ctx context.Context, q Request) (Copied, error) {
+	answered := make(chan error, 1)
+	var r Reply
+	go func() {
+		b, err := json.Marshal(q)
+		if err == nil {
+			_, err = p.in.Write(append(b, '\n'))
 		}
-		return done, errors.New(text)
+		if err == nil {
+			err = p.out.Decode(&r)
+		}
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		switch {
+		case err != nil:
+			return Copied{}, fmt.Errorf("cannot copy: %w", err)
+		case r.Error != "":
+			return Copied{}, errors.New(r.Error)
+		}
+		return r.Copied, nil
+	case <-ctx.Done():
+		return Copied{}, fmt.Errorf("cannot copy: %w", context.Cause(ctx))
 	}
-	if err := json.Unmarshal(out.Bytes(), &done); err != nil {
-		return done, fmt.Errorf("cannot read what was copied: %w", err)
-	}
-	return done, nil
 }
 
 // fireLeftovers removes porters that an interrupted job left. Those that work belong to others of the same instance: only one job

@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
@@ -107,55 +104,48 @@ func (c Config) Existing(ctx context.Context, list []Restoring) ([]Restoring, er
 	}), nil
 }
 
-// Fill brings the copies into the volumes, beside their present content, which stays in use. It can be done while the
-// services run. An error has changed nothing.
-func (c Config) Fill(ctx context.Context, m *Meta, list []Restoring) (bytes int64, err error) {
-	err = c.work(ctx, m, list, func(ctx context.Context, p *porter, i int, r Restoring) error {
-		src := ""
-		if r.From != "" {
-			src = at("src", i)
+// Restore fills and swaps volumes that nobody uses. An error before the swap has changed nothing.
+func (c Config) Restore(ctx context.Context, m *Meta, list []Restoring) (bytes int64, err error) {
+	r, err := c.Begin(ctx, m, list)
+	if err == nil {
+		if bytes, err = r.Fill(ctx); err == nil {
+			err = r.Swap(context.WithoutCancel(ctx))
 		}
-		done, err := p.do(ctx, 0, "fill", src, at("dst", i), r.Sum, strconv.FormatBool(r.Lead))
-		bytes += done.Bytes
-		return err
-	})
-	if err != nil {
-		err = errors.Join(err, c.Abandon(context.WithoutCancel(ctx), list))
+		err = errors.Join(err, r.Close(ctx))
 	}
-	return bytes, err
+	if err != nil {
+		return bytes, fmt.Errorf("cannot restore %s: %w", m.Name, err)
+	}
+	return bytes, nil
 }
 
-// Swap puts what Fill brought into place. No container may be using the volumes. It can be done again until it succeeds.
-func (c Config) Swap(ctx context.Context, list []Restoring) error {
-	return c.work(ctx, nil, list, func(ctx context.Context, p *porter, i int, _ Restoring) error {
-		_, err := p.do(ctx, 0, "swap", at("dst", i))
-		return err
-	})
+// Restoration is a restore that is going on. It keeps other copying out until it is closed.
+type Restoration struct {
+	c       Config
+	list    []Restoring
+	porter  *porter
+	release func()
 }
 
-// Abandon takes away what Fill brought.
-func (c Config) Abandon(ctx context.Context, list []Restoring) error {
-	return c.work(ctx, nil, list, func(ctx context.Context, p *porter, i int, _ Restoring) error {
-		_, err := p.do(ctx, 0, "abandon", at("dst", i))
-		return err
-	})
-}
-
-// work does something with each volume, side by side, in one porter. m nil mounts no copies.
-func (c Config) work(ctx context.Context, m *Meta, list []Restoring, do func(ctx context.Context, p *porter, i int, r Restoring) error) (err error) {
+// Begin prepares to exchange the contents of volumes. m may be nil if nothing is to be filled any more.
+func (c Config) Begin(ctx context.Context, m *Meta, list []Restoring) (r *Restoration, err error) {
 	release, err := acquire(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer release()
+	defer func() {
+		if err != nil {
+			release()
+		}
+	}()
 	if err := c.fireLeftovers(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	var mounts []engine.Mount
 	for i, r := range list {
 		volume := claimVolume(c.Project, r.Claim)
 		if err := c.Engine.CreateVolume(ctx, volume, c.claimLabels(r.Claim)); err != nil {
-			return err
+			return nil, err
 		}
 		mounts = append(mounts, engine.Mount{Volume: volume, Target: at("dst", i), NoCopy: true})
 		if m != nil && r.From != "" {
@@ -164,20 +154,54 @@ func (c Config) work(ctx context.Context, m *Meta, list []Restoring, do func(ctx
 	}
 	p, err := c.hire(ctx, "restore", mounts)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, p.dismiss(ctx)) }()
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(1) // copies side by side are no faster, and their sum is what counts
-	for i, r := range list {
-		g.Go(func() error {
-			if err := do(gctx, p, i, r); err != nil {
-				return fmt.Errorf("volume of claim %s: %w", r.Claim, err)
-			}
-			return nil
-		})
+	return &Restoration{c: c, list: list, porter: p, release: release}, nil
+}
+
+// Close ends it. What was filled and not swapped stays beside the content in use.
+func (r *Restoration) Close(ctx context.Context) error {
+	defer r.release()
+	return r.porter.dismiss(ctx)
+}
+
+// Fill brings the copies into the volumes, beside their present content, which stays in use. It can be done while the
+// services run. An error has changed nothing.
+func (r *Restoration) Fill(ctx context.Context) (bytes int64, err error) {
+	err = r.each(ctx, func(i int, q Restoring) Request {
+		f := Request{Do: "fill", Dst: at("dst", i), Sum: q.Sum, Lead: q.Lead}
+		if q.From != "" {
+			f.Src = at("src", i)
+		}
+		return f
+	}, &bytes)
+	if err != nil && ctx.Err() == nil {
+		err = errors.Join(err, r.Abandon(ctx))
 	}
-	return g.Wait()
+	return bytes, err
+}
+
+// Swap puts what Fill brought into place. No container may be using the volumes. It can be done again until it succeeds.
+func (r *Restoration) Swap(ctx context.Context) error {
+	return r.each(ctx, func(i int, _ Restoring) Request { return Request{Do: "swap", Dst: at("dst", i)} }, nil)
+}
+
+// Abandon takes away what Fill brought.
+func (r *Restoration) Abandon(ctx context.Context) error {
+	return r.each(ctx, func(i int, _ Restoring) Request { return Request{Do: "abandon", Dst: at("dst", i)} }, nil)
+}
+
+func (r *Restoration) each(ctx context.Context, request func(i int, q Restoring) Request, bytes *int64) error {
+	for i, q := range r.list {
+		done, err := r.porter.do(ctx, request(i, q))
+		if err != nil {
+			return fmt.Errorf("volume of claim %s: %w", q.Claim, err)
+		}
+		if bytes != nil {
+			*bytes += done.Bytes
+		}
+	}
+	return nil
 }
 
 // claimLabels are those that pods give the volumes of their claims.

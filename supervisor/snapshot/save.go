@@ -100,11 +100,12 @@ func (s *saving) run(ctx context.Context) (err error) {
 	if err := s.seal(ctx); err != nil {
 		return err
 	}
-	if err := s.porter.dismiss(ctx); err != nil {
+	if err := s.declare(ctx); err != nil {
 		return err
 	}
+	_ = s.porter.dismiss(ctx) // the next job would remove it
 	s.porter = nil
-	return s.declare(ctx)
+	return nil
 }
 
 // makeVolumes makes the copies' volumes, under other names than those of a snapshot that is to be replaced.
@@ -191,10 +192,15 @@ func (s *saving) copyAll(ctx context.Context) error {
 	return nil
 }
 
-// pass brings all copies up to date, side by side.
+// pass brings all copies up to date, within limit if that is not 0.
 func (s *saving) pass(ctx context.Context, limit time.Duration) (changed int64, err error) {
-	done, err := s.each(ctx, func(ctx context.Context, i int) (Copied, error) {
-		return s.porter.do(ctx, limit, "copy", at("src", i), at("dst", i))
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	done, err := s.each(func(i int) (Copied, error) {
+		return s.porter.do(ctx, Request{Do: "copy", Src: at("src", i), Dst: at("dst", i)})
 	})
 	for _, d := range done {
 		changed += d.ChangedBytes
@@ -202,18 +208,15 @@ func (s *saving) pass(ctx context.Context, limit time.Duration) (changed int64, 
 	return changed, err
 }
 
-func (s *saving) each(ctx context.Context, do func(ctx context.Context, i int) (Copied, error)) ([]Copied, error) {
+func (s *saving) each(do func(i int) (Copied, error)) ([]Copied, error) {
 	done := make([]Copied, len(s.sources))
-	g, gctx := errgroup.WithContext(ctx)
 	for i, src := range s.sources {
-		g.Go(func() (err error) {
-			if done[i], err = do(gctx, i); err != nil {
-				return fmt.Errorf("volume of claim %s: %w", src.Claim, err)
-			}
-			return nil
-		})
+		var err error
+		if done[i], err = do(i); err != nil {
+			return done, fmt.Errorf("volume of claim %s: %w", src.Claim, err)
+		}
 	}
-	return done, g.Wait()
+	return done, nil
 }
 
 // freeze stops containers from running until thaw, together. A record of it outlives this process.
@@ -247,8 +250,8 @@ func (s *saving) freeze(ctx context.Context, ids []string) (thaw func() error, e
 
 // seal makes the copies whole and notes what they are.
 func (s *saving) seal(ctx context.Context) error {
-	done, err := s.each(ctx, func(ctx context.Context, i int) (Copied, error) {
-		return s.porter.do(ctx, 0, "seal", at("dst", i))
+	done, err := s.each(func(i int) (Copied, error) {
+		return s.porter.do(ctx, Request{Do: "seal", Dst: at("dst", i)})
 	})
 	if err != nil {
 		return err

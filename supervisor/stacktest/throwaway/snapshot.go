@@ -2,7 +2,6 @@ package throwaway
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/lyandev/lyandev/supervisor/snapshot"
 )
@@ -36,11 +35,6 @@ func (c *Copy) restore(ctx context.Context) error {
 	if list, err = mine.Existing(ctx, list); err != nil { // what is to be empty is empty
 		return err
 	}
-	if _, err := mine.Fill(ctx, m, list); err != nil {
-		return fmt.Errorf("cannot fill the volumes from snapshot %s: %w", m.Name, err)
-	}
-	if err := mine.Swap(ctx, list); err != nil {
-		return fmt.Errorf("cannot fill the volumes from snapshot %s: %w", m.Name, err)
-	}
-	return nil
+	_, err = mine.Restore(ctx, m, list)
+	return err
 }
