@@ -3,6 +3,7 @@ package enginefake_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -261,7 +262,7 @@ func ignore(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w", err)
+	return errors.New(err.Error())
 }
 
 // once closes first at the first write.
