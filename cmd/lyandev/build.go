@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +25,7 @@ func newBuildCommand(st *ui.Streams) *cli.Command {
 			profileFlag(),
 			&cli.BoolFlag{Name: "no-cache", Usage: "run every step again"},
 			&cli.BoolFlag{Name: "force", Usage: "build even if nothing changed"},
+			&cli.StringFlag{Name: "progress", Value: "plain", Usage: "how to show it: `plain`, a line a step; json, a line of JSON a step; quiet"},
 		},
 		Action: func(c *cli.Context) error {
 			stack, err := loadStack(c, c.String("profile"))
@@ -39,6 +42,10 @@ func runBuild(c *cli.Context, st *ui.Streams, stack *services.Stack, only []stri
 	if err != nil {
 		return withCode(exitUsage, err)
 	}
+	sink, err := buildSink(st, c.String("progress"))
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
 	eng, err := connect(c.Context)
 	if err != nil {
 		return err
@@ -52,7 +59,7 @@ func runBuild(c *cli.Context, st *ui.Streams, stack *services.Stack, only []stri
 		API: eng.API(), Images: eng, Refs: refs, Project: stack.Name, CacheDir: filepath.Join(xdg.CacheHome, "lyandev"),
 		Log: logger(c, st),
 	}
-	_, err = b.All(c.Context, list, build.Options{Force: c.Bool("force"), NoCache: c.Bool("no-cache")}, buildLines(st))
+	_, err = b.All(c.Context, list, build.Options{Force: c.Bool("force"), NoCache: c.Bool("no-cache")}, sink)
 	return err
 }
 
@@ -73,6 +80,36 @@ func chooseBuilds(stack *services.Stack, only []string) ([]*services.Build, erro
 		list = append(list, stack.Builds[i])
 	}
 	return list, nil
+}
+
+// buildSink shows builds in the way asked for.
+func buildSink(st *ui.Streams, how string) (build.Sink, error) {
+	switch how {
+	case "plain":
+		return buildLines(st), nil
+	case "json":
+		return buildJSON(st.Out), nil
+	case "quiet":
+		return func(build.Progress) {}, nil
+	}
+	return nil, fmt.Errorf("cannot show builds as %q: it is plain, json or quiet", how)
+}
+
+// buildJSON prints a line of JSON for everything that happens.
+func buildJSON(out io.Writer) build.Sink {
+	var mu sync.Mutex
+	enc := json.NewEncoder(out)
+	return func(p build.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		_ = enc.Encode(struct {
+			Build  string `json:"build"`
+			State  string `json:"state,omitempty"`
+			Step   string `json:"step,omitempty"`
+			Line   string `json:"line,omitempty"`
+			Millis int64  `json:"millis,omitempty"`
+		}{p.Build, p.State, p.Step, p.Line, p.Took.Milliseconds()})
+	}
 }
 
 // buildLines prints a build's progress as plain lines.
