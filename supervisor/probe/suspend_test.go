@@ -2,6 +2,7 @@ package probe
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,9 +20,9 @@ func period(s int32) *corev1.Probe {
 
 func TestARestartedProcessIsProbedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := false
+		var down atomic.Bool
 		r := newRig(Config{Pod: podWith(probed(period(10), nil, nil), corev1.RestartPolicyAlways)}, func(Type, string) Outcome {
-			if down {
+			if down.Load() {
 				return Outcome{Verdict: Failed, Output: "refused"}
 			}
 			return Outcome{Verdict: Passed}
@@ -45,10 +46,10 @@ func TestARestartedProcessIsProbedAtOnce(t *testing.T) {
 		if got := r.tried(); got != "" || r.ready() {
 			t.Fatalf("probed while suspended: %s", got)
 		}
-		down = true
+		down.Store(true)
 		r.pod.Resume("app")
 		time.Sleep(100 * time.Millisecond)
-		down = false
+		down.Store(false)
 		time.Sleep(60 * time.Millisecond)
 		synctest.Wait()
 		if !r.ready() {
@@ -71,9 +72,9 @@ func TestARestartedProcessIsProbedAtOnce(t *testing.T) {
 
 func TestATryOfTheFormerProcessDecidesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := false
+		var slow atomic.Bool
 		r := newRig(Config{Pod: podWith(probed(period(10), nil, nil), corev1.RestartPolicyAlways)}, func(Type, string) Outcome {
-			if slow {
+			if slow.Load() {
 				time.Sleep(500 * time.Millisecond)
 				return Outcome{Verdict: Passed} // of the process that is being stopped
 			}
@@ -81,11 +82,11 @@ func TestATryOfTheFormerProcessDecidesNothing(t *testing.T) {
 		})
 		r.run()
 		defer r.close()
-		slow = true
+		slow.Store(true)
 		r.start("c0")
 		time.Sleep(100 * time.Millisecond) // in flight
 		r.pod.Suspend("app")
-		slow = false
+		slow.Store(false)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if r.ready() {
@@ -96,9 +97,12 @@ func TestATryOfTheFormerProcessDecidesNothing(t *testing.T) {
 
 func TestStartupIsGatedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		verdict := Passed
+		var failing atomic.Bool
 		r := newRig(Config{Pod: podWith(probed(period(10), period(1), period(1)), corev1.RestartPolicyAlways)}, func(Type, string) Outcome {
-			return Outcome{Verdict: verdict}
+			if failing.Load() {
+				return Outcome{Verdict: Failed}
+			}
+			return Outcome{Verdict: Passed}
 		})
 		r.run()
 		defer r.close()
@@ -108,7 +112,7 @@ func TestStartupIsGatedAnew(t *testing.T) {
 		if !r.ready() || !r.started() {
 			t.Fatal("not ready at first")
 		}
-		verdict = Failed
+		failing.Store(true)
 		r.pod.Suspend("app")
 		r.pod.Resume("app")
 		r.sync()
@@ -119,7 +123,7 @@ func TestStartupIsGatedAnew(t *testing.T) {
 		if strings.Contains(got, "l ") || r.started() {
 			t.Fatalf("liveness goes on before the new process has started: %s", got)
 		}
-		verdict = Passed
+		failing.Store(false)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if !r.ready() || !r.started() {
