@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -36,10 +37,12 @@ func (l *innerLoop) refresh(ctx context.Context, t *task) error {
 		}
 	}
 	err := errors.Join(errs...)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if l.ctx.Err() != nil {
+		return context.Cause(l.ctx)
 	}
-	l.finish(t, r, err)
+	if !errors.Is(err, errSuperseded) {
+		l.finish(t, r, err)
+	}
 	return err
 }
 
@@ -51,7 +54,7 @@ func (l *innerLoop) shipAll(ctx context.Context, t *task, container string, r *L
 	began := time.Now()
 	var shipped atomic.Int64
 	err := l.each(t.workload, container, func(at target) error {
-		n, err := l.files.ship(ctx, at)
+		n, err := l.files.ship(at)
 		if n > 0 {
 			shipped.Add(1)
 		}
@@ -195,7 +198,6 @@ func (l *innerLoop) restartOne(ctx context.Context, t *task, pod, container stri
 // restarted instead: it has no shim, or has ended.
 func (l *innerLoop) restartProcess(ctx context.Context, at target, several bool, r *LoopRecord) (done bool, err error) {
 	w := l.s.pods.worker(at.pod.Name)
-	began := time.Now()
 	ch, err := l.files.channel(ctx, at)
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
@@ -211,21 +213,8 @@ func (l *innerLoop) restartProcess(ctx context.Context, at target, several bool,
 			return false, err
 		}
 	}
-	if _, err := l.files.ship(ctx, at); err != nil {
-		w.ResumeProbes(at.container)
-		if l.gone(at) {
-			err = nil
-		}
-		return false, err
-	}
-	r.Shipped += time.Since(began)
-	began = time.Now()
-	w.SuspendProbes(at.container)
 	// From here on a newer change must not leave it half done: it comes when the process runs again.
-	_, err = ch.Restart(context.WithoutCancel(ctx), graceOf(at.pod))
-	w.ResumeProbes(at.container)
-	r.Restarted += time.Since(began)
-	if err != nil {
+	if err := l.shipAndRestart(w, at, r); err != nil {
 		l.s.log.Debug("restart in place failed", "pod", at.pod.Name, "error", err)
 		return false, nil
 	}
@@ -233,13 +222,33 @@ func (l *innerLoop) restartProcess(ctx context.Context, at target, several bool,
 	if err != nil {
 		return true, err
 	}
-	began = time.Now()
+	began := time.Now()
 	err = l.awaitReady(ctx, at.pod, seq, func(now *corev1.Pod) bool {
 		_, running := targetOf(now, at.container)
 		return running
 	})
 	r.Ready += time.Since(began)
 	return true, err
+}
+
+// shipAndRestart does it, with the probes suspended meanwhile. Files that could not be brought are noted in the record; the
+// process is restarted for the others.
+func (l *innerLoop) shipAndRestart(w *pod.Worker, at target, r *LoopRecord) error {
+	defer w.ResumeProbes(at.container)
+	began := time.Now()
+	if _, err := l.files.ship(at); err != nil && !l.gone(at) {
+		r.problems = append(r.problems, err)
+	}
+	r.Shipped += time.Since(began)
+	began = time.Now()
+	defer func() { r.Restarted += time.Since(began) }()
+	ch, err := l.files.channel(l.ctx, at) // the helper may be another one by now
+	if err != nil {
+		return err
+	}
+	w.SuspendProbes(at.container)
+	_, err = ch.Restart(l.ctx, graceOf(at.pod))
+	return err
 }
 
 // graceOf is how long a process may take to end.

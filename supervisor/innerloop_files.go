@@ -24,11 +24,21 @@ type containerFiles struct {
 	before *livesync.Memory
 
 	mu sync.Mutex
-	// laid is up to which number of the memory a container has its files, tried up to which it was attempted, by ID.
-	laid, tried map[string]uint64
-	channels    map[string]*opening
-	closed      bool
+	// laid is up to which number of the memory a container has its files, by ID; tried is the last attempt.
+	laid     map[string]uint64
+	tried    map[string]attempt
+	channels map[string]*opening
+	closed   bool
 }
+
+// attempt is one to bring a container's files up to a number.
+type attempt struct {
+	seq uint64
+	at  time.Time
+}
+
+// retryAfter is how long after a failed attempt the same files are brought again without a new change.
+const retryAfter = 5 * time.Second
 
 // opening is a channel that is there, or will be when done closes.
 type opening struct {
@@ -39,7 +49,7 @@ type opening struct {
 
 func newContainerFiles(l *innerLoop) *containerFiles {
 	return &containerFiles{
-		l: l, before: livesync.NewMemory(), laid: map[string]uint64{}, tried: map[string]uint64{}, channels: map[string]*opening{},
+		l: l, before: livesync.NewMemory(), laid: map[string]uint64{}, tried: map[string]attempt{}, channels: map[string]*opening{},
 	}
 }
 
@@ -105,21 +115,25 @@ func (f *containerFiles) due(t target) (items []livesync.Item, seq uint64) {
 	return f.l.memory.Since(t.key(), t.image, have)
 }
 
-// ship brings a container the files that it lacks, and says how many those were.
-func (f *containerFiles) ship(ctx context.Context, t target) (int, error) {
+// ship brings a container the files that it lacks, and says how many those were. No newer change cancels it: what it
+// brings is needed anyway. A helper that has ended meanwhile is started once more.
+func (f *containerFiles) ship(t target) (int, error) {
 	items, seq := f.due(t)
 	if len(items) == 0 {
 		return 0, nil
 	}
-	f.mark(f.tried, t.id, seq)
-	ch, err := f.channel(ctx, t)
-	if err != nil {
-		return 0, fmt.Errorf("cannot sync to pod %s: %w", t.pod.Name, err)
-	}
-	err = ch.Lay(ctx, items)
+	f.mu.Lock()
+	f.tried[t.id] = attempt{seq, time.Now()}
+	f.mu.Unlock()
 	var refused *livesync.RefusedError
+	err := f.layRunning(t, items)
+	if err != nil && !errors.As(err, &refused) && f.l.ctx.Err() == nil && !f.l.gone(t) {
+		err = f.layRunning(t, items)
+	}
 	if err == nil || errors.As(err, &refused) {
-		f.mark(f.laid, t.id, seq)
+		f.mu.Lock()
+		f.laid[t.id] = seq
+		f.mu.Unlock()
 	}
 	if err != nil {
 		return 0, fmt.Errorf("cannot sync to pod %s: %w", t.pod.Name, err)
@@ -127,10 +141,12 @@ func (f *containerFiles) ship(ctx context.Context, t target) (int, error) {
 	return len(items), nil
 }
 
-func (f *containerFiles) mark(m map[string]uint64, id string, seq uint64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	m[id] = seq
+func (f *containerFiles) layRunning(t target, items []livesync.Item) error {
+	ch, err := f.channel(f.l.ctx, t)
+	if err != nil {
+		return err
+	}
+	return ch.Lay(f.l.ctx, items)
 }
 
 // channel is the channel into a container, opened if it is not there. It blocks until it is or ctx ends.
@@ -172,15 +188,7 @@ func (o *opening) over() bool {
 	default:
 		return false
 	}
-	if o.err != nil {
-		return true
-	}
-	select {
-	case <-o.ch.Ended():
-		return true
-	default:
-		return false
-	}
+	return o.err != nil || !o.ch.Usable()
 }
 
 // carried is where the binary is copied to in containers that were made without the volume.
@@ -245,7 +253,7 @@ func (f *containerFiles) catchUp(t target, workload string) {
 	f.mu.Lock()
 	tried := f.tried[t.id]
 	f.mu.Unlock()
-	if len(items) == 0 || tried >= seq {
+	if len(items) == 0 || tried.seq >= seq && time.Since(tried.at) < retryAfter {
 		return
 	}
 	f.l.offer(&task{

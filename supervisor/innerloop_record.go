@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -32,8 +33,9 @@ type LoopRecord struct {
 	Ready     time.Duration `json:"ready,omitempty"`
 	// Total is from the first change noticed to the end.
 	Total time.Duration `json:"total"`
-	// done counts the pods by action.
-	done map[string]int
+	// done counts the pods by action; problems are what went wrong and stopped nothing.
+	done     map[string]int
+	problems []error
 }
 
 // keptRecords and keptPaths bound what is remembered.
@@ -118,6 +120,7 @@ func counted(n int, what string) string {
 
 // finish logs and keeps a record.
 func (l *innerLoop) finish(t *task, r *LoopRecord, err error) {
+	err = errors.Join(append(slices.Clone(r.problems), err)...)
 	if t.quiet && err == nil {
 		return
 	}

@@ -249,6 +249,40 @@ func TestLoopThousandsAtOnce(t *testing.T) {
 	r.answers("static/many", "absent")
 }
 
+// TestLoopBurst: batches that come while others are still on their way lose nothing and fail nothing.
+func TestLoopBurst(t *testing.T) {
+	t.Parallel()
+	const bursts, files = 8, 150
+	r := newLoopRig(t, restartRules, "")
+	r.Up("--wait")
+	tick := time.NewTicker(120 * time.Millisecond)
+	defer tick.Stop()
+	for b := range bursts {
+		for f := range files {
+			r.Write(fmt.Sprintf("app/static/burst/f%d", f), fmt.Sprintf("%d of burst %d", f, b))
+		}
+		if b%3 == 0 {
+			r.version(fmt.Sprint("v", b))
+		}
+		<-tick.C
+	}
+	r.answers(fmt.Sprintf("static/burst/f%d", files-1), fmt.Sprintf("%d of burst %d", files-1, bursts-1))
+	r.answers("", "v6")
+	for f := range files {
+		r.answers(fmt.Sprintf("static/burst/f%d", f), fmt.Sprintf("%d of burst %d", f, bursts-1))
+	}
+	var records []supervisor.LoopRecord
+	if err := r.Client().Loop(t.Context(), &records); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range records {
+		if x.Error != "" {
+			t.Errorf("%+v", x)
+		}
+	}
+	t.Logf("%d batches", len(records))
+}
+
 // TestLoopInitialSync: with initial_sync what is younger than the image is there from the start.
 func TestLoopInitialSync(t *testing.T) {
 	t.Parallel()

@@ -41,6 +41,8 @@ type Channel struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	why    error // set before ended closes
+	// closing closes with Close: the channel is of no use from then on.
+	closing chan struct{}
 
 	turn chan struct{}
 	in   *io.PipeWriter
@@ -57,7 +59,7 @@ func Open(ctx context.Context, eng Execer, container, binary, socket string) (*C
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
-	c := &Channel{cancel: cancel, ended: make(chan struct{}), turn: make(chan struct{}, 1), in: inW, out: bufio.NewReader(outR)}
+	c := &Channel{cancel: cancel, ended: make(chan struct{}), closing: make(chan struct{}), turn: make(chan struct{}, 1), in: inW, out: bufio.NewReader(outR)}
 	errText := &tail{}
 	go func() {
 		res, err := eng.Exec(life, container, engine.ExecSpec{
@@ -85,9 +87,22 @@ func Open(ctx context.Context, eng Execer, container, binary, socket string) (*C
 // Ended closes when the helper has ended.
 func (c *Channel) Ended() <-chan struct{} { return c.ended }
 
+// Usable says that the channel has not been closed, by Close or by an error, and the helper has not ended.
+func (c *Channel) Usable() bool {
+	select {
+	case <-c.ended:
+		return false
+	case <-c.closing:
+		return false
+	default:
+		return true
+	}
+}
+
 // Close ends the helper. It does not wait.
 func (c *Channel) Close() {
 	c.once.Do(func() {
+		close(c.closing)
 		_ = c.in.Close() // the helper ends by itself then; the engine's exec with it
 		time.AfterFunc(time.Second, c.cancel)
 	})
