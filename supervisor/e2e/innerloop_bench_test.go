@@ -142,7 +142,10 @@ func newOurs(b *testing.B, image string, replicas int) *peer {
 	b.Helper()
 	i := harness.New(b, "")
 	i.Write("compose.yaml", benchCompose(i.Name, replicas))
-	p := &peer{b: b, project: i.Name, dir: i.Dir, eng: i.Engine(), stop: func() { i.Run("down", "--volumes", "--quiet") }}
+	p := &peer{b: b, project: i.Name, dir: i.Dir, eng: i.Engine(), stop: func() {
+		i.Run("down", "--volumes", "--quiet")
+		removeImages(b, i.Name)
+	}}
 	benchFiles(b, i.Dir, image)
 	i.Up("--wait")
 	return p

@@ -18,6 +18,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/e2e/harness"
+	"github.com/lyandev/lyandev/supervisor/engine"
 	known "github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -70,7 +71,9 @@ func newLoopRig(t *testing.T, rules, more string) *loopRig {
 	indent := func(text string, by string) string {
 		return by + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+by)
 	}
-	i := harness.New(t, "")
+	var i *harness.Instance
+	t.Cleanup(func() { removeImages(t, i.Name) }) // after the instance's own, which take it down
+	i = harness.New(t, "")
 	r := &loopRig{Instance: i, t: t, port: port}
 	i.Write("compose.yaml", fmt.Sprintf(`
 services:
@@ -93,19 +96,28 @@ services:
 	i.Write("app/static/a.css", "first")
 	i.Write("app/requirements.txt", "nothing\n")
 	i.Write("app/Dockerfile", "FROM debian:trixie-slim\nCOPY . /app/\nUSER 65534\nCMD [\"perl\", \"/app/server.pl\"]\n")
-	eng := i.Engine()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		list, err := eng.ListImages(ctx, map[string]string{services.ProjectLabel: i.Name})
-		if err != nil {
+	return r
+}
+
+// removeImages removes the images that an instance built, once it is down.
+func removeImages(t testing.TB, project string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	eng, err := engine.NewDocker(false)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer eng.Close()
+	list, err := eng.ListImages(ctx, map[string]string{services.ProjectLabel: project})
+	if err != nil {
+		t.Error(err)
+	}
+	for _, img := range list {
+		if err := eng.RemoveImage(ctx, img.ID); err != nil {
 			t.Error(err)
 		}
-		for _, img := range list {
-			_ = eng.RemoveImage(ctx, img.ID)
-		}
-	})
-	return r
+	}
 }
 
 // restartRules are the usual ones.
