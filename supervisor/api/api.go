@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/lyandev/lyandev/services"
@@ -69,7 +70,8 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve answers on l until ctx ends, then lets answers that are going on end, 2 s at most.
+// Serve answers on l until ctx ends, then lets answers that are going on end, 2 s at most. Clients that are still there then
+// are cut off, which is no error: the supervisor has done its work.
 func Serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger) error {
 	streams, endStreams := context.WithCancel(context.Background())
 	defer endStreams()
@@ -78,6 +80,8 @@ func Serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger) err
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return streams },
 	}
+	silent := &silentConns{}
+	srv.ConnState = silent.note
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	select {
@@ -88,12 +92,33 @@ func Serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger) err
 	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	time.AfterFunc(300*time.Millisecond, endStreams) // the last snapshot still goes out
+	silent.close()
 	err := srv.Shutdown(grace)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("cannot end the API in time: %w", err), srv.Close())
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Debug("clients were cut off at the end of the API")
+		err = srv.Close()
 	}
 	<-done
 	return err
+}
+
+// silentConns are the connections that have not asked anything yet. net/http's clients dial them in reserve, and its server
+// waits 5 s for them before it shuts down.
+type silentConns struct{ conns sync.Map }
+
+func (s *silentConns) note(c net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		s.conns.Store(c, nil)
+		return
+	}
+	s.conns.Delete(c)
+}
+
+func (s *silentConns) close() {
+	s.conns.Range(func(c, _ any) bool {
+		_ = c.(net.Conn).Close()
+		return true
+	})
 }
 
 func handler(b Backend) http.Handler {

@@ -357,11 +357,23 @@ func TestServeEndsWithinItsBound(t *testing.T) {
 	go func() { done <- s.client.Apply(context.Background(), ApplyRequest{Stack: &services.Stack{}}) }()
 	<-begun
 	took, err := s.end()
-	if took > 4*time.Second || !errors.Is(err, context.DeadlineExceeded) {
+	if took < 2*time.Second || took > 4*time.Second || err != nil {
 		t.Errorf("ended after %v with %v", took, err)
 	}
 	if err := <-done; !errors.Is(err, ErrNoSupervisor) {
 		t.Errorf("its caller got %v", err)
 	}
 	close(release)
+}
+
+// TestServeDoesNotWaitForTheSilent: a client that has connected and asks nothing keeps the server no longer than an idle one.
+func TestServeDoesNotWaitForTheSilent(t *testing.T) {
+	s := serve(t)
+	conn, err := net.Dial("unix", s.socket)
+	ok(t, err)
+	defer func() { _ = conn.Close() }()
+	ok(t, s.client.Stop(t.Context())) // the server has accepted the connection before this one
+	if took, err := s.end(); err != nil || took > 1500*time.Millisecond {
+		t.Errorf("ended after %v with %v", took, err)
+	}
 }

@@ -93,7 +93,11 @@ func (p *progress) decide(step services.BootstrapStep, t target, passed string, 
 	case passed != "" && (step.When == firstStart || passed == t.instance):
 		return state{passed: true}
 	case p.running:
-		return state{text: fmt.Sprintf("runs in %s, since %s", where, p.since.Format(time.TimeOnly)), again: soon}
+		text := fmt.Sprintf("runs in %s, since %s", where, p.since.Format(time.TimeOnly))
+		if p.last != "" {
+			text += fmt.Sprintf(", after %d failures: %s", p.failures, p.last)
+		}
+		return state{text: text, again: soon}
 	case t.pod == "":
 		return state{text: "waits for a pod to run in"}
 	case t.instance == "":
