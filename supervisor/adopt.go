@@ -58,6 +58,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		s.inner.use(stack)
 		s.world.want(stack)
 		s.pods.objects.Store(stack)
+		s.secrets.learn(stack)
 		for _, x := range stack.Workloads {
 			s.world.released[x.Name()] = carryStatus(nil, x)
 			s.world.adoptTemplate(x)

@@ -83,6 +83,7 @@ func (s *Supervisor) take(stack *services.Stack) {
 	s.inner.use(stack)
 	s.world.want(stack)
 	s.pods.objects.Store(stack)
+	s.secrets.learn(stack)
 	s.pods.resyncAll()
 }
 

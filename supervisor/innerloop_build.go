@@ -118,6 +118,7 @@ func (s *Supervisor) repin(ctx context.Context, ref, id string, built time.Time)
 		s.inner.use(stack)
 		s.world.stack = stack
 		s.pods.objects.Store(stack)
+		s.secrets.learn(stack)
 		s.pods.resyncAll()
 	})
 }

@@ -120,7 +120,7 @@ func (r *operatorRunner) complete(v services.View) services.View {
 		return a.String(), err == nil
 	}
 	v.Event = func(pod, typ, reason, message string) {
-		s.events.Add(time.Now(), "Pod", pod, typ, reason, message)
+		s.events.Add(time.Now(), "Pod", pod, typ, reason, s.secrets.mask(message))
 	}
 	return v
 }
@@ -176,6 +176,7 @@ func (r *operatorRunner) run(ctx context.Context, l *operatorLoop) {
 			r.s.log.Debug("operator could not look", "operator", l.name, "error", err)
 			verdict.Right, verdict.Message = false, err.Error()
 		}
+		r.s.secrets.maskVerdict(&verdict)
 		r.s.post(func() { r.s.takeVerdict(l.name, v, verdict, time.Now()) })
 		next := lookSoon
 		if verdict.Right {

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -126,6 +127,22 @@ func (o *stackObjects) Services() []*corev1.Service {
 		return s.Services
 	}
 	return nil
+}
+
+// ProbeAnswers are what the probes of every pod said last, by pod: up to ten answers a probe, each oldest first.
+func (s *Supervisor) ProbeAnswers() map[string][]probe.Answer {
+	s.pods.mu.Lock()
+	workers := maps.Clone(s.pods.workers)
+	s.pods.mu.Unlock()
+	out := make(map[string][]probe.Answer, len(workers))
+	for name, w := range workers {
+		list := w.ProbeAnswers()
+		for i := range list {
+			list[i].Output = s.secrets.mask(list[i].Output)
+		}
+		out[name] = list
+	}
+	return out
 }
 
 // dialer fits the fabric to what probes ask for.
@@ -308,11 +325,14 @@ type podSink struct{ s *Supervisor }
 type podUpdate struct{ pod *corev1.Pod }
 
 // StatusChanged implements pod.Sink.
-func (k podSink) StatusChanged(p *corev1.Pod) { k.s.podChanged(&podUpdate{p}) }
+func (k podSink) StatusChanged(p *corev1.Pod) {
+	k.s.secrets.maskStatus(&p.Status)
+	k.s.podChanged(&podUpdate{p})
+}
 
 // Event implements pod.Sink.
 func (k podSink) Event(p *corev1.Pod, container, typ, reason, message string) {
-	k.s.events.AddContainer(time.Now(), "Pod", p.Name, container, typ, reason, message)
+	k.s.events.AddContainer(time.Now(), "Pod", p.Name, container, typ, reason, k.s.secrets.mask(message))
 }
 
 // Gone implements pod.Sink. A pod that was deleted by force goes from the store while its containers still stop.

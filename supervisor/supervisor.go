@@ -41,10 +41,11 @@ type Config struct {
 
 // Supervisor looks after one instance. Its methods may be called by many; each says whether it waits.
 type Supervisor struct {
-	cfg    Config
-	log    *slog.Logger
-	store  *state.Store
-	events *state.Events
+	cfg     Config
+	log     *slog.Logger
+	store   *state.Store
+	events  *state.Events
+	secrets secrets
 
 	inbox  chan func()
 	done   chan struct{} // closed when Run's loop has ended
@@ -231,5 +232,5 @@ func (s *Supervisor) RestartWorkload(ctx context.Context, name string) error {
 
 // event records an event on a pod or workload.
 func (s *Supervisor) event(kind, name, typ, reason, format string, args ...any) {
-	s.events.Add(time.Now(), kind, name, typ, reason, fmt.Sprintf(format, args...))
+	s.events.Add(time.Now(), kind, name, typ, reason, s.secrets.mask(fmt.Sprintf(format, args...)))
 }

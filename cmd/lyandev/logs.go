@@ -15,6 +15,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/mask"
+	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -46,7 +48,7 @@ func newLogsCommand(st *ui.Streams) *cli.Command {
 			}
 			ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return printLogs(ctx, st, t.instance.Name, o)
+			return printLogs(ctx, c, st, t, o)
 		},
 	}
 }
@@ -56,11 +58,12 @@ func followLogs(c *cli.Context, st *ui.Streams, t *target) error {
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	fmt.Fprintln(st.Err, st.Paint(ui.Dim, "attached to the running supervisor; Ctrl-C detaches, `lyandev down` stops the stack"))
-	return printLogs(ctx, st, t.instance.Name, logOptions{follow: true, tail: 0})
+	return printLogs(ctx, c, st, t, logOptions{follow: true, tail: 0})
 }
 
-// printLogs prints lines as they come, each with its pod's name in front.
-func printLogs(ctx context.Context, st *ui.Streams, project string, o logOptions) error {
+// printLogs prints lines as they come, each with its pod's name in front, without the secrets of the pods' environments.
+func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o logOptions) error {
+	m := maskerOf(c, t)
 	eng, err := connect(ctx)
 	if ctx.Err() != nil {
 		return nil // Ctrl-C came first
@@ -71,7 +74,7 @@ func printLogs(ctx context.Context, st *ui.Streams, project string, o logOptions
 	defer eng.Close()
 	known, matched := map[string]bool{}, false
 	opts := logs.Options{
-		Project: project, Follow: o.follow, Tail: o.tail, Timestamps: o.timestamps,
+		Project: t.instance.Name, Follow: o.follow, Tail: o.tail, Timestamps: o.timestamps,
 		Match: func(l map[string]string) bool {
 			known[l[services.WorkloadLabel]] = true
 			ok := len(o.names) == 0 || contains(o.names, l[logs.PodLabel]) || contains(o.names, l[services.WorkloadLabel]) ||
@@ -90,7 +93,7 @@ func printLogs(ctx context.Context, st *ui.Streams, project string, o logOptions
 			name += "/" + l.Container
 		}
 		width = max(width, min(len(name), 44))
-		text := l.Text
+		text := m.String(l.Text)
 		if st.OutTTY {
 			text = printable(text)
 		}
@@ -103,6 +106,18 @@ func printLogs(ctx context.Context, st *ui.Streams, project string, o logOptions
 		return nil
 	}
 	return err
+}
+
+// maskerOf knows the secrets of the pods that there are, and what passwords look like if they cannot be told.
+func maskerOf(c *cli.Context, t *target) *mask.Masker {
+	s, err := t.client.State(c.Context)
+	if err != nil {
+		s, err = observe(c, t)
+	}
+	if err != nil {
+		return mask.New(nil)
+	}
+	return explain.Masker(s)
 }
 
 func keysOf(m map[string]bool) []string {

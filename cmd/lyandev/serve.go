@@ -126,7 +126,7 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 		printWhereToLook(o.st, t, began)
 	}
 	if !o.noLogs && view.Err() == nil {
-		go func() { _ = printLogs(view, o.st, t.instance.Name, logOptions{follow: true, tail: 0}) }()
+		go func() { _ = printLogs(view, c, o.st, t, logOptions{follow: true, tail: 0}) }()
 	}
 	return waitForEnd(s, t, o, view, interrupted)
 }

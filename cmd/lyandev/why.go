@@ -60,5 +60,8 @@ func findFacts(c *cli.Context, t *target) (explain.Facts, error) {
 	if err == nil {
 		f.Events, err = t.client.Events(c.Context, 0)
 	}
+	if err == nil {
+		f.Probes, err = t.client.ProbeAnswers(c.Context)
+	}
 	return f, err
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
 // The abilities of a Backend that not every one has; the API serves those that it finds.
@@ -15,6 +16,10 @@ type (
 	// WorkloadTeller tells of one workload as the controllers see it, with its status.
 	WorkloadTeller interface {
 		Workload(ctx context.Context, name string) (*services.Workload, error)
+	}
+	// ProbeTeller tells what the probes of each pod said last, by pod.
+	ProbeTeller interface {
+		ProbeAnswers() map[string][]probe.Answer
 	}
 	// Scaler changes the replicas of workloads, all or none.
 	Scaler interface {
@@ -52,6 +57,9 @@ func operations(mux *http.ServeMux, b Backend) {
 			reply(w, x, err)
 		})
 	}
+	if t, ok := b.(ProbeTeller); ok {
+		mux.HandleFunc("GET /v1/probes", func(w http.ResponseWriter, _ *http.Request) { reply(w, t.ProbeAnswers(), nil) })
+	}
 	if s, ok := b.(Scaler); ok {
 		mux.HandleFunc("POST /v1/scale", func(w http.ResponseWriter, r *http.Request) {
 			var req ScaleRequest
@@ -77,6 +85,12 @@ func operations(mux *http.ServeMux, b Backend) {
 func (c *Client) Workload(ctx context.Context, name string) (*services.Workload, error) {
 	w := new(services.Workload)
 	return w, c.do(ctx, http.MethodGet, "/v1/workloads/"+url.PathEscape(name), nil, w)
+}
+
+// ProbeAnswers are what the probes of every pod said last, by pod: up to ten answers a probe, each oldest first.
+func (c *Client) ProbeAnswers(ctx context.Context) (map[string][]probe.Answer, error) {
+	out := map[string][]probe.Answer{}
+	return out, c.do(ctx, http.MethodGet, "/v1/probes", nil, &out)
 }
 
 // Scale changes the replicas of workloads, all or none.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -122,6 +124,32 @@ func TestPodProbeResults(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestEarlyTriesAreTold: the tries of fast timing before the first success make no events, and are told none the less.
+func TestEarlyTriesAreTold(t *testing.T) {
+	f := facts([]*corev1.Pod{pod("db-0", "db", false, unready)}, workload("db", 1, 1, 0))
+	try := func(seconds int, v probe.Verdict, output string) probe.Answer {
+		return probe.Answer{
+			Container: "db", Type: probe.Readiness, At: before(seconds).Time, Took: 3 * time.Millisecond, Verdict: v, Output: output, Early: true,
+		}
+	}
+	f.Probes = map[string][]probe.Answer{"db-0": {try(9, probe.Passed, ""), try(2, probe.Failed, "no"), try(1, probe.Failed, "not yet")}}
+	d, err := Pod(f, "db-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := d.Probes[0]
+	if r.Last == nil || r.Last.Output != "not yet" || r.Answer != "Readiness probe failed: not yet" || r.AnswerCount != 2 {
+		t.Errorf("%+v", r)
+	}
+	if text := d.Text(f); !strings.Contains(text, "last try 1s ago: failure in 3ms") {
+		t.Error(text)
+	}
+	a, err := Why(f, "db-0")
+	if got := a.Chain[len(a.Chain)-1]; err != nil || got.Answer != "Readiness probe failed: not yet" || got.AnswerCount != 2 {
+		t.Errorf("%+v %v", got, err)
 	}
 }
 

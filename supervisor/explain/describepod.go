@@ -30,15 +30,15 @@ func Pod(f Facts, name string) (PodDescription, error) {
 		return PodDescription{}, &UnknownError{Verb: "describe", Name: name, Known: f.names()}
 	}
 	d := PodDescription{Pod: maskPod(f.Snapshot, p), Status: ui.PodStatus(p), Probes: f.probes(p), Events: f.events("Pod", name)}
-	m := masker(f.Snapshot)
+	m := Masker(f.Snapshot)
 	for i := range d.Events {
 		d.Events[i].Message = m.String(d.Events[i].Message)
 	}
 	return d, nil
 }
 
-// masker knows the secrets that the pods of a snapshot have in their environment.
-func masker(s *state.Snapshot) *mask.Masker {
+// Masker knows the secrets that the pods of a snapshot have in their environment.
+func Masker(s *state.Snapshot) *mask.Masker {
 	stack := &services.Stack{}
 	for _, p := range s.Pods {
 		stack.Workloads = append(stack.Workloads, &services.Workload{Object: p})
@@ -49,7 +49,7 @@ func masker(s *state.Snapshot) *mask.Masker {
 // maskPod is a copy of a pod without the secrets of its environment, commands and annotations.
 func maskPod(s *state.Snapshot, p *corev1.Pod) *corev1.Pod {
 	p = p.DeepCopy()
-	m := masker(s)
+	m := Masker(s)
 	maskSpec(m, &p.Spec)
 	for k, v := range p.Annotations {
 		p.Annotations[k] = m.String(v)

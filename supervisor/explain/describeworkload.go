@@ -37,7 +37,7 @@ type PodLine struct {
 // Workload describes a workload, which the supervisor has given with its status.
 func Workload(f Facts, w *services.Workload) WorkloadDescription {
 	w = w.DeepCopy()
-	m := masker(f.Snapshot)
+	m := Masker(f.Snapshot)
 	maskSpec(m, w.PodSpec())
 	d := WorkloadDescription{Workload: w, Events: f.events(w.Kind(), w.Name()), Pods: []PodLine{}}
 	d.State, _ = f.Snapshot.Workload(w.Name())

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -19,6 +20,8 @@ type Facts struct {
 	Snapshot *state.Snapshot
 	// Events is the whole log, oldest first.
 	Events []state.Event
+	// Probes are what the probes of each pod said last, by pod, each probe's oldest first; nil is not known.
+	Probes map[string][]probe.Answer
 	// Now is the time of the answer; times are written in its location.
 	Now time.Time
 }
@@ -75,17 +78,39 @@ func (e *UnknownError) Error() string {
 	return fmt.Sprintf("cannot %s %s: there is no service or pod of that name; there are %s", e.Verb, e.Name, strings.Join(e.Known, ", "))
 }
 
-// answer is the last answer of a probe that was not a plain success, as the event log has it.
-func (f Facts) answer(p *corev1.Pod, container, probe string) (state.Event, bool) {
+// answer is the last answer of a probe that was not a plain success, as the event log has it or, for the early tries of
+// fast timing, which make no events, as the probe remembers it.
+func (f Facts) answer(p *corev1.Pod, container string, typ probe.Type) (state.Event, bool) {
 	var last state.Event
 	list := f.events("Pod", p.Name)
 	for _, e := range list {
-		if (e.Reason == "Unhealthy" || e.Reason == "ProbeWarning") && strings.HasPrefix(e.Message, probe+" probe ") &&
+		if (e.Reason == "Unhealthy" || e.Reason == "ProbeWarning") && strings.HasPrefix(e.Message, string(typ)+" probe ") &&
 			(e.Container == container || e.Container == "") && !e.Last.Before(p.CreationTimestamp.Time) {
 			last = e
 		}
 	}
+	early := 0
+	for _, a := range f.tries(p.Name, container, typ) {
+		switch {
+		case a.Good():
+			early = 0
+		case a.Early && a.At.After(last.Last):
+			early++
+			last = state.Event{Message: fmt.Sprintf("%s probe failed: %s", typ, a.Output), Last: a.At, Count: early}
+		}
+	}
 	return last, last.Count > 0
+}
+
+// tries are the last tries of one probe, oldest first.
+func (f Facts) tries(pod, container string, typ probe.Type) []probe.Answer {
+	var out []probe.Answer
+	for _, a := range f.Probes[pod] {
+		if a.Container == container && a.Type == typ {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // times says how often and when an event happened.

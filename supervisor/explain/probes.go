@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
 // ProbeResult is a probe of a container and what it said last.
@@ -20,6 +22,8 @@ type ProbeResult struct {
 	// Result is "success", "failure" (its threshold has been reached, or it has never succeeded), or "unknown" while the
 	// container does not run or the probe waits for the startup probe.
 	Result string `json:"result"`
+	// Last is the last try, nil if there was none yet or it is not known.
+	Last *probe.Answer `json:"last,omitempty"`
 	// Answer is the last answer of this instance of the container that was not a success, with its time and count.
 	Answer      string    `json:"answer,omitempty"`
 	AnswerAt    time.Time `json:"answerAt,omitzero"`
@@ -31,15 +35,16 @@ func (f Facts) probes(p *corev1.Pod) []ProbeResult {
 	out := []ProbeResult{}
 	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
 		s := statusOf(p, c.Name)
-		for _, x := range []struct {
-			name  string
-			probe *corev1.Probe
-		}{{"Liveness", c.LivenessProbe}, {"Readiness", c.ReadinessProbe}, {"Startup", c.StartupProbe}} {
-			if x.probe == nil {
+		for _, typ := range []probe.Type{probe.Liveness, probe.Readiness, probe.Startup} {
+			spec := typ.Of(&c)
+			if spec == nil {
 				continue
 			}
-			r := ProbeResult{Container: c.Name, Type: x.name, Spec: probeLine(x.probe), Result: resultOf(x.name, c, s)}
-			if e, ok := f.answer(p, c.Name, x.name); ok && s.State.Running != nil && !e.Last.Before(s.State.Running.StartedAt.Time) {
+			r := ProbeResult{Container: c.Name, Type: string(typ), Spec: probeLine(spec), Result: resultOf(typ, c, s)}
+			if tries := f.tries(p.Name, c.Name, typ); len(tries) > 0 {
+				r.Last = &tries[len(tries)-1]
+			}
+			if e, ok := f.answer(p, c.Name, typ); ok && s.State.Running != nil && !e.Last.Before(s.State.Running.StartedAt.Time) {
 				r.Answer, r.AnswerAt, r.AnswerCount = e.Message, e.Last, e.Count
 			}
 			out = append(out, r)
@@ -59,12 +64,12 @@ func statusOf(p *corev1.Pod, container string) corev1.ContainerStatus {
 
 // resultOf is the published result: readiness shows in ready, startup in started; a container that failed liveness has
 // been killed (R80), so one that runs has not.
-func resultOf(probe string, c corev1.Container, s corev1.ContainerStatus) string {
+func resultOf(typ probe.Type, c corev1.Container, s corev1.ContainerStatus) string {
 	started := s.Started != nil && *s.Started
 	switch {
-	case s.State.Running == nil, probe != "Startup" && c.StartupProbe != nil && !started:
+	case s.State.Running == nil, typ != probe.Startup && c.StartupProbe != nil && !started:
 		return "unknown"
-	case probe == "Readiness" && !s.Ready, probe == "Startup" && !started:
+	case typ == probe.Readiness && !s.Ready, typ == probe.Startup && !started:
 		return "failure"
 	}
 	return "success"
@@ -109,6 +114,9 @@ func (d PodDescription) probeRows(f Facts, out *page, c corev1.Container) {
 			continue
 		}
 		text := r.Result
+		if r.Last != nil {
+			text += fmt.Sprintf("; last try %s ago: %s in %s", f.ago(r.Last.At), r.Last.Verdict, r.Last.Took.Round(100*time.Microsecond))
+		}
 		if r.Answer != "" {
 			text += fmt.Sprintf("; last trouble %s ago (%d times): %s", f.ago(r.AnswerAt), r.AnswerCount, strings.TrimRight(r.Answer, "\n"))
 		}

@@ -54,7 +54,7 @@ type PodStatus struct {
 
 // StatusOf looks at everything.
 func StatusOf(f Facts) Status {
-	s, m := f.Snapshot, masker(f.Snapshot)
+	s, m := f.Snapshot, Masker(f.Snapshot)
 	out := Status{
 		Project: s.Project, Profile: s.Profile, Phase: s.Phase, Message: s.Message, Right: s.Phase == state.Ready,
 		Warnings: slices.Clone(s.Warnings), Advice: s.Advice, Workloads: []WorkloadStatus{}, Operators: []OperatorStatus{},

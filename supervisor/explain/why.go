@@ -52,7 +52,7 @@ func Why(f Facts, name string) (Answer, error) {
 			a.Advice = append(a.Advice, line)
 		}
 	}
-	m := masker(f.Snapshot)
+	m := Masker(f.Snapshot)
 	a.Summary = m.String(a.Summary)
 	for i := range a.Chain {
 		a.Chain[i].Text, a.Chain[i].Answer = m.String(a.Chain[i].Text), m.String(a.Chain[i].Answer)

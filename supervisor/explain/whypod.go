@@ -11,6 +11,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
+	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -130,24 +131,24 @@ func (f Facts) mainContainer(p *corev1.Pod, s corev1.ContainerStatus) (Link, boo
 		return l, false
 	case s.Started != nil && !*s.Started && c.StartupProbe != nil:
 		l.Text = "runs, and its startup probe has not succeeded yet"
-		f.answered(&l, p, s.Name, "Startup")
+		f.answered(&l, p, s.Name, probe.Startup)
 	case c.ReadinessProbe != nil:
 		l.Text = "runs, and its readiness probe has not succeeded yet"
 		if c := condition(p, corev1.ContainersReady); c.Status == corev1.ConditionFalse && c.LastTransitionTime.Sub(l.Since) > 2*time.Second {
 			l.Text, l.Since = "runs, but its readiness probe fails", c.LastTransitionTime.Time
 		}
-		f.answered(&l, p, s.Name, "Readiness")
+		f.answered(&l, p, s.Name, probe.Readiness)
 	default:
 		l.Text = "has only just started"
 	}
-	if e, ok := f.answer(p, s.Name, "Liveness"); ok && !e.Last.Before(s.State.Running.StartedAt.Time) && l.Answer == "" {
-		f.answered(&l, p, s.Name, "Liveness")
+	if e, ok := f.answer(p, s.Name, probe.Liveness); ok && !e.Last.Before(s.State.Running.StartedAt.Time) && l.Answer == "" {
+		f.answered(&l, p, s.Name, probe.Liveness)
 	}
 	return l, true
 }
 
-func (f Facts) answered(l *Link, p *corev1.Pod, container, probe string) {
-	if e, ok := f.answer(p, container, probe); ok {
+func (f Facts) answered(l *Link, p *corev1.Pod, container string, typ probe.Type) {
+	if e, ok := f.answer(p, container, typ); ok {
 		l.Answer, l.AnswerAt, l.AnswerCount = e.Message, e.Last, e.Count
 	}
 }

@@ -147,6 +147,13 @@ func (p *probes) result(t probe.Type, id string) (probe.Result, bool) {
 	return "", false
 }
 
+// answers are what the probes said last.
+func (p *probes) answers() []probe.Answer {
+	var out []probe.Answer
+	p.each(func(x *probe.Pod) { out = append(out, x.Answers()...) })
+	return out
+}
+
 // terminating is R17; ended is the end of all workers.
 func (p *probes) terminating() { p.each((*probe.Pod).StopLivenessAndStartup) }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lyandev/lyandev/services/kube"
 	"github.com/lyandev/lyandev/supervisor/backoff"
+	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
 // Worker is the kubelet of one pod. Every method but Run returns at once and may be called from any goroutine, before
@@ -77,6 +78,9 @@ func New(pod *corev1.Pod, deps Deps) *Worker {
 
 // Pod is the pod with its latest status. It is the caller's own.
 func (w *Worker) Pod() *corev1.Pod { return w.published.get() }
+
+// ProbeAnswers are the last answers of the pod's probes, ten each; see probe.Pod.
+func (w *Worker) ProbeAnswers() []probe.Answer { return w.probes.answers() }
 
 // Delete asks for the end of the pod (R100): nothing is restarted any more, every container gets preStop and the stop
 // signal, and when all have ended the object goes and Run returns. grace nil is the pod's own. A second deletion with

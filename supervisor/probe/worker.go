@@ -16,6 +16,7 @@ type worker struct {
 	pod     *Pod
 	machine machine
 	handler Handler
+	history history
 	// trigger holds at most one manual trigger (R15), look at most one wish to look at a new status (Fast).
 	trigger, look chan struct{}
 	// alive is guarded by pod.mu.
@@ -141,6 +142,7 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 	})
 	w.carryOut(s)
 	if s.probe {
+		tried := time.Now()
 		outcome := w.try(ctx, s.target, early)
 		if ctx.Err() != nil {
 			return true
@@ -148,6 +150,7 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 		if now, _ := w.pod.renewal(m.container.Name); now.count != renewed.count {
 			return false // the answer of a process that is no more; the nudge of the change makes another try
 		}
+		w.remember(s.target, outcome, tried, early)
 		if e, ok := eventFor(m.typ, outcome); ok && !early && !m.renewing(began) {
 			e.Container, e.ContainerID = m.container.Name, s.target.ContainerID
 			w.pod.cfg.Sink.ProbeEvent(e)

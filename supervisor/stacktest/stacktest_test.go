@@ -127,7 +127,7 @@ func TestSmallStack(t *testing.T) {
 	if err := s.Copy().Bundle(t.Context(), bundle); err != nil {
 		t.Error(err)
 	}
-	for _, name := range []string{"events.txt", "probes.txt", "state.json", "stack.yaml", "inspect.json"} {
+	for _, name := range []string{"events.txt", "health.txt", "probes.txt", "state.json", "stack.yaml", "inspect.json"} {
 		if info, err := os.Stat(filepath.Join(bundle, name)); err != nil || info.Size() == 0 {
 			t.Errorf("the bundle has no %s: %v", name, err)
 		}

@@ -31,7 +31,7 @@ func TestRecordedTraces(t *testing.T) {
 			if err := os.WriteFile(ours, out.Bytes(), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if msg, err := exec.Command("python3", "../testdata/traces/compare.py", f, ours).CombinedOutput(); err != nil {
+			if msg, err := exec.Command("python3", "../../testdata/compare.py", f, ours).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, msg)
 			}
 		})

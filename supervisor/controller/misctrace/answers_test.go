@@ -26,7 +26,7 @@ func TestRecordedAnswers(t *testing.T) {
 			if err := os.WriteFile(ours, out.Bytes(), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			msg, err := exec.Command("python3", recorded+"compare.py", recorded+"misc-"+kind+".json", ours).CombinedOutput()
+			msg, err := exec.Command("python3", "../../testdata/compare.py", recorded+"misc-"+kind+".json", ours).CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, msg)
 			}

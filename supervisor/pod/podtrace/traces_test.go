@@ -78,7 +78,7 @@ func compare(t *testing.T, file string, events []event) {
 	if err := os.WriteFile(ours, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("python3", "../testdata/traces/compare.py", file, ours).CombinedOutput()
+	out, err := exec.Command("python3", "../../testdata/compare.py", file, ours).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

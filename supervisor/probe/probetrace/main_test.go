@@ -65,7 +65,7 @@ func judge(t *testing.T, recorded string, ours []byte) {
 	if err := os.WriteFile(path, ours, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("python3", "../testdata/traces/compare.py", recorded, path).CombinedOutput()
+	out, err := exec.Command("python3", "../../testdata/compare.py", recorded, path).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v: %s", err, out)
 	}

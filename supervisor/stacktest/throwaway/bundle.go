@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,11 +19,12 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/mask"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 // Bundle writes all that tells how the copy stands into a directory, which it makes: the log of every container that there
-// is, the events, the history of probes and restarts, the latest snapshot, the stack, and what the engine says of each
+// is, the events, those of health and restarts on their own, the last answers of every probe, the latest snapshot, the stack, and what the engine says of each
 // container. Secrets are masked. It goes on after an error and reports all.
 func (c *Copy) Bundle(ctx context.Context, dir string) error {
 	b := bundle{dir: dir, mask: mask.New(c.stack)}
@@ -33,7 +36,8 @@ func (c *Copy) Bundle(ctx context.Context, dir string) error {
 	b.write("stack.yaml", stack)
 	events := c.Events()
 	b.write("events.txt", eventLines(events, func(state.Event) bool { return true }))
-	b.write("probes.txt", eventLines(events, aboutProbes))
+	b.write("health.txt", eventLines(events, aboutHealth))
+	b.write("probes.txt", probeLines(c.sup.ProbeAnswers()))
 	b.json("state.json", c.State())
 	b.containers(ctx, c)
 	return errors.Join(b.errs...)
@@ -96,13 +100,29 @@ func (b *bundle) log(ctx context.Context, c *Copy, x engine.Container) {
 	b.note(errors.Join(err, w.Close(), f.Close()))
 }
 
-// aboutProbes says that an event tells of a container's health: its probes, starts, ends and restarts.
-func aboutProbes(e state.Event) bool {
+// aboutHealth says that an event tells of a container's health: its probes, starts, ends and restarts.
+func aboutHealth(e state.Event) bool {
 	switch e.Reason {
 	case "Unhealthy", "ProbeWarning", "ProbeError", "Started", "Killing", "BackOff", "Ready", "NotReady", "Completed", "Failed":
 		return true
 	}
 	return false
+}
+
+// probeLines are the last answers of every probe, a pod after the other, each probe's oldest first.
+func probeLines(answers map[string][]probe.Answer) []byte {
+	var b bytes.Buffer
+	for _, pod := range slices.Sorted(maps.Keys(answers)) {
+		for _, a := range answers[pod] {
+			early := ""
+			if a.Early {
+				early = " (early)"
+			}
+			fmt.Fprintf(&b, "%s  %s/%s  %s%s  %s in %s  %s\n", a.At.UTC().Format(time.RFC3339Nano), pod, a.Container, a.Type, early,
+				a.Verdict, a.Took.Round(time.Microsecond), strings.ReplaceAll(a.Output, "\n", "\\n"))
+		}
+	}
+	return b.Bytes()
 }
 
 func eventLines(events []state.Event, want func(state.Event) bool) []byte {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -293,8 +294,20 @@ func TestEventLines(t *testing.T) {
 		{Kind: "Pod", Name: "a", Type: "Warning", Reason: "Unhealthy", Message: "probe", Count: 3},
 		{Kind: "Pod", Name: "a", Type: "Normal", Reason: "Pulled", Message: "image", Count: 1},
 	}
-	got := string(eventLines(events, aboutProbes))
+	got := string(eventLines(events, aboutHealth))
 	if !strings.Contains(got, "Unhealthy: probe") || strings.Contains(got, "Pulled") || !strings.Contains(got, "x3") {
 		t.Errorf("eventLines = %q", got)
+	}
+}
+
+func TestProbeLines(t *testing.T) {
+	at := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	got := string(probeLines(map[string][]probe.Answer{
+		"b": {{Container: "app", Type: probe.Liveness, At: at, Took: time.Millisecond, Verdict: probe.Passed}},
+		"a": {{Container: "db", Type: probe.Readiness, At: at, Verdict: probe.Failed, Output: "no\nway", Early: true}},
+	}))
+	want := "2026-05-04T12:00:00Z  a/db  Readiness (early)  failure in 0s  no\\nway\n2026-05-04T12:00:00Z  b/app  Liveness  success in 1ms  \n"
+	if got != want {
+		t.Errorf("%q", got)
 	}
 }
