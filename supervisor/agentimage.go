@@ -28,11 +28,9 @@ func (f *fabric) agentImage(ctx context.Context) (ref, hash string, err error) {
 	if err := checkStatic(file); err != nil {
 		return "", "", err
 	}
-	h := sha256.New()
-	if _, err := io.Copy(h, file); err != nil {
+	if hash, err = f.hashOf(file); err != nil {
 		return "", "", fmt.Errorf("cannot make the agent's image: %w", err)
 	}
-	hash = hex.EncodeToString(h.Sum(nil))[:12]
 	ref = agentRepository + ":" + hash
 	eng := f.s.cfg.Engine
 	if _, err := eng.InspectImage(ctx, ref); err == nil {
@@ -48,6 +46,21 @@ func (f *fabric) agentImage(ctx context.Context) (ref, hash string, err error) {
 	}
 	f.removeOldImages(ctx, ref)
 	return ref, hash, nil
+}
+
+// hashOf identifies the binary. It is read once: some 50 MB, asked for by every pod that has a sandbox.
+func (f *fabric) hashOf(file *os.File) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.binaryHash != "" {
+		return f.binaryHash, nil
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, file); err != nil {
+		return "", err
+	}
+	f.binaryHash = hex.EncodeToString(h.Sum(nil))[:12]
+	return f.binaryHash, nil
 }
 
 // checkStatic refuses a binary that would not start in an image of nothing else.

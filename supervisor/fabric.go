@@ -47,6 +47,8 @@ type fabric struct {
 	client *agent.Client
 	dialer *network.Dialer
 	token  string
+	// binaryHash identifies the running binary, "" until it was asked for.
+	binaryHash string
 
 	// changing is held while the agent is made, replaced or started again.
 	changing sync.Mutex
