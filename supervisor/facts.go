@@ -124,10 +124,8 @@ func trouble(p *corev1.Pod) string {
 			}
 		}
 	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == services.RightGate && c.Status != corev1.ConditionTrue && c.Message != "" {
-			return fmt.Sprintf("has pod %s: %s", p.Name, c.Message)
-		}
+	if text := state.NotRight(p); text != "" {
+		return fmt.Sprintf("has pod %s: %s", p.Name, text)
 	}
 	return fmt.Sprintf("has pod %s not ready yet", p.Name)
 }

@@ -140,3 +140,21 @@ func PodReady(p *corev1.Pod) bool {
 	}
 	return false
 }
+
+// NotRight is what the operator says of a pod whose containers are ready and whose role is not right yet; "" otherwise. Of
+// one whose containers are still to get ready an operator can only say that it does not answer.
+func NotRight(p *corev1.Pod) string {
+	text, ready := "", false
+	for _, c := range p.Status.Conditions {
+		switch {
+		case c.Type == corev1.ContainersReady:
+			ready = c.Status == corev1.ConditionTrue
+		case c.Type == services.RightGate && c.Status != corev1.ConditionTrue:
+			text = c.Message
+		}
+	}
+	if !ready {
+		return ""
+	}
+	return text
+}

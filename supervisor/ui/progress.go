@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -162,22 +161,13 @@ func describe(s *state.Snapshot, w state.Workload) string {
 	for _, p := range s.PodsOf(w.Name) {
 		if why := PodStatus(p); why != "Running" || !state.PodReady(p) {
 			text += ", " + p.Name + " " + why
-			if m := rightMessage(p); m != "" {
-				text += " (" + m + ")"
+			if m := state.NotRight(p); m != "" {
+				text += " (" + oneLine(m) + ")"
 			}
 			break
 		}
 	}
 	return text
-}
-
-func rightMessage(p *corev1.Pod) string {
-	for _, c := range p.Status.Conditions {
-		if c.Type == services.RightGate && c.Status != corev1.ConditionTrue {
-			return oneLine(c.Message)
-		}
-	}
-	return ""
 }
 
 func oneLine(s string) string {

@@ -33,7 +33,7 @@ func pod(name, workload string, ready bool, states ...corev1.ContainerState) *co
 func story() []*state.Snapshot {
 	hold := &state.Hold{Kind: "dependency", For: "db", Reason: "waits for db to be ready"}
 	unready := pod("db-0", "db", false, runs)
-	unready.Status.Conditions = []corev1.PodCondition{{Type: services.RightGate, Status: corev1.ConditionFalse, Message: "replication\n is not set up"}}
+	unready.Status.Conditions = []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionTrue}, {Type: services.RightGate, Status: corev1.ConditionFalse, Message: "replication\n is not set up"}}
 	going := pod("web-a", "web", true, runs)
 	going.DeletionTimestamp = &metav1.Time{Time: time.Unix(0, 0)}
 	build := func(st, step string, took time.Duration) []state.Build {
