@@ -57,8 +57,10 @@ func New() *Operator { return &Operator{} }
 const (
 	maxRounds = 3
 	settle    = 100 * time.Millisecond
-	// flushEvery is how often sentinels are asked to write their file, to see whether they can.
-	flushEvery = 15 * time.Second
+	// flushEvery is how often sentinels are asked to write their file, to see whether they can: rarely, since each logs that
+	// it did. One that was started anew is asked at once, and while one cannot all are asked again after flushAgain.
+	flushEvery = 10 * time.Minute
+	flushAgain = 15 * time.Second
 	// grace is how long a pod that was right stays so when it only does not answer in time: a busy machine is slow.
 	grace = 3 * time.Second
 )
@@ -237,7 +239,13 @@ func attempt(ctx context.Context, p *Process, look func(context.Context) error) 
 func (o *Operator) flushDue(now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if now.Sub(o.memory.flushed) < flushEvery {
+	wait := flushEvery
+	for _, why := range o.memory.unsaved {
+		if why != "" {
+			wait = flushAgain
+		}
+	}
+	if now.Sub(o.memory.flushed) < wait {
 		return false
 	}
 	o.memory.flushed = now
@@ -263,13 +271,18 @@ func (o *Operator) recall(f *Facts, flushed bool) {
 		s.WrongFor = m.since(key(s.Process), wrong, f.Now)
 		if !s.Reached {
 			delete(m.hurried, key(s.Process)) // it may have been started anew
+			delete(m.unsaved, key(s.Process))
 			continue
 		}
 		s.Hurried = m.hurried[key(s.Process)]
-		if flushed {
+		if flushed && s.Known {
 			m.unsaved[key(s.Process)] = s.Unsaved
 		}
-		s.Unsaved = m.unsaved[key(s.Process)]
+		why, asked := m.unsaved[key(s.Process)]
+		if !asked && s.Known {
+			m.flushed = time.Time{}
+		}
+		s.Unsaved = why
 	}
 }
 
