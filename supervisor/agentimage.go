@@ -44,7 +44,7 @@ func (f *fabric) agentImage(ctx context.Context) (ref, hash string, err error) {
 	if _, err := eng.ImportImage(ctx, ref, changes, r); err != nil {
 		return "", "", err
 	}
-	f.removeOldImages(ctx, ref)
+	f.s.pods.background(func(ctx context.Context) { f.removeOldImages(ctx, ref) })
 	return ref, hash, nil
 }
 
@@ -105,7 +105,8 @@ func writeBinary(w io.Writer, file *os.File) error {
 	return t.Close()
 }
 
-// removeOldImages removes images of other binaries; those that a stack still uses stay (the engine refuses).
+// removeOldImages removes images of other binaries; those that a stack still uses stay (the engine refuses). An engine that
+// cannot ask one container (paused in the middle of something) keeps it waiting, so nothing waits for it.
 func (f *fabric) removeOldImages(ctx context.Context, keep string) {
 	list, err := f.s.cfg.Engine.ListImages(ctx, map[string]string{agentHashLabel: ""})
 	if err != nil {

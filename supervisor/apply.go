@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -225,8 +227,36 @@ func (s *Supervisor) pull(ctx context.Context, c corev1.Container) error {
 	if c.ImagePullPolicy == corev1.PullNever {
 		return fmt.Errorf("cannot find image %s, and its pull policy is Never; build or load it, or change the policy", c.Image)
 	}
-	if err := s.cfg.Engine.PullImage(ctx, c.Image, nil); err != nil {
+	if err := s.showPull(c.Image, func(out io.Writer) error { return s.cfg.Engine.PullImage(ctx, c.Image, out) }); err != nil {
 		return fmt.Errorf("%w; it is not on this machine either: correct the name, give the service a build, or load it with `docker load`", err)
 	}
 	return nil
+}
+
+// showPull runs a pull and shows it in the snapshot, among the builds.
+func (s *Supervisor) showPull(ref string, pull func(out io.Writer) error) error {
+	began := time.Now()
+	show := func(b state.Build) {
+		b.Name, b.Image, b.Pull, b.Started, b.Took = ref, ref, true, began, time.Since(began)
+		s.post(func() {
+			s.builds = append(slices.DeleteFunc(s.builds, func(old state.Build) bool { return old.Name == ref }), b)
+		})
+	}
+	show(state.Build{State: "running"})
+	err := pull(writerFunc(func(line []byte) { show(state.Build{State: "running", Step: strings.TrimSpace(string(line))}) }))
+	if err != nil {
+		show(state.Build{State: "failed", Error: err.Error()})
+		return err
+	}
+	show(state.Build{State: "done"})
+	return nil
+}
+
+// writerFunc is an io.Writer that gets a line a call.
+type writerFunc func(line []byte)
+
+// Write implements io.Writer.
+func (f writerFunc) Write(line []byte) (int, error) {
+	f(line)
+	return len(line), nil
 }

@@ -267,6 +267,11 @@ func (r *podRunner) resyncAll() {
 	}
 }
 
+// background does what nobody waits for, until it is done or the supervisor ends.
+func (r *podRunner) background(do func(ctx context.Context)) {
+	r.wg.Go(func() { do(r.ctx) })
+}
+
 // wait ends the workers, which leave their containers running, and blocks until they have ended.
 func (r *podRunner) wait() {
 	r.cancel()

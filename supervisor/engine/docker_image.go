@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/cpuguy83/dockercfg"
@@ -86,13 +87,16 @@ func (d *Docker) RemoveImage(ctx context.Context, ref string) error {
 	return wrap(err, "remove image %s", ref)
 }
 
-// readProgress drains the engine's stream of JSON messages. Failures come inside it, with HTTP 200.
+// progressGap is the least time between two lines about a transfer.
+const progressGap = time.Second
+
+// readProgress drains the engine's stream of JSON messages. Failures come inside it, with HTTP 200. What is transferred is
+// told to out as the sum of all layers, a line a second at most.
 func readProgress(r io.Reader, out io.Writer) error {
-	dec := json.NewDecoder(r)
+	dec, sum := json.NewDecoder(r), transfer{layers: map[string][2]int64{}}
+	var told time.Time
 	for {
-		var m struct {
-			ID, Status, Progress, Error string
-		}
+		var m progressMessage
 		if err := dec.Decode(&m); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
@@ -101,10 +105,42 @@ func readProgress(r io.Reader, out io.Writer) error {
 		if m.Error != "" {
 			return errors.New(m.Error)
 		}
-		if out != nil && m.Progress == "" && m.Status != "" {
-			fmt.Fprintf(out, "%s %s\n", m.ID, m.Status)
+		if out == nil || m.Status == "" {
+			continue
+		}
+		if m.Detail.Total == 0 {
+			fmt.Fprintln(out, strings.TrimSpace(m.ID+" "+m.Status))
+		} else if sum.note(m) && time.Since(told) >= progressGap {
+			told = time.Now()
+			fmt.Fprintln(out, sum.String())
 		}
 	}
+}
+
+// progressMessage is one message of the engine about a pull or an import.
+type progressMessage struct {
+	ID, Status, Error string
+	Detail            struct{ Current, Total int64 } `json:"progressDetail"`
+}
+
+// transfer is how much of each layer has come: done and total, in bytes.
+type transfer struct{ layers map[string][2]int64 }
+
+// note takes a message in; false says that it is not about bytes that come.
+func (t *transfer) note(m progressMessage) bool {
+	if m.Status != "Downloading" {
+		return false
+	}
+	t.layers[m.ID] = [2]int64{m.Detail.Current, m.Detail.Total}
+	return true
+}
+
+func (t *transfer) String() string {
+	var done, total int64
+	for _, l := range t.layers {
+		done, total = done+l[0], total+l[1]
+	}
+	return fmt.Sprintf("downloading, %d%% of %.1f MB", done*100/max(total, 1), float64(total)/1e6)
 }
 
 // registryAuth finds the credentials that `docker login` left for a reference's registry; "" when there are none.

@@ -92,6 +92,8 @@ type Hold struct {
 type Build struct {
 	Name  string `json:"name"`
 	Image string `json:"image"`
+	// Pull says that the image comes from a registry; it is the name then.
+	Pull bool `json:"pull,omitempty"`
 	// State is "waiting", "running", "done", "current" (nothing had changed), "failed" or "cancelled".
 	State   string        `json:"state"`
 	Step    string        `json:"step,omitempty"`

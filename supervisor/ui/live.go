@@ -141,12 +141,15 @@ func (l *live) buildLine(b state.Build) string {
 	switch b.State {
 	case "done", "current":
 		text := "built"
-		if b.State == "current" {
+		switch {
+		case b.State == "current":
 			text = "image is current"
+		case b.Pull:
+			text = "pulled"
 		}
 		return l.st.Paint(Green, "✔") + " " + b.Name + l.st.Paint(Dim, "  "+text+" "+round(b.Took))
 	case "failed", "cancelled":
-		return l.st.Paint(Red, "✘") + " " + b.Name + l.st.Paint(Red, "  build "+b.State)
+		return l.st.Paint(Red, "✘") + " " + b.Name + l.st.Paint(Red, "  "+buildVerb(b)+" "+b.State)
 	}
 	return l.st.Paint(Cyan, l.spinner()) + " " + b.Name + l.st.Paint(Dim, "  "+b.Step+" "+round(time.Since(b.Started)))
 }

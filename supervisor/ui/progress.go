@@ -52,7 +52,8 @@ func (p *plain) line(key, text string) {
 
 func (p *plain) Show(s *state.Snapshot) {
 	for _, b := range s.Builds {
-		text := "build " + b.Name + ": " + b.State
+		verb := buildVerb(b)
+		text := verb + " " + b.Name + ": " + b.State
 		if b.State == "done" || b.State == "current" {
 			text += " (" + round(b.Took) + ")"
 		}
@@ -60,7 +61,7 @@ func (p *plain) Show(s *state.Snapshot) {
 			p.line("build/"+b.Name, text)
 		}
 		if b.State == "running" && b.Step != "" {
-			p.line("step/"+b.Name, "build "+b.Name+": "+b.Step)
+			p.line("step/"+b.Name, verb+" "+b.Name+": "+b.Step)
 		}
 	}
 	if s.Phase == state.Stopping || s.Phase == state.Stopped {
@@ -74,6 +75,13 @@ func (p *plain) Show(s *state.Snapshot) {
 		p.line("warning/"+w, "warning: "+w)
 	}
 	p.line("engine", s.Engine)
+}
+
+func buildVerb(b state.Build) string {
+	if b.Pull {
+		return "pull"
+	}
+	return "build"
 }
 
 // patience is how long a workload may go on without a step before a line says what it is at.
