@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -155,11 +156,21 @@ func (l *live) buildLine(b state.Build) string {
 }
 
 func (l *live) stopLine(s *state.Snapshot, w state.Workload, width int) string {
-	n := len(s.PodsOf(w.Name))
-	if n == 0 {
+	pods := s.PodsOf(w.Name)
+	if len(pods) == 0 {
 		return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Green, "✔"), width, w.Name, l.st.Paint(Dim, "stopped"))
 	}
-	return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Cyan, l.spinner()), width, w.Name, l.st.Paint(Dim, fmt.Sprintf("%d pods to go", n)))
+	return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Cyan, l.spinner()), width, w.Name, l.st.Paint(Dim, podsToGo(pods)))
+}
+
+// podsToGo names what is waited for.
+func podsToGo(pods []*corev1.Pod) string {
+	for _, p := range pods {
+		if p.DeletionTimestamp != nil {
+			return fmt.Sprintf("%d to go, %s is being stopped%s", len(pods), p.Name, graceOf(p))
+		}
+	}
+	return fmt.Sprintf("%d to go", len(pods))
 }
 
 func (l *live) spinner() string {

@@ -132,7 +132,7 @@ func (p *plain) showStopping(s *state.Snapshot) {
 	for _, pod := range s.Pods {
 		alive[pod.Name] = true
 		if pod.DeletionTimestamp != nil {
-			p.line("pod/"+pod.Name, "stopping "+pod.Name)
+			p.line("pod/"+pod.Name, "stopping "+pod.Name+graceOf(pod))
 		}
 	}
 	for key := range p.seen {
@@ -140,6 +140,14 @@ func (p *plain) showStopping(s *state.Snapshot) {
 			p.line(key, name+" is gone")
 		}
 	}
+}
+
+// graceOf says how long a pod that is being stopped may take until it is killed.
+func graceOf(p *corev1.Pod) string {
+	if g := p.DeletionGracePeriodSeconds; g != nil && *g > 1 {
+		return fmt.Sprintf(" (grace %ds)", *g)
+	}
+	return ""
 }
 
 func (p *plain) Event(e state.Event) {

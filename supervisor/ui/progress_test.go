@@ -36,6 +36,7 @@ func story() []*state.Snapshot {
 	unready.Status.Conditions = []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionTrue}, {Type: services.RightGate, Status: corev1.ConditionFalse, Message: "replication\n is not set up"}}
 	going := pod("web-a", "web", true, runs)
 	going.DeletionTimestamp = &metav1.Time{Time: time.Unix(0, 0)}
+	going.DeletionGracePeriodSeconds = new(int64(30))
 	build := func(st, step string, took time.Duration) []state.Build {
 		return []state.Build{{Name: "web", State: st, Step: step, Took: took}}
 	}
@@ -102,7 +103,7 @@ func TestPlainProgress(t *testing.T) {
    4.0s  web: ready (1/1)
    4.0s  seed: completed
    4.0s  warning: the rollout of web is stuck
-   5.0s  stopping web-a
+   5.0s  stopping web-a (grace 30s)
    6.0s  web-a is gone
 `
 		if got := "\n" + out.String(); got != want {
@@ -207,7 +208,7 @@ func TestLiveProgress(t *testing.T) {
 		if got := strings.Join(screen(t, text), "\n"); got != strings.Join(want, "\n") {
 			t.Errorf("in the end:\n%s", got)
 		}
-		for _, part := range []string{"web  [2/2] RUN make ", "✔ web  built 2.3s", "· web  waits for db to be ready", "✔ seed  completed", "! the rollout of web is stuck", "web  1 pods to go"} {
+		for _, part := range []string{"web  [2/2] RUN make ", "✔ web  built 2.3s", "· web  waits for db to be ready", "✔ seed  completed", "! the rollout of web is stuck", "web  1 to go, web-a is being stopped (grace 30s)"} {
 			if !strings.Contains(text, part) {
 				t.Errorf("never showed %q", part)
 			}
