@@ -135,7 +135,7 @@ func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time
 		last = s.Switch
 		if last.Phase != phase && !quiet && !st.ErrTTY {
 			phase = last.Phase
-			fmt.Fprintf(st.Err, "%6.1fs  %s\n", s.Time.Sub(last.Started).Seconds(), phase)
+			fmt.Fprintf(st.Err, "%6.1fs  %s\n", max(0, s.Time.Sub(last.Started).Seconds()), phase)
 		}
 		return !last.Over()
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,9 @@ const (
 	Reset    Action = "reset"    // SENTINEL RESET: forget replicas and sentinels that are gone
 	Hurry    Action = "hurry"    // look at the master every second instead of every ten
 )
+
+// reason is the action as the reason of an event: "RedisFollow".
+func (a Action) reason() string { return "Redis" + strings.ToUpper(string(a[:1])) + string(a[1:]) }
 
 // Step is one thing to do, with its cause.
 type Step struct {

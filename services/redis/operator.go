@@ -149,7 +149,7 @@ func (o *Operator) log() *slog.Logger {
 func (o *Operator) actAll(ctx context.Context, r *round, steps []Step) {
 	for _, s := range steps {
 		err := o.act(ctx, r, s)
-		kind, reason, text := corev1.EventTypeNormal, "Redis"+string(s.Do), s.String()
+		kind, reason, text := corev1.EventTypeNormal, s.Do.reason(), s.String()
 		if err != nil {
 			kind, reason, text = corev1.EventTypeWarning, "RedisStepFailed", fmt.Sprintf("%s: %v", s, err)
 			o.log().Warn("redis step failed", "step", s.String(), "err", err)
