@@ -340,7 +340,8 @@ func (r references) check(name, key string, optional *bool, path keyPath) {
 
 func sprint(v any) string { return fmt.Sprint(v) }
 
-// written leaves out empty texts: what an interpolation ("${VAR:+text}") turned into nothing was not written.
+// written leaves out empty texts: what an interpolation ("${VAR:+text}") turned into nothing was not written. That there is
+// a list stays known.
 func written(list []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" })
 }

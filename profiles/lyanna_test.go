@@ -36,13 +36,25 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func lyanna(t *testing.T, profile string) *services.Stack {
+func lyanna(t *testing.T, profile string, env ...string) *services.Stack {
 	t.Helper()
-	s, err := Load(context.Background(), Options{Files: []string{"../lyanna.dev.yaml"}, Profile: profile})
+	s, err := Load(context.Background(), Options{Files: []string{"../lyanna.dev.yaml"}, Profile: profile, Env: env})
 	if err != nil {
 		t.Fatalf("cannot load lyanna.dev.yaml:\n%v", err)
 	}
 	return s
+}
+
+// TestLyannaRestartsOnAnotherRedisMaster: lyanna itself keeps the master it found at its start; the demo app follows, and the
+// file says so.
+func TestLyannaRestartsOnAnotherRedisMaster(t *testing.T) {
+	for src, want := range map[string][]string{"": {}, t.TempDir(): {"redis-master-changed"}} {
+		for _, name := range []string{"lyanna-deployment", "lyanna-arq"} {
+			if d := cmp.Diff(want, lyanna(t, "ha", "LYANNA_SRC="+src).Workload(name).RestartOn); d != "" {
+				t.Errorf("%s with LYANNA_SRC=%q (-want +got):\n%s", name, src, d)
+			}
+		}
+	}
 }
 
 // TestLyanna holds the facts of the production topology: a change of the file that touches one shows here.

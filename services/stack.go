@@ -52,8 +52,9 @@ type Workload struct {
 	Operator string `json:"operator,omitempty"`
 	// Options are the operator's own settings, as declared under x-lyandev.options.
 	Options map[string]string `json:"options,omitempty"`
-	// RestartOn names the facts after whose change the pods are restarted ("redis-master-changed").
-	RestartOn []string `json:"restartOn,omitempty"`
+	// RestartOn names the facts after whose change the pods are restarted ("redis-master-changed"). Empty and not nil: the
+	// file says that none needs it.
+	RestartOn []string `json:"restartOn,omitzero"`
 	// Bootstrap are the steps that turn running into right for systems without an operator.
 	Bootstrap []BootstrapStep `json:"bootstrap,omitempty"`
 	// Watch are the inner loop's rules, by container name.

@@ -20,7 +20,7 @@ func Advise(stack *services.Stack) []string {
 	var out []string
 	sentinels := sentinelServices(stack)
 	for _, w := range stack.Workloads {
-		if w.Operator == "redis" || len(w.RestartOn) > 0 { // an empty entry says that it has been thought of
+		if w.Operator == "redis" || w.RestartOn != nil { // an empty list says that it has been thought of
 			continue
 		}
 		for _, name := range sentinels {

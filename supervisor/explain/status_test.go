@@ -95,7 +95,7 @@ func TestAdvise(t *testing.T) {
 	}{
 		{"asks sentinel", func(*services.Workload) {}, "web asks Sentinel (SENTINEL names redis-sentinel): "},
 		{"is restarted", func(w *services.Workload) { w.RestartOn = []string{masterChanged} }, ""},
-		{"needs no restart, and says so", func(w *services.Workload) { w.RestartOn = []string{""} }, ""},
+		{"needs no restart, and says so", func(w *services.Workload) { w.RestartOn = []string{} }, ""},
 		{"uses the service only", func(w *services.Workload) { w.PodSpec().Containers[0].Env = w.PodSpec().Containers[0].Env[:1] }, ""},
 		{"another name", func(w *services.Workload) {
 			w.PodSpec().Containers[0].Env = []corev1.EnvVar{{Name: "X", Value: "my-redis-sentinel:1"}, {Name: "Y", Value: "redis-sentinels"}}
