@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -49,7 +50,7 @@ func runExec(c *cli.Context, st *ui.Streams, name string, cmd []string) error {
 		return err
 	}
 	defer eng.Close()
-	id, err := findContainer(c.Context, eng, t.instance.Name, name, c.String("container"))
+	found, err := findContainer(c.Context, eng, t.instance.Name, name, c.String("container"))
 	if err != nil {
 		return err
 	}
@@ -74,11 +75,25 @@ func runExec(c *cli.Context, st *ui.Streams, name string, cmd []string) error {
 			spec.Stdin = nil
 		}
 	}
-	r, err := eng.Exec(ctx, id, spec)
+	r, err := eng.Exec(ctx, found.ID, spec)
+	if errors.Is(err, engine.ErrExecNotStarted) && r.ExitCode != 0 {
+		return notStarted(found, cmd[0], err)
+	}
 	if err != nil {
 		return err
 	}
 	return exitCode(r.ExitCode)
+}
+
+// notStarted says why a command could not be started, with the exit codes of shells. The engine's own words have been printed;
+// its exit code is 126 for both.
+func notStarted(c engine.Container, command string, err error) error {
+	code, why := 126, "it cannot be executed"
+	if text := err.Error(); strings.Contains(text, "not found") || strings.Contains(text, "no such file") {
+		code, why = 127, "the image has no such command"
+	}
+	return withCode(code, fmt.Errorf("cannot run %s in container %s of pod %s: %s",
+		command, c.Labels[logs.ContainerLabel], c.Labels[logs.PodLabel], why))
 }
 
 // hasInput says that standard input is something to read, not the null device.
@@ -88,10 +103,10 @@ func hasInput() bool {
 }
 
 // findContainer finds a running container by pod or by workload; of several pods it takes the first by name.
-func findContainer(ctx context.Context, eng engine.Engine, project, name, container string) (string, error) {
+func findContainer(ctx context.Context, eng engine.Engine, project, name, container string) (engine.Container, error) {
 	list, err := eng.ListContainers(ctx, map[string]string{services.ProjectLabel: project})
 	if err != nil {
-		return "", err
+		return engine.Container{}, err
 	}
 	pod, wantContainer, _ := strings.Cut(name, "/")
 	if wantContainer != "" {
@@ -116,9 +131,9 @@ func findContainer(ctx context.Context, eng engine.Engine, project, name, contai
 		if container != "" {
 			pod += " with a container " + container
 		}
-		return "", fmt.Errorf("cannot find a running pod of %s; running are pods of %s", pod, strings.Join(keysOf(known), ", "))
+		return engine.Container{}, fmt.Errorf("cannot find a running pod of %s; running are pods of %s", pod, strings.Join(keysOf(known), ", "))
 	}
-	return best.ID, nil
+	return best, nil
 }
 
 // before orders containers by pod, then by when they were made: a pod's first container is made first.

@@ -162,6 +162,7 @@ func TestUnknownNames(t *testing.T) {
 		{[]string{"restart"}, codeUsage, []string{"name the services"}},
 		{[]string{"nosuchcommand"}, codeUsage, []string{"nosuchcommand"}},
 		{[]string{"exec", "app", "--", "sh", "-c", "exit 7"}, 7, nil},
+		{[]string{"exec", "app", "--", "nosuchcommand"}, 127, []string{"nosuchcommand", "container app of pod app-", "no such command"}},
 	} {
 		r := i.Run(c.args...)
 		if r.Code != c.code {
