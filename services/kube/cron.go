@@ -30,7 +30,7 @@ func ParseSchedule(schedule string, zone *string, local *time.Location) (Schedul
 		}
 		local = named
 	}
-	s, err := cron.ParseStandard(schedule)
+	s, err := parseStandard(schedule)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use schedule %q: %w", schedule, err)
 	}
@@ -38,4 +38,14 @@ func ParseSchedule(schedule string, zone *string, local *time.Location) (Schedul
 		spec.Location = local
 	}
 	return s, nil
+}
+
+// parseStandard is the cron library's parser, which panics on some text ("TZ=x"); here that is an error in Kubernetes' words.
+func parseStandard(schedule string) (s Schedule, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s, err = nil, fmt.Errorf("invalid schedule format: %v", r)
+		}
+	}()
+	return cron.ParseStandard(schedule)
 }

@@ -77,10 +77,12 @@ func defaultStatefulSet(s *appsv1.StatefulSet) {
 	set(&s.Spec.Replicas, 1)
 	set(&s.Spec.RevisionHistoryLimit, 10)
 	fill(&s.Spec.PodManagementPolicy, appsv1.OrderedReadyPodManagement)
-	fill(&s.Spec.UpdateStrategy.Type, appsv1.RollingUpdateStatefulSetStrategyType)
-	if s.Spec.UpdateStrategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {
+	if s.Spec.UpdateStrategy.Type == "" {
+		s.Spec.UpdateStrategy.Type = appsv1.RollingUpdateStatefulSetStrategyType
 		set(&s.Spec.UpdateStrategy.RollingUpdate, appsv1.RollingUpdateStatefulSetStrategy{})
-		set(&s.Spec.UpdateStrategy.RollingUpdate.Partition, 0)
+	}
+	if r := s.Spec.UpdateStrategy.RollingUpdate; r != nil && s.Spec.UpdateStrategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {
+		set(&r.Partition, 0)
 	}
 	set(&s.Spec.PersistentVolumeClaimRetentionPolicy, appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{})
 	fill(&s.Spec.PersistentVolumeClaimRetentionPolicy.WhenDeleted, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
@@ -118,6 +120,11 @@ func defaultJob(s *batchv1.JobSpec) {
 	set(&s.ManualSelector, false)
 	if s.PodFailurePolicy != nil {
 		set(&s.PodReplacementPolicy, batchv1.Failed)
+		for i := range s.PodFailurePolicy.Rules {
+			for k := range s.PodFailurePolicy.Rules[i].OnPodConditions {
+				fill(&s.PodFailurePolicy.Rules[i].OnPodConditions[k].Status, corev1.ConditionTrue)
+			}
+		}
 	}
 	set(&s.PodReplacementPolicy, batchv1.TerminatingOrFailed)
 	defaultPodSpec(&s.Template.Spec)
@@ -149,7 +156,7 @@ func defaultService(s *corev1.Service) {
 			p.TargetPort = intstr.FromInt32(p.Port)
 		}
 	}
-	external := s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer
+	external := len(s.Spec.ExternalIPs) > 0 || s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer
 	if external {
 		fill(&s.Spec.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster)
 	}

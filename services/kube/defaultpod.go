@@ -102,13 +102,12 @@ func roundUp(list corev1.ResourceList) {
 	}
 }
 
-// PullPolicy is the imagePullPolicy of an image that has none (R40): Always for the tag latest or no tag, else IfNotPresent.
+// PullPolicy is the imagePullPolicy of an image that has none (R40): Always for the tag latest, also beside a digest, or neither
+// tag nor digest; else IfNotPresent. So is that of no image at all.
 func PullPolicy(image string) corev1.PullPolicy {
-	if strings.Contains(image, "@") {
-		return corev1.PullIfNotPresent
-	}
-	_, tag, tagged := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
-	if !tagged || tag == "latest" {
+	name, _, digested := strings.Cut(image, "@")
+	_, tag, tagged := strings.Cut(name[strings.LastIndex(name, "/")+1:], ":")
+	if tag == "latest" || !tagged && !digested && strings.TrimSpace(image) == image && image != "" {
 		return corev1.PullAlways
 	}
 	return corev1.PullIfNotPresent

@@ -105,9 +105,10 @@ func TestPodDefaultsR40(t *testing.T) {
 }
 
 func TestPullPolicyR40(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0", 64)
 	for image, want := range map[string]corev1.PullPolicy{
 		"a": "Always", "a:latest": "Always", "a:1": "IfNotPresent", "host:5000/a": "Always", "host:5000/a:2": "IfNotPresent",
-		"a@sha256:00": "IfNotPresent", "a:latest@sha256:00": "IfNotPresent",
+		"a@sha256:00": "IfNotPresent", "a:latest@" + digest: "Always", "a@" + digest: "IfNotPresent", "": "IfNotPresent",
 	} {
 		if got := kube.PullPolicy(image); got != want {
 			t.Errorf("%s: %s, want %s", image, got, want)

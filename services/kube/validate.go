@@ -26,15 +26,15 @@ func Validate(obj runtime.Object) field.ErrorList {
 	case *appsv1.ReplicaSet:
 		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateReplicaSetSpec(&o.Spec, field.NewPath("spec"))...)
 	case *appsv1.StatefulSet:
-		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateStatefulSetSpec(&o.Spec, field.NewPath("spec"))...)
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Label), validateStatefulSetSpec(&o.Spec, field.NewPath("spec"))...)
 	case *appsv1.DaemonSet:
 		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateDaemonSetSpec(&o.Spec, field.NewPath("spec"))...)
 	case *batchv1.Job:
-		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateJobSpec(&o.Spec, field.NewPath("spec"))...)
+		return validateJob(o)
 	case *batchv1.CronJob:
 		return validateCronJob(o)
 	case *corev1.Service:
-		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1035Label), validateServiceSpec(&o.Spec, field.NewPath("spec"))...)
+		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Label), validateServiceSpec(&o.Spec, field.NewPath("spec"))...)
 	case *corev1.ConfigMap:
 		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateConfigMap(o)...)
 	case *corev1.Secret:

@@ -15,6 +15,7 @@ const (
 	jobFrame = `{apiVersion: batch/v1, kind: Job, metadata: {name: x}, spec: {%s}}`
 	template = `template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}`
 	cronSpec = `{apiVersion: batch/v1, kind: CronJob, metadata: {name: x}, spec: {%s, jobTemplate: {spec: {` + template + `}}}}`
+	stateful = `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: x}, spec: {%s, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}}`
 	service  = `{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: 80}], %s}}`
 )
 
@@ -75,6 +76,37 @@ func TestValidate(t *testing.T) {
 		{"R42 job", frame(jobFrame, "template: {spec: {containers: [{name: c, image: i}]}}"), []string{
 			`spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"`,
 		}},
+		{"R42 no policy at all", noServiceName(frame(workload, "Deployment", "restartPolicy: Sometimes")), []string{
+			`spec.template.spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"`,
+			`spec.template.spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always"`,
+		}},
+		{"R40 policies in Kubernetes' order", frame(podSpec, "dnsPolicy: Foo"), []string{
+			`spec.dnsPolicy: Unsupported value: "Foo": supported values: "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"`,
+		}},
+		{"R40 message policy", frame(podFrame, "terminationMessagePolicy: Foo"), []string{
+			`spec.containers[0].terminationMessagePolicy: Unsupported value: "Foo": supported values: "File", "FallbackToLogsOnError"`,
+		}},
+		{"R43 no source", frame(podFrame, "env: [{name: A, valueFrom: {}}]"), []string{
+			"spec.containers[0].env[0].valueFrom: Invalid value: \"\": must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+		}},
+		{"R43 a source that is not known here", frame(podFrame, "env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: p, key: k}}}]"), []string{
+			"spec.containers[0].env[0].valueFrom.fileKeyRef: Forbidden: lyandev does not know this source; use a configMapKeyRef or a secretKeyRef",
+		}},
+		{"R132 no source", frame(podFrame, "envFrom: [{prefix: P}]"), []string{
+			"spec.containers[0].envFrom: Invalid value: \"\": must specify one of: `configMapRef` or `secretRef`",
+		}},
+		{"R132 no name", frame(podFrame, "envFrom: [{secretRef: {}}]"), []string{"spec.containers[0].envFrom[0].secretRef.name: Required value"}},
+		{"R133 subscripts", frame(podFrame, `env: [{name: A, valueFrom: {fieldRef: {fieldPath: "metadata.name['a']"}}}, {name: B, valueFrom: {fieldRef: {fieldPath: "metadata.annotations['A/']"}}}]`), []string{
+			"spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: \"metadata.name['a']\": error converting fieldPath: field label does not support subscript: metadata.name['a']",
+			"spec.containers[0].env[1].valueFrom.fieldRef: Invalid value: \"a/\": name part must be non-empty",
+			"spec.containers[0].env[1].valueFrom.fieldRef: Invalid value: \"a/\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+		}},
+		{"R133 a field that no variable can show", frame(podFrame, "env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.hostNetwork}}}]"), []string{
+			`spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: "spec.hostNetwork": error converting fieldPath: field label not supported: spec.hostNetwork`,
+		}},
+		{"R133 divisors", frame(podFrame, "env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: 1k}}}, {name: B, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}]"), []string{
+			`spec.containers[0].env[0].valueFrom.resourceFieldRef.divisor: Invalid value: "limits.cpu": only divisor's values 1m and 1 are supported with the cpu resource`,
+		}},
 		{"R43 names", frame(podFrame, `env: [{name: "a b", value: x}, {name: "1.-/", value: x}]`), nil},
 		{"R43 equals sign", frame(podFrame, `env: [{name: "a=b", value: x}, {name: ""}]`), []string{
 			`spec.containers[0].env[0].name: Invalid value: "a=b": a valid environment variable name must consist only of printable ASCII characters other than '='`,
@@ -100,6 +132,10 @@ func TestValidate(t *testing.T) {
 		{"R195 schedule", frame(cronSpec, `schedule: "* * * *"`), []string{
 			`spec.schedule: Invalid value: "* * * *": expected exactly 5 fields, found 4: [* * * *]`,
 		}},
+		{"R195 a schedule that the parser cannot bear", frame(cronSpec, `schedule: "TZ=x"`), []string{
+			`spec.schedule: Invalid value: "TZ=x": invalid schedule format: runtime error: slice bounds out of range [:-1]`,
+			`spec.schedule: Invalid value: "TZ=x": cannot use TZ or CRON_TZ in schedule, use timeZone field instead`,
+		}},
 		{"R195 zone in the schedule", frame(cronSpec, `schedule: "TZ=UTC * * * * *"`), []string{
 			`spec.schedule: Invalid value: "TZ=UTC * * * * *": cannot use TZ or CRON_TZ in schedule, use timeZone field instead`,
 		}},
@@ -110,6 +146,28 @@ func TestValidate(t *testing.T) {
 			`spec.timeZone: Invalid value: "local": timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones`,
 			`spec.timeZone: Invalid value: "local": unknown time zone local`,
 		}},
+		{"R177 names", "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a.b}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}}", []string{
+			`metadata.name: Invalid value: "a.b": must not contain dots`,
+		}},
+		{"R174 an update of none", frame(stateful, "updateStrategy: {rollingUpdate: {maxUnavailable: 0}}"), []string{
+			"spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: 0: cannot be 0",
+		}},
+		{"R171 policy", frame(stateful, "podManagementPolicy: Foo, updateStrategy: {type: Foo}"), []string{
+			`spec.podManagementPolicy: Invalid value: "Foo": must be 'OrderedReady' or 'Parallel'`,
+			`spec.updateStrategy: Invalid value: {"Type":"Foo","RollingUpdate":null}: must be 'RollingUpdate' or 'OnDelete'`,
+		}},
+		{"R192 limits of an Indexed Job", frame(jobFrame, "completionMode: Indexed, completions: 2, parallelism: 100001, maxFailedIndexes: 3, "+template), []string{
+			"spec.backoffLimitPerIndex: Required value: when maxFailedIndexes is specified",
+			"spec.parallelism: Invalid value: 100001: must be less than or equal to 100000 when completion mode is Indexed",
+			"spec.maxFailedIndexes: Invalid value: 3: must be less than or equal to completions",
+		}},
+		{"R192 mode", frame(jobFrame, "completionMode: Foo, "+template), []string{
+			`spec.completionMode: Unsupported value: "Foo": supported values: "NonIndexed", "Indexed"`,
+		}},
+		{"R181 text that is no percentage", "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: x}}, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}}", []string{
+			`spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "x": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')`,
+			"spec.strategy.rollingUpdate.maxUnavailable: Invalid value: \"x\": may not be 0 when `maxSurge` is 0",
+		}},
 		{"selector", "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {selector: {matchLabels: {a: c}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}}", []string{
 			"spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`",
 		}},
@@ -118,7 +176,7 @@ func TestValidate(t *testing.T) {
 		{"mount", frame(podFrame, "volumeMounts: [{name: v, mountPath: /a}]"), []string{`spec.containers[0].volumeMounts[0].name: Not found: "v"`}},
 		{"mounts twice", `{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {volumes: [{name: v}], containers: [{name: c, image: i, volumeMounts: [{name: v, mountPath: /a}, {name: v, mountPath: /a, subPath: ../b}]}]}}`, []string{
 			`spec.containers[0].volumeMounts[1].mountPath: Invalid value: "/a": must be unique`,
-			`spec.containers[0].volumeMounts[1].subPath: Invalid value: "../b": must not contain '..'`,
+			`spec.containers[0].volumeMounts.subPath: Invalid value: "../b": must not contain '..'`,
 		}},
 		{"request over limit", frame(podFrame, "resources: {requests: {cpu: 2}, limits: {cpu: 1}}"), []string{
 			`spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1`,

@@ -83,6 +83,12 @@ func validateLifeAndProbes(c *corev1.Container, pod *podContext, path *field.Pat
 	return append(errs, validateKillingProbe(c.StartupProbe, pod.grace, path.Child("startupProbe"))...)
 }
 
+// The most rules that a container may have, and the most exit codes of a rule (R78).
+const (
+	maxRestartRules  = 20
+	maxRuleExitCodes = 255
+)
+
 // validateContainerRestart checks a container's own restart policy and its rules (R78).
 func validateContainerRestart(c *corev1.Container, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
@@ -98,6 +104,9 @@ func validateContainerRestart(c *corev1.Container, path *field.Path) field.Error
 	if c.RestartPolicy == nil {
 		errs = append(errs, field.Required(path.Child("restartPolicy"), "must specify restartPolicy when restart rules are used"))
 	}
+	if n := len(c.RestartPolicyRules); n > maxRestartRules {
+		errs = append(errs, field.TooMany(path.Child("restartPolicyRules"), n, maxRestartRules))
+	}
 	for i, r := range c.RestartPolicyRules {
 		p := path.Child("restartPolicyRules").Index(i)
 		actions := []corev1.ContainerRestartRuleAction{corev1.ContainerRestartRuleActionRestart, "RestartAllContainers"}
@@ -110,18 +119,19 @@ func validateContainerRestart(c *corev1.Container, path *field.Path) field.Error
 			corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn,
 		}
 		errs = append(errs, supported(r.ExitCodes.Operator, operators, p.Child("exitCodes", "operator"))...)
+		if n := len(r.ExitCodes.Values); n > maxRuleExitCodes {
+			errs = append(errs, field.TooMany(p.Child("exitCodes", "values"), n, maxRuleExitCodes))
+		}
 	}
 	return errs
 }
 
-// supported checks a value against those there are.
+// supported checks a value against those there are, which the message lists in the order given.
 func supported[T ~string](v T, values []T, path *field.Path) field.ErrorList {
 	if slices.Contains(values, v) {
 		return nil
 	}
-	sorted := slices.Clone(values)
-	slices.SortFunc(sorted, func(a, b T) int { return cmp.Compare(a, b) })
-	return field.ErrorList{field.NotSupported(path, v, sorted)}
+	return field.ErrorList{field.NotSupported(path, v, values)}
 }
 
 // validateContainer is what ordinary and init containers have in common.
@@ -149,7 +159,7 @@ func validateContainer(c *corev1.Container, pod *podContext, path *field.Path) f
 	return append(errs, validateResources(&c.Resources, path.Child("resources"))...)
 }
 
-var protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
+var protocols = []corev1.Protocol{corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP}
 
 func validateContainerPorts(ports []corev1.ContainerPort, path *field.Path) field.ErrorList {
 	var errs field.ErrorList

@@ -48,8 +48,10 @@ func validateValueFrom(e corev1.EnvVar, path *field.Path) field.ErrorList {
 		errs = append(errs, validateKeyRef(s.Name, s.Key, path.Child("secretKeyRef"))...)
 	}
 	switch {
+	case sources == 0 && e.ValueFrom.FileKeyRef != nil:
+		errs = append(errs, field.Forbidden(path.Child("fileKeyRef"), "lyandev does not know this source; use a configMapKeyRef or a secretKeyRef"))
 	case sources == 0:
-		errs = append(errs, field.Invalid(path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"))
+		errs = append(errs, field.Invalid(path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"))
 	case e.Value != "":
 		errs = append(errs, field.Invalid(path, "", "may not be specified when `value` is not empty"))
 	case sources > 1:
@@ -59,10 +61,7 @@ func validateValueFrom(e corev1.EnvVar, path *field.Path) field.ErrorList {
 }
 
 func validateKeyRef(name, key string, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if name == "" {
-		errs = append(errs, field.Required(path.Child("name"), ""))
-	}
+	errs := invalids(path.Child("name"), name, validation.IsDNS1123Subdomain(name))
 	if key == "" {
 		return append(errs, field.Required(path.Child("key"), ""))
 	}
@@ -75,7 +74,8 @@ var fieldPaths = []string{
 	"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
 }
 
-var subscript = regexp.MustCompile(`^(metadata\.(?:labels|annotations))\['([^']*)'\]$`)
+// subscript is a field with a key: metadata.labels['k'].
+var subscript = regexp.MustCompile(`^(.*?)\['(.*)'\]$`)
 
 func validateFieldRef(f *corev1.ObjectFieldSelector, path *field.Path) field.ErrorList {
 	p := path.Child("fieldPath")
@@ -85,15 +85,22 @@ func validateFieldRef(f *corev1.ObjectFieldSelector, path *field.Path) field.Err
 	if f.FieldPath == "" {
 		return field.ErrorList{field.Required(p, "")}
 	}
-	if m := subscript.FindStringSubmatch(f.FieldPath); m != nil {
-		key := m[2]
-		if m[1] == "metadata.annotations" {
-			key = strings.ToLower(key)
-		}
-		return invalids(p, m[2], validation.IsQualifiedName(key))
+	unknown := func(why string) field.ErrorList {
+		return field.ErrorList{field.Invalid(p, f.FieldPath, "error converting fieldPath: "+why)}
 	}
-	if strings.Contains(f.FieldPath, "[") || !knownField(f.FieldPath) {
-		return field.ErrorList{field.Invalid(p, f.FieldPath, fmt.Sprintf("error converting fieldPath: field label not supported: %s", f.FieldPath))}
+	m := subscript.FindStringSubmatch(f.FieldPath)
+	switch {
+	case f.APIVersion != "v1":
+		return unknown("unsupported pod version: " + f.APIVersion)
+	case m != nil && m[1] == "metadata.annotations":
+		key := strings.ToLower(m[2])
+		return invalids(path, key, validation.IsQualifiedName(key))
+	case m != nil && m[1] == "metadata.labels":
+		return invalids(path, m[2], validation.IsQualifiedName(m[2]))
+	case m != nil:
+		return unknown("field label does not support subscript: " + f.FieldPath)
+	case !knownField(f.FieldPath):
+		return unknown("field label not supported: " + f.FieldPath)
 	}
 	return supported(f.FieldPath, fieldPaths, p)
 }
@@ -101,24 +108,46 @@ func validateFieldRef(f *corev1.ObjectFieldSelector, path *field.Path) field.Err
 // knownField reports whether a pod has the field at all, also those that a variable cannot show.
 func knownField(path string) bool {
 	others := []string{
-		"metadata.annotations", "metadata.labels", "spec.restartPolicy", "spec.schedulerName", "spec.hostNetwork", "status.phase",
-		"status.nominatedNodeName",
+		"metadata.annotations", "metadata.labels", "spec.restartPolicy", "spec.schedulerName", "status.phase",
 	}
 	return slices.Contains(fieldPaths, path) || slices.Contains(others, path)
 }
 
 func validateResourceFieldRef(r *corev1.ResourceFieldSelector, path *field.Path) field.ErrorList {
-	if r.Resource == "" {
-		return field.ErrorList{field.Required(path.Child("resource"), "")}
-	}
+	var errs field.ErrorList
 	kind, name, _ := strings.Cut(r.Resource, ".")
 	known := slices.Contains([]string{"cpu", "memory", "ephemeral-storage"}, name) || strings.HasPrefix(name, "hugepages-")
-	if kind != "limits" && kind != "requests" || !known {
-		return field.ErrorList{field.NotSupported(path.Child("resource"), r.Resource, []string{
+	switch {
+	case r.Resource == "":
+		errs = append(errs, field.Required(path.Child("resource"), ""))
+	case kind != "limits" && kind != "requests" || !known:
+		errs = append(errs, field.NotSupported(path.Child("resource"), r.Resource, []string{
 			"limits.cpu", "limits.ephemeral-storage", "limits.memory", "requests.cpu", "requests.ephemeral-storage", "requests.memory",
-		})}
+		}))
+	case !r.Divisor.IsZero():
+		errs = append(errs, validateDivisor(r, name, path.Child("divisor"))...)
 	}
-	return nil
+	return errs
+}
+
+// byteDivisors are the units in which an amount of bytes may be given (R133).
+var byteDivisors = []string{"1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"}
+
+// validateDivisor checks the unit of a resourceFieldRef; name is the resource without limits or requests.
+func validateDivisor(r *corev1.ResourceFieldSelector, name string, path *field.Path) field.ErrorList {
+	units, words, what := byteDivisors, strings.Join(byteDivisors, ", "), name
+	switch {
+	case name == "cpu":
+		units, words = []string{"1m", "1"}, "1m and 1"
+	case name == "ephemeral-storage":
+		what = "local ephemeral storage"
+	case strings.HasPrefix(name, "hugepages-"):
+		what = "hugepages"
+	}
+	if slices.Contains(units, r.Divisor.String()) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, r.Resource, fmt.Sprintf("only divisor's values %s are supported with the %s resource", words, what))}
 }
 
 func validateEnvFrom(from []corev1.EnvFromSource, path *field.Path) field.ErrorList {
@@ -131,22 +160,26 @@ func validateEnvFrom(from []corev1.EnvFromSource, path *field.Path) field.ErrorL
 		sources := 0
 		if c := f.ConfigMapRef; c != nil {
 			sources++
-			if c.Name == "" {
-				errs = append(errs, field.Required(p.Child("configMapRef", "name"), ""))
-			}
+			errs = append(errs, validateRefName(c.Name, p.Child("configMapRef", "name"))...)
 		}
 		if s := f.SecretRef; s != nil {
 			sources++
-			if s.Name == "" {
-				errs = append(errs, field.Required(p.Child("secretRef", "name"), ""))
-			}
+			errs = append(errs, validateRefName(s.Name, p.Child("secretRef", "name"))...)
 		}
 		switch {
 		case sources == 0:
-			errs = append(errs, field.Invalid(p, "", "must specify one of: `configMapRef` or `secretRef`"))
+			errs = append(errs, field.Invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
 		case sources > 1:
-			errs = append(errs, field.Invalid(p, "", "may not have more than one field specified at a time"))
+			errs = append(errs, field.Invalid(path, "", "may not have more than one field specified at a time"))
 		}
 	}
 	return errs
+}
+
+// validateRefName checks the name of a ConfigMap or Secret that an envFrom names.
+func validateRefName(name string, path *field.Path) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	return invalids(path, name, validation.IsDNS1123Subdomain(name))
 }

@@ -7,12 +7,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/robfig/cron/v3"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
+
+func validateJob(j *batchv1.Job) field.ErrorList {
+	errs := append(validateMeta(&j.ObjectMeta, validation.IsDNS1123Subdomain), validateJobSpec(&j.Spec, field.NewPath("spec"))...)
+	if m := j.Spec.CompletionMode; m == nil || *m != batchv1.IndexedCompletion || j.Spec.Completions == nil || *j.Spec.Completions < 1 {
+		return errs
+	}
+	if host := fmt.Sprintf("%s-%d", j.Name, *j.Spec.Completions-1); len(validation.IsDNS1123Label(host)) > 0 {
+		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), j.Name, "will not able to create pod with invalid DNS label: "+host))
+	}
+	return errs
+}
 
 func validateJobSpec(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
 	errs := optionalNonNegative(s.Parallelism, path.Child("parallelism"))
@@ -20,15 +30,63 @@ func validateJobSpec(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
 	errs = append(errs, optionalNonNegative(s.ActiveDeadlineSeconds, path.Child("activeDeadlineSeconds"))...)
 	errs = append(errs, optionalNonNegative(s.BackoffLimit, path.Child("backoffLimit"))...)
 	errs = append(errs, optionalNonNegative(s.TTLSecondsAfterFinished, path.Child("ttlSecondsAfterFinished"))...)
+	errs = append(errs, validateFailedIndexes(s, path)...)
 	if s.CompletionMode != nil {
-		modes := []batchv1.CompletionMode{batchv1.NonIndexedCompletion, batchv1.IndexedCompletion}
-		errs = append(errs, supported(*s.CompletionMode, modes, path.Child("completionMode"))...)
-		if *s.CompletionMode == batchv1.IndexedCompletion && s.Completions == nil {
-			errs = append(errs, field.Required(path.Child("completions"), fmt.Sprintf("when completion mode is %s", batchv1.IndexedCompletion)))
-		}
+		errs = append(errs, validateCompletionMode(s, path)...)
 	}
+	errs = append(errs, validateReplacement(s, path.Child("podReplacementPolicy"))...)
 	errs = append(errs, validateTemplate(&s.Template, path.Child("template"))...)
 	return append(errs, validateJobRestart(s.Template.Spec.RestartPolicy, path.Child("template", "spec", "restartPolicy"))...)
+}
+
+// validateFailedIndexes checks the two limits of an Indexed Job's failures, which is all that is known of them here.
+func validateFailedIndexes(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
+	errs := optionalNonNegative(s.BackoffLimitPerIndex, path.Child("backoffLimitPerIndex"))
+	errs = append(errs, optionalNonNegative(s.MaxFailedIndexes, path.Child("maxFailedIndexes"))...)
+	if s.MaxFailedIndexes != nil && s.BackoffLimitPerIndex == nil {
+		errs = append(errs, field.Required(path.Child("backoffLimitPerIndex"), "when maxFailedIndexes is specified"))
+	}
+	return errs
+}
+
+// maxIndexes is the greatest parallelism of an Indexed Job, and its greatest number of failed indexes.
+const maxIndexes = 100_000
+
+func validateCompletionMode(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	invalid := func(v *int32, bad bool, name, message string) {
+		if v != nil && bad {
+			errs = append(errs, field.Invalid(path.Child(name), *v, message))
+		}
+	}
+	failed := s.MaxFailedIndexes
+	switch *s.CompletionMode {
+	case batchv1.IndexedCompletion:
+		if s.Completions == nil {
+			errs = append(errs, field.Required(path.Child("completions"), fmt.Sprintf("when completion mode is %s", batchv1.IndexedCompletion)))
+		}
+		invalid(s.Parallelism, s.Parallelism != nil && *s.Parallelism > maxIndexes, "parallelism",
+			fmt.Sprintf("must be less than or equal to %d when completion mode is %s", maxIndexes, batchv1.IndexedCompletion))
+		invalid(failed, failed != nil && s.Completions != nil && *failed > *s.Completions, "maxFailedIndexes", "must be less than or equal to completions")
+		invalid(failed, failed != nil && *failed > maxIndexes, "maxFailedIndexes", fmt.Sprintf("must be less than or equal to %d", maxIndexes))
+	case batchv1.NonIndexedCompletion:
+		invalid(s.BackoffLimitPerIndex, true, "backoffLimitPerIndex", "requires indexed completion mode")
+		invalid(failed, true, "maxFailedIndexes", "requires indexed completion mode")
+	default:
+		modes := []batchv1.CompletionMode{batchv1.NonIndexedCompletion, batchv1.IndexedCompletion}
+		errs = append(errs, supported(*s.CompletionMode, modes, path.Child("completionMode"))...)
+	}
+	return errs
+}
+
+func validateReplacement(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
+	switch {
+	case s.PodReplacementPolicy == nil:
+		return nil
+	case s.PodFailurePolicy != nil:
+		return supported(*s.PodReplacementPolicy, []batchv1.PodReplacementPolicy{batchv1.Failed}, path)
+	}
+	return supported(*s.PodReplacementPolicy, []batchv1.PodReplacementPolicy{batchv1.Failed, batchv1.TerminatingOrFailed}, path)
 }
 
 // validateJobRestart is R42: OnFailure or Never, and given, as the default is Always.
@@ -60,6 +118,12 @@ func validateCronJob(c *batchv1.CronJob) field.ErrorList {
 	policies := []batchv1.ConcurrencyPolicy{batchv1.AllowConcurrent, batchv1.ForbidConcurrent, batchv1.ReplaceConcurrent}
 	errs = append(errs, supported(c.Spec.ConcurrencyPolicy, policies, path.Child("concurrencyPolicy"))...)
 	errs = append(errs, validateJobSpec(&c.Spec.JobTemplate.Spec, path.Child("jobTemplate", "spec"))...)
+	if c.Spec.JobTemplate.Spec.Selector != nil {
+		errs = append(errs, field.Invalid(path.Child("jobTemplate", "spec", "selector"), c.Spec.JobTemplate.Spec.Selector, "`selector` will be auto-generated"))
+	}
+	if m := c.Spec.JobTemplate.Spec.ManualSelector; m != nil && *m {
+		errs = append(errs, field.NotSupported(path.Child("jobTemplate", "spec", "manualSelector"), m, []string{"nil", "false"}))
+	}
 	errs = append(errs, optionalNonNegative(c.Spec.SuccessfulJobsHistoryLimit, path.Child("successfulJobsHistoryLimit"))...)
 	errs = append(errs, optionalNonNegative(c.Spec.FailedJobsHistoryLimit, path.Child("failedJobsHistoryLimit"))...)
 	if len(c.Name) > maxCronJobName {
@@ -71,7 +135,7 @@ func validateCronJob(c *batchv1.CronJob) field.ErrorList {
 // validateSchedule is R195: five fields or a descriptor, and no time zone inside.
 func validateSchedule(schedule string, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if _, err := cron.ParseStandard(schedule); err != nil {
+	if _, err := parseStandard(schedule); err != nil {
 		errs = append(errs, field.Invalid(path, schedule, err.Error()))
 	}
 	if strings.Contains(schedule, "TZ") {

@@ -24,7 +24,7 @@ func validatePodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	errs = append(errs, validateInitContainers(s.InitContainers, pod, path.Child("initContainers"))...)
 	restart := []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}
 	errs = append(errs, supported(s.RestartPolicy, restart, path.Child("restartPolicy"))...)
-	dns := []corev1.DNSPolicy{corev1.DNSClusterFirst, corev1.DNSClusterFirstWithHostNet, corev1.DNSDefault, corev1.DNSNone}
+	dns := []corev1.DNSPolicy{corev1.DNSClusterFirstWithHostNet, corev1.DNSClusterFirst, corev1.DNSDefault, corev1.DNSNone}
 	errs = append(errs, supported(s.DNSPolicy, dns, path.Child("dnsPolicy"))...)
 	errs = append(errs, metavalidation.ValidateLabels(s.NodeSelector, path.Child("nodeSelector"))...)
 	errs = append(errs, validateReadinessGates(s.ReadinessGates, path.Child("readinessGates"))...)
@@ -106,10 +106,10 @@ func validateVolumeMounts(mounts []corev1.VolumeMount, volumes map[string]bool, 
 	var paths []string
 	for i, m := range mounts {
 		p := at.Index(i)
-		switch {
-		case m.Name == "":
+		if m.Name == "" {
 			errs = append(errs, field.Required(p.Child("name"), ""))
-		case !volumes[m.Name]:
+		}
+		if m.Name == "" || !volumes[m.Name] {
 			errs = append(errs, field.NotFound(p.Child("name"), m.Name))
 		}
 		if m.MountPath == "" {
@@ -120,13 +120,13 @@ func validateVolumeMounts(mounts []corev1.VolumeMount, volumes map[string]bool, 
 		}
 		paths = append(paths, m.MountPath)
 		if m.SubPath != "" {
-			errs = append(errs, validateDescending(m.SubPath, p.Child("subPath"))...)
+			errs = append(errs, validateDescending(m.SubPath, at.Child("subPath"))...)
 		}
 		if m.SubPathExpr != "" {
 			if m.SubPath != "" {
 				errs = append(errs, field.Invalid(p.Child("subPathExpr"), m.SubPathExpr, "subPathExpr and subPath are mutually exclusive"))
 			}
-			errs = append(errs, validateDescending(m.SubPathExpr, p.Child("subPathExpr"))...)
+			errs = append(errs, validateDescending(m.SubPathExpr, at.Child("subPathExpr"))...)
 		}
 	}
 	return errs

@@ -32,7 +32,7 @@ func validateServiceType(s *corev1.ServiceSpec, path *field.Path) field.ErrorLis
 		}
 	case corev1.ServiceTypeExternalName:
 		if s.ClusterIP != "" {
-			errs = append(errs, field.Forbidden(path.Child("clusterIP"), "may not be set for ExternalName services"))
+			errs = append(errs, field.Forbidden(path.Child("clusterIPs"), "may not be set for ExternalName services"))
 		}
 		if s.ExternalName == "" {
 			errs = append(errs, field.Required(path.Child("externalName"), ""))
@@ -71,12 +71,21 @@ func validateServicePorts(ports []corev1.ServicePort, path *field.Path) field.Er
 		}
 		errs = append(errs, validatePort(port.TargetPort, p.Child("targetPort"))...)
 		if key := fmt.Sprintf("%s/%d", port.Protocol, port.Port); taken[key] {
-			errs = append(errs, field.Duplicate(p, key))
+			errs = append(errs, field.Duplicate(p, portText{Protocol: port.Protocol, Port: port.Port}))
 		} else {
 			taken[key] = true
 		}
 	}
 	return errs
+}
+
+// portText is a port that is given twice as the API server prints it.
+type portText struct {
+	Name             string
+	Protocol         corev1.Protocol
+	AppProtocol      *string
+	Port, TargetPort int32
+	NodePort         int32
 }
 
 // validateAffinity is R129.

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -34,9 +35,9 @@ func validateSelected(selector *metav1.LabelSelector, t *corev1.PodTemplateSpec,
 	var errs field.ErrorList
 	at, template := path.Child("selector"), path.Child("template")
 	switch {
-	case selector == nil:
+	case selector == nil && kind != "daemonset":
 		errs = append(errs, field.Required(at, ""))
-	default:
+	case selector != nil:
 		errs = append(errs, metavalidation.ValidateLabelSelector(selector, metavalidation.LabelSelectorValidationOptions{}, at)...)
 		if len(selector.MatchLabels)+len(selector.MatchExpressions) == 0 {
 			errs = append(errs, field.Invalid(at, selector, "empty selector is invalid for "+kind))
@@ -44,9 +45,12 @@ func validateSelected(selector *metav1.LabelSelector, t *corev1.PodTemplateSpec,
 	}
 	parsed, err := metav1.LabelSelectorAsSelector(selector)
 	switch {
+	case err != nil && kind == "daemonset":
+	case err != nil && kind == "statefulset":
+		errs = append(errs, field.Invalid(at, selector, ""))
 	case err != nil:
 		errs = append(errs, field.Invalid(at, selector, "invalid label selector"))
-	case selector != nil && !parsed.Empty() && !parsed.Matches(labels.Set(t.Labels)):
+	case !parsed.Empty() && !parsed.Matches(labels.Set(t.Labels)):
 		errs = append(errs, field.Invalid(template.Child("metadata", "labels"), t.Labels, "`selector` does not match template `labels`"))
 	}
 	errs = append(errs, validateTemplate(t, template)...)
@@ -74,7 +78,22 @@ func validateStrategy(s *appsv1.DeploymentStrategy, path *field.Path) field.Erro
 		}
 		return validateSurge(s.RollingUpdate.MaxSurge, s.RollingUpdate.MaxUnavailable, path.Child("rollingUpdate"))
 	}
-	return field.ErrorList{field.NotSupported(path, s, []string{string(appsv1.RecreateDeploymentStrategyType), string(appsv1.RollingUpdateDeploymentStrategyType)})}
+	types := []string{string(appsv1.RecreateDeploymentStrategyType), string(appsv1.RollingUpdateDeploymentStrategyType)}
+	return field.ErrorList{field.NotSupported(path, strategyText{string(s.Type), asNull(s.RollingUpdate)}, types)}
+}
+
+// strategyText is a strategy of no known type as the API server prints it.
+type strategyText struct {
+	Type          string
+	RollingUpdate any
+}
+
+// asNull is p for printing, null if there is none.
+func asNull[T any](p *T) any {
+	if p == nil {
+		return nil
+	}
+	return p
 }
 
 // validateSurge wants two counts or percentages that are not both nothing.
@@ -107,38 +126,49 @@ func validateAtMostAll(v intstr.IntOrString, path *field.Path) field.ErrorList {
 	return nil
 }
 
+// isNothing reports whether v is 0 or 0%; text that is neither a number nor a percentage is nothing either.
 func isNothing(v intstr.IntOrString) bool {
-	n, err := intstr.GetScaledValueFromIntOrPercent(&v, 100, true)
-	return err == nil && n == 0
+	if v.Type == intstr.String && len(validation.IsValidPercent(v.StrVal)) == 0 {
+		v.StrVal = strings.TrimSuffix(v.StrVal, "%")
+	}
+	return v.IntValue() == 0
 }
 
 func validateReplicaSetSpec(s *appsv1.ReplicaSetSpec, path *field.Path) field.ErrorList {
 	errs := optionalNonNegative(s.Replicas, path.Child("replicas"))
 	errs = append(errs, nonNegative(s.MinReadySeconds, path.Child("minReadySeconds"))...)
-	return append(errs, validateSelected(s.Selector, &s.Template, "replicaset", "ReplicaSet", path)...)
+	return append(errs, validateSelected(s.Selector, &s.Template, "deployment", "ReplicaSet", path)...)
 }
 
 func validateStatefulSetSpec(s *appsv1.StatefulSetSpec, path *field.Path) field.ErrorList {
-	policies := []appsv1.PodManagementPolicyType{appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement}
-	errs := supported(s.PodManagementPolicy, policies, path.Child("podManagementPolicy"))
+	var errs field.ErrorList
+	if p := s.PodManagementPolicy; p != appsv1.OrderedReadyPodManagement && p != appsv1.ParallelPodManagement {
+		errs = append(errs, field.Invalid(path.Child("podManagementPolicy"), p, "must be 'OrderedReady' or 'Parallel'"))
+	}
 	update := path.Child("updateStrategy")
 	switch s.UpdateStrategy.Type {
 	case appsv1.OnDeleteStatefulSetStrategyType:
 		if s.UpdateStrategy.RollingUpdate != nil {
-			errs = append(errs, field.Invalid(update.Child("rollingUpdate"), s.UpdateStrategy.RollingUpdate,
+			errs = append(errs, field.Invalid(update.Child("rollingUpdate"), updateText(s.UpdateStrategy.RollingUpdate),
 				"only allowed for updateStrategy 'RollingUpdate'"))
 		}
 	case appsv1.RollingUpdateStatefulSetStrategyType:
 		if r := s.UpdateStrategy.RollingUpdate; r != nil {
 			errs = append(errs, optionalNonNegative(r.Partition, update.Child("rollingUpdate", "partition"))...)
+			errs = append(errs, validateUnavailable(r.MaxUnavailable, update.Child("rollingUpdate", "maxUnavailable"))...)
 		}
 	default:
-		errs = append(errs, field.Invalid(update, s.UpdateStrategy, "must be 'RollingUpdate' or 'OnDelete'"))
+		text := strategyText{string(s.UpdateStrategy.Type), updateText(s.UpdateStrategy.RollingUpdate)}
+		errs = append(errs, field.Invalid(update, text, "must be 'RollingUpdate' or 'OnDelete'"))
 	}
+	errs = append(errs, validateRetention(s.PersistentVolumeClaimRetentionPolicy, path.Child("persistentVolumeClaimRetentionPolicy"))...)
 	errs = append(errs, optionalNonNegative(s.Replicas, path.Child("replicas"))...)
 	errs = append(errs, nonNegative(s.MinReadySeconds, path.Child("minReadySeconds"))...)
 	if s.Ordinals != nil {
 		errs = append(errs, nonNegative(s.Ordinals.Start, path.Child("ordinals.start"))...)
+	}
+	if s.ServiceName != "" {
+		errs = append(errs, invalids(path.Child("serviceName"), s.ServiceName, validation.IsDNS1123Label(s.ServiceName))...)
 	}
 	// A claim is a volume of the pod, in the place of one of the same name, so mounts of it are right.
 	t := s.Template.DeepCopy()
@@ -149,6 +179,40 @@ func validateStatefulSetSpec(s *appsv1.StatefulSetSpec, path *field.Path) field.
 		t.Spec.Volumes = append(t.Spec.Volumes, corev1.Volume{Name: c.Name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
 	}
 	return append(errs, validateSelected(s.Selector, t, "statefulset", "StatefulSet", path)...)
+}
+
+// updateText is a StatefulSet's rolling update as the API server prints it.
+func updateText(r *appsv1.RollingUpdateStatefulSetStrategy) any {
+	if r == nil {
+		return nil
+	}
+	text := struct{ Partition, MaxUnavailable any }{0, asNull(r.MaxUnavailable)}
+	if r.Partition != nil {
+		text.Partition = *r.Partition
+	}
+	return text
+}
+
+// validateUnavailable checks a field that the gate of R174 leaves without effect; a wrong one is refused all the same.
+func validateUnavailable(v *intstr.IntOrString, path *field.Path) field.ErrorList {
+	if v == nil {
+		return nil
+	}
+	errs := validateIntOrPercent(*v, path)
+	if isNothing(*v) {
+		errs = append(errs, field.Invalid(path, *v, "cannot be 0"))
+	}
+	return append(errs, validateAtMostAll(*v, path)...)
+}
+
+func validateRetention(p *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy, path *field.Path) field.ErrorList {
+	if p == nil {
+		return nil
+	}
+	values := []appsv1.PersistentVolumeClaimRetentionPolicyType{
+		appsv1.RetainPersistentVolumeClaimRetentionPolicyType, appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
+	}
+	return append(supported(p.WhenDeleted, values, path.Child("whenDeleted")), supported(p.WhenScaled, values, path.Child("whenScaled"))...)
 }
 
 func validateDaemonSetSpec(s *appsv1.DaemonSetSpec, path *field.Path) field.ErrorList {
@@ -162,8 +226,9 @@ func validateDaemonSetSpec(s *appsv1.DaemonSetSpec, path *field.Path) field.Erro
 			errs = append(errs, validateDaemonSurge(r, update.Child("rollingUpdate"))...)
 		}
 	default:
-		errs = append(errs, field.NotSupported(update, s.UpdateStrategy.Type,
-			[]appsv1.DaemonSetUpdateStrategyType{appsv1.OnDeleteDaemonSetStrategyType, appsv1.RollingUpdateDaemonSetStrategyType}))
+		text := strategyText{string(s.UpdateStrategy.Type), asNull(s.UpdateStrategy.RollingUpdate)}
+		errs = append(errs, field.NotSupported(update, text,
+			[]appsv1.DaemonSetUpdateStrategyType{appsv1.RollingUpdateDaemonSetStrategyType, appsv1.OnDeleteDaemonSetStrategyType}))
 	}
 	return append(errs, optionalNonNegative(s.RevisionHistoryLimit, path.Child("revisionHistoryLimit"))...)
 }
@@ -173,8 +238,8 @@ func validateDaemonSurge(r *appsv1.RollingUpdateDaemonSet, path *field.Path) fie
 	zero := intstr.FromInt32(0)
 	s, u := intstr.ValueOrDefault(r.MaxSurge, zero), intstr.ValueOrDefault(r.MaxUnavailable, zero)
 	errs := validateIntOrPercent(*u, path.Child("maxUnavailable"))
-	errs = append(errs, validateAtMostAll(*u, path.Child("maxUnavailable"))...)
 	errs = append(errs, validateIntOrPercent(*s, path.Child("maxSurge"))...)
+	errs = append(errs, validateAtMostAll(*u, path.Child("maxUnavailable"))...)
 	errs = append(errs, validateAtMostAll(*s, path.Child("maxSurge"))...)
 	switch {
 	case isNothing(*s) && isNothing(*u):
