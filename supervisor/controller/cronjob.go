@@ -104,12 +104,14 @@ func (c *cronLook) start() {
 		c.invalid(err)
 		return
 	}
-	if next := schedule.Next(c.now); !next.IsZero() {
-		c.again(next)
+	held := c.rescheduled(schedule)
+	defer c.wake(schedule)
+	if held {
+		return
 	}
 	due := DueAt(schedule, c.cron.CreationTimestamp.Time, timeOf(c.status.LastScheduleTime), c.cron.Spec.StartingDeadlineSeconds, c.now)
 	name := fmt.Sprintf("%s-%d", c.cron.Name, due.At.Unix()/60)
-	if !due.Start() || slices.ContainsFunc(c.mine, func(j *batchv1.Job) bool { return j.Name == name }) {
+	if !due.Start() || c.done(name, due.At) {
 		return
 	}
 	switch c.cron.Spec.ConcurrencyPolicy {
@@ -128,6 +130,55 @@ func (c *cronLook) start() {
 			"too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew")
 	}
 	c.create(name, due.At)
+}
+
+// rescheduled reports whether the schedule was changed and its first look is still to come (R195): at the next time of the new
+// schedule or of the old one, whichever is sooner. What the new one missed before is made up for then, and not earlier.
+func (c *cronLook) rescheduled(s kube.Schedule) bool {
+	key := keyOf(&c.cron.ObjectMeta)
+	m, known := c.plan.Memory.Schedules[key]
+	if text := c.cron.Spec.Schedule + " " + deref(c.cron.Spec.TimeZone, ""); m.Text != text {
+		m.Text = text
+		if known {
+			m.NotBefore = NextLook(s, c.cron.CreationTimestamp.Time, timeOf(c.status.LastScheduleTime), c.now)
+			if m.Next.After(c.now) && m.Next.Before(m.NotBefore) {
+				m.NotBefore = m.Next
+			}
+		}
+		c.plan.Memory.Schedules[key] = m
+	}
+	if held := m.NotBefore.After(c.now); held {
+		c.again(m.NotBefore)
+		return true
+	}
+	return false
+}
+
+// wake asks for the look at the next time of the schedule.
+func (c *cronLook) wake(s kube.Schedule) {
+	key := keyOf(&c.cron.ObjectMeta)
+	m := c.plan.Memory.Schedules[key]
+	if m.Next = NextLook(s, c.cron.CreationTimestamp.Time, timeOf(c.status.LastScheduleTime), c.now); !m.Next.IsZero() {
+		c.again(m.Next)
+	}
+	c.plan.Memory.Schedules[key] = m
+}
+
+// done reports whether the Job of a start time exists. One that has ended counts for it, which happens where several times lie
+// within a minute.
+func (c *cronLook) done(name string, at time.Time) bool {
+	if last := c.status.LastScheduleTime; last != nil && last.Time.Equal(at) {
+		return true
+	}
+	i := slices.IndexFunc(c.mine, func(j *batchv1.Job) bool { return j.Name == name })
+	if i < 0 {
+		return false
+	}
+	if JobFinished(c.mine[i]) != "" {
+		last := metav1.NewTime(at)
+		c.status.LastScheduleTime = &last
+	}
+	return true
 }
 
 // held says once a start time that a running Job keeps it from starting.

@@ -87,8 +87,13 @@ func (d *daemons) manage(node string) {
 			live = append(live, p)
 		}
 	}
+	surge, _ := d.bounds()
+	if surge > 0 && len(live) == 0 {
+		d.create(node, fmt.Sprintf("%s has no pod on node %s that stays", d.owner.text(), node))
+		return
+	}
 	sort.SliceStable(live, func(i, j int) bool { return live[i].CreationTimestamp.Time.Before(live[j].CreationTimestamp.Time) })
-	if surge, _ := d.bounds(); surge == 0 {
+	if surge == 0 {
 		for i := 1; i < len(live); i++ {
 			d.delete(live[i], fmt.Sprintf("node %s has more than one pod of %s", node, d.owner.text()))
 		}
@@ -97,16 +102,15 @@ func (d *daemons) manage(node string) {
 	d.pruneSurge(node, live)
 }
 
-// failed deletes a failed pod. If the last such deletion on the node was less than the back-off before the pod failed, it
-// waits out the back-off from the failure on.
+// failed deletes a failed pod. If the last such deletion on the node is less than the back-off ago, it waits: for whatever is seen
+// next after the back-off, and at the latest until the back-off has passed from the failure on. A changed DaemonSet begins anew.
 func (d *daemons) failed(p *corev1.Pod, node string) {
-	key := keyOf(&d.set.ObjectMeta) + "/" + node
+	key := fmt.Sprintf("%s/%d/%s", keyOf(&d.set.ObjectMeta), d.set.Status.ObservedGeneration, node)
 	t := backoff.New(daemonBackoff)
 	if e, known := d.plan.Memory.Daemons[key]; known {
 		t.Restore(key, e)
-		end := finishTime(p)
-		if until := end.Add(e.Wait); end.Sub(e.Updated) < e.Wait && until.After(d.now) {
-			d.again(until)
+		if d.now.Sub(e.Updated) < e.Wait {
+			d.again(laterOf(e.Updated.Add(e.Wait), finishTime(p).Add(e.Wait)))
 			return
 		}
 	}
@@ -114,6 +118,13 @@ func (d *daemons) failed(p *corev1.Pod, node string) {
 	d.plan.Memory.Daemons[key], _ = t.Entry(key)
 	d.event(d.owner, corev1.EventTypeWarning, "FailedDaemonPod", "Found failed daemon pod %s on node %s, will try to kill it", p.Name, node)
 	d.delete(p, "it has failed and is made anew")
+}
+
+func laterOf(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // pruneSurge lets at most one old and one new pod live, and the old one only until the new one is available or the old one is
@@ -188,7 +199,7 @@ func (d *daemons) rollOut() {
 		case stale == nil && fresh == nil:
 			out++
 		case fresh != nil:
-			if !d.available(fresh, d.set.Spec.MinReadySeconds) {
+			if !d.available(fresh, d.set.Spec.MinReadySeconds) || stale != nil && surge == 0 {
 				out++
 				if stale != nil {
 					surging++

@@ -26,6 +26,8 @@ type jobLook struct {
 	status *batchv1.JobStatus
 	// live are the pods that neither ended nor are being deleted; terminating those being deleted that have not ended.
 	live, terminating []*corev1.Pod
+	// created is how many pods this look makes.
+	created           int32
 	succeeded, failed int32
 	// doneIndexes are the indexes that succeeded, of an Indexed Job.
 	doneIndexes map[int]bool
@@ -42,13 +44,17 @@ func (l *look) job(job *batchv1.Job) {
 	}
 	j := &jobLook{look: l, job: job, owner: ownerOfJob(job), memory: l.plan.Memory.Jobs[key], status: job.Status.DeepCopy()}
 	j.memory.init()
+	if l.JobBatch > 0 && !j.due() {
+		l.plan.Memory.Jobs[key] = j.memory
+		return
+	}
 	j.start()
 	j.observe()
 	if job.DeletionTimestamp == nil {
 		j.decide()
 	}
-	l.plan.Memory.Jobs[key] = j.memory
 	j.writeStatus()
+	l.plan.Memory.Jobs[key] = j.memory
 }
 
 // start notes the start and the suspension of the Job (R194).
@@ -191,10 +197,11 @@ func (j *jobLook) manage() {
 		for _, p := range j.removable()[:have-want] {
 			j.memory.Dropped[podKey(p)] = true
 			j.delete(p, why)
+			j.live, j.terminating = without(j.live, p), append(j.terminating, p)
 		}
 	case have < want:
 		if wait := j.memory.wait(); wait.After(j.now) {
-			j.again(wait)
+			j.again(laterOf(wait, j.now.Add(j.JobBatch)))
 			return
 		}
 		j.create(int(want-have), fmt.Sprintf("%s has %d of %d active pods, %d succeeded", j.owner.text(), have, want, j.succeeded))

@@ -11,20 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 )
 
-// observe counts the Job's pods. A pod that is being deleted by others counts as failed unless it succeeds (R193). With a
-// batch period (R192) what happened to a pod is seen that much later.
+// observe counts the Job's pods. A pod that is being deleted by others counts as failed unless it succeeds (R193).
 func (j *jobLook) observe() {
 	var news []finishedPod
 	present, uncounted := map[string]bool{}, map[string]bool{}
 	for _, p := range j.podsOf(j.owner) {
 		present[podKey(p)] = true
-		over := ended(p) || p.DeletionTimestamp != nil
-		if seen := finishTime(p).Add(j.JobBatch); over && seen.After(j.now) && !j.memory.Dropped[podKey(p)] {
-			j.again(seen)
-			over = false
-		}
 		switch {
-		case !over:
+		case active(p):
 			j.live = append(j.live, p)
 			uncounted[podKey(p)] = true
 			continue
@@ -83,6 +77,7 @@ func (j *jobLook) create(n int, why string) {
 
 func (j *jobLook) createPod(p *corev1.Pod, why string) {
 	j.name(p)
+	j.created++
 	j.add(CreatePod{p, Why(why)})
 	j.event(j.owner, corev1.EventTypeNormal, "SuccessfulCreate", "Created pod: %s", p.Name)
 }
@@ -183,7 +178,7 @@ func parseIndexes(s string) map[int]bool {
 
 func (j *jobLook) writeStatus() {
 	s := j.status
-	s.Active, s.Succeeded, s.Failed = int32(len(j.live)), j.succeeded, j.failed
+	s.Active, s.Succeeded, s.Failed = int32(len(j.live))+j.created, j.succeeded, j.failed
 	var isReady, terminating int32
 	for _, p := range j.live {
 		if ready(p) {
@@ -197,6 +192,9 @@ func (j *jobLook) writeStatus() {
 	}
 	if equality.Semantic.DeepEqual(*s, j.job.Status) {
 		return
+	}
+	if j.JobBatch > 0 {
+		j.again(j.now.Add(j.JobBatch))
 	}
 	changed := j.job.DeepCopy()
 	changed.Status = *s

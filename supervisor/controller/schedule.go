@@ -21,6 +21,15 @@ const (
 // tooManyMissed is the number of missed times above which a CronJob warns.
 const tooManyMissed = 100
 
+// CronMemory is what is remembered of a CronJob to notice that its schedule was changed (R195).
+type CronMemory struct {
+	// Text is the schedule and its zone, and Next its next time, at the last look.
+	Text string    `json:"text"`
+	Next time.Time `json:"next,omitzero"`
+	// NotBefore is the time before which a changed schedule starts nothing; zero for none.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+}
+
 // Due is what a schedule asks for at one moment (R197).
 type Due struct {
 	// Earliest is the exclusive lower bound: the last scheduled time, else the creation, but not before now minus the
@@ -57,6 +66,17 @@ func DueAt(s kube.Schedule, created time.Time, last *time.Time, deadlineSeconds 
 	d.TooLate = deadlineSeconds != nil && d.At.Add(time.Duration(*deadlineSeconds)*time.Second).Before(now)
 	d.Missed = missed(first, s.Next(first), now)
 	return d
+}
+
+// NextLook is when a CronJob is to be looked at again (R195): the first time of its schedule after the most recent one that has
+// come, whatever the deadline says, counted from the last run or the creation. So "@every 5m" keeps its steps however often it is
+// looked at. The zero time means never.
+func NextLook(s kube.Schedule, created time.Time, last *time.Time, now time.Time) time.Time {
+	due := DueAt(s, created, last, nil, now)
+	if due.At.IsZero() {
+		return s.Next(due.Earliest)
+	}
+	return s.Next(due.At)
 }
 
 // missed is Kubernetes' estimate: the time since the first one over the distance of the first two.

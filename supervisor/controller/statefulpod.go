@@ -12,8 +12,7 @@ import (
 // identity: name, labels, hostname, subdomain, and its claims as volumes (R177).
 func (st *statefulState) pod(n int) *corev1.Pod {
 	revision := st.history.update
-	rolling := st.set.Spec.UpdateStrategy.Type != appsv1.OnDeleteStatefulSetStrategyType
-	if rolling && n < st.start+st.partition() {
+	if n < st.start+st.keptOld() {
 		revision = st.history.current
 	}
 	t := &st.set.Spec.Template
@@ -29,6 +28,19 @@ func (st *statefulState) pod(n int) *corev1.Pod {
 	p.Spec.Hostname, p.Spec.Subdomain = p.Name, st.set.Spec.ServiceName
 	p.Spec.Volumes = claimVolumes(st.set, p)
 	return p
+}
+
+// keptOld is how many of the lowest ordinals come back in the old version (R175): those below the partition; without a
+// rollingUpdate at all, as many as are still of the old version.
+func (st *statefulState) keptOld() int {
+	u := st.set.Spec.UpdateStrategy
+	switch {
+	case u.Type == appsv1.OnDeleteStatefulSetStrategyType:
+		return 0
+	case u.RollingUpdate == nil:
+		return int(st.set.Status.CurrentReplicas)
+	}
+	return st.partition()
 }
 
 // ClaimName is the name of the PersistentVolumeClaim of a pod and a claim template.

@@ -33,7 +33,8 @@ type View struct {
 	Nodes []string
 	// Location is the time zone of CronJobs without one (R195); nil means UTC.
 	Location *time.Location
-	// JobBatch is how much later a Job sees what happened to its pods. Kubernetes batches for 1 s (R192); 0 is at once.
+	// JobBatch is how much later a Job is looked at after something happened to its pods. Kubernetes batches for 1 s (R192); 0 is
+	// at once.
 	JobBatch time.Duration
 	// Names makes the names of pods that have no ordinal; nil means RandomNames.
 	Names NameSource
@@ -48,6 +49,8 @@ type Memory struct {
 	Daemons map[string]DaemonBackoff `json:"daemons,omitempty"`
 	// Jobs is by the Job's namespace/name.
 	Jobs map[string]JobMemory `json:"jobs,omitempty"`
+	// Schedules is the schedule of each CronJob at the last look, by namespace/name.
+	Schedules map[string]CronMemory `json:"schedules,omitempty"`
 	// Told is the last thing said of a CronJob that would be said again at every look.
 	Told map[string]string `json:"told,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -102,14 +103,18 @@ func (s *store) patch(k string, patch map[string]any, now time.Time) error {
 	if err := json.Unmarshal(b, &doc); err != nil {
 		return fmt.Errorf("cannot patch %s: %w", k, err)
 	}
-	if b, err = json.Marshal(merge(doc, patch)); err != nil {
+	merged := merge(doc, patch)
+	if b, err = json.Marshal(merged); err != nil {
 		return fmt.Errorf("cannot patch %s: %w", k, err)
 	}
 	changed, err := decode(b)
 	if err != nil {
 		return fmt.Errorf("cannot patch %s: %w", k, err)
 	}
-	changed.SetGeneration(old.GetGeneration() + 1)
+	changed.SetGeneration(old.GetGeneration())
+	if !reflect.DeepEqual(doc["spec"], merged["spec"]) {
+		changed.SetGeneration(old.GetGeneration() + 1)
+	}
 	s.put(changed, now)
 	return nil
 }
