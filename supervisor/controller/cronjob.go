@@ -110,6 +110,10 @@ func (c *cronLook) start() {
 		return
 	}
 	due := DueAt(schedule, c.cron.CreationTimestamp.Time, timeOf(c.status.LastScheduleTime), c.cron.Spec.StartingDeadlineSeconds, c.now)
+	if due.Err != nil {
+		c.once(corev1.EventTypeWarning, "InvalidSchedule", due.Err.Error(), fmt.Sprintf("invalid schedule: %s : %s", c.cron.Spec.Schedule, due.Err))
+		return
+	}
 	name := fmt.Sprintf("%s-%d", c.cron.Name, due.At.Unix()/60)
 	if !due.Start() || c.done(name, due.At) {
 		return
@@ -189,7 +193,7 @@ func (c *cronLook) held(at time.Time) {
 
 // invalid says once a schedule that it cannot be used; kube.Validate refuses such objects.
 func (c *cronLook) invalid(err error) {
-	c.once(corev1.EventTypeWarning, "UnparseableSchedule", err.Error(), err.Error())
+	c.once(corev1.EventTypeWarning, "UnparseableSchedule", err.Error(), fmt.Sprintf("unparseable schedule: %q : %s", c.cron.Spec.Schedule, err))
 }
 
 // once gives an event unless the last one given this way for the CronJob was about the same.

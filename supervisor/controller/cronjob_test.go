@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -191,6 +192,7 @@ func TestDueAtR197(t *testing.T) {
 		{"within the deadline", "*/5 * * * *", nil, "2026-01-01T10:01:00Z", "2026-01-01T10:17:00Z", deadline(121), "2026-01-01T10:15:00Z", controller.MissedNone},
 		{"years of minutes", "* * * * *", nil, "2020-01-01T00:00:30Z", "2026-01-01T10:17:20Z", nil, "2026-01-01T10:17:00Z", controller.MissedMany},
 		{"uneven distances", "30 6-16/4 * * 1-5", nil, "2026-01-01T00:00:00Z", "2026-01-05T13:00:00Z", nil, "2026-01-05T10:30:00Z", controller.MissedFew},
+		{"a quiet day after uneven distances", "0 9 * * 1-5", nil, "2025-02-08T03:41:00Z", "2026-03-15T03:41:00Z", nil, "", controller.MissedMany},
 		{"both days restricted mean either", "0 0 13 * 5", nil, "2026-01-01T00:00:00Z", "2026-01-13T01:00:00Z", nil, "2026-01-13T00:00:00Z", controller.MissedFew},
 		{"every", "@every 90s", nil, "2026-01-01T10:00:00Z", "2026-01-01T10:05:00Z", nil, "2026-01-01T10:04:30Z", controller.MissedFew},
 		{"hourly", "@hourly", nil, "2026-01-01T10:01:00Z", "2026-01-01T12:30:00Z", nil, "2026-01-01T12:00:00Z", controller.MissedFew},
@@ -243,6 +245,28 @@ func TestHistoryLimitsR198(t *testing.T) {
 	w.allReady()
 	if len(w.view.Pods) != 4 {
 		t.Errorf("pods of deleted jobs are left: %v", w.podNames())
+	}
+}
+
+func TestEveryKeepsItsStepsR195(t *testing.T) {
+	w := cronWorld(t, "@every 90s", "")
+	for range 20 {
+		w.wait(31 * time.Second) // looks that nothing asked for must not move the steps
+	}
+	var starts []int64
+	for _, j := range w.view.Jobs {
+		starts = append(starts, int64(j.CreationTimestamp.Sub(epoch).Seconds()))
+	}
+	if want := []int64{120, 210, 300, 390, 480, 570}; !slices.Equal(starts, want) {
+		t.Errorf("started after %v seconds, want %v", starts, want)
+	}
+}
+
+func TestAScheduleWithoutTimesIsSaidR195(t *testing.T) {
+	w := cronWorld(t, "59 23 31 2 *", "")
+	w.wait(time.Hour)
+	if !w.did("InvalidSchedule: invalid schedule: 59 23 31 2 * : time difference between two schedules is less than 1 second") {
+		t.Error("not said")
 	}
 }
 

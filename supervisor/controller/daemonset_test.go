@@ -116,6 +116,16 @@ func TestSurgeDropsAnUnreadyOldDaemonR191(t *testing.T) {
 	w.wantPods("log-1(deleted)", "log-2")
 }
 
+func TestSurgeReplacesADeletedDaemonAtOnceR191(t *testing.T) {
+	w := daemons(t)
+	w.editDaemon(daemonSurge(1, 0))
+	w.settle()
+	w.allReady()
+	w.delete("log-1")
+	w.settle()
+	w.wantPods("log-1(deleted)", "log-2")
+}
+
 func TestDaemonOnDeleteR191(t *testing.T) {
 	w := daemons(t)
 	w.editDaemon(func(s *appsv1.DaemonSetSpec) {

@@ -248,6 +248,23 @@ func TestBatchPeriodR192(t *testing.T) {
 	w.wantPods("j-1", "j-2")
 }
 
+func TestAJobCountsThePodsItMakesR192(t *testing.T) {
+	w := jobWorld(t, "Never", "completions: 2\n  parallelism: 2")
+	w.look()
+	if s := w.view.Jobs[0].Status; s.Active != 2 {
+		t.Errorf("status is %+v", s)
+	}
+}
+
+func TestAFailureBesideASuccessR193(t *testing.T) {
+	w := jobWorld(t, "Never", "completions: 3\n  parallelism: 2")
+	w.settle()
+	w.end("j-1", 0)
+	w.end("j-2", 1)
+	w.settle()
+	w.wantPods("j-1", "j-2", "j-3", "j-4")
+}
+
 func TestTTL(t *testing.T) {
 	w := jobWorld(t, "Never", "ttlSecondsAfterFinished: 30")
 	w.settle()

@@ -1,9 +1,8 @@
 package controller
 
 import (
+	"errors"
 	"time"
-
-	"github.com/robfig/cron/v3"
 
 	"github.com/lyandev/lyandev/services/kube"
 )
@@ -17,6 +16,9 @@ const (
 	MissedFew  Missed = "few"
 	MissedMany Missed = "many"
 )
+
+// errNever is Kubernetes' way of saying that a schedule has no times.
+var errNever = errors.New("time difference between two schedules is less than 1 second")
 
 // tooManyMissed is the number of missed times above which a CronJob warns.
 const tooManyMissed = 100
@@ -35,12 +37,14 @@ type Due struct {
 	// Earliest is the exclusive lower bound: the last scheduled time, else the creation, but not before now minus the
 	// starting deadline.
 	Earliest time.Time
-	// At is the most recent time after Earliest and not after now; zero if there is none.
+	// At is the most recent time after Earliest and not after now; zero if there is none, or if Kubernetes would not find it.
 	At time.Time
 	// Missed counts the times between, roughly, as Kubernetes does.
 	Missed Missed
 	// TooLate says that At lies more than the deadline back.
 	TooLate bool
+	// Err says that the schedule never comes ("0 0 31 2 *").
+	Err error
 }
 
 // Start reports whether a job is to be made.
@@ -59,12 +63,19 @@ func DueAt(s kube.Schedule, created time.Time, last *time.Time, deadlineSeconds 
 		}
 	}
 	first := s.Next(d.Earliest)
-	if first.IsZero() || first.After(now) {
+	second := s.Next(first)
+	switch {
+	case first.IsZero():
+		d.Err = errNever
 		return d
+	case first.After(now):
+		return d
+	case second.IsZero() || second.After(now):
+		d.At = first
+	default:
+		d.At, d.Missed = latest(s, first, second, now)
 	}
-	d.At = latest(s, first, now)
-	d.TooLate = deadlineSeconds != nil && d.At.Add(time.Duration(*deadlineSeconds)*time.Second).Before(now)
-	d.Missed = missed(first, s.Next(first), now)
+	d.TooLate = deadlineSeconds != nil && !d.At.IsZero() && d.At.Add(time.Duration(*deadlineSeconds)*time.Second).Before(now)
 	return d
 }
 
@@ -73,46 +84,27 @@ func DueAt(s kube.Schedule, created time.Time, last *time.Time, deadlineSeconds 
 // looked at. The zero time means never.
 func NextLook(s kube.Schedule, created time.Time, last *time.Time, now time.Time) time.Time {
 	due := DueAt(s, created, last, nil, now)
-	if due.At.IsZero() {
+	switch {
+	case !due.At.IsZero():
+		return s.Next(due.At)
+	case due.Missed == MissedNone:
 		return s.Next(due.Earliest)
 	}
-	return s.Next(due.At)
+	return s.Next(now)
 }
 
-// missed is Kubernetes' estimate: the time since the first one over the distance of the first two.
-func missed(first, second, now time.Time) Missed {
-	if second.IsZero() || second.After(now) {
-		return MissedNone
-	}
+// latest is the last time of the schedule that is not after now, and how many there were since first. As in Kubernetes it is an
+// estimate: the distance of the first two is taken for that of all, and the search begins one distance before the last of them.
+// Where the distances differ (times on work days only) it can find nothing, and the zero time is returned.
+func latest(s kube.Schedule, first, second, now time.Time) (time.Time, Missed) {
 	between := int64(second.Sub(first).Round(time.Second).Seconds())
-	if between < 1 {
-		return MissedNone
+	count := int64(now.Sub(first).Seconds())/between + 1
+	var found time.Time
+	for t := s.Next(first.Add(time.Duration((count-2)*between) * time.Second)); !t.IsZero() && !t.After(now); t = s.Next(t) {
+		found = t
 	}
-	if int64(now.Sub(first).Seconds())/between+1 > tooManyMissed {
-		return MissedMany
+	if count > tooManyMissed {
+		return found, MissedMany
 	}
-	return MissedFew
-}
-
-// latest is the last time of the schedule that is not after now; first is one of them. It looks back from now in growing
-// steps, so that years of missed minutes cost little.
-func latest(s kube.Schedule, first, now time.Time) time.Time {
-	if every, ok := s.(cron.ConstantDelaySchedule); ok {
-		return first.Add(now.Sub(first) / every.Delay * every.Delay)
-	}
-	t := first
-	for back := time.Minute; ; back *= 4 {
-		from := now.Add(-back)
-		if !from.After(first) {
-			break
-		}
-		if n := s.Next(from); !n.IsZero() && !n.After(now) {
-			t = n
-			break
-		}
-	}
-	for n := s.Next(t); !n.IsZero() && !n.After(now); n = s.Next(n) {
-		t = n
-	}
-	return t
+	return found, MissedFew
 }

@@ -206,6 +206,28 @@ func TestPartitionR175(t *testing.T) {
 	}
 }
 
+func TestAnUpdateWithoutItsFieldsR175(t *testing.T) {
+	w := newWorld(t)
+	s := stateful(t, 3, "Parallel")
+	s.Spec.UpdateStrategy.RollingUpdate = nil
+	w.view.StatefulSets = []*appsv1.StatefulSet{s}
+	w.allReady()
+	w.editSet(image("img:2"))
+	w.settle()
+	w.gone("db-2")
+	w.settle()
+	w.delete("db-0")
+	w.gone("db-0")
+	w.settle()
+	if a, b := w.pod("db-0").Spec.Containers[0].Image, w.pod("db-2").Spec.Containers[0].Image; a != "img:1" || b != "img:2" {
+		t.Fatalf("images are %s and %s", a, b)
+	}
+	w.allReady()
+	if got := w.pod("db-0").Spec.Containers[0].Image; got != "img:2" {
+		t.Fatalf("db-0 ends with %s", got)
+	}
+}
+
 func TestOnDeleteR175(t *testing.T) {
 	w := newWorld(t)
 	s := stateful(t, 2, "OrderedReady")

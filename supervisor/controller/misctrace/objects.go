@@ -52,6 +52,9 @@ func cronTime(raw json.RawMessage, line map[string]any) error {
 		line["mostRecentUnmet"] = due.At.UTC().Format(time.RFC3339)
 	}
 	line["missed"], line["tooLate"] = due.Missed, due.TooLate
+	if due.Err != nil {
+		line["error"] = due.Err.Error()
+	}
 	line["wouldCreateJob"], line["tooManyMissedTimesEvent"] = due.Start(), due.Missed == controller.MissedMany
 	return nil
 }
