@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
@@ -137,12 +138,13 @@ func (c *cronLook) start() {
 }
 
 // rescheduled reports whether the schedule was changed and its first look is still to come (R195): at the next time of the new
-// schedule or of the old one, whichever is sooner. What the new one missed before is made up for then, and not earlier.
+// schedule or of the old one, or when something happens to its Jobs, whichever is sooner. What the new schedule missed before is
+// made up for then, and not earlier.
 func (c *cronLook) rescheduled(s kube.Schedule) bool {
 	key := keyOf(&c.cron.ObjectMeta)
 	m, known := c.plan.Memory.Schedules[key]
 	if text := c.cron.Spec.Schedule + " " + deref(c.cron.Spec.TimeZone, ""); m.Text != text {
-		m.Text = text
+		m.Text, m.Seen = text, c.fingerprint()
 		if known {
 			m.NotBefore = NextLook(s, c.cron.CreationTimestamp.Time, timeOf(c.status.LastScheduleTime), c.now)
 			if m.Next.After(c.now) && m.Next.Before(m.NotBefore) {
@@ -151,11 +153,26 @@ func (c *cronLook) rescheduled(s kube.Schedule) bool {
 		}
 		c.plan.Memory.Schedules[key] = m
 	}
-	if held := m.NotBefore.After(c.now); held {
-		c.again(m.NotBefore)
-		return true
+	if !m.NotBefore.After(c.now) || m.Seen != c.fingerprint() {
+		return false
 	}
-	return false
+	c.again(m.NotBefore)
+	return true
+}
+
+// fingerprint is all but the schedule that makes Kubernetes look at a CronJob: its spec, and its Jobs with their status.
+func (c *cronLook) fingerprint() string {
+	spec := c.cron.Spec
+	spec.Schedule, spec.TimeZone = "", nil
+	parts := []any{spec}
+	for _, j := range c.mine {
+		parts = append(parts, j.Name, j.Status)
+	}
+	b, err := json.Marshal(parts)
+	if err != nil {
+		panic(fmt.Sprintf("cannot marshal a CronJob's spec: %v", err)) // plain data: only a programming error can do this
+	}
+	return dataHash(string(b), 0)
 }
 
 // wake asks for the look at the next time of the schedule.

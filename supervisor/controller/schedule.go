@@ -28,7 +28,8 @@ type CronMemory struct {
 	// Text is the schedule and its zone, and Next its next time, at the last look.
 	Text string    `json:"text"`
 	Next time.Time `json:"next,omitzero"`
-	// NotBefore is the time before which a changed schedule starts nothing; zero for none.
+	// NotBefore is the time before which a changed schedule starts nothing, as long as all else is as in Seen; zero for none.
+	Seen      string    `json:"seen,omitempty"`
 	NotBefore time.Time `json:"notBefore,omitzero"`
 }
 
