@@ -18,6 +18,8 @@ import (
 type Docker struct {
 	api  *client.Client
 	host string
+	// gate keeps commands from beginning while their container is frozen.
+	gate execGate
 }
 
 var _ Engine = (*Docker)(nil)

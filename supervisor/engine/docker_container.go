@@ -174,8 +174,14 @@ func (d *Docker) KillContainer(ctx context.Context, id, signal string) error {
 	return wrap(err, "send %s to container %s", signal, short(id))
 }
 
-// PauseContainer implements Containers.
+// PauseContainer implements Containers. Commands that this process is beginning in the container have begun before; see
+// execGate.
 func (d *Docker) PauseContainer(ctx context.Context, id string) error {
+	open, err := d.gate.shut(ctx, id, d.execBegun)
+	if err != nil {
+		return wrap(err, "pause container %s while a command begins in it", short(id))
+	}
+	defer open()
 	return wrap(d.api.ContainerPause(ctx, id), "pause container %s", short(id))
 }
 

@@ -26,6 +26,11 @@ func (d *Docker) Exec(ctx context.Context, id string, spec ExecSpec) (ExecResult
 }
 
 func (d *Docker) execMarked(ctx context.Context, id string, spec ExecSpec, mark string) (ExecResult, error) {
+	name, leave, err := d.gate.enter(ctx, id)
+	if err != nil {
+		return ExecResult{}, fmt.Errorf("cannot run %s in container %s: %w: %w", spec.Cmd[0], short(id), ErrExecNotStarted, err)
+	}
+	defer leave()
 	made, err := d.api.ContainerExecCreate(ctx, id, container.ExecOptions{
 		Cmd: spec.Cmd, Env: append(append([]string(nil), spec.Env...), execMark+"="+mark), User: spec.User,
 		WorkingDir: spec.WorkingDir, Tty: spec.TTY, AttachStdin: spec.Stdin != nil, AttachStdout: true, AttachStderr: true,
@@ -33,6 +38,7 @@ func (d *Docker) execMarked(ctx context.Context, id string, spec ExecSpec, mark 
 	if err != nil {
 		return ExecResult{}, fmt.Errorf("cannot run %s in container %s: %w: %w", spec.Cmd[0], short(id), ErrExecNotStarted, err)
 	}
+	name(made.ID)
 	conn, err := d.api.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{Tty: spec.TTY})
 	if err != nil {
 		return ExecResult{}, fmt.Errorf("cannot run %s in container %s: %w: %w", spec.Cmd[0], short(id), ErrExecNotStarted, err)
@@ -113,6 +119,12 @@ func (d *Docker) execResult(ctx context.Context, execID, id string, spec ExecSpe
 	}
 }
 
+// execBegun says that the engine has begun a command: its process is known.
+func (d *Docker) execBegun(ctx context.Context, execID string) bool {
+	st, err := d.api.ContainerExecInspect(ctx, execID)
+	return err == nil && st.Pid != 0
+}
+
 // endExec kills a command that outlived its caller, with its children: directly where this process may (Linux, same PID
 // space, root), else through a short-lived process in the container's PID namespace. It gets 5 s of its own.
 func (d *Docker) endExec(ctx context.Context, execID, id, mark string) {
@@ -132,8 +144,14 @@ func (d *Docker) killInside(ctx context.Context, id, mark string) {
 	// The images of most services have a shell; the ones that have none have nothing that hangs either.
 	script := `for p in /proc/[0-9]*; do if tr '\0' '\n' <$p/environ 2>/dev/null | grep -qx "` + execMark + "=" + mark +
 		`"; then kill -9 ${p#/proc/}; fi; done`
+	name, leave, err := d.gate.enter(ctx, id)
+	if err != nil {
+		return
+	}
+	defer leave()
 	made, err := d.api.ContainerExecCreate(ctx, id, container.ExecOptions{Cmd: []string{"sh", "-c", script}, User: "0"})
 	if err == nil {
+		name(made.ID)
 		_ = d.api.ContainerExecStart(ctx, made.ID, container.ExecStartOptions{Detach: true})
 	}
 }

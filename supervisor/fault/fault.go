@@ -109,23 +109,41 @@ func Overdue(ctx context.Context, eng Engine, dir string, now time.Time, alive f
 func Undo(ctx context.Context, eng Engine, faults []Fault) error {
 	var errs []error
 	for _, f := range faults {
+		if f.Kind == Paused {
+			errs = append(errs, thaw(ctx, eng, f.Container))
+			continue
+		}
 		c, err := eng.InspectContainer(ctx, f.Container)
-		switch {
-		case engine.IsNotFound(err):
-		case err != nil:
-			errs = append(errs, err)
-		case f.Kind == Paused && c.State == engine.StatePaused:
-			errs = append(errs, eng.UnpauseContainer(ctx, f.Container))
-		case f.Kind == Cut:
-			if _, on := c.IPs[f.Network]; !on {
-				errs = append(errs, eng.ConnectNetwork(ctx, f.Network, f.Container, f.IP, f.Aliases))
-			}
+		if err != nil {
+			errs = append(errs, known(err))
+		} else if _, on := c.IPs[f.Network]; !on {
+			errs = append(errs, eng.ConnectNetwork(ctx, f.Network, f.Container, f.IP, f.Aliases))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("cannot undo what was done on purpose: %w", err)
 	}
 	return nil
+}
+
+// thaw lets a container go on. It does not look first: an inspection of a frozen container can wait until it is thawed.
+func thaw(ctx context.Context, eng Engine, id string) error {
+	err := eng.UnpauseContainer(ctx, id)
+	if err == nil || engine.IsNotFound(err) {
+		return nil
+	}
+	if c, look := eng.InspectContainer(ctx, id); look != nil || c.State != engine.StatePaused {
+		return known(look) // engines give "it is not paused" no class of its own
+	}
+	return err
+}
+
+// known is the error, but for that of a container that is gone.
+func known(err error) error {
+	if engine.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 func short(id string) string { return strings.TrimPrefix(id[:min(12, len(id))], "sha256:") }

@@ -238,7 +238,9 @@ func (s *saving) freeze(ctx context.Context, ids []string) (thaw func() error, e
 		}
 		return err
 	}
-	g, gctx := errgroup.WithContext(ctx)
+	limited, cancel := context.WithTimeout(ctx, maxFrozen)
+	defer cancel()
+	g, gctx := errgroup.WithContext(limited)
 	for _, id := range ids {
 		g.Go(func() error { return s.Engine.PauseContainer(gctx, id) })
 	}
