@@ -31,6 +31,8 @@ func (f *fabric) agentImage(ctx context.Context) (ref, hash string, err error) {
 	if hash, err = f.hashOf(file); err != nil {
 		return "", "", fmt.Errorf("cannot make the agent's image: %w", err)
 	}
+	f.imaging.Lock()
+	defer f.imaging.Unlock()
 	ref = agentRepository + ":" + hash
 	eng := f.s.cfg.Engine
 	if _, err := eng.InspectImage(ctx, ref); err == nil {

@@ -34,6 +34,9 @@ type ApplyOptions struct {
 	NoBuild bool `json:"noBuild,omitempty"`
 	// NoWatch leaves the files unwatched, until the next Apply.
 	NoWatch bool `json:"noWatch,omitempty"`
+	// Meanwhile, if set, is done while images, network and agent are made. No pod starts before it has returned, and its
+	// error is Apply's.
+	Meanwhile func(ctx context.Context) error `json:"-"`
 }
 
 // Apply makes a stack the wanted one. It first makes everything sure that can fail before a pod is touched: the order has
@@ -67,6 +70,9 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { images, err = s.makeImages(gctx, stack, opts); return err })
 	g.Go(func() error { return s.ensureFabric(gctx, stack, opts) })
+	if opts.Meanwhile != nil {
+		g.Go(func() error { return opts.Meanwhile(gctx) })
+	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}

@@ -50,6 +50,8 @@ type fabric struct {
 	// binaryHash identifies the running binary, "" until it was asked for.
 	binaryHash string
 
+	// imaging is held while the agent's image is looked for or made.
+	imaging sync.Mutex
 	// changing is held while the agent is made, replaced or started again.
 	changing sync.Mutex
 

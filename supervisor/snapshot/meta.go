@@ -55,6 +55,8 @@ type ClaimMeta struct {
 	// Product and Version are what the data says of itself.
 	Product string `json:"product,omitempty"`
 	Version string `json:"version,omitempty"`
+	// ImageID is the engine's ID of the image whose server wrote it, "" if none ran when the copy was made.
+	ImageID string `json:"imageID,omitempty"`
 	Files   int    `json:"files"`
 	Bytes   int64  `json:"bytes"`
 	// Sum is the checksum of the list of files, which has the checksum of each.

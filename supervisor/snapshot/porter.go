@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lyandev/lyandev/services"
@@ -184,14 +185,17 @@ func (c Config) discard(ctx context.Context, vols []engine.Volume, name string) 
 	return nil
 }
 
-// lock is held by the one job of this process that copies; jobs of other processes are kept out by the instance's lock.
-var lock = make(chan struct{}, 1)
+// locks are held by the one job of this process that copies for a project; jobs of other processes are kept out by the
+// instance's lock.
+var locks sync.Map // of project to chan struct{}
 
-func acquire(ctx context.Context) (release func(), err error) {
+func (c Config) acquire(ctx context.Context) (release func(), err error) {
+	have, _ := locks.LoadOrStore(c.Project, make(chan struct{}, 1))
+	lock := have.(chan struct{})
 	select {
 	case lock <- struct{}{}:
 		return func() { <-lock }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("cannot begin to copy: another snapshot is being made or restored: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("cannot begin to copy: another snapshot of %s is being made or restored: %w", c.Project, context.Cause(ctx))
 	}
 }

@@ -37,6 +37,11 @@ func (c Config) CheckVersions(ctx context.Context, m *Meta, list []Restoring, so
 			if s.Claim != r.Claim {
 				continue
 			}
+			if same, err := c.sameImage(ctx, copied, s.Image); err != nil {
+				return err
+			} else if same {
+				continue
+			}
 			have, err := ImageVersion(ctx, c.Engine, s.Image, copied.Product)
 			if err != nil {
 				return err
@@ -48,6 +53,18 @@ func (c Config) CheckVersions(ctx context.Context, m *Meta, list []Restoring, so
 		return fmt.Errorf("cannot restore %s: %w", m.Name, err)
 	}
 	return nil
+}
+
+// sameImage says that an image is the one whose server wrote a copy.
+func (c Config) sameImage(ctx context.Context, copied *ClaimMeta, image string) (bool, error) {
+	if copied.ImageID == "" {
+		return false, nil
+	}
+	img, err := c.Engine.InspectImage(ctx, image)
+	if engine.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil && img.ID == copied.ImageID, err
 }
 
 // ImageVersion is the version of the product that an image has, "" if it does not say. Our images have a file, the official
@@ -129,7 +146,7 @@ type Restoration struct {
 
 // Begin prepares to exchange the contents of volumes. m may be nil if nothing is to be filled any more.
 func (c Config) Begin(ctx context.Context, m *Meta, list []Restoring) (r *Restoration, err error) {
-	release, err := acquire(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}

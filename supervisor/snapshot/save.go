@@ -41,7 +41,7 @@ func (c Config) Save(ctx context.Context, q SaveRequest) (*Meta, error) {
 	if q.Say == nil {
 		q.Say = func(string) {}
 	}
-	release, err := acquire(ctx)
+	release, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,18 +73,23 @@ type saving struct {
 	// sources are those that have a volume yet, copies their copies' names.
 	sources []Source
 	copies  []string
+	// images are the IDs of the images whose servers write the sources, "" where none runs.
+	images []string
 	porter  *porter
 }
 
 func (s *saving) run(ctx context.Context) (err error) {
-	if err := s.makeVolumes(ctx); err != nil {
-		return err
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.undo(ctx))
 		}
 	}()
+	if err := s.makeVolumes(ctx); err != nil {
+		return err
+	}
+	if err := s.findImages(ctx); err != nil {
+		return err
+	}
 	var mounts []engine.Mount
 	for i, src := range s.sources {
 		mounts = append(mounts,
@@ -139,6 +144,22 @@ func (s *saving) makeVolumes(ctx context.Context) error {
 	}
 	if len(s.sources) == 0 {
 		return fmt.Errorf("%w: the services have never run, so they have no volumes", ErrNothing)
+	}
+	return nil
+}
+
+// findImages notes who writes the sources.
+func (s *saving) findImages(ctx context.Context) error {
+	s.images = make([]string, len(s.sources))
+	for i, src := range s.sources {
+		if len(src.Containers) == 0 {
+			continue // what is in the image now need not have been there when it ran
+		}
+		c, err := s.Engine.InspectContainer(ctx, src.Containers[0])
+		if err != nil {
+			return fmt.Errorf("cannot find out who writes claim %s: %w", src.Claim, err)
+		}
+		s.images[i] = c.ImageID
 	}
 	return nil
 }
@@ -264,6 +285,7 @@ func (s *saving) seal(ctx context.Context) error {
 		s.meta.Claims = append(s.meta.Claims, ClaimMeta{
 			Claim: src.Claim, Workload: src.Workload, Operator: src.Operator, Role: src.Role,
 			Product: d.Product, Version: d.Version, Files: d.Files, Bytes: d.Bytes, Sum: d.Sum, Volume: s.copies[i],
+			ImageID: s.images[i],
 		})
 	}
 	return nil

@@ -38,8 +38,8 @@ func Fill(src, dst, sum string, lead bool) (Copied, error) {
 		}
 	}
 	if lead {
-		if err := dropRole(filepath.Join(part, "redis.conf")); err != nil {
-			return done, errors.Join(fmt.Errorf("cannot make the restored server a master: %w", err), Abandon(dst))
+		if err := leadFrom(part); err != nil {
+			return done, errors.Join(err, Abandon(dst))
 		}
 	}
 	if err := syncTree(dst); err != nil {

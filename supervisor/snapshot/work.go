@@ -13,7 +13,7 @@ const Command = "copy-volume"
 
 // Request is one piece of work.
 type Request struct {
-	// Do is "copy" (Src, Dst), "seal" (Dst), "fill" (Src or "", Dst, Sum, Lead), "swap" (Dst) or "abandon" (Dst).
+	// Do is "copy" (Src, Dst), "seal" (Dst), "fill" (Src or "", Dst, Sum, Lead), "seed" (Src, Dst, Sum, Lead), "swap" (Dst) or "abandon" (Dst).
 	Do   string `json:"do"`
 	Src  string `json:"src,omitempty"`
 	Dst  string `json:"dst"`
@@ -56,6 +56,8 @@ func do(q Request) (Copied, error) {
 		return Seal(q.Dst)
 	case "fill":
 		return Fill(q.Src, q.Dst, q.Sum, q.Lead)
+	case "seed":
+		return seed(q.Src, q.Dst, q.Sum, q.Lead)
 	case "swap":
 		return Copied{}, Swap(q.Dst)
 	case "abandon":

@@ -9,32 +9,76 @@ import (
 // Snapshot names a snapshot of an instance (see supervisor/snapshot).
 type Snapshot struct{ Project, Name string }
 
-// restore fills the volumes of the copy, which do not exist yet, from the snapshot. The snapshot itself is only read.
-func (c *Copy) restore(ctx context.Context) error {
-	if c.cfg.From.Name == "" {
-		return nil
+// seeding is the filling of the copy's volumes, which goes on while network and agent are made.
+type seeding struct {
+	// filled is closed when the volumes are filled, or not going to be: then err says why.
+	filled chan struct{}
+	err    error
+	// ended is closed when nothing of it is left.
+	ended chan struct{}
+}
+
+// beginSeeding begins to fill the copy's volumes, which do not exist yet, from the snapshot, which is only read.
+func (c *Copy) beginSeeding(ctx context.Context) {
+	c.seeding = &seeding{filled: make(chan struct{}), ended: make(chan struct{})}
+	go func() {
+		defer close(c.seeding.ended)
+		tidy, err := c.seed(ctx)
+		c.seeding.err = err
+		close(c.seeding.filled)
+		if tidy != nil {
+			if err := tidy(ctx); err != nil {
+				c.cfg.Log.Warn("cannot remove the container that filled the volumes", "name", c.name, "error", err)
+			}
+		}
+	}()
+}
+
+// seeded waits until the volumes are filled.
+func (c *Copy) seeded(ctx context.Context) error {
+	select {
+	case <-c.seeding.filled:
+		return c.seeding.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	mine := c.sup.Snapshots()
-	theirs := mine
+}
+
+// endSeeding waits until nothing goes on with the volumes any more.
+func (c *Copy) endSeeding() {
+	if c.seeding != nil {
+		<-c.seeding.ended
+	}
+}
+
+func (c *Copy) seed(ctx context.Context) (tidy func(context.Context) error, err error) {
+	if c.cfg.From.Name == "" {
+		return nil, nil
+	}
+	theirs := c.sup.Snapshots()
 	theirs.Project = c.cfg.From.Project
 	m, err := theirs.Find(ctx, c.cfg.From.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return c.seedFrom(ctx, m)
+}
+
+func (c *Copy) seedFrom(ctx context.Context, m *snapshot.Meta) (tidy func(context.Context) error, err error) {
+	mine := c.sup.Snapshots()
 	sources, err := snapshot.Sources(c.stack, nil, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	list, err := snapshot.PlanRestore(m, sources, c.stack.Profile)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := mine.CheckVersions(ctx, m, list, sources); err != nil {
-		return err
+		return nil, err
 	}
 	if list, err = mine.Existing(ctx, list); err != nil { // what is to be empty is empty
-		return err
+		return nil, err
 	}
-	_, err = mine.Restore(ctx, m, list)
-	return err
+	return mine.Seed(ctx, m, list)
 }

@@ -64,6 +64,7 @@ type Copy struct {
 	done    chan struct{}
 	err     error // why the supervisor ended; read after done
 	cancel  context.CancelFunc
+	seeding *seeding
 	tests   tests
 	memory  memory
 }
@@ -113,9 +114,7 @@ func (c *Copy) start(ctx context.Context) (err error) {
 		Instance: inst, Engine: c.eng, Builder: c.cfg.Images.Builder, Operator: c.cfg.Operator,
 		Version: c.cfg.Version, Binary: c.cfg.Binary, Log: c.cfg.Log,
 	})
-	if err := c.restore(ctx); err != nil {
-		return err
-	}
+	c.beginSeeding(ctx)
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel = cancel
 	go func() {
@@ -140,7 +139,7 @@ func (c *Copy) applyWithPorts(ctx context.Context) error {
 		if err := choosePorts(c.stack.HostPorts); err != nil {
 			return err
 		}
-		err := c.sup.Apply(ctx, c.stack, supervisor.ApplyOptions{NoBuild: true, PortsAuto: true})
+		err := c.sup.Apply(ctx, c.stack, supervisor.ApplyOptions{NoBuild: true, PortsAuto: true, Meanwhile: c.seeded})
 		var taken *network.PortConflict
 		if err == nil || try == portTries || !engine.IsPortTaken(err) && !errors.As(err, &taken) {
 			return err
@@ -173,6 +172,7 @@ func (c *Copy) Engine() *tcengine.Engine { return c.eng }
 func (c *Copy) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 	defer cancel()
+	c.endSeeding()
 	c.endSupervisor()
 	return errors.Join(c.sweep(ctx), c.leaveHome())
 }
@@ -192,6 +192,7 @@ func (c *Copy) endSupervisor() {
 // Abandon lets go of the copy and leaves it running, for somebody to look at. Its state directory goes, for all durable
 // truth is on the engine's objects.
 func (c *Copy) Abandon() error {
+	c.endSeeding()
 	c.endSupervisor()
 	return c.leaveHome()
 }
