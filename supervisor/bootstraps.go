@@ -27,6 +27,23 @@ func (r *operatorRunner) makeOperator(name string) (services.Operator, error) {
 	return bootstrap.New(r.memory, r.s.log), nil
 }
 
+// passedSteps are the bootstrap steps that have passed, as a snapshot of all volumes keeps them.
+func (s *Supervisor) passedSteps() map[string]string {
+	return bootstrap.OpenFile(s.cfg.Instance.File(bootstrapMemory), instance.WriteFile).All()
+}
+
+// RecallSteps says which bootstrap steps had passed when the volumes' content was written, so that those for the first start
+// are not done again. It is called before the stack is handed over.
+func (s *Supervisor) RecallSteps(passed map[string]string) error {
+	f := bootstrap.OpenFile(s.cfg.Instance.File(bootstrapMemory), instance.WriteFile)
+	for key, container := range passed {
+		if err := f.SetPassed(key, container); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // bootstrapViews adds the views of workloads with steps to those of the operators.
 func (w *world) bootstrapViews(views map[string]services.View) {
 	for _, x := range w.inOrder() {

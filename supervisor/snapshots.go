@@ -54,20 +54,33 @@ func (s *Supervisor) SaveSnapshot(ctx context.Context, name string, names []stri
 	if err := snapshot.CheckName(name); err != nil {
 		return nil, err
 	}
-	stack, sources, err := s.sources(ctx, names)
-	if err != nil {
-		return nil, fmt.Errorf("cannot save %s: %w", name, err)
-	}
-	m, err := s.Snapshots().Save(ctx, snapshot.SaveRequest{
-		Name: name, Profile: stack.Profile, Sources: sources, Replace: replace,
-		Say: func(text string) { s.log.Info("snapshot", "name", name, "progress", text) },
-	})
+	m, err := s.save(ctx, snapshot.SaveRequest{Name: name, Replace: replace}, names)
 	if err != nil {
 		return nil, err
 	}
 	s.event("Stack", s.cfg.Instance.Name, "Normal", "SnapshotSaved", "%s: %d MB in %s, services stood still for %s",
 		name, m.Bytes>>20, m.Took.Round(time.Millisecond), m.Frozen.Round(time.Millisecond))
 	return m, nil
+}
+
+// SaveTo copies all volumes, while they run, into a snapshot that belongs to another instance and is known by a key. It blocks
+// as SaveSnapshot does.
+func (s *Supervisor) SaveTo(ctx context.Context, to snapshot.Config, name, key string) error {
+	_, err := s.save(ctx, snapshot.SaveRequest{Name: name, To: &to, Prepared: key}, nil)
+	return err
+}
+
+func (s *Supervisor) save(ctx context.Context, q snapshot.SaveRequest, names []string) (*snapshot.Meta, error) {
+	stack, sources, err := s.sources(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("cannot save %s: %w", q.Name, err)
+	}
+	q.Profile, q.Sources = stack.Profile, sources
+	q.Say = func(text string) { s.log.Info("snapshot", "name", q.Name, "progress", text) }
+	if len(names) == 0 {
+		q.Steps = s.passedSteps()
+	}
+	return s.Snapshots().Save(ctx, q)
 }
 
 // RestoreSnapshot gives the volumes of the named workloads, or of all that the snapshot has, the content of a snapshot. The

@@ -31,6 +31,7 @@ type testOptions struct {
 	profiles []string
 	parallel int
 	snapshot string
+	prepared throwaway.Policy
 	keep     bool
 	junit    string
 	bundles  string
@@ -48,11 +49,19 @@ func newTestCommand(st *ui.Streams) *cli.Command {
 		Description: "Each profile gets a fresh copy: its own network, names, free host ports and empty volumes. The running stack is\n" +
 			"neither touched nor shared. The command comes from the line, else from x-lyandev.test of the services. It runs in\n" +
 			"the app's image inside the stack, or here (--host, or host: true) with addresses that point at mapped ports.\n" +
+			"What a start from empty volumes that took longer than 10 s has made of them is kept, once the stack is right and\n" +
+			"before its tests begin, as a snapshot named test-PROFILE-..., and later runs of the same stack begin with it; any\n" +
+			"change of images, configuration, mounted files or bootstrap steps makes it another stack. --prepared always keeps\n" +
+			"what any start has made, --prepared never keeps and uses nothing.\n" +
 			"test exits with the command's code; when the stack did not get ready, with 3.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "profile", Usage: "the `PROFILES` to test, separated by commas; default: the file's default"},
 			&cli.IntFlag{Name: "parallel", Value: 1, Usage: "run up to `N` profiles side by side"},
 			&cli.StringFlag{Name: "snapshot", Usage: "begin with the volumes of snapshot `NAME`"},
+			&cli.StringFlag{
+				Name: "prepared", Value: string(throwaway.PrepareAuto),
+				Usage: "begin with volumes that an earlier run prepared, and prepare them for later ones: `WHEN` is auto, always or never",
+			},
 			&cli.BoolFlag{Name: "keep-on-failure", Usage: "leave the copy running when its test fails"},
 			&cli.StringFlag{Name: "junit", Usage: "write the results to `FILE` as JUnit XML"},
 			&cli.StringFlag{Name: "bundle-dir", Usage: "make the bundles of failed tests in `DIR`; default: the system's directory for temporary files"},
@@ -67,6 +76,10 @@ func newTestCommand(st *ui.Streams) *cli.Command {
 				junit: c.String("junit"), bundles: c.String("bundle-dir"), timeout: c.Duration("timeout"), quiet: c.Bool("quiet"),
 				service: c.String("service"), host: c.Bool("host"), command: c.Args().Slice(),
 				profiles: strings.FieldsFunc(c.String("profile"), func(r rune) bool { return r == ',' || r == ' ' }),
+			}
+			var err error
+			if o.prepared, err = preparedPolicy(c); err != nil {
+				return withCode(exitUsage, err)
 			}
 			if o.parallel < 1 {
 				return withCode(exitUsage, fmt.Errorf("cannot use --parallel %d: it must be 1 or more", o.parallel))
@@ -119,7 +132,7 @@ func runTest(c *cli.Context, o testOptions) error {
 			Stack: r.stack, Engine: eng, Images: images, Operator: catalogue.New, Version: version, Binary: binary, Log: r.log,
 		}
 		r.prefix = o.parallel > 1 && len(runs) > 1
-		if r.config.From, err = fromSnapshot(c, o.snapshot, r.stack); err != nil {
+		if err := beginning(c, o, &r.config); err != nil {
 			return err
 		}
 	}
@@ -233,16 +246,4 @@ func testWorkload(stack *services.Stack, name string) (*services.Workload, error
 		}
 	}
 	return nil, fmt.Errorf("cannot test profile %q: it has no services", stack.Profile)
-}
-
-// fromSnapshot names the snapshot of the directory's instance (or of -p's) that the copies begin with.
-func fromSnapshot(c *cli.Context, name string, stack *services.Stack) (throwaway.Snapshot, error) {
-	if name == "" {
-		return throwaway.Snapshot{}, nil
-	}
-	t, err := findTarget(c, stack)
-	if err != nil {
-		return throwaway.Snapshot{}, err
-	}
-	return throwaway.Snapshot{Project: t.instance.Name, Name: name}, nil
 }

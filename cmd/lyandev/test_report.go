@@ -28,6 +28,12 @@ func printSummary(st *ui.Streams, runs []*testRun) {
 	}
 	_ = w.Flush()
 	for _, r := range runs {
+		if from := r.volumesText(); from != "" {
+			fmt.Fprintf(st.Err, "%s: began %s\n", r.profile(), from)
+		}
+		if r.prepared != "" && r.ready == 0 {
+			fmt.Fprintf(st.Err, "%s: with --prepared never it begins with empty volumes\n", r.profile())
+		}
 		if r.err != nil {
 			fmt.Fprintf(st.Err, "%s %s\n", st.Paint(ui.Red, r.profile()+":"), mask.New(r.stack).String(r.err.Error()))
 		}
@@ -95,7 +101,7 @@ func junit(runs []*testRun) junitSuites {
 func junitSuiteOf(r *testRun) junitSuite {
 	m := mask.New(r.stack)
 	s := junitSuite{Name: r.profile(), Time: seconds(r.took)}
-	ready := junitCase{Class: r.profile(), Name: "the stack gets ready", Time: seconds(r.ready)}
+	ready := junitCase{Class: r.profile(), Name: "the stack gets ready", Time: seconds(r.ready), Output: r.volumesText()}
 	reported := false
 	if r.ready == 0 && r.err != nil {
 		ready.Error, reported = problem(m, r.err.Error(), r.bundle), true

@@ -38,6 +38,8 @@ type testRun struct {
 	err     error // what kept the tests from running or ending
 	bundle  string
 	kept    bool
+	// prepared is the snapshot, made by an earlier run, that the volumes began with, "" if none.
+	prepared string
 }
 
 // testResult is how one command ended. err is why it has no exit code.
@@ -100,9 +102,11 @@ func (r *testRun) run(ctx context.Context) {
 		r.err = err
 		return
 	}
+	r.prepared = c.FromPrepared()
 	if r.err = r.waitReady(limited, c); r.err == nil {
 		r.ready = time.Since(began)
-		r.say("ready after %s", r.ready.Round(100*time.Millisecond))
+		r.sayReady()
+		r.prepare(limited, c)
 		for _, t := range r.cases {
 			res := r.runCase(limited, c, t)
 			r.results = append(r.results, res)
@@ -112,6 +116,26 @@ func (r *testRun) run(ctx context.Context) {
 		}
 	}
 	r.takeDown(ctx, c)
+}
+
+func (r *testRun) sayReady() {
+	text := "ready after " + r.ready.Round(100*time.Millisecond).String()
+	if from := r.volumesText(); from != "" {
+		text += ", " + from
+	}
+	r.say("%s", text)
+}
+
+// prepare keeps the volumes for later runs where that pays. Whatever becomes of it, the tests begin.
+func (r *testRun) prepare(ctx context.Context, c *throwaway.Copy) {
+	began := time.Now()
+	name, err := c.Prepare(ctx)
+	if err != nil {
+		r.log.Warn(err.Error(), "profile", r.profile())
+	}
+	if name != "" {
+		r.say("prepared volumes for later runs in %s: %s", round(time.Since(began)), name)
+	}
 }
 
 func (r *testRun) waitReady(ctx context.Context, c *throwaway.Copy) error {

@@ -86,12 +86,13 @@ func TestExitCodeOfARun(t *testing.T) {
 	}
 }
 
-// outcomes are a run that passed, one that failed, one that never was ready, and one that could not be taken down.
+// outcomes are a run that passed, one with prepared volumes, one that failed, one that never was ready, and one that could not be taken down.
 func outcomes() []*testRun {
 	stack := func(p string) *services.Stack { return &services.Stack{Name: "s", Profile: p} }
 	c := testCase{workload: "web", command: services.TestCommand{Command: []string{"pytest", "-q"}}}
 	return []*testRun{
 		{stack: stack("good"), ready: time.Second, took: 2 * time.Second, results: []testResult{{testCase: c, tail: "ok \x1b[32mgreen\x1b[0m <&>\n", took: time.Second}}},
+		{stack: stack("again"), ready: time.Second, prepared: "test-again-0123", results: []testResult{{testCase: c}}},
 		{stack: stack("bad"), ready: time.Second, took: 2 * time.Second, bundle: "/b", results: []testResult{{testCase: c, code: 4, tail: "PASSWORD=hunter22"}}},
 		{stack: stack("never"), err: errors.New("not ready"), bundle: "/c", kept: true, name: "s-test-1"},
 		{stack: stack("stuck"), ready: time.Second, results: []testResult{{testCase: c}}, err: errors.New("cannot remove")},
@@ -107,11 +108,14 @@ func TestJUnit(t *testing.T) {
 	if err := xml.Unmarshal(raw, &got); err != nil {
 		t.Fatalf("%v\n%s", err, raw)
 	}
-	if got.Tests != 8 || got.Failures != 1 || got.Errors != 2 || len(got.Suites) != 4 {
+	if got.Tests != 10 || got.Failures != 1 || got.Errors != 2 || len(got.Suites) != 5 {
 		t.Errorf("tests %d, failures %d, errors %d\n%s", got.Tests, got.Failures, got.Errors, raw)
 	}
-	if f := got.Suites[1].Cases[1].Failure; f == nil || f.Message != "exit code 4" || !strings.Contains(f.Text, "/b") {
+	if f := got.Suites[2].Cases[1].Failure; f == nil || f.Message != "exit code 4" || !strings.Contains(f.Text, "/b") {
 		t.Errorf("the failure is %+v", f)
+	}
+	if from := got.Suites[1].Cases[0].Output; from != "from volumes prepared by an earlier run (test-again-0123)" || got.Suites[0].Cases[0].Output != "" {
+		t.Errorf("the volumes came %q", from)
 	}
 	if strings.Contains(string(raw), "hunter22") || !strings.Contains(string(raw), "green") {
 		t.Errorf("the output is not as it should be: %s", raw)
@@ -121,7 +125,10 @@ func TestJUnit(t *testing.T) {
 func TestSummary(t *testing.T) {
 	var out bytes.Buffer
 	printSummary(&ui.Streams{Out: io.Discard, Err: &out}, outcomes())
-	for _, want := range []string{"good     passed", "bad      FAILED  1s     2s    4", "never    FAILED  -", "lyandev -p s-test-1 down --volumes", "failure: /b"} {
+	for _, want := range []string{
+		"good     passed", "bad      FAILED  1s     2s    4", "never    FAILED  -", "lyandev -p s-test-1 down --volumes",
+		"failure: /b", "again: began from volumes prepared by an earlier run (test-again-0123)",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the summary lacks %q:\n%s", want, out.String())
 		}

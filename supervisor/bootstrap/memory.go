@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"sync"
 )
@@ -33,6 +34,13 @@ func (f *File) Passed(key string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.passed[key]
+}
+
+// All is everything that has passed.
+func (f *File) All() map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.passed)
 }
 
 // SetPassed implements Memory.

@@ -43,6 +43,10 @@ type Meta struct {
 	Frozen time.Duration `json:"frozen"`
 	Bytes  int64         `json:"bytes"`
 	Claims []ClaimMeta   `json:"claims"`
+	// Steps are the bootstrap steps that had passed, with the containers that they passed in; only where all volumes are in it.
+	Steps map[string]string `json:"steps,omitempty"`
+	// Prepared is the key of a snapshot that was made by itself: a hash of what decides its content.
+	Prepared string `json:"prepared,omitempty"`
 }
 
 // ClaimMeta is one volume of a snapshot.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,11 @@ type SaveRequest struct {
 	Sources []Source
 	// Replace takes the place of a snapshot of that name, which goes when the new one is whole.
 	Replace bool
+	// To is whose the snapshot is; nil is the project that the sources are of. Its Engine makes the snapshot's volumes.
+	To *Config
+	// Steps and Prepared are noted in the snapshot.
+	Steps    map[string]string
+	Prepared string
 	// Say is told what is going on; nil is silent.
 	Say func(text string)
 }
@@ -41,12 +47,16 @@ func (c Config) Save(ctx context.Context, q SaveRequest) (*Meta, error) {
 	if q.Say == nil {
 		q.Say = func(string) {}
 	}
+	to := c
+	if q.To != nil {
+		to = *q.To
+	}
 	release, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	vols, err := c.volumes(ctx)
+	vols, err := to.volumes(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +67,9 @@ func (c Config) Save(ctx context.Context, q SaveRequest) (*Meta, error) {
 	if err := c.fireLeftovers(ctx); err != nil {
 		return nil, err
 	}
-	s := &saving{Config: c, q: q, meta: Meta{Name: q.Name, Project: c.Project, Profile: q.Profile, Created: time.Now().UTC()}, vols: vols}
+	s := &saving{Config: c, to: to, q: q, vols: vols, meta: Meta{
+		Name: q.Name, Project: to.Project, Profile: q.Profile, Created: time.Now().UTC(), Steps: q.Steps, Prepared: q.Prepared,
+	}}
 	if err := s.run(ctx); err != nil {
 		return nil, fmt.Errorf("cannot save %s: %w", q.Name, err)
 	}
@@ -67,6 +79,8 @@ func (c Config) Save(ctx context.Context, q SaveRequest) (*Meta, error) {
 // saving is one snapshot being made.
 type saving struct {
 	Config
+	// to is whose the snapshot is, vols are the volumes of it.
+	to   Config
 	q    SaveRequest
 	meta Meta
 	vols []engine.Volume
@@ -75,7 +89,7 @@ type saving struct {
 	copies  []string
 	// images are the IDs of the images whose servers write the sources, "" where none runs.
 	images []string
-	porter  *porter
+	porter *porter
 }
 
 func (s *saving) run(ctx context.Context) (err error) {
@@ -115,12 +129,16 @@ func (s *saving) run(ctx context.Context) (err error) {
 
 // makeVolumes makes the copies' volumes, under other names than those of a snapshot that is to be replaced.
 func (s *saving) makeVolumes(ctx context.Context) error {
+	mine, err := s.volumes(ctx)
+	if err != nil {
+		return err
+	}
 	have := map[string]bool{}
-	for _, v := range s.vols {
+	for _, v := range slices.Concat(s.vols, mine) {
 		have[v.Name] = true
 	}
 	if _, err := find(s.vols, s.q.Name); err != nil { // leftovers of one that was never whole
-		if err := s.discard(ctx, s.vols, s.q.Name); err != nil {
+		if err := s.to.discard(ctx, s.vols, s.q.Name); err != nil {
 			return err
 		}
 		for _, v := range volumesOf(s.vols, s.q.Name) {
@@ -131,13 +149,13 @@ func (s *saving) makeVolumes(ctx context.Context) error {
 		if !have[claimVolume(s.Project, src.Claim)] {
 			continue // never started, so there is nothing yet
 		}
-		name := copyVolume(s.Project, s.q.Name, src.Claim)
+		name := copyVolume(s.to.Project, s.q.Name, src.Claim)
 		if have[name] {
 			name = fmt.Sprintf("%s.%d", name, s.meta.Created.Unix())
 		}
-		l := labels(s.Project, s.Dir, KindCopy, s.q.Name)
+		l := s.labels(KindCopy)
 		l[claimLabel] = src.Claim
-		if err := s.Engine.CreateVolume(ctx, name, l); err != nil {
+		if err := s.to.Engine.CreateVolume(ctx, name, l); err != nil {
 			return err
 		}
 		s.sources, s.copies = append(s.sources, src), append(s.copies, name)
@@ -146,6 +164,15 @@ func (s *saving) makeVolumes(ctx context.Context) error {
 		return fmt.Errorf("%w: the services have never run, so they have no volumes", ErrNothing)
 	}
 	return nil
+}
+
+// labels are those of the snapshot's volumes.
+func (s *saving) labels(kind string) map[string]string {
+	l := labels(s.to.Project, s.to.Dir, kind, s.q.Name)
+	if s.q.Prepared != "" {
+		l[preparedLabel] = s.q.Profile
+	}
+	return l
 }
 
 // findImages notes who writes the sources.
@@ -173,7 +200,7 @@ func (s *saving) undo(ctx context.Context) error {
 		errs = append(errs, s.porter.dismiss(ctx))
 	}
 	for _, name := range s.copies {
-		errs = append(errs, s.Engine.RemoveVolume(ctx, name))
+		errs = append(errs, s.to.Engine.RemoveVolume(ctx, name))
 	}
 	return errors.Join(errs...)
 }
@@ -299,18 +326,18 @@ func (s *saving) declare(ctx context.Context) error {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	mark := markVolume(s.Project, s.q.Name)
-	if err := s.Engine.RemoveVolume(ctx, mark); err != nil {
+	mark := markVolume(s.to.Project, s.q.Name)
+	if err := s.to.Engine.RemoveVolume(ctx, mark); err != nil {
 		return err
 	}
-	l := labels(s.Project, s.Dir, KindSnapshot, s.q.Name)
+	l := s.labels(KindSnapshot)
 	l[MetaLabel] = text
-	if err := s.Engine.CreateVolume(ctx, mark, l); err != nil {
+	if err := s.to.Engine.CreateVolume(ctx, mark, l); err != nil {
 		return err
 	}
 	for _, v := range volumesOf(s.vols, s.q.Name) {
 		if v != mark && s.meta.byVolume(v) == nil {
-			_ = s.Engine.RemoveVolume(ctx, v) // the next save or rm of the name tries again
+			_ = s.to.Engine.RemoveVolume(ctx, v) // the next save or rm of the name tries again
 		}
 	}
 	return nil

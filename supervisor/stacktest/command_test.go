@@ -55,7 +55,7 @@ volumes: {data: {}}
 func lyandevTest(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	home := t.TempDir()
-	cmd := exec.Command(harness.Binary(t), append([]string{"test"}, args...)...)
+	cmd := exec.Command(harness.Binary(t), append([]string{"test", "--prepared", "never"}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+home, "TMPDIR="+t.TempDir(), "RYUK_RECONNECTION_TIMEOUT=1s", "NO_COLOR=1")
 	return cmd

@@ -53,7 +53,10 @@ func (c *Copy) endSeeding() {
 
 func (c *Copy) seed(ctx context.Context) (tidy func(context.Context) error, err error) {
 	if c.cfg.From.Name == "" {
-		return nil, nil
+		if c.cfg.Prepared.Policy.on() {
+			tidy = c.seedPrepared(ctx)
+		}
+		return tidy, nil
 	}
 	theirs := c.sup.Snapshots()
 	theirs.Project = c.cfg.From.Project
@@ -78,6 +81,9 @@ func (c *Copy) seedFrom(ctx context.Context, m *snapshot.Meta) (tidy func(contex
 		return nil, err
 	}
 	if list, err = mine.Existing(ctx, list); err != nil { // what is to be empty is empty
+		return nil, err
+	}
+	if err := c.sup.RecallSteps(m.Steps); err != nil {
 		return nil, err
 	}
 	return mine.Seed(ctx, m, list)

@@ -33,7 +33,7 @@ const (
 	removalsAtOnce = 8
 )
 
-// Config is what a copy is made from. All must be set but Name, From and Log.
+// Config is what a copy is made from. All must be set but Name, From, Prepared and Log.
 type Config struct {
 	// Stack is the loaded stack; it is not changed.
 	Stack  *services.Stack
@@ -47,6 +47,8 @@ type Config struct {
 	Name string
 	// From, if its Name is set, is the snapshot that the volumes begin with.
 	From Snapshot
+	// Prepared, if its Policy is set and From is not, says how volumes are shared with earlier and later runs.
+	Prepared Prepared
 	// Log is where the supervisor logs; nil is nowhere.
 	Log *slog.Logger
 }
@@ -65,8 +67,11 @@ type Copy struct {
 	err     error // why the supervisor ended; read after done
 	cancel  context.CancelFunc
 	seeding *seeding
-	tests   tests
-	memory  memory
+	// preparing is written by seeding only, until Start returns; applied is when the stack was taken over.
+	preparing preparing
+	applied   time.Time
+	tests     tests
+	memory    memory
 }
 
 // NewName is an instance's name that nobody else has: "PROJECT-test-" and eight random characters.
@@ -141,6 +146,7 @@ func (c *Copy) applyWithPorts(ctx context.Context) error {
 		}
 		err := c.sup.Apply(ctx, c.stack, supervisor.ApplyOptions{NoBuild: true, PortsAuto: true, Meanwhile: c.seeded})
 		var taken *network.PortConflict
+		c.applied = time.Now()
 		if err == nil || try == portTries || !engine.IsPortTaken(err) && !errors.As(err, &taken) {
 			return err
 		}
