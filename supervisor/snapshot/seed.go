@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +17,7 @@ func (c Config) Seed(ctx context.Context, m *Meta, list []Restoring) (tidy func(
 	r, err := c.Begin(ctx, m, list)
 	if err == nil {
 		err = r.each(ctx, func(i int, q Restoring) Request {
-			return Request{Do: "seed", Src: at("src", i), Dst: at("dst", i), Sum: q.Sum, Lead: q.Lead}
+			return Request{Do: "seed", Src: at("src", i), Dst: at("dst", i), Sum: q.Sum, Lead: q.Lead, Detach: q.Operator == "mariadb"}
 		}, nil)
 		if err != nil {
 			err = errors.Join(err, r.Close(ctx))
@@ -28,8 +29,9 @@ func (c Config) Seed(ctx context.Context, m *Meta, list []Restoring) (tidy func(
 	return r.Close, nil
 }
 
-// seed copies a sealed snapshot into an empty volume, and checks every byte against the list. sum and lead are as in Fill.
-func seed(src, dst, sum string, lead bool) (Copied, error) {
+// seed copies a sealed snapshot into an empty volume, and checks every byte against the list. sum and lead are as in Fill;
+// detach lets a MariaDB slave forget its master.
+func seed(src, dst, sum string, lead, detach bool) (Copied, error) {
 	list, err := os.ReadDir(dst)
 	if err != nil {
 		return Copied{}, fmt.Errorf("cannot fill the volume: %w", err)
@@ -46,7 +48,24 @@ func seed(src, dst, sum string, lead bool) (Copied, error) {
 	if lead {
 		err = leadFrom(dst)
 	}
+	if detach {
+		err = errors.Join(err, forgetMaster(dst))
+	}
 	return done, err
+}
+
+// masterFiles are where a MariaDB slave notes which master it replicates from. What it has applied stands in a table.
+var masterFiles = []string{"master.info", "relay-log.info", "multi-master.info"}
+
+// forgetMaster keeps a slave's server from connecting, as soon as it starts, to the master of the instance that the copy is
+// of: that is not the new one's, which its operator tells it, and nobody can stop the attempt for the ten seconds that it may take.
+func forgetMaster(dir string) error {
+	for _, name := range masterFiles {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot let the slave forget its master: %w", err)
+		}
+	}
+	return nil
 }
 
 // leadFrom makes the Redis of a data directory start as a master.

@@ -13,12 +13,15 @@ const Command = "copy-volume"
 
 // Request is one piece of work.
 type Request struct {
-	// Do is "copy" (Src, Dst), "seal" (Dst), "fill" (Src or "", Dst, Sum, Lead), "seed" (Src, Dst, Sum, Lead), "swap" (Dst) or "abandon" (Dst).
+	// Do is "copy" (Src, Dst), "seal" (Dst), "fill" (Src or "", Dst, Sum, Lead), "seed" (Src, Dst, Sum, Lead,
+	// Detach), "swap" (Dst) or "abandon" (Dst).
 	Do   string `json:"do"`
 	Src  string `json:"src,omitempty"`
 	Dst  string `json:"dst"`
 	Sum  string `json:"sum,omitempty"`
 	Lead bool   `json:"lead,omitempty"`
+	// Detach is for volumes of another instance: a MariaDB slave forgets its master.
+	Detach bool `json:"detach,omitempty"`
 }
 
 // Reply says what was done, or why not.
@@ -57,7 +60,7 @@ func do(q Request) (Copied, error) {
 	case "fill":
 		return Fill(q.Src, q.Dst, q.Sum, q.Lead)
 	case "seed":
-		return seed(q.Src, q.Dst, q.Sum, q.Lead)
+		return seed(q.Src, q.Dst, q.Sum, q.Lead, q.Detach)
 	case "swap":
 		return Copied{}, Swap(q.Dst)
 	case "abandon":
