@@ -49,7 +49,7 @@ func newTestCommand(st *ui.Streams) *cli.Command {
 		Description: "Each profile gets a fresh copy: its own network, names, free host ports and empty volumes. The running stack is\n" +
 			"neither touched nor shared. The command comes from the line, else from x-lyandev.test of the services. It runs in\n" +
 			"the app's image inside the stack, or here (--host, or host: true) with addresses that point at mapped ports.\n" +
-			"What a start from empty volumes that took longer than 10 s has made of them is kept, once the stack is right and\n" +
+			"What a start from empty volumes that took longer than 30 s has made of them is kept, once the stack is right and\n" +
 			"before its tests begin, as a snapshot named test-PROFILE-..., and later runs of the same stack begin with it; any\n" +
 			"change of images, configuration, mounted files or bootstrap steps makes it another stack. --prepared always keeps\n" +
 			"what any start has made, --prepared never keeps and uses nothing.\n" +

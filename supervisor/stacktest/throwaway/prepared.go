@@ -31,8 +31,8 @@ const (
 )
 
 const (
-	// worthwhile is how long a start must take for its volumes to be kept: saving them takes about a second.
-	worthwhile = 10 * time.Second
+	// worthwhile is how long a start must take for its volumes to be kept: saving them takes about a second, and they take room on the disk.
+	worthwhile = 30 * time.Second
 	// saveLimit bounds how long tests wait for it.
 	saveLimit = time.Minute
 )
