@@ -14,7 +14,6 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
-	"github.com/docker/docker/pkg/stdcopy"
 	"github.com/docker/go-connections/nat"
 )
 
@@ -26,7 +25,9 @@ func (d *Docker) CreateContainer(ctx context.Context, spec ContainerSpec) (strin
 		}
 	}
 	conf, host, net := translate(spec)
-	r, err := d.api.ContainerCreate(ctx, conf, host, net, nil, spec.Name)
+	r, err := within(ctx, workLimit, func(ctx context.Context) (container.CreateResponse, error) {
+		return d.api.ContainerCreate(ctx, conf, host, net, nil, spec.Name)
+	})
 	if err != nil {
 		return "", wrap(err, "create container %s from image %s", spec.Name, spec.Image)
 	}
@@ -121,7 +122,8 @@ func protocol(p string) string {
 
 // StartContainer implements Containers.
 func (d *Docker) StartContainer(ctx context.Context, id string) error {
-	return wrap(d.api.ContainerStart(ctx, id, container.StartOptions{}), "start container %s", short(id))
+	err := do(ctx, workLimit, func(ctx context.Context) error { return d.api.ContainerStart(ctx, id, container.StartOptions{}) })
+	return wrap(err, "start container %s", short(id))
 }
 
 // StopContainer implements Containers. Engines below API 1.42 ignore the signal of the stop call, so one that is not the
@@ -146,7 +148,9 @@ func (d *Docker) StopContainer(ctx context.Context, id, signal string, grace tim
 		return fmt.Errorf("cannot stop container %s: it is still there 10 s after SIGKILL", short(id))
 	}
 	secs := int(math.Ceil(grace.Seconds()))
-	err := d.api.ContainerStop(ctx, id, container.StopOptions{Timeout: &secs})
+	err := do(ctx, grace+workLimit, func(ctx context.Context) error {
+		return d.api.ContainerStop(ctx, id, container.StopOptions{Timeout: &secs})
+	})
 	if IsNotFound(err) {
 		return nil
 	}
@@ -167,7 +171,7 @@ func (d *Docker) waitStopped(ctx context.Context, id string, limit time.Duration
 
 // KillContainer implements Containers. Docker answers 409 for a container that does not run.
 func (d *Docker) KillContainer(ctx context.Context, id, signal string) error {
-	err := d.api.ContainerKill(ctx, id, signal)
+	err := do(ctx, answerLimit, func(ctx context.Context) error { return d.api.ContainerKill(ctx, id, signal) })
 	if IsNotFound(err) || IsConflict(err) {
 		return nil
 	}
@@ -182,18 +186,22 @@ func (d *Docker) PauseContainer(ctx context.Context, id string) error {
 		return wrap(err, "pause container %s while a command begins in it", short(id))
 	}
 	defer open()
-	return wrap(d.api.ContainerPause(ctx, id), "pause container %s", short(id))
+	err = do(ctx, answerLimit, func(ctx context.Context) error { return d.api.ContainerPause(ctx, id) })
+	return wrap(err, "pause container %s", short(id))
 }
 
 // UnpauseContainer implements Containers.
 func (d *Docker) UnpauseContainer(ctx context.Context, id string) error {
-	return wrap(d.api.ContainerUnpause(ctx, id), "unpause container %s", short(id))
+	err := do(ctx, answerLimit, func(ctx context.Context) error { return d.api.ContainerUnpause(ctx, id) })
+	return wrap(err, "unpause container %s", short(id))
 }
 
 // RemoveContainer implements Containers. "Removal already in progress" (409) is waited for, 10 s at most.
 func (d *Docker) RemoveContainer(ctx context.Context, id string) error {
 	for i := 0; ; i++ {
-		err := d.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		err := do(ctx, workLimit, func(ctx context.Context) error {
+			return d.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		})
 		switch {
 		case err == nil || IsNotFound(err):
 			return nil
@@ -210,13 +218,16 @@ func (d *Docker) RemoveContainer(ctx context.Context, id string) error {
 
 // RenameContainer implements Containers.
 func (d *Docker) RenameContainer(ctx context.Context, id, name string) error {
-	return wrap(d.api.ContainerRename(ctx, id, name), "rename container %s to %s", short(id), name)
+	err := do(ctx, answerLimit, func(ctx context.Context) error { return d.api.ContainerRename(ctx, id, name) })
+	return wrap(err, "rename container %s to %s", short(id), name)
 }
 
 // ListContainers implements Containers. The list call of Docker says neither exit code nor times in a form for programs,
 // so each container is inspected; one that vanishes in between is left out.
 func (d *Docker) ListContainers(ctx context.Context, labels map[string]string) ([]Container, error) {
-	list, err := d.api.ContainerList(ctx, container.ListOptions{All: true, Filters: labelFilter(labels)})
+	list, err := within(ctx, answerLimit, func(ctx context.Context) ([]container.Summary, error) {
+		return d.api.ContainerList(ctx, container.ListOptions{All: true, Filters: labelFilter(labels)})
+	})
 	if err != nil {
 		return nil, wrap(err, "list containers")
 	}
@@ -234,9 +245,15 @@ func (d *Docker) ListContainers(ctx context.Context, labels map[string]string) (
 	return out, nil
 }
 
+func (d *Docker) inspect(ctx context.Context, id string) (container.InspectResponse, error) {
+	return within(ctx, answerLimit, func(ctx context.Context) (container.InspectResponse, error) {
+		return d.api.ContainerInspect(ctx, id)
+	})
+}
+
 // InspectContainer implements Containers.
 func (d *Docker) InspectContainer(ctx context.Context, id string) (Container, error) {
-	c, err := d.api.ContainerInspect(ctx, id)
+	c, err := d.inspect(ctx, id)
 	if err != nil {
 		return Container{}, wrap(err, "inspect container %s", short(id))
 	}
@@ -266,51 +283,6 @@ func (d *Docker) InspectContainer(ctx context.Context, id string) (Container, er
 		}
 	}
 	return out, nil
-}
-
-// Logs implements Containers.
-func (d *Docker) Logs(ctx context.Context, id string, o LogOptions) (io.ReadCloser, error) {
-	opts := container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: o.Follow, Timestamps: o.Timestamps, Tail: "all"}
-	if o.Tail >= 0 {
-		opts.Tail = strconv.Itoa(o.Tail)
-	}
-	if !o.Since.IsZero() {
-		opts.Since = o.Since.UTC().Format(time.RFC3339Nano)
-	}
-	c, err := d.api.ContainerInspect(ctx, id)
-	if err != nil {
-		return nil, wrap(err, "read the log of container %s", short(id))
-	}
-	rc, err := d.api.ContainerLogs(ctx, id, opts)
-	if err != nil {
-		return nil, wrap(err, "read the log of container %s", short(id))
-	}
-	r, w := io.Pipe()
-	stderr := o.StderrTo
-	if stderr == nil {
-		stderr = w
-	}
-	go func() {
-		var err error
-		if c.Config.Tty { // a terminal has one stream, and no headers
-			_, err = io.Copy(w, rc)
-		} else {
-			_, err = stdcopy.StdCopy(w, stderr, rc)
-		}
-		_ = w.CloseWithError(err)
-	}()
-	return &logStream{PipeReader: r, body: rc}, nil
-}
-
-// logStream ends the goroutine behind it when it is closed.
-type logStream struct {
-	*io.PipeReader
-	body io.Closer
-}
-
-func (l *logStream) Close() error {
-	_ = l.PipeReader.Close()
-	return l.body.Close()
 }
 
 // CopyTo implements Containers.

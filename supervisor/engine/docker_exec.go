@@ -31,9 +31,11 @@ func (d *Docker) execMarked(ctx context.Context, id string, spec ExecSpec, mark 
 		return ExecResult{}, fmt.Errorf("cannot run %s in container %s: %w: %w", spec.Cmd[0], short(id), ErrExecNotStarted, err)
 	}
 	defer leave()
-	made, err := d.api.ContainerExecCreate(ctx, id, container.ExecOptions{
-		Cmd: spec.Cmd, Env: append(append([]string(nil), spec.Env...), execMark+"="+mark), User: spec.User,
-		WorkingDir: spec.WorkingDir, Tty: spec.TTY, AttachStdin: spec.Stdin != nil, AttachStdout: true, AttachStderr: true,
+	made, err := within(ctx, answerLimit, func(ctx context.Context) (container.ExecCreateResponse, error) {
+		return d.api.ContainerExecCreate(ctx, id, container.ExecOptions{
+			Cmd: spec.Cmd, Env: append(append([]string(nil), spec.Env...), execMark+"="+mark), User: spec.User,
+			WorkingDir: spec.WorkingDir, Tty: spec.TTY, AttachStdin: spec.Stdin != nil, AttachStdout: true, AttachStderr: true,
+		})
 	})
 	if err != nil {
 		return ExecResult{}, fmt.Errorf("cannot run %s in container %s: %w: %w", spec.Cmd[0], short(id), ErrExecNotStarted, err)
@@ -99,7 +101,9 @@ func (d *Docker) execInput(ctx context.Context, execID string, spec ExecSpec, co
 // execResult asks for the exit code. The stream ends a moment before the engine has noted it.
 func (d *Docker) execResult(ctx context.Context, execID, id string, spec ExecSpec, out *execOutput) (ExecResult, error) {
 	for wait := time.Millisecond; ; wait *= 2 {
-		st, err := d.api.ContainerExecInspect(ctx, execID)
+		st, err := within(ctx, answerLimit, func(ctx context.Context) (container.ExecInspect, error) {
+			return d.api.ContainerExecInspect(ctx, execID)
+		})
 		if err != nil {
 			return ExecResult{Output: out.bytes()}, wrap(err, "learn how %s ended in container %s", spec.Cmd[0], short(id))
 		}

@@ -18,7 +18,7 @@ import (
 
 // InspectImage implements Images.
 func (d *Docker) InspectImage(ctx context.Context, ref string) (Image, error) {
-	i, err := d.api.ImageInspect(ctx, ref)
+	i, err := within(ctx, answerLimit, func(ctx context.Context) (image.InspectResponse, error) { return d.api.ImageInspect(ctx, ref) })
 	if err != nil {
 		return Image{}, wrap(err, "inspect image %s", ref)
 	}
@@ -59,7 +59,9 @@ func (d *Docker) ImportImage(ctx context.Context, ref string, changes []string, 
 
 // ListImages implements Images.
 func (d *Docker) ListImages(ctx context.Context, labels map[string]string) ([]Image, error) {
-	list, err := d.api.ImageList(ctx, image.ListOptions{Filters: labelFilter(labels)})
+	list, err := within(ctx, answerLimit, func(ctx context.Context) ([]image.Summary, error) {
+		return d.api.ImageList(ctx, image.ListOptions{Filters: labelFilter(labels)})
+	})
 	if err != nil {
 		return nil, wrap(err, "list images")
 	}
@@ -75,12 +77,15 @@ func (d *Docker) ListImages(ctx context.Context, labels map[string]string) ([]Im
 
 // TagImage implements Images.
 func (d *Docker) TagImage(ctx context.Context, id, ref string) error {
-	return wrap(d.api.ImageTag(ctx, id, ref), "tag image %s as %s", short(id), ref)
+	err := do(ctx, answerLimit, func(ctx context.Context) error { return d.api.ImageTag(ctx, id, ref) })
+	return wrap(err, "tag image %s as %s", short(id), ref)
 }
 
 // RemoveImage implements Images.
 func (d *Docker) RemoveImage(ctx context.Context, ref string) error {
-	_, err := d.api.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
+	_, err := within(ctx, workLimit, func(ctx context.Context) ([]image.DeleteResponse, error) {
+		return d.api.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
+	})
 	if IsNotFound(err) || IsConflict(err) {
 		return nil
 	}

@@ -17,15 +17,17 @@ func (d *Docker) CreateNetwork(ctx context.Context, spec NetworkSpec) (string, e
 	if spec.Gateway.IsValid() {
 		conf.Gateway = spec.Gateway.String()
 	}
-	r, err := d.api.NetworkCreate(ctx, spec.Name, network.CreateOptions{
-		Driver: "bridge", Labels: spec.Labels, IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{conf}},
+	r, err := within(ctx, workLimit, func(ctx context.Context) (network.CreateResponse, error) {
+		return d.api.NetworkCreate(ctx, spec.Name, network.CreateOptions{
+			Driver: "bridge", Labels: spec.Labels, IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{conf}},
+		})
 	})
 	return r.ID, wrap(err, "create network %s (%s)", spec.Name, spec.Subnet)
 }
 
 // RemoveNetwork implements Networks.
 func (d *Docker) RemoveNetwork(ctx context.Context, id string) error {
-	err := d.api.NetworkRemove(ctx, id)
+	err := do(ctx, workLimit, func(ctx context.Context) error { return d.api.NetworkRemove(ctx, id) })
 	if IsNotFound(err) {
 		return nil
 	}
@@ -34,14 +36,18 @@ func (d *Docker) RemoveNetwork(ctx context.Context, id string) error {
 
 // ListNetworks implements Networks.
 func (d *Docker) ListNetworks(ctx context.Context, labels map[string]string) ([]Network, error) {
-	list, err := d.api.NetworkList(ctx, network.ListOptions{Filters: labelFilter(labels)})
+	list, err := within(ctx, answerLimit, func(ctx context.Context) ([]network.Summary, error) {
+		return d.api.NetworkList(ctx, network.ListOptions{Filters: labelFilter(labels)})
+	})
 	if err != nil {
 		return nil, wrap(err, "list networks")
 	}
 	out := make([]Network, 0, len(list))
 	for _, n := range list {
 		if labels != nil { // the list call leaves out who is attached
-			full, err := d.api.NetworkInspect(ctx, n.ID, network.InspectOptions{})
+			full, err := within(ctx, answerLimit, func(ctx context.Context) (network.Inspect, error) {
+				return d.api.NetworkInspect(ctx, n.ID, network.InspectOptions{})
+			})
 			if IsNotFound(err) {
 				continue
 			}
@@ -74,23 +80,27 @@ func (d *Docker) ConnectNetwork(ctx context.Context, net, container string, ip n
 	if ip.IsValid() {
 		ep.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: ip.String()}
 	}
-	return wrap(d.api.NetworkConnect(ctx, net, container, ep), "connect container %s to network %s", short(container), net)
+	err := do(ctx, workLimit, func(ctx context.Context) error { return d.api.NetworkConnect(ctx, net, container, ep) })
+	return wrap(err, "connect container %s to network %s", short(container), net)
 }
 
 // DisconnectNetwork implements Networks.
 func (d *Docker) DisconnectNetwork(ctx context.Context, net, container string) error {
-	return wrap(d.api.NetworkDisconnect(ctx, net, container, true), "disconnect container %s from network %s", short(container), net)
+	err := do(ctx, workLimit, func(ctx context.Context) error { return d.api.NetworkDisconnect(ctx, net, container, true) })
+	return wrap(err, "disconnect container %s from network %s", short(container), net)
 }
 
 // CreateVolume implements Volumes.
 func (d *Docker) CreateVolume(ctx context.Context, name string, labels map[string]string) error {
-	_, err := d.api.VolumeCreate(ctx, volume.CreateOptions{Name: name, Labels: labels})
+	_, err := within(ctx, workLimit, func(ctx context.Context) (volume.Volume, error) {
+		return d.api.VolumeCreate(ctx, volume.CreateOptions{Name: name, Labels: labels})
+	})
 	return wrap(err, "create volume %s", name)
 }
 
 // RemoveVolume implements Volumes.
 func (d *Docker) RemoveVolume(ctx context.Context, name string) error {
-	err := d.api.VolumeRemove(ctx, name, false)
+	err := do(ctx, workLimit, func(ctx context.Context) error { return d.api.VolumeRemove(ctx, name, false) })
 	if IsNotFound(err) {
 		return nil
 	}
@@ -99,7 +109,9 @@ func (d *Docker) RemoveVolume(ctx context.Context, name string) error {
 
 // ListVolumes implements Volumes.
 func (d *Docker) ListVolumes(ctx context.Context, labels map[string]string) ([]Volume, error) {
-	r, err := d.api.VolumeList(ctx, volume.ListOptions{Filters: labelFilter(labels)})
+	r, err := within(ctx, answerLimit, func(ctx context.Context) (volume.ListResponse, error) {
+		return d.api.VolumeList(ctx, volume.ListOptions{Filters: labelFilter(labels)})
+	})
 	if err != nil {
 		return nil, wrap(err, "list volumes")
 	}

@@ -15,6 +15,8 @@ import (
 // Engine is a Docker engine.
 type Engine interface {
 	Info(ctx context.Context) (Info, error)
+	// Ping asks for a sign of life, as cheaply as can be. An engine that hangs gives none: bound it with ctx.
+	Ping(ctx context.Context) error
 
 	Containers
 	Images

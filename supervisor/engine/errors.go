@@ -19,6 +19,8 @@ var (
 	// ErrExecNotStarted says that the engine could not start the command at all (no such file, container gone or
 	// paused): not a failure of the command (R53).
 	ErrExecNotStarted = errors.New("command could not be started")
+	// ErrNoAnswer says that the engine took the call and did not answer it in time: it hangs.
+	ErrNoAnswer = errors.New("the Docker engine did not answer")
 	// ErrUnsupported says that this engine is too old for what was asked.
 	ErrUnsupported = errors.New("not supported by this Docker engine")
 )
@@ -44,14 +46,14 @@ func IsOverlap(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "verlap")
 }
 
-// IsUnavailable reports that the engine did not answer: it is down, restarting, or the connection broke. Worth another
+// IsUnavailable reports that the engine did not answer: it is down, restarting or hangs, or the connection broke. Worth another
 // try after a reconnect.
 func IsUnavailable(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
 	}
 	var op *net.OpError
-	return client.IsErrConnectionFailed(err) || errdefs.IsUnavailable(err) || errors.As(err, &op) ||
+	return errors.Is(err, ErrNoAnswer) || client.IsErrConnectionFailed(err) || errdefs.IsUnavailable(err) || errors.As(err, &op) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 

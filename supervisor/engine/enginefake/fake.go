@@ -76,6 +76,11 @@ func (e *Engine) Info(ctx context.Context) (engine.Info, error) {
 	return out, wrap(err, "reach the Docker engine")
 }
 
+// Ping implements engine.Engine.
+func (e *Engine) Ping(ctx context.Context) error {
+	return wrap(e.call(ctx, "Ping", "", func() error { return nil }), "reach the Docker engine")
+}
+
 // Close implements engine.Engine.
 func (e *Engine) Close() error { return nil }
 

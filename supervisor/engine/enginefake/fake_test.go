@@ -184,7 +184,7 @@ func TestEveryMethodHasAFault(t *testing.T) {
 	ctx := t.Context()
 	_, err := e.Info(ctx)
 	errs := []error{
-		err, e.StartContainer(ctx, "x"), e.StopContainer(ctx, "x", "", 0), e.KillContainer(ctx, "x", ""), e.PauseContainer(ctx, "x"),
+		err, e.Ping(ctx), e.StartContainer(ctx, "x"), e.StopContainer(ctx, "x", "", 0), e.KillContainer(ctx, "x", ""), e.PauseContainer(ctx, "x"),
 		e.UnpauseContainer(ctx, "x"), e.RemoveContainer(ctx, "x"), e.RenameContainer(ctx, "x", "y"), e.CopyTo(ctx, "x", "/", strings.NewReader("")),
 		e.PullImage(ctx, "x", nil), e.TagImage(ctx, "x", "y"), e.RemoveImage(ctx, "x"), e.RemoveNetwork(ctx, "x"), e.RemoveVolume(ctx, "x"),
 		e.ConnectNetwork(ctx, "x", "y", netip.Addr{}, nil), e.DisconnectNetwork(ctx, "x", "y"), e.CreateVolume(ctx, "x", nil),
@@ -240,6 +240,9 @@ func TestDownAndUp(t *testing.T) {
 		}
 		if err := <-stop; !engine.IsUnavailable(err) {
 			t.Errorf("stop: %v", err)
+		}
+		if err := e.Ping(t.Context()); !engine.IsUnavailable(err) {
+			t.Errorf("ping: %v", err)
 		}
 		if _, err := e.Info(t.Context()); !engine.IsUnavailable(err) {
 			t.Errorf("info: %v", err)

@@ -62,7 +62,7 @@ func Times(n int, f Fault) Fault {
 type Faults struct {
 	Any, Lost Fault
 
-	Info, Events Fault
+	Info, Ping, Events Fault
 
 	CreateContainer, StartContainer, StopContainer, KillContainer, PauseContainer, UnpauseContainer  Fault
 	RemoveContainer, RenameContainer, InspectContainer, ListContainers, Logs, Exec, CopyTo, CopyFrom Fault
