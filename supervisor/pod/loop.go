@@ -2,6 +2,7 @@ package pod
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -141,6 +142,12 @@ func (w *Worker) read(m mail) (due bool) {
 		w.takeDeletion(m)
 		due = true
 	}
+	if m.excuse != nil {
+		w.excuse = m.excuse
+	}
+	if m.hold != nil {
+		due = w.takeHold(*m.hold) || due
+	}
 	for _, e := range m.events {
 		due = due || w.news(e)
 	}
@@ -203,7 +210,11 @@ func (w *Worker) look(ctx context.Context) error {
 	o, err := w.deps.Runtime.Status(ctx, w.pod)
 	if err != nil {
 		if ctx.Err() == nil {
-			w.log.Warn("cannot look at the pod's containers", "error", err)
+			level := slog.LevelDebug
+			if w.engine.wait == 0 { // once: an engine that is away is told of elsewhere
+				level = slog.LevelWarn
+			}
+			w.log.Log(ctx, level, "cannot look at the pod's containers", "error", err)
 			w.alarm.by(time.Now().Add(w.engine.next()))
 		}
 		return err

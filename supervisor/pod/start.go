@@ -53,6 +53,12 @@ func (w *Worker) held(s Start) (*backoff.Entry, *WaitError) {
 	if s.Exited.IsZero() {
 		return nil, nil
 	}
+	if w.excuse.has(s.Exited) {
+		if e, ok := w.crashes.Entry(key); ok {
+			return &e, nil
+		}
+		return nil, nil
+	}
 	now := time.Now()
 	w.expire(key, now)
 	d := w.crashes.Attempt(key, s.Exited, now)

@@ -30,6 +30,7 @@ func (w *Worker) sync(ctx context.Context) bool {
 		return true
 	}
 	a := Compute(Input{Pod: w.pod, Observed: w.observed, Result: w.probes.result, Restarts: w.restarts})
+	w.withhold(&a)
 	if !a.None() {
 		w.log.Debug("pod sync", "actions", a.String())
 	}

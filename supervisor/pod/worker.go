@@ -45,6 +45,9 @@ type Worker struct {
 	ending, ended, removed bool
 	hurried                bool
 	mounting               mounting
+	// hold is why nothing may be started, "" if it may; excuse is when containers ended that did not by themselves.
+	hold   string
+	excuse *span
 	// files are the contents of config volumes at the last sync, nil before the first.
 	files map[string]Files
 }
@@ -164,6 +167,8 @@ type mail struct {
 	conditions []corev1.PodCondition
 	restarts   map[string]string
 	resync     bool
+	hold       *string
+	excuse     *span
 	// probe: a probe result has changed.
 	probe  bool
 	events []ContainerEvent

@@ -233,3 +233,90 @@ func TestATerminalPodStaysUntilItIsDeleted(t *testing.T) {
 		s.end()
 	})
 }
+
+// waiting is the reason and message by which the pod's first container waits.
+func waiting(p *corev1.Pod) string {
+	if len(p.Status.ContainerStatuses) == 0 || p.Status.ContainerStatuses[0].State.Waiting == nil {
+		return ""
+	}
+	w := p.Status.ContainerStatuses[0].State.Waiting
+	return w.Reason + ": " + w.Message
+}
+
+func TestNothingStartsWhileHeld(t *testing.T) {
+	on(t, `{"app": [{"exitAfter": 10, "exitCode": 3}]}`, func(t *testing.T, s *stage) {
+		s.pass(5)
+		s.Hold("waits for db")
+		s.pass(100)
+		if got := s.said("create", "exit"); got != "create app-0, exit app-0" {
+			t.Fatal(got)
+		}
+		p := s.Pod()
+		if got := waiting(p); got != "Held: waits for db" || isReady(p) {
+			t.Errorf("it waits with %q", got)
+		}
+		if last := p.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.ExitCode != 3 {
+			t.Errorf("how it ended is lost: %+v", p.Status.ContainerStatuses[0])
+		}
+		s.Hold("waits for queue")
+		s.Resync()
+		s.pass(1)
+		if got := waiting(s.Pod()); got != "Held: waits for queue" {
+			t.Errorf("it waits with %q", got)
+		}
+		s.Hold("")
+		s.pass(1)
+		if got := s.said("create"); got != "create app-0, create app-1" || waiting(s.Pod()) != "" {
+			t.Errorf("%s, waits with %q", got, waiting(s.Pod()))
+		}
+	})
+}
+
+func TestAPodThatIsHeldFromItsBeginningCanBeDeleted(t *testing.T) {
+	sc, err := parse(fmt.Appendf(nil, onePod, `{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		log := newRecorder()
+		e := newEngine(sc, log, false)
+		w := pod.New(&sc.Pod, pod.Deps{Runtime: e, Objects: &objects{}, Sink: log, Probes: probe.Deps{Exec: e}})
+		w.Hold("waits for db")
+		ended := make(chan error, 1)
+		go func() { ended <- w.Run(t.Context()) }()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		s := &stage{Worker: w, engine: e, log: log}
+		if got := s.said("create", "sandbox"); got != "" || waiting(w.Pod()) != "Held: waits for db" {
+			t.Errorf("%s, waits with %q", got, waiting(w.Pod()))
+		}
+		w.Delete(nil)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestWhatEndedWithTheEngineHasNoBackOff: a restart that is excused neither waits nor makes the next wait longer, but counts.
+func TestWhatEndedWithTheEngineHasNoBackOff(t *testing.T) {
+	for _, excused := range []bool{false, true} {
+		on(t, `{"app": [{"exitAfter": 1, "exitCode": 1}, {"exitAfter": 2, "exitCode": 1}, {}]}`, func(t *testing.T, s *stage) {
+			s.pass(2) // the first restart is at once
+			if excused {
+				s.Excuse(time.Now(), time.Now().Add(time.Minute))
+			}
+			s.pass(3)
+			want := "create app-0, create app-1"
+			if excused {
+				want += ", create app-2"
+			}
+			if got := s.said("create"); got != want {
+				t.Errorf("excused %v: %s", excused, got)
+			}
+			s.pass(30)
+			if got := s.Pod().Status.ContainerStatuses[0].RestartCount; got != 2 {
+				t.Errorf("excused %v: %d restarts", excused, got)
+			}
+		})
+	}
+}
