@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/controller"
+	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
 // adopt takes over what a former supervisor left running: the network, the agent with its table, the pods with their
@@ -35,18 +37,25 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	}
 	s.log.Info("found the stack running", "pods", len(pods))
 	s.pods.began = time.Now()
-	if err := s.fabric.ensureNetwork(ctx); err != nil {
+	made, err := s.fabric.ensureNetwork(ctx)
+	if err != nil {
 		return err
+	}
+	if made { // what runs is in no network, and neither is the agent
+		if err := errors.Join(s.fabric.dropAgent(ctx), s.pods.runtime.Rejoin(ctx)); err != nil {
+			s.log.Warn("cannot put what runs into the network again", "error", err)
+		}
 	}
 	s.recallPods(pods)
 	ready := s.adoptAgent(ctx)
 	for _, p := range pods {
 		s.fabric.adoptPod(p.Name, p.Status.PodIP)
-		if ready[string(p.UID)] {
+		if ready[string(p.UID)] && runs(p) {
 			markReady(p)
 		}
 		s.world.pods[p.Name] = p
 	}
+	s.adoptEnded(pods)
 	s.world.adoptOwners()
 	stack := s.recall()
 	if in := s.switcher.adopt(); in != nil {
@@ -65,12 +74,29 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		}
 	}
 	for _, p := range pods {
-		s.pods.start(p, s.world.stack)
+		s.pods.start(p, s.world.stack, s.world.holdOfPod(p.UID))
 		if p.DeletionTimestamp != nil {
 			s.pods.delete(p.Name)
 		}
 	}
 	return nil
+}
+
+// adoptEnded holds the pods of which nothing runs: the machine or the engine was restarted, so they come back in order.
+func (s *Supervisor) adoptEnded(pods []*corev1.Pod) {
+	ended := s.world.endedWithEngine(pods)
+	if len(ended) == 0 {
+		return
+	}
+	s.log.Info("pods have ended; each is started again when what it depends on is ready", "pods", len(ended))
+	for _, p := range pods {
+		if runs(p) {
+			return // one crashed, nothing else
+		}
+	}
+	for _, p := range ended {
+		s.pods.runtime.LoseSandbox(p)
+	}
 }
 
 // adoptAgent connects to a running agent and returns the UIDs of the pods that its table calls ready.
@@ -82,6 +108,9 @@ func (s *Supervisor) adoptAgent(ctx context.Context) map[string]bool {
 	}
 	if s.fabric.token, err = s.fabric.secret(); err != nil {
 		return ready
+	}
+	if c.State != engine.StateRunning {
+		return ready // it is started as soon as the table is pushed
 	}
 	if err := s.fabric.connect(ctx, *c, nil); err != nil {
 		s.log.Warn("the agent does not answer; it will be replaced", "error", err)
@@ -189,8 +218,9 @@ func (w *world) adoptTemplate(x *services.Workload) {
 	rs.Spec.Selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] = hash
 }
 
+// adoptJob makes a CronJob's Job from one of its pods. A Job that is a workload of the stack is made from the stack.
 func (w *world) adoptJob(p *corev1.Pod, ref *metav1.OwnerReference) {
-	if w.jobs[ref.Name] != nil {
+	if w.jobs[ref.Name] != nil || ref.Name == p.Labels[workloadLabel] {
 		return
 	}
 	j := &batchv1.Job{}

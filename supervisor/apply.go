@@ -100,7 +100,11 @@ func (s *Supervisor) ensureFabric(ctx context.Context, stack *services.Stack, op
 	// What the engine has begun it ends, and nobody would take it away: an image that fails meanwhile does not cut this short.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if err := s.fabric.ensureNetwork(ctx); err != nil {
+	made, err := s.fabric.ensureNetwork(ctx)
+	if err == nil && made { // what runs already, if anything does, was in one that is gone
+		err = errors.Join(s.fabric.dropAgent(ctx), s.pods.runtime.Rejoin(ctx))
+	}
+	if err != nil {
 		return err
 	}
 	return s.fabric.ensureAgent(ctx, stack.HostPorts, opts.PortsAuto)

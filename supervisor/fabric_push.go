@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/agent"
-	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/network"
 )
 
@@ -65,23 +63,66 @@ func (f *fabric) view(w *world) network.View {
 	return v
 }
 
-// run pushes what is offered until ctx ends. A push that fails is tried again every 200 ms: the agent may be restarting,
-// and its control port is another one then.
+// checkEvery is how often the agent is asked whether it is there although there is nothing to push: it may have lost its
+// network, or hang.
+const checkEvery = 5 * time.Second
+
+// repushFirst and repushLast bound the wait after a push that failed.
+const (
+	repushFirst = 200 * time.Millisecond
+	repushLast  = 5 * time.Second
+)
+
+// run pushes what is offered until ctx ends. A push that fails is tried again soon: the agent may be restarting, and its
+// control port is another one then.
 func (f *fabric) run(ctx context.Context) error {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-tick.C:
+			if f.healthy(ctx) {
+				continue
+			}
 		case <-f.wake:
 		}
-		for f.pushOnce(ctx) != nil {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(200 * time.Millisecond):
-			}
+		f.pushAll(ctx)
+	}
+}
+
+// pushAll pushes until it has succeeded. While something keeps the agent from coming back the tries become rare, but what is
+// offered newly is tried at once.
+func (f *fabric) pushAll(ctx context.Context) {
+	for wait := repushFirst; f.pushOnce(ctx) != nil; {
+		if f.agentTrouble() != "" {
+			wait = min(2*wait, repushLast)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.wake:
+		case <-time.After(wait):
 		}
 	}
+}
+
+// healthy says that the agent answers, or that there is nothing to push to one.
+func (f *fabric) healthy(ctx context.Context) bool {
+	f.mu.Lock()
+	client, table := f.client, f.pending
+	f.mu.Unlock()
+	if table == nil {
+		return true
+	}
+	if client == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	defer cancel()
+	_, err := client.Health(ctx)
+	return err == nil
 }
 
 func (f *fabric) pushOnce(ctx context.Context) error {
@@ -101,46 +142,17 @@ func (f *fabric) pushOnce(ctx context.Context) error {
 	if err != nil {
 		f.s.log.Debug("push failed", "error", err)
 		f.reconnect(ctx)
+		return err
 	}
-	return err
-}
-
-// reconnect finds the agent's control port again, starts the agent if it is not running, and makes it again if it is gone.
-// An agent that is being replaced is left alone.
-func (f *fabric) reconnect(ctx context.Context) {
-	if !f.changing.TryLock() {
-		return
-	}
-	defer f.changing.Unlock()
-	c, err := f.findAgent(ctx)
-	if err != nil {
-		return
-	}
-	if c == nil {
-		f.mu.Lock()
-		ports := f.wanted
-		f.mu.Unlock()
-		if err := f.makeAgent(ctx, ports, false); err != nil {
-			f.s.log.Warn("cannot make the agent again", "error", err)
-		}
-		return
-	}
-	if c.State == engine.StateExited || c.State == engine.StateCreated {
-		_ = f.s.cfg.Engine.StartContainer(ctx, c.ID)
-		return
-	}
-	at, ok := controlAddress(*c)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !ok || f.client == nil || f.client.Address() == at {
-		return
-	}
-	f.client = agent.NewClient(at, f.token)
-	f.dialer = network.NewDialer(f.client, fmt.Sprintf("%s:%d", f.layout.Agent, agent.ControlPort))
+	f.noteTrouble(nil)
+	return nil
 }
 
 // agentChanged is told by the engine's events; a new agent serves its file, and is pushed to again.
-func (f *fabric) agentChanged() {
+func (f *fabric) agentChanged() { f.look() }
+
+// look makes the pusher see whether the agent answers.
+func (f *fabric) look() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.pending == nil {

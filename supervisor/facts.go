@@ -9,6 +9,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/order"
+	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -90,6 +91,9 @@ func (w *world) factsOf(x *services.Workload) order.Facts {
 	c := countsOf(released, pods)
 	f.Right, f.Done, f.Failed = c.right(), c.done, c.failed
 	f.Started = c.have >= c.want
+	if w.comesBack(x.Name()) { // what its pods' statuses say is of before
+		f.Right, f.Started = false, false
+	}
 	for _, p := range pods {
 		f.Started = f.Started && startedOnce(p)
 		if why := trouble(p); why != "" && f.Waiting == "" {
@@ -131,7 +135,9 @@ func trouble(p *corev1.Pod) string {
 }
 
 func containerTrouble(c corev1.ContainerStatus) string {
-	if w := c.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
+	if w := c.State.Waiting; w != nil && w.Reason == pod.ReasonHeld {
+		return w.Message
+	} else if w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
 		if t := c.LastTerminationState.Terminated; t != nil {
 			return fmt.Sprintf("is in %s (exited with %d, %d restarts)", w.Reason, t.ExitCode, c.RestartCount)
 		}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
-	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
 const (
@@ -286,56 +285,4 @@ func (s *Supervisor) noteFacts(facts map[string]string, now time.Time) {
 			}
 		}
 	}
-}
-
-// execInPod runs a command in a running container of a pod.
-func (s *Supervisor) execInPod(ctx context.Context, pod, container string, cmd, env []string) (int, []byte, error) {
-	id, err := s.containerOf(pod, container)
-	if err != nil {
-		return 0, nil, err
-	}
-	r, err := s.cfg.Engine.Exec(ctx, id, engine.ExecSpec{Cmd: cmd, Env: env})
-	return r.ExitCode, r.Output, err
-}
-
-// envOf is the environment that a container was made with.
-func (s *Supervisor) envOf(pod, container string) (map[string]string, error) {
-	id, err := s.containerOf(pod, container)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	c, err := s.cfg.Engine.InspectContainer(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]string{}
-	for _, e := range c.Env {
-		k, v, _ := strings.Cut(e, "=")
-		out[k] = v
-	}
-	return out, nil
-}
-
-// containerOf is the engine's ID of a running container of a pod; container "" is the first.
-func (s *Supervisor) containerOf(pod, container string) (string, error) {
-	p := s.store.Latest().Pod(pod)
-	if p == nil {
-		return "", fmt.Errorf("cannot reach pod %s: there is none", pod)
-	}
-	for _, c := range p.Status.ContainerStatuses {
-		if (container == "" || c.Name == container) && c.State.Running != nil {
-			return engineID(c.ContainerID), nil
-		}
-	}
-	return "", fmt.Errorf("cannot reach container %s of pod %s: it is not running", container, pod)
-}
-
-// engineID drops the scheme of a container ID ("docker://...").
-func engineID(id string) string {
-	if _, rest, ok := strings.Cut(id, "://"); ok {
-		return rest
-	}
-	return id
 }

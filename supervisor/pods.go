@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -43,6 +44,8 @@ type podRunner struct {
 	workers map[string]*pod.Worker // by pod name
 	uids    map[string]types.UID
 	inHurry bool
+	// held is why no worker may start anything, "" if each may by itself.
+	held string
 }
 
 func newPodRunner(s *Supervisor) *podRunner {
@@ -158,8 +161,8 @@ func (r *podRunner) observe(ctx context.Context) ([]*corev1.Pod, error) {
 	return r.runtime.Observe(ctx)
 }
 
-// start gives a pod its worker.
-func (r *podRunner) start(p *corev1.Pod, stack *services.Stack) {
+// start gives a pod its worker, which starts nothing while it is held ("" is not).
+func (r *podRunner) start(p *corev1.Pod, stack *services.Stack, hold string) {
 	s := r.s
 	w := pod.New(p, pod.Deps{
 		Runtime: r.runtime, Objects: &r.objects, Sink: podSink{s},
@@ -171,6 +174,7 @@ func (r *podRunner) start(p *corev1.Pod, stack *services.Stack) {
 	})
 	r.mu.Lock()
 	r.workers[p.Name], r.uids[p.Name] = w, p.UID
+	w.Hold(cmp.Or(r.held, hold))
 	r.mu.Unlock()
 	r.wg.Go(func() {
 		if err := w.Run(r.ctx); err != nil && !errors.Is(err, context.Canceled) {
@@ -258,6 +262,13 @@ func (r *podRunner) setCondition(name string, c corev1.PodCondition) {
 	}
 }
 
+// away says that the engine is not heard of.
+func (r *podRunner) away() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held != ""
+}
+
 // resyncAll makes every worker look at its objects again.
 func (r *podRunner) resyncAll() {
 	r.mu.Lock()
@@ -276,52 +287,6 @@ func (r *podRunner) background(do func(ctx context.Context)) {
 func (r *podRunner) wait() {
 	r.cancel()
 	r.wg.Wait()
-}
-
-// watch follows the engine's events and wakes the workers they concern, until ctx ends. While the engine does not answer
-// it tries again after 0.1 s, doubling to 5 s; after every reconnection all workers look again, since events were lost.
-func (r *podRunner) watch(ctx context.Context) error {
-	wait := 100 * time.Millisecond
-	labels := map[string]string{services.ProjectLabel: r.s.cfg.Instance.Name}
-	for ctx.Err() == nil {
-		ch, why, err := r.s.cfg.Engine.Events(ctx, labels)
-		if err == nil {
-			wait = 100 * time.Millisecond
-			r.s.post(func() { r.s.engineTrouble = "" })
-			r.resyncAll()
-			for e := range ch {
-				r.notify(e)
-			}
-			err = why()
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		r.s.log.Warn("the Docker engine does not answer; what runs goes on", "error", err)
-		r.s.post(func() { r.s.engineTrouble = "the Docker engine does not answer; waiting for it (what runs goes on)" })
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, 5*time.Second)
-	}
-	return nil
-}
-
-func (r *podRunner) notify(e engine.Event) {
-	if e.Labels[kindLabel] == "agent" {
-		if e.Type == "start" || e.Type == "die" {
-			r.s.fabric.agentChanged()
-		}
-		return
-	}
-	w := r.worker(e.Labels[dockerpod.PodLabel])
-	switch t := pod.EventType(e.Type); t {
-	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved:
-		if w != nil {
-			w.Notify(pod.ContainerEvent{Type: t, ID: e.ID})
-		}
-	}
 }
 
 // podSink takes what workers say to the loop.

@@ -21,6 +21,9 @@ func (s *Supervisor) publish(now time.Time) {
 	if w.stack != nil {
 		snap.Profile, snap.Services, snap.Advice = w.stack.Profile, w.services(), w.advice
 	}
+	if t := s.fabric.agentTrouble(); t != "" {
+		snap.Warnings = append(snap.Warnings, t)
+	}
 	for _, x := range w.listed() {
 		c := countsOf(x, w.podsOf(x.Name()))
 		ws := state.Workload{
@@ -46,8 +49,14 @@ func (s *Supervisor) phase(snap *state.Snapshot) (state.Phase, string) {
 		return state.Stopped, ""
 	case s.stop != nil:
 		return state.Stopping, fmt.Sprintf("%d pods to go", len(w.pods))
+	case s.engineTrouble != "" && w.wasReady:
+		return state.Degraded, s.engineTrouble
+	case s.engineTrouble != "":
+		return state.Starting, s.engineTrouble
 	case w.stack == nil:
 		return state.Starting, errNoStack.Error()
+	case s.fabric.agentTrouble() != "" && w.wasReady:
+		return state.Degraded, s.fabric.agentTrouble()
 	}
 	for _, ws := range snap.Workloads {
 		if ws.Right {

@@ -32,6 +32,7 @@ func (s *Supervisor) step(ctx context.Context) (ended bool) {
 			next = at
 		}
 	}
+	s.letPodsBack()
 	s.ops.follow(ctx)
 	s.seekHome(ctx)
 	s.note()
@@ -69,7 +70,7 @@ func (s *Supervisor) apply(a controller.Action, now time.Time) {
 		p.CreationTimestamp = metav1.NewTime(now)
 		w.pods[p.Name] = p
 		s.log.Debug("create pod", "pod", p.Name, "cause", a.Cause())
-		s.pods.start(p, w.stack)
+		s.pods.start(p, w.stack, w.holdNew(p))
 	case controller.DeletePod:
 		s.deletePod(a.Pod.Name, a.Cause(), now)
 	case controller.CreateReplicaSet:

@@ -56,6 +56,8 @@ type Supervisor struct {
 	// switcher carries out changes of profiles.
 	switcher *switcher
 
+	envs environments
+
 	// applying serialises Apply calls; stopOnce and stopped end Run.
 	applying sync.Mutex
 
@@ -72,6 +74,8 @@ type Supervisor struct {
 	noted string
 	// engineTrouble is what is wrong with the engine, "" while it answers.
 	engineTrouble string
+	// ended is true once the stack has been stopped to the end.
+	ended bool
 }
 
 const workloadLabel = services.WorkloadLabel
@@ -140,7 +144,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 // cleanUp takes away the agent and the network when the stack has been stopped, and leaves them when only the supervisor
 // ends. It gives itself 20 s.
 func (s *Supervisor) cleanUp() error {
-	if s.stop == nil {
+	if !s.ended {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -168,6 +172,7 @@ func (s *Supervisor) loop(ctx context.Context) error {
 		case <-s.timer.C:
 		}
 		if s.step(ctx) {
+			s.ended = true
 			return errEnded
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/controller"
@@ -59,6 +60,10 @@ type world struct {
 	homeAsked   bool
 	homeUntil   time.Time
 	homeTrouble string
+	// waits are the workloads that wait for another, as release found them last. comebacks are the pods that come back after
+	// the engine or the machine was restarted.
+	waits     map[string]order.Wait
+	comebacks map[types.UID]*comeback
 	// suspended are the workloads that must have no pods for now, with the reason.
 	suspended map[string]string
 }
@@ -70,6 +75,7 @@ func newWorld(project string) *world {
 		revisions: map[string]*appsv1.ControllerRevision{}, pods: map[string]*corev1.Pod{},
 		names: controller.RandomNames(), verdicts: map[string]services.Verdict{}, bootstraps: map[string]state.Hold{}, facts: map[string]string{},
 		restarts: map[string]string{}, canHome: map[string]bool{}, suspended: map[string]string{},
+		comebacks: map[types.UID]*comeback{},
 	}
 }
 
@@ -182,8 +188,9 @@ func (w *world) release(now time.Time) bool {
 	if w.stack == nil {
 		return false
 	}
+	w.forgetComebacks()
 	facts := w.allFacts()
-	waits := order.Waits(w.stack, facts)
+	w.waits = order.Waits(w.stack, facts)
 	changed := false
 	for _, x := range w.stack.Workloads {
 		name := x.Name()
@@ -191,7 +198,7 @@ func (w *world) release(now time.Time) bool {
 			changed = w.holdSuspended(x, *h, now) || changed
 			continue
 		}
-		if wait, held := waits[name]; held {
+		if wait, held := w.waits[name]; held {
 			w.hold(name, state.Hold{Kind: "dependency", For: wait.For, Reason: wait.Reason}, now)
 			continue
 		}

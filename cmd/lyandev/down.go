@@ -60,12 +60,11 @@ func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 	p := ui.NewProgress(st, quiet)
 	defer p.Close()
 	show := func(s *state.Snapshot) bool { p.Show(s); return true }
-	if t.client.Alive(c.Context) {
-		if err := t.client.Stop(c.Context); err != nil {
+	if s, err := t.client.State(c.Context); err == nil {
+		if err := engineAway("stop", s); err != nil {
 			return err
 		}
-		err := t.client.WatchState(c.Context, show)
-		if !errors.Is(err, api.ErrNoSupervisor) {
+		if err := askToStop(c.Context, t, show); err != nil {
 			return err
 		}
 		return waitUnlocked(c.Context, t)
@@ -85,6 +84,24 @@ func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 		}
 	}()
 	return <-s.done
+}
+
+// askToStop asks the running supervisor, and waits until it has ended. It gives up when the engine is lost meanwhile.
+func askToStop(ctx context.Context, t *target, show func(*state.Snapshot) bool) error {
+	if err := t.client.Stop(ctx); err != nil {
+		return err
+	}
+	limited, look, gone, end := engineLimit(ctx)
+	defer end()
+	err := t.client.WatchState(limited, func(s *state.Snapshot) bool { look(s); return show(s) })
+	if s := gone(); s != nil {
+		return withCode(exitNoEngine, fmt.Errorf("cannot stop %s to the end: the Docker engine does not answer; %d pods are left, and "+
+			"are stopped as soon as it does; volumes stay", s.Project, len(s.Pods)))
+	}
+	if errors.Is(err, api.ErrNoSupervisor) {
+		return nil
+	}
+	return err
 }
 
 // waitUnlocked waits until no supervisor has the instance any more, 10 s at most. One that answers is not waited for.

@@ -31,6 +31,9 @@ func newEndpointsCommand(st *ui.Streams) *cli.Command {
 				return err
 			}
 			show(&r)
+			if s, err := t.client.State(c.Context); err == nil {
+				warnEngine(st, s)
+			}
 			return nil
 		},
 	}

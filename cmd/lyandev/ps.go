@@ -79,6 +79,7 @@ func runPs(c *cli.Context, st *ui.Streams, asJSON bool, only []string) error {
 		return enc.Encode(pods)
 	}
 	printPods(st, snap, pods)
+	warnEngine(st, snap)
 	return nil
 }
 
@@ -141,7 +142,7 @@ func imageOf(p *corev1.Pod, s corev1.ContainerStatus) string {
 }
 
 func printPods(st *ui.Streams, snap *state.Snapshot, pods []psPod) {
-	if snap.Message != "" && st.ErrTTY {
+	if snap.Message != "" && st.ErrTTY && snap.Engine == "" {
 		fmt.Fprintf(st.Err, "%s: %s\n", snap.Phase, snap.Message)
 	}
 	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)

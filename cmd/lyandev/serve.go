@@ -23,6 +23,8 @@ import (
 type served struct {
 	sup  *supervisor.Supervisor
 	done chan error
+	// leave ends the supervisor and leaves what runs as it is.
+	leave context.CancelFunc
 }
 
 // serve makes this process the instance's supervisor and returns when its API answers. stopAtOnce only ends what runs.
@@ -49,11 +51,13 @@ func serve(ctx context.Context, c *cli.Context, i *instance.Instance, log *slog.
 	if stopAtOnce {
 		sup.Stop()
 	}
-	s := &served{sup: sup, done: make(chan error, 1)}
+	ctx, leave := context.WithCancel(ctx)
+	s := &served{sup: sup, done: make(chan error, 1), leave: leave}
 	apiCtx, endAPI := context.WithCancel(context.WithoutCancel(ctx))
 	apiDone := make(chan error, 1)
 	go func() { apiDone <- api.Serve(apiCtx, l, backend{sup}, log) }()
 	go func() {
+		defer leave()
 		err := sup.Run(ctx)
 		endAPI()
 		err = errors.Join(err, <-apiDone, eng.Close())
@@ -140,9 +144,17 @@ func stopOnSignal(s *served, st *ui.Streams, endView context.CancelFunc) <-chan 
 		<-signals
 		close(interrupted)
 		endView()
-		fmt.Fprintln(st.Err, "\nstopping; Ctrl-C again hurries")
+		if s.sup.Store().Latest().Engine != "" {
+			fmt.Fprintln(st.Err, "\nthe Docker engine does not answer, so nothing can be stopped until it does; Ctrl-C again leaves what runs")
+		} else {
+			fmt.Fprintln(st.Err, "\nstopping; Ctrl-C again hurries")
+		}
 		s.sup.Stop()
 		for range signals {
+			if s.sup.Store().Latest().Engine != "" {
+				fmt.Fprintln(st.Err, "\nleft as it is: `lyandev up` takes it over, `lyandev down` stops it, once the engine answers")
+				s.leave()
+			}
 			s.sup.Stop()
 		}
 	}()

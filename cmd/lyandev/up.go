@@ -248,6 +248,9 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	defer endShow()
 	before := uint64(0)
 	if s, err := t.client.State(ctx); err == nil {
+		if err := engineAway("bring up", s); err != nil {
+			return err
+		}
 		before = s.Seq
 	}
 	progress := ui.NewProgress(o.st, o.quiet)
@@ -258,7 +261,11 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	go watchEvents(shown, t, progress)
 	go func() { outcome <- watchUntil(shown, t, o, progress, before, takenOver) }()
 	err := <-applied
-	if err == nil {
+	if err != nil {
+		if s, e := t.client.State(ctx); e == nil && s.Engine != "" {
+			err = withCode(exitNoEngine, err)
+		}
+	} else {
 		close(takenOver)
 		select {
 		case err = <-outcome:

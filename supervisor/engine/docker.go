@@ -77,12 +77,6 @@ func (d *Docker) Info(ctx context.Context) (Info, error) {
 	}, nil
 }
 
-// Ping implements Engine.
-func (d *Docker) Ping(ctx context.Context) error {
-	_, err := d.api.Ping(ctx)
-	return wrap(err, "reach the Docker engine at %s", d.host)
-}
-
 // dockerHost finds the engine's address as the docker CLI does: DOCKER_HOST, then DOCKER_CONTEXT or currentContext of the
 // user's configuration, then the default ("").
 func dockerHost() (host, from string, err error) {

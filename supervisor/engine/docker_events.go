@@ -13,6 +13,15 @@ import (
 // it hangs.
 const subscribeLimit = 5 * time.Second
 
+// greet is what has to be known before a subscription: that the engine takes new connections, and its version.
+func (d *Docker) greet(ctx context.Context) error {
+	if err := d.ping(ctx); err != nil {
+		return err
+	}
+	_, err := d.api.ServerVersion(ctx)
+	return err
+}
+
 // Events implements Engine. Events of execs are filtered out at the engine: probes make dozens of them a second. The
 // engine replays at most 256 past events, so those of before the call are not asked for: callers list after subscribing.
 // It answers a moment before it subscribes (20.10 to 28), hence Since.
@@ -25,7 +34,7 @@ func (d *Docker) Events(ctx context.Context, labels map[string]string) (<-chan E
 	now := time.Now()
 	// The client's Events reads the API version without agreeing on one first, and says nothing of a failed connection in
 	// time; any other call does both.
-	if err := do(ctx, subscribeLimit, func(ctx context.Context) error { _, err := d.api.ServerVersion(ctx); return err }); err != nil {
+	if err := do(ctx, subscribeLimit, d.greet); err != nil {
 		return nil, nil, wrap(err, "subscribe to the engine's events")
 	}
 	msgs, errs := d.api.Events(ctx, events.ListOptions{

@@ -28,7 +28,7 @@ type Answer struct {
 
 // Link is one step of the way to the cause.
 type Link struct {
-	// Kind is "stack", "build", "workload", "pod", "container", "operator"; Name the object's.
+	// Kind is "engine", "build", "workload", "pod", "container", "operator"; Name the object's.
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 	// Text says what it waits for or what is wrong with it, as the end of a sentence that begins with the name.
@@ -82,6 +82,9 @@ func (f Facts) why(name string) (Answer, error) {
 		}
 	} else {
 		return a, &UnknownError{Verb: "say why", Name: name, Known: f.names()}
+	}
+	if l, away := f.engineAway(); away {
+		a.Chain = append([]Link{l}, a.Chain...)
 	}
 	f.conclude(&a)
 	return a, nil
@@ -138,8 +141,8 @@ func (f Facts) stack() Answer {
 
 func (f Facts) stackChain() []Link {
 	s := f.Snapshot
-	if s.Engine != "" {
-		return []Link{{Kind: "stack", Name: s.Project, Text: "cannot do anything: " + s.Engine}}
+	if l, away := f.engineAway(); away {
+		return []Link{l}
 	}
 	if s.Phase == state.Stopping || s.Phase == state.Stopped {
 		return nil
@@ -164,6 +167,14 @@ func (f Facts) stackChain() []Link {
 		}
 	}
 	return nil
+}
+
+// engineAway is that the engine does not answer, which comes before everything else: nothing can be done, and what is known
+// is of before.
+func (f Facts) engineAway() (l Link, away bool) {
+	const engine = "the Docker engine"
+	s := f.Snapshot
+	return Link{Kind: "engine", Name: engine, Text: strings.TrimPrefix(s.Engine, engine+" ")}, s.Engine != ""
 }
 
 func buildLink(b state.Build) Link {
@@ -193,6 +204,9 @@ func (f Facts) workload(w state.Workload, seen []string) []Link {
 	}
 	var chain []Link
 	for _, p := range f.Snapshot.PodsOf(w.Name) {
+		if w.Hold != nil && isHeld(p) {
+			continue // it waits for the same
+		}
 		if pod := f.pod(p); len(pod) > 0 && (p.DeletionTimestamp == nil || len(chain) == 0) {
 			chain = pod
 			if p.DeletionTimestamp == nil {

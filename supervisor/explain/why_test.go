@@ -192,7 +192,7 @@ func TestWhyOfStacks(t *testing.T) {
 	operator := facts([]*corev1.Pod{pod("db-0", "db", true)}, workload("db", 1, 1, 1))
 	operator.Snapshot.Operators = map[string]services.Verdict{"redis": {Message: "sentinels disagree"}}
 	engine := facts(nil, workload("db", 1, 0, 0))
-	engine.Snapshot.Engine = "the Docker engine does not answer"
+	engine.Snapshot.Engine = "the Docker engine does not answer; it is waited for"
 	empty := facts(nil)
 	empty.Snapshot.Message = "no stack has been applied yet"
 	stopped := facts(nil)
@@ -204,7 +204,7 @@ func TestWhyOfStacks(t *testing.T) {
 	}{
 		{ready, false, "nothing waits: shop is ready, with 1 workloads right"},
 		{operator, true, "shop is starting, because operator redis is not content: sentinels disagree"},
-		{engine, true, "shop is starting, because shop cannot do anything: the Docker engine does not answer"},
+		{engine, true, "shop is starting, because the Docker engine does not answer; it is waited for"},
 		{empty, true, "shop is starting: no stack has been applied yet"},
 		{stopped, false, "nothing runs"},
 	} {

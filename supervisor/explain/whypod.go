@@ -11,6 +11,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
+	podworker "github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -147,6 +148,13 @@ func (f Facts) mainContainer(p *corev1.Pod, s corev1.ContainerStatus) (Link, boo
 	return l, true
 }
 
+// isHeld says that a container of the pod waits for what the pod's workload depends on.
+func isHeld(p *corev1.Pod) bool {
+	return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(s corev1.ContainerStatus) bool {
+		return s.State.Waiting != nil && s.State.Waiting.Reason == podworker.ReasonHeld
+	})
+}
+
 func (f Facts) answered(l *Link, p *corev1.Pod, container string, typ probe.Type) {
 	if e, ok := f.answer(p, container, typ); ok {
 		l.Answer, l.AnswerAt, l.AnswerCount = e.Message, e.Last, e.Count
@@ -164,6 +172,8 @@ func (f Facts) stopped(l *Link, s corev1.ContainerStatus) {
 	switch {
 	case w == nil || w.Reason == "":
 		l.Text = "waits to be started"
+	case w.Reason == podworker.ReasonHeld:
+		l.Text = w.Message
 	case w.Reason == "CrashLoopBackOff" && last != nil:
 		l.Text = fmt.Sprintf("is in CrashLoopBackOff: it %s, after %d restarts", exitText(last), s.RestartCount)
 		l.Since = last.FinishedAt.Time

@@ -44,7 +44,8 @@ type Snapshot struct {
 	Phase   Phase     `json:"phase"`
 	// Message says why the phase is what it is, in one line ("waiting for lyanna-mariadb-slave: ...").
 	Message string `json:"message,omitempty"`
-	// Engine is "" while the Docker engine answers, else what is wrong with it.
+	// Engine is "" while the Docker engine answers, else what is wrong with it, in a sentence that begins with "the Docker
+	// engine".
 	Engine string `json:"engine,omitempty"`
 
 	Workloads []Workload `json:"workloads"`

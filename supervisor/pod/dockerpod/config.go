@@ -78,8 +78,8 @@ type Runtime struct {
 	cfg Config
 
 	mu sync.Mutex
-	// sandboxes are the pods without a sandbox container that RunSandbox was called for, by UID.
-	sandboxes map[string]bool
+	// sandboxes are those of pods without a sandbox container, by UID, of which anything is known.
+	sandboxes map[string]bareSandbox
 	// failed are the containers that could not be started, by ID; Docker says of them only that they were created.
 	failed map[string]startFailure
 	// stopped are the containers that were stopped from here: an OOM flag of theirs may be that of a child long ago.
@@ -107,7 +107,7 @@ func New(cfg Config) *Runtime {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Runtime{
-		cfg: cfg, sandboxes: map[string]bool{}, failed: map[string]startFailure{}, stopped: map[string]bool{},
+		cfg: cfg, sandboxes: map[string]bareSandbox{}, failed: map[string]startFailure{}, stopped: map[string]bool{},
 		messages: map[string]string{}, fresh: map[string]bool{},
 	}
 }

@@ -41,12 +41,32 @@ func HasSandbox(pods ...*corev1.Pod) bool {
 	return true
 }
 
+// bareSandbox is the sandbox of a pod without a sandbox container: nothing in the engine stands for it.
+type bareSandbox struct {
+	attempt int
+	lost    bool
+}
+
+// LoseSandbox notes that what the containers of a pod shared has gone with the engine, though nothing in the engine tells:
+// the pod begins anew, with its init containers, as a cluster's pods do after a restart of their node (R76). A pod that has a
+// sandbox container needs no telling.
+func (r *Runtime) LoseSandbox(p *corev1.Pod) {
+	if needsSandbox(p) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.sandboxes[string(p.UID)]
+	s.lost = true
+	r.sandboxes[string(p.UID)] = s
+}
+
 // RunSandbox implements pod.Sandboxes.
 func (r *Runtime) RunSandbox(ctx context.Context, p *corev1.Pod, attempt int) error {
 	if !needsSandbox(p) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.sandboxes[string(p.UID)] = true
+		r.sandboxes[string(p.UID)] = bareSandbox{attempt: attempt}
 		return nil
 	}
 	old, err := r.list(ctx, p)

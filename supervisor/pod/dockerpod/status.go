@@ -37,14 +37,23 @@ func (r *Runtime) observe(ctx context.Context, p *corev1.Pod, all []engine.Conta
 		}
 	}
 	if o.Sandbox == nil && !needsSandbox(p) {
-		r.mu.Lock()
-		ran := r.sandboxes[string(p.UID)]
-		r.mu.Unlock()
-		if ran || len(o.Instances) > 0 {
-			o.Sandbox = &pod.Sandbox{Ready: true, IP: r.address(p)}
-		}
+		r.observeBare(p, &o)
 	}
 	return o
+}
+
+// observeBare takes the sandbox of a pod that has no container for it into account.
+func (r *Runtime) observeBare(p *corev1.Pod, o *pod.Observed) {
+	r.mu.Lock()
+	s, known := r.sandboxes[string(p.UID)]
+	r.mu.Unlock()
+	if !known && len(o.Instances) == 0 {
+		return
+	}
+	for _, i := range o.Instances {
+		s.attempt = max(s.attempt, i.Sandbox)
+	}
+	o.Sandbox = &pod.Sandbox{Ready: !s.lost, Attempt: s.attempt, IP: r.address(p)}
 }
 
 // address is the pod's pinned address, "" if it has none yet.
