@@ -2,11 +2,13 @@ package supervisor
 
 import (
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/order"
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
@@ -86,9 +88,30 @@ func (w *world) comesBack(workload string) bool {
 	return false
 }
 
+// noteTurns notes which workloads wait for which before their pods may come back. Workloads of one operator do not wait for
+// each other: a master may have moved to a workload that was the last to start at first, and the operator cannot make the
+// others right without it.
+func (w *world) noteTurns(facts map[string]order.Facts) {
+	w.turns = nil
+	if len(w.comebacks) == 0 {
+		return
+	}
+	stack := *w.stack
+	stack.Workloads = nil
+	for _, x := range w.stack.Workloads {
+		x := *x
+		x.DependsOn = slices.DeleteFunc(slices.Clone(x.DependsOn), func(d services.Dependency) bool {
+			other := w.stack.Workload(d.Workload)
+			return other != nil && x.Operator != "" && other.Operator == x.Operator
+		})
+		stack.Workloads = append(stack.Workloads, &x)
+	}
+	w.turns = order.Waits(&stack, facts)
+}
+
 // holdNew notes a pod that a controller makes while others come back: it waits like them. It returns why, "" if it need not.
 func (w *world) holdNew(p *corev1.Pod) string {
-	wait, held := w.waits[p.Labels[services.WorkloadLabel]]
+	wait, held := w.turns[p.Labels[services.WorkloadLabel]]
 	if len(w.comebacks) == 0 || !held {
 		return ""
 	}
@@ -117,7 +140,7 @@ func (w *world) letBack() []*corev1.Pod {
 		if c == nil {
 			continue
 		}
-		wait, held := w.waits[p.Labels[services.WorkloadLabel]]
+		wait, held := w.turns[p.Labels[services.WorkloadLabel]]
 		switch {
 		case c.let:
 		case !held:

@@ -73,8 +73,8 @@ func chain(t *testing.T) *world {
 		}
 	}
 	settle(t, w, time.Now())
-	if len(w.pods) != 4 || len(w.waits) != 0 {
-		t.Fatalf("%d pods, waits %v", len(w.pods), w.waits)
+	if len(w.pods) != 4 || len(w.holds) != 0 {
+		t.Fatalf("%d pods, holds %v", len(w.pods), w.holds)
 	}
 	return w
 }
@@ -120,6 +120,26 @@ func TestWhatEndedWithTheEngineComesBackInOrder(t *testing.T) {
 		if f := w.factsOf(x); !f.Right {
 			t.Errorf("%s is not right: %+v", x.Name(), f)
 		}
+	}
+}
+
+// TestWhatOneOperatorLooksAfterComesBackTogether: the master may have moved to the workload that started last.
+func TestWhatOneOperatorLooksAfterComesBackTogether(t *testing.T) {
+	w := chain(t)
+	for _, name := range []string{"db", "api"} {
+		w.stack.Workload(name).Operator = "o"
+		w.released[name].Operator = "o"
+	}
+	w.endedWithEngine(ended(sorted(w.pods)...))
+	if got := look(t, w); !slices.Equal(got, []string{"api", "cache", "db"}) {
+		t.Errorf("first come %v", got)
+	}
+	container(w, "db", "db-1", corev1.ConditionTrue)
+	if got := look(t, w); got != nil {
+		t.Errorf("%v come though api is not back", got)
+	}
+	if w.stack.Workload("api").DependsOn == nil {
+		t.Error("the stack has lost an edge")
 	}
 }
 

@@ -60,10 +60,10 @@ type world struct {
 	homeAsked   bool
 	homeUntil   time.Time
 	homeTrouble string
-	// waits are the workloads that wait for another, as release found them last. comebacks are the pods that come back after
-	// the engine or the machine was restarted.
-	waits     map[string]order.Wait
+	// comebacks are the pods that come back after the engine or the machine was restarted, turns the workloads of which they
+	// must wait for another, as release found them last.
 	comebacks map[types.UID]*comeback
+	turns     map[string]order.Wait
 	// suspended are the workloads that must have no pods for now, with the reason.
 	suspended map[string]string
 }
@@ -190,7 +190,8 @@ func (w *world) release(now time.Time) bool {
 	}
 	w.forgetComebacks()
 	facts := w.allFacts()
-	w.waits = order.Waits(w.stack, facts)
+	waits := order.Waits(w.stack, facts)
+	w.noteTurns(facts)
 	changed := false
 	for _, x := range w.stack.Workloads {
 		name := x.Name()
@@ -198,7 +199,7 @@ func (w *world) release(now time.Time) bool {
 			changed = w.holdSuspended(x, *h, now) || changed
 			continue
 		}
-		if wait, held := w.waits[name]; held {
+		if wait, held := waits[name]; held {
 			w.hold(name, state.Hold{Kind: "dependency", For: wait.For, Reason: wait.Reason}, now)
 			continue
 		}
