@@ -46,7 +46,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 			s.log.Warn("cannot put what runs into the network again", "error", err)
 		}
 	}
-	s.recallPods(pods)
+	pods = s.recallPods(pods)
 	ready := s.adoptAgent(ctx)
 	for _, p := range pods {
 		s.fabric.adoptPod(p.Name, p.Status.PodIP)

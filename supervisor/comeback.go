@@ -163,10 +163,18 @@ func (c *comeback) back(p *corev1.Pod) bool {
 
 // letPodsBack tells the workers of pods that come back what they wait for, or that they may go on. Called by the loop.
 func (s *Supervisor) letPodsBack() {
-	if s.pods.away() {
-		return // all are held, and what is known of them is not of now
+	if s.pods.away() || s.stop != nil {
+		return // all are held, and what is known of them is not of now; or nothing is to come back
 	}
 	for _, p := range s.world.letBack() {
 		s.pods.hold(p.Name, s.world.holdOfPod(p.UID))
 	}
+}
+
+// holdOf is why the worker of a pod may not start anything, "" if it may. Called by the loop.
+func (s *Supervisor) holdOf(uid types.UID) string {
+	if s.stop != nil {
+		return "the stack is being stopped"
+	}
+	return s.world.holdOfPod(uid)
 }

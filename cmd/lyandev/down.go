@@ -104,6 +104,22 @@ func askToStop(ctx context.Context, t *target, show func(*state.Snapshot) bool) 
 	return err
 }
 
+// waitStopped waits until a stack that is being stopped has been; one that is not is not waited for.
+func waitStopped(ctx context.Context, t *target) error {
+	s, err := t.client.State(ctx)
+	if err != nil || s.Phase != state.Stopping && s.Phase != state.Stopped {
+		return nil
+	}
+	if err := engineAway("bring up", s); err != nil {
+		return err
+	}
+	err = t.client.WatchState(ctx, func(*state.Snapshot) bool { return true })
+	if err != nil && !errors.Is(err, api.ErrNoSupervisor) {
+		return err
+	}
+	return waitUnlocked(ctx, t)
+}
+
 // waitUnlocked waits until no supervisor has the instance any more, 10 s at most. One that answers is not waited for.
 func waitUnlocked(ctx context.Context, t *target) error {
 	for range 1000 {

@@ -77,6 +77,9 @@ func runUp(c *cli.Context, o upOptions) error {
 	if t.instance.Name != t.instance.Project && !c.IsSet("ports") {
 		o.request.PortsAuto = true // a second copy of the project cannot have the first one's ports
 	}
+	if err := waitStopped(c.Context, t); err != nil {
+		return err
+	}
 	if t.client.Alive(c.Context) {
 		return attach(c, t, o)
 	}

@@ -38,8 +38,14 @@ func Status(in StatusInput) corev1.PodStatus {
 	if sb := in.Observed.Sandbox; sb != nil && sb.IP != "" {
 		s.PodIP, s.PodIPs = sb.IP, []corev1.PodIP{{IP: sb.IP}}
 	}
+	behind := in.Observed.Sandbox != nil && v.anyMainOfSandbox()
 	for i := range in.Pod.Spec.InitContainers {
-		s.InitContainerStatuses = append(s.InitContainerStatuses, v.container(&in, &in.Pod.Spec.InitContainers[i]))
+		c := &in.Pod.Spec.InitContainers[i]
+		status := v.container(&in, c)
+		if v.newest[c.Name] == nil && behind && !probe.IsSidecar(c) {
+			status.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed", Message: messageInitGone}}
+		}
+		s.InitContainerStatuses = append(s.InitContainerStatuses, status)
 	}
 	for i := range in.Pod.Spec.Containers {
 		s.ContainerStatuses = append(s.ContainerStatuses, v.container(&in, &in.Pod.Spec.Containers[i]))
@@ -47,6 +53,10 @@ func Status(in StatusInput) corev1.PodStatus {
 	s.Phase = v.phase(&in, &s)
 	return s
 }
+
+// messageInitGone is the kubelet's word for an init container that somebody has removed (docker container prune) after it
+// had done its work.
+const messageInitGone = "Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally"
 
 // container is the status of one container.
 func (v *view) container(in *StatusInput, c *corev1.Container) corev1.ContainerStatus {

@@ -29,6 +29,8 @@ func TestPhaseR74R100R116(t *testing.T) {
 		{name: "init failed and will be retried", spec: inits, observed: seen(t, 0, "i-0 exited 1"), want: corev1.PodPending},
 		{name: "one of two never ran", spec: two, observed: seen(t, 0, "a-0 running"), want: corev1.PodPending},
 		{name: "running", spec: two, observed: seen(t, 0, "a-0 running", "b-0 running"), want: corev1.PodRunning},
+		{name: "its init container was pruned", spec: inits, observed: seen(t, 0, "app-0 running"), want: corev1.PodRunning},
+		{name: "its init container was pruned before it was over", spec: inits, observed: seen(t, 0), want: corev1.PodPending},
 		{name: "in back-off", spec: plain, observed: seen(t, 0, "app-0 exited 1"), waits: []string{"app"}, was: corev1.PodRunning, want: corev1.PodRunning},
 		{name: "OnFailure, will be restarted", spec: onFailure + plain, observed: seen(t, 0, "app-0 exited 1"), was: corev1.PodRunning, want: corev1.PodRunning},
 		{name: "done, but not ended", spec: never + plain, observed: seen(t, 0, "app-0 exited 0"), was: corev1.PodRunning, want: corev1.PodRunning},

@@ -53,7 +53,8 @@ type Worker struct {
 }
 
 // New makes the worker of a pod. The pod's status may say what a former supervisor knew (start time, conditions); what
-// runs is asked from the runtime by Run, so a worker for a running pod adopts it. The pod is copied.
+// runs is asked from the runtime by Run, so a worker for a running pod adopts it. A pod whose phase is a final one has ended,
+// whatever there still is of it. The pod is copied.
 func New(pod *corev1.Pod, deps Deps) *Worker {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
@@ -74,6 +75,8 @@ func New(pod *corev1.Pod, deps Deps) *Worker {
 	}
 	w.inbox.wake, w.outbox.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	w.engine = retry{first: engineRetryFirst, last: engineRetryLast}
+	w.ending = Final(pod.Status.Phase)
+	w.ended = w.ending
 	w.published.pod = pod.DeepCopy()
 	w.probes = newProbes(w)
 	return w

@@ -234,6 +234,31 @@ func TestATerminalPodStaysUntilItIsDeleted(t *testing.T) {
 	})
 }
 
+// TestAPodThatIsKnownToHaveEndedIsNotRunAgain: another supervisor knows it from its notes, and its containers were pruned.
+func TestAPodThatIsKnownToHaveEndedIsNotRunAgain(t *testing.T) {
+	sc, err := parse(fmt.Appendf(nil, onePod, `{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		log := newRecorder()
+		sc.Pod.Status.Phase = corev1.PodSucceeded
+		s := begin(t, &sc.Pod, newEngine(sc, log, false), log, time.Now())
+		s.pass(300)
+		s.Resync()
+		s.pass(1)
+		if p := s.Pod(); p.Status.Phase != corev1.PodSucceeded || s.said("sandbox", "create", "podRemoved") != "" {
+			t.Fatalf("%s; %s", p.Status.Phase, s.said("sandbox", "create", "podRemoved"))
+		}
+		s.Delete(nil)
+		s.done.Wait()
+		if s.said("podRemoved") != "podRemoved" || s.err != nil {
+			t.Fatalf("%s, %v", s.said("podRemoved"), s.err)
+		}
+		s.end()
+	})
+}
+
 // waiting is the reason and message by which the pod's first container waits.
 func waiting(p *corev1.Pod) string {
 	if len(p.Status.ContainerStatuses) == 0 || p.Status.ContainerStatuses[0].State.Waiting == nil {
