@@ -106,7 +106,7 @@ func count(t *testing.T, db *sql.DB, query string) int {
 func sameRows(t *testing.T, table string) {
 	t.Helper()
 	var sums [2]string
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(500 * time.Millisecond) {
 		sums = [2]string{checksum(t, masterIP, table), checksum(t, slaveIP, table)}
 		if sums[0] == sums[1] && sums[0] != "" {
 			return
