@@ -25,8 +25,9 @@ const (
 )
 
 // Kubelet is the configuration a kubelet would use (R75): reduced is the gate ReduceDefaultCrashLoopBackOffDecay (1 s up
-// to 60 s); maxRestartPeriod is crashLoopBackOff.maxContainerRestartPeriod, 0 for not set, which sets the longest wait
-// and, where it is smaller, the first one as well.
+// to 60 s); maxRestartPeriod is crashLoopBackOff.maxContainerRestartPeriod, which sets the longest wait and, where it is
+// smaller, the first one as well. 0 is for a kubelet without that setting (gate KubeletCrashLoopBackOffMax off); with it
+// the setting is 300 s where nothing is said, also over the 60 s of the other gate.
 func Kubelet(reduced bool, maxRestartPeriod time.Duration) Config {
 	c := Config{Initial: DefaultInitial, Max: DefaultMax, Expire: DefaultExpire}
 	if reduced {

@@ -103,11 +103,12 @@ func (p *Pod) Run(ctx context.Context) error {
 }
 
 // StopLivenessAndStartup ends the liveness and startup workers of ordinary containers, at the beginning of a pod's
-// termination; readiness workers and those of sidecars go on (R17). A try in flight is abandoned.
+// termination; readiness workers and those of sidecars go on (R17). A try in flight is finished and published, so a
+// startup probe may still succeed.
 func (p *Pod) StopLivenessAndStartup() {
 	for _, w := range p.workers {
 		if w.machine.typ != Readiness && !w.machine.sidecar {
-			w.stop()
+			w.retire()
 		}
 	}
 }

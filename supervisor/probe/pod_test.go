@@ -141,6 +141,34 @@ func TestR17DeletionStopsLivenessOnly(t *testing.T) {
 	})
 }
 
+func TestR17ATryInFlightIsFinished(t *testing.T) {
+	slow := func(Type, string) Outcome {
+		time.Sleep(800 * time.Millisecond)
+		return failed("late")
+	}
+	c := corev1.Container{LivenessProbe: &corev1.Probe{PeriodSeconds: 2, FailureThreshold: 1}}
+	inBubble(t, strict(c), slow, func(r *rig) {
+		r.start("c0")
+		sleep(2.3)
+		r.changes()
+		r.pod.StopLivenessAndStartup()
+		sleep(5)
+		expect(t, "tries", r.tried(), "l c0@2.00")
+		expect(t, "changes", r.changes(), "Liveness=Failure")
+	})
+}
+
+func TestR17RetiredBeforeRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(strict(corev1.Container{LivenessProbe: every(1)}), always(passed("")))
+		r.pod.StopLivenessAndStartup()
+		if err := r.pod.Run(t.Context()); err != nil {
+			t.Error(err)
+		}
+		expect(t, "tries", r.tried(), "")
+	})
+}
+
 func TestR17StoppedBeforeRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(strict(corev1.Container{LivenessProbe: every(1)}), always(passed("")))

@@ -35,12 +35,13 @@ func IsSidecar(c *corev1.Container) bool {
 }
 
 // RestartsAfter says whether a container is restarted after it ended by itself with the exit code (R70, R78): the
-// first matching of its restart rules decides, then its own policy, then the pod's ("" is Always).
+// first matching of its restart rules decides, then its own policy, then the pod's ("" is Always). The action
+// RestartAllContainers counts as Restart: the container itself is restarted, the others are not.
 func RestartsAfter(c *corev1.Container, policy corev1.RestartPolicy, exitCode int32) bool {
 	if c.RestartPolicy != nil {
 		for _, r := range c.RestartPolicyRules {
 			if r.ExitCodes != nil && matches(r.ExitCodes, exitCode) {
-				return r.Action == corev1.ContainerRestartRuleActionRestart
+				return true
 			}
 		}
 		policy = corev1.RestartPolicy(*c.RestartPolicy)

@@ -17,8 +17,9 @@ type worker struct {
 	machine machine
 	handler Handler
 	history history
-	// trigger holds at most one manual trigger (R15), look at most one wish to look at a new status (Fast).
-	trigger, look chan struct{}
+	// trigger holds at most one manual trigger (R15), look at most one wish to look at a new status (Fast), leave the
+	// wish that the worker ends after the try in flight.
+	trigger, look, leave chan struct{}
 	// alive is guarded by pod.mu.
 	alive bool
 
@@ -37,12 +38,16 @@ func newWorker(p *Pod, c *corev1.Container, t Type, probe *corev1.Probe, sidecar
 		handler: p.cfg.Handlers(c, t, probe),
 		trigger: make(chan struct{}, 1),
 		look:    make(chan struct{}, 1),
+		leave:   make(chan struct{}, 1),
 		alive:   true,
 	}
 }
 
 func (w *worker) triggerNow() { offer(w.trigger) }
 func (w *worker) nudge()      { offer(w.look) }
+
+// retire ends the worker, also before it runs; a try in flight is finished, and what it finds counts (R17).
+func (w *worker) retire() { offer(w.leave) }
 
 func offer(ch chan struct{}) {
 	select {
@@ -81,8 +86,8 @@ func (w *worker) run(ctx context.Context) {
 	timer := time.NewTimer(sched.next().Sub(now))
 	defer timer.Stop()
 	for {
-		early, due := w.wait(ctx, &sched, timer)
-		if ctx.Err() != nil {
+		early, due, gone := w.wait(ctx, &sched, timer)
+		if gone {
 			return
 		}
 		if due && w.iterate(ctx, &sched, early) {
@@ -102,33 +107,42 @@ func (w *worker) jitter(now time.Time) time.Duration {
 }
 
 // wait blocks until the next iteration. A trigger goes before a tick that is due at the same time, and restarts the
-// ticks (R15). early says that the iteration is an extra one of Fast; due is false if there is nothing to do.
-func (w *worker) wait(ctx context.Context, sched *schedule, timer *time.Timer) (early, due bool) {
+// ticks (R15). early says that the iteration is an extra one of Fast; due is false if there is nothing to do; gone says
+// that the worker was stopped or retired, which goes before everything.
+func (w *worker) wait(ctx context.Context, sched *schedule, timer *time.Timer) (early, due, gone bool) {
 	looked := false
 	select {
 	case <-ctx.Done():
-		return false, false
+	case <-w.leave:
+		return false, false, true
 	case <-w.trigger:
-		sched.restart(time.Now())
-		return false, true
+		offer(w.trigger)
 	case <-w.look:
 		looked = true
 	case <-timer.C:
 	}
 	select {
+	case <-w.leave:
+		return false, false, true
+	default:
+	}
+	if ctx.Err() != nil {
+		return false, false, true
+	}
+	select {
 	case <-w.trigger:
 		sched.restart(time.Now())
-		return false, true
+		return false, true, false
 	default:
 	}
 	now := time.Now()
 	if sched.take(now) {
-		return false, true
+		return false, true, false
 	}
 	if sched.early.IsZero() {
-		return true, looked
+		return true, looked, false
 	}
-	return true, !now.Before(sched.early)
+	return true, !now.Before(sched.early), false
 }
 
 // iterate does one iteration and sets the time of the next early one; true ends the worker.
