@@ -83,7 +83,7 @@ func ProbeLookup(env []corev1.EnvVar) Lookup {
 	return MapLookup(m)
 }
 
-// ExpandSubPath expands a subPathExpr (R137). A variable in it that is missing or empty is an error.
+// ExpandSubPath expands a subPathExpr (R137). A variable in it that is missing or empty is an error, in the kubelet's words.
 func ExpandSubPath(expr string, lookup Lookup) (string, error) {
 	var bad []string
 	out := Expand(expr, func(name string) (string, bool) {
@@ -94,7 +94,7 @@ func ExpandSubPath(expr string, lookup Lookup) (string, error) {
 		return v, ok
 	})
 	if len(bad) > 0 {
-		return "", fmt.Errorf("cannot expand subPathExpr %q: missing value for %s", expr, strings.Join(bad, ", "))
+		return "", fmt.Errorf("missing value for %s", strings.Join(bad, ", "))
 	}
 	return out, nil
 }

@@ -74,9 +74,9 @@ func TestExpandSubPathR137(t *testing.T) {
 	if got, err := kube.ExpandSubPath("logs/$(A)", lookup); err != nil || got != "logs/1" {
 		t.Errorf("%q, %v", got, err)
 	}
-	for _, bad := range []string{"$(E)", "x/$(NONE)"} {
-		if _, err := kube.ExpandSubPath(bad, lookup); err == nil {
-			t.Errorf("%s: no error", bad)
+	for bad, want := range map[string]string{"$(E)": "missing value for E", "x/$(NONE)/$(A)$(N2)": "missing value for NONE, N2"} {
+		if _, err := kube.ExpandSubPath(bad, lookup); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", bad, err, want)
 		}
 	}
 }

@@ -104,8 +104,10 @@ func TestSubPathExprR137(t *testing.T) {
 
 func TestVolumeFilesR142(t *testing.T) {
 	in := inputOf(t, `
-containers: [{name: app}]
+initContainers: [{name: i, volumeMounts: [{name: maybe, mountPath: /m}]}]
+containers: [{name: app, volumeMounts: [{name: all, mountPath: /a}, {name: some, mountPath: /s}, {name: info, mountPath: /i}, {name: both, mountPath: /b}, {name: other, mountPath: /o}]}]
 volumes:
+- {name: unused, configMap: {name: none}}
 - {name: all, configMap: {name: cm, defaultMode: 256}}
 - {name: some, secret: {secretName: s, items: [{key: k, path: d/x, mode: 384}]}}
 - {name: info, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}
@@ -132,12 +134,14 @@ volumes:
 
 func TestVolumeFilesRefuseWhatIsMissingOrOutsideR142(t *testing.T) {
 	for spec, want := range map[string]string{
-		"configMap: {name: none}":                                   `MountVolume.SetUp failed for volume "v" : configmaps "none" not found`,
-		"configMap: {name: cm, items: [{key: none, path: x}]}":      "references non-existent config key: none",
-		"configMap: {name: cm, items: [{key: k, path: ../../etc}]}": "must be relative",
-		"secret: {secretName: none}":                                `secrets "none" not found`,
+		"configMap: {name: none}":                                             `MountVolume.SetUp failed for volume "v" : configmaps "none" not found`,
+		"configMap: {name: cm, items: [{key: none, path: x}]}":                `for volume "v" : configmap references non-existent config key: none`,
+		"secret: {secretName: s, items: [{key: none, path: x}]}":              `for volume "v" : references non-existent secret key: none`,
+		"projected: {sources: [{configMap: {name: a}}, {secret: {name: b}}]}": `for volume "v" : [configmaps "a" not found, secrets "b" not found]`,
+		"configMap: {name: cm, items: [{key: k, path: ../../etc}]}":           "must be relative",
+		"secret: {secretName: none}":                                          `secrets "none" not found`,
 	} {
-		in := inputOf(t, "containers: [{name: app}]\nvolumes: [{name: v, "+spec+"}]")
+		in := inputOf(t, "containers: [{name: app, volumeMounts: [{name: v, mountPath: /v}]}]\nvolumes: [{name: v, "+spec+"}]")
 		if _, err := pod.VolumeFiles(in); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", spec, err)
 		}

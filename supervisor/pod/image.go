@@ -14,12 +14,13 @@ import (
 // ensureImage makes sure that a container's image is there (R62, R63). Its errors are *WaitErrors. Images that are made
 // here are never pulled, whatever the policy: no registry has them.
 func (w *Worker) ensureImage(ctx context.Context, c *corev1.Container) (Image, error) {
-	if _, err := reference.ParseNormalizedNamed(c.Image); err != nil {
+	ref, err := taggedImage(c.Image)
+	if err != nil {
 		msg := fmt.Sprintf("Failed to apply default image tag %q: %v", c.Image, err)
-		w.event(c.Name, corev1.EventTypeWarning, ReasonInvalidImageName, msg)
+		w.event(c.Name, corev1.EventTypeWarning, "InspectFailed", msg)
 		return Image{}, &WaitError{Reason: ReasonInvalidImageName, Message: msg}
 	}
-	img, present, err := w.deps.Runtime.FindImage(ctx, c.Image)
+	img, present, err := w.deps.Runtime.FindImage(ctx, ref)
 	if err != nil {
 		msg := fmt.Sprintf("Failed to inspect image %q: %v", c.Image, err)
 		w.event(c.Name, corev1.EventTypeWarning, "InspectFailed", msg)
@@ -32,7 +33,7 @@ func (w *Worker) ensureImage(ctx context.Context, c *corev1.Container) (Image, e
 	}
 	switch {
 	case present && (policy != corev1.PullAlways || advice != ""):
-		w.event(c.Name, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine", c.Image))
+		w.event(c.Name, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine and can be accessed by the pod", c.Image))
 		return img, nil
 	case policy == corev1.PullNever || advice != "":
 		msg := advice
@@ -42,11 +43,23 @@ func (w *Worker) ensureImage(ctx context.Context, c *corev1.Container) (Image, e
 		w.event(c.Name, corev1.EventTypeWarning, ReasonErrImageNeverPull, msg)
 		return Image{}, &WaitError{Reason: ReasonErrImageNeverPull, Message: msg}
 	}
-	return w.pull(ctx, c)
+	return w.pull(ctx, c, ref)
 }
 
-// pull pulls an image, with the back-off of R62.
-func (w *Worker) pull(ctx context.Context, c *corev1.Container) (Image, error) {
+// taggedImage is an image's name with the tag latest if it has neither tag nor digest (R63).
+func taggedImage(image string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return "", err
+	}
+	if reference.IsNameOnly(named) {
+		return image + ":latest", nil
+	}
+	return image, nil
+}
+
+// pull pulls an image, whose tagged name is ref, with the back-off of R62.
+func (w *Worker) pull(ctx context.Context, c *corev1.Container, ref string) (Image, error) {
 	now := time.Now()
 	if e, ok := w.pulls.Entry(c.Image); ok && now.Before(e.Updated.Add(e.Wait)) {
 		w.alarm.by(e.Updated.Add(e.Wait))
@@ -58,7 +71,7 @@ func (w *Worker) pull(ctx context.Context, c *corev1.Container) (Image, error) {
 		return Image{}, &WaitError{Reason: ReasonImagePullBackOff, Message: msg}
 	}
 	w.event(c.Name, corev1.EventTypeNormal, "Pulling", fmt.Sprintf("Pulling image %q", c.Image))
-	if err := w.deps.Runtime.PullImage(ctx, c.Image); err != nil {
+	if err := w.deps.Runtime.PullImage(ctx, ref); err != nil {
 		if ctx.Err() != nil {
 			return Image{}, err
 		}
@@ -73,7 +86,7 @@ func (w *Worker) pull(ctx context.Context, c *corev1.Container) (Image, error) {
 	w.pulls.Forget(c.Image)
 	delete(w.pullErrs, c.Image)
 	w.event(c.Name, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Successfully pulled image %q in %v", c.Image, time.Since(now).Round(time.Millisecond)))
-	img, present, err := w.deps.Runtime.FindImage(ctx, c.Image)
+	img, present, err := w.deps.Runtime.FindImage(ctx, ref)
 	if err == nil && !present {
 		err = fmt.Errorf("the image %q is not there after it was pulled", c.Image)
 	}

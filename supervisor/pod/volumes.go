@@ -6,14 +6,19 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 )
 
 // VolumeFiles are the contents of the pod's configMap, secret, downwardAPI and projected volumes, by volume name (R142,
-// R143). Volumes of other kinds have no entry. It is pure. A missing object or key that is not optional is an error.
+// R143). Volumes of other kinds, and those that no container mounts, have no entry. It is pure. A missing object or key
+// that is not optional is an error.
 func VolumeFiles(in EnvInput) (map[string]Files, error) {
-	out := map[string]Files{}
+	out, mounted := map[string]Files{}, mountedVolumes(&in.Pod.Spec)
 	for i := range in.Pod.Spec.Volumes {
 		v := &in.Pod.Spec.Volumes[i]
+		if !mounted[v.Name] {
+			continue
+		}
 		files, mine, err := volumeFiles(in, &v.VolumeSource)
 		if err != nil {
 			return nil, fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", v.Name, err)
@@ -23,6 +28,19 @@ func VolumeFiles(in EnvInput) (map[string]Files, error) {
 		}
 	}
 	return out, nil
+}
+
+// mountedVolumes names the volumes that some container mounts. The kubelet looks at no others.
+func mountedVolumes(spec *corev1.PodSpec) map[string]bool {
+	out := map[string]bool{}
+	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range list {
+			for _, m := range list[i].VolumeMounts {
+				out[m.Name] = true
+			}
+		}
+	}
+	return out
 }
 
 const defaultFileMode = 0o644
@@ -68,7 +86,7 @@ func (f Files) configMap(in EnvInput, name string, items []corev1.KeyToPath, opt
 	for k, v := range cm.Data {
 		data[k] = []byte(v)
 	}
-	return f.keys(data, items, opt, mode)
+	return f.keys(data, items, opt, mode, "configmap references non-existent config key")
 }
 
 func (f Files) secret(in EnvInput, name string, items []corev1.KeyToPath, opt bool, mode int32) error {
@@ -83,11 +101,11 @@ func (f Files) secret(in EnvInput, name string, items []corev1.KeyToPath, opt bo
 	for k, v := range secretText(s) {
 		data[k] = []byte(v)
 	}
-	return f.keys(data, items, opt, mode)
+	return f.keys(data, items, opt, mode, "references non-existent secret key")
 }
 
-// keys lays the keys of an object, all of them or the listed ones.
-func (f Files) keys(data map[string][]byte, items []corev1.KeyToPath, opt bool, mode int32) error {
+// keys lays the keys of an object, all of them or the listed ones; missing is how the error for one that is not there begins.
+func (f Files) keys(data map[string][]byte, items []corev1.KeyToPath, opt bool, mode int32, missing string) error {
 	if len(items) == 0 {
 		for k, v := range data {
 			f[k] = File{Data: v, Mode: mode}
@@ -100,7 +118,7 @@ func (f Files) keys(data map[string][]byte, items []corev1.KeyToPath, opt bool, 
 			if opt {
 				continue
 			}
-			return fmt.Errorf("references non-existent config key: %s", item.Key)
+			return fmt.Errorf("%s: %s", missing, item.Key)
 		}
 		if err := f.put(item.Path, File{Data: v, Mode: modeOf(item.Mode, mode)}); err != nil {
 			return err
@@ -139,8 +157,10 @@ func (f Files) downward(in EnvInput, items []corev1.DownwardAPIVolumeFile, mode 
 	return nil
 }
 
+// projected lays the files of all sources; its error names every source that is missing, as the kubelet's does.
 func (f Files) projected(in EnvInput, p *corev1.ProjectedVolumeSource) error {
 	mode := modeOf(p.DefaultMode, defaultFileMode)
+	var all []error
 	for i := range p.Sources {
 		var err error
 		switch s := &p.Sources[i]; {
@@ -152,8 +172,8 @@ func (f Files) projected(in EnvInput, p *corev1.ProjectedVolumeSource) error {
 			err = f.downward(in, s.DownwardAPI.Items, mode)
 		}
 		if err != nil {
-			return err
+			all = append(all, err)
 		}
 	}
-	return nil
+	return utilerrors.NewAggregate(all)
 }
