@@ -29,8 +29,8 @@ type Actions struct {
 	CreateSandbox  bool
 	SandboxAttempt int
 	SandboxChanged bool
-	// Purge are leftovers that go before anything starts: instances created and never started, and the init containers
-	// of a sandbox that is replaced.
+	// Purge are leftovers that go before anything starts: instances created and never started, and all instances of the
+	// init containers of a sandbox that is replaced, which KillPod has stopped.
 	Purge []Instance
 	// Start are the containers to start, in order: init containers, then containers.
 	Start []Start
@@ -122,9 +122,9 @@ func (v *view) newSandbox(a *Actions) {
 		return
 	}
 	a.CreateSandbox = true
-	for i := range v.spec.InitContainers {
-		if inst := v.newest[v.spec.InitContainers[i].Name]; inst != nil && inst.State == Exited {
-			a.Purge = append(a.Purge, *inst)
+	for _, inst := range v.Observed.Instances {
+		if _, init := findContainer(v.spec, inst.Container); init {
+			a.Purge = append(a.Purge, inst)
 		}
 	}
 	if len(v.spec.InitContainers) > 0 {
@@ -143,7 +143,11 @@ func (v *view) firstStarts() []*corev1.Container {
 		c := &v.spec.Containers[i]
 		inst := v.newest[c.Name]
 		done := inst != nil && inst.State == Exited && inst.ExitCode == 0
-		if v.spec.RestartPolicy == corev1.RestartPolicyOnFailure && done {
+		policy := v.spec.RestartPolicy
+		if c.RestartPolicy != nil {
+			policy = corev1.RestartPolicy(*c.RestartPolicy)
+		}
+		if policy == corev1.RestartPolicyOnFailure && done {
 			continue
 		}
 		out = append(out, c)

@@ -16,7 +16,7 @@ import (
 // has come, those before it are behind us, so only their sidecars are still looked after.
 func (v *view) initActions(a *Actions) {
 	inits := v.spec.InitContainers
-	v.initialized = len(inits) == 0 || v.anyMainOfSandbox()
+	v.initialized = len(inits) == 0 || v.anyMainAlive()
 	behind := v.initialized
 	for i := len(inits) - 1; i >= 0; i-- {
 		c := &inits[i]
@@ -48,7 +48,7 @@ func (v *view) plainInitActions(a *Actions, i int, inst *Instance) bool {
 		v.passed(a, i)
 	case inst.State == Created:
 		v.replace(a, c, true, inst)
-	case v.spec.RestartPolicy == corev1.RestartPolicyNever:
+	case !v.retriesInit(c, inst):
 		*a = Actions{KillPod: true}
 		v.initialized = false
 		return false
@@ -56,6 +56,15 @@ func (v *view) plainInitActions(a *Actions, i int, inst *Instance) bool {
 		v.replace(a, c, true, inst)
 	}
 	return true
+}
+
+// retriesInit says whether an init container that failed is tried again (R111, R78): by its own policy and rules, or the
+// pod's. Without an exit code there are no rules to look at.
+func (v *view) retriesInit(c *corev1.Container, inst *Instance) bool {
+	if inst.State == Exited {
+		return probe.RestartsAfter(c, v.spec.RestartPolicy, inst.ExitCode)
+	}
+	return restartsOnFailure(v.spec, c)
 }
 
 // passed: the init container i has done its part; the next one may start, or the pod is initialized.
@@ -79,7 +88,7 @@ func (v *view) sidecarActions(a *Actions, i int, inst *Instance, behind bool) {
 		return
 	}
 	if inst.Image != c.Image {
-		v.killSidecar(a, c, inst, "definition changed, will be restarted", "")
+		v.killSidecar(a, c, inst, "definition changed", "")
 		return
 	}
 	if c.StartupProbe != nil {
@@ -118,11 +127,21 @@ func (v *view) ofSandbox(name string) *Instance {
 	return inst
 }
 
-// anyMainOfSandbox: an ordinary container has been made in the present sandbox, so the pod was initialized in it and
-// stays so (R112).
-func (v *view) anyMainOfSandbox() bool {
+// anyMainMade: an ordinary container was made in the present sandbox, whatever has become of it.
+func (v *view) anyMainMade() bool {
 	for i := range v.spec.Containers {
-		if v.ofSandbox(v.spec.Containers[i].Name) != nil {
+		if v.Observed.Sandbox != nil && v.ofSandbox(v.spec.Containers[i].Name) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// anyMainAlive: an ordinary container stands in the present sandbox, so the pod was initialized in it (R112). One that has
+// ended says nothing: the last init container, or the last sidecar, says whether the others may start again (R113).
+func (v *view) anyMainAlive() bool {
+	for i := range v.spec.Containers {
+		if inst := v.ofSandbox(v.spec.Containers[i].Name); inst != nil && inst.State != Exited {
 			return true
 		}
 	}

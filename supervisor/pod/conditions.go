@@ -98,7 +98,7 @@ func containersReady(pod *corev1.Pod, s *corev1.PodStatus) corev1.PodCondition {
 func endReason(pod *corev1.Pod, s *corev1.PodStatus) string {
 	phase := s.Phase
 	if !Final(phase) && pod.Spec.RestartPolicy != corev1.RestartPolicyAlways {
-		phase = Phase(pod, s, false)
+		phase = Phase(pod, s, true, false)
 	}
 	switch phase {
 	case corev1.PodSucceeded:

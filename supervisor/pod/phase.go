@@ -6,17 +6,17 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
-// Phase is the pod's phase by its container statuses (R74). ended says that nothing will be started any more, so that
-// exit codes alone decide between Succeeded and Failed, whatever the restart policy (R100).
-func Phase(pod *corev1.Pod, s *corev1.PodStatus, ended bool) corev1.PodPhase {
+// Phase is the pod's phase by its container statuses (R74). initialized says that an ordinary container was made in the
+// present sandbox: sidecars that start again do not make such a pod Pending. ended says that nothing will be started any
+// more, so that exit codes alone decide between Succeeded and Failed, whatever the restart policy (R100).
+func Phase(pod *corev1.Pod, s *corev1.PodStatus, initialized, ended bool) corev1.PodPhase {
 	t := countStates(pod, s)
-	never := pod.Spec.RestartPolicy == corev1.RestartPolicyNever
 	switch {
-	case t.initFailed > 0 && (never || ended):
+	case t.initGivenUp > 0, t.initFailed > 0 && ended:
 		return corev1.PodFailed
 	case ended:
 		return t.endPhase(pod)
-	case t.initPending > 0, t.sidecarPending > 0 && t.running == 0 && t.stopped == 0, t.waiting > 0:
+	case t.initPending > 0, t.sidecarWaiting > 0, t.sidecarPending > 0 && !initialized, t.waiting > 0:
 		return corev1.PodPending
 	case t.running > 0 || t.sidecarRunning > 0 || t.restarting > 0:
 		return corev1.PodRunning
@@ -30,10 +30,12 @@ func Phase(pod *corev1.Pod, s *corev1.PodStatus, ended bool) corev1.PodPhase {
 
 // tally counts containers by what their statuses say.
 type tally struct {
-	// initPending are plain init containers that have not ended, initFailed those that ended badly.
-	initPending, initFailed int
-	// sidecarPending are sidecars that are not started for the first time, sidecarRunning those that run.
-	sidecarPending, sidecarRunning int
+	// initPending are plain init containers that have not ended, initFailed those that ended badly, initGivenUp those of
+	// them that are not tried again.
+	initPending, initFailed, initGivenUp int
+	// sidecarWaiting are sidecars that never ran, sidecarPending those and the ones that run and are not started,
+	// sidecarRunning those that run.
+	sidecarWaiting, sidecarPending, sidecarRunning int
 	// Of the ordinary containers: waiting are those that never ran, stopped those that have ended (or wait after a run);
 	// of these succeeded ended with 0 and restarting will be started again.
 	running, waiting, stopped, succeeded, restarting int
@@ -46,7 +48,7 @@ func countStates(pod *corev1.Pod, s *corev1.PodStatus) tally {
 		if isSidecarOf(&pod.Spec, c.Name) {
 			t.sidecar(c)
 		} else {
-			t.init(c)
+			t.init(pod, c)
 		}
 	}
 	for i := range s.ContainerStatuses {
@@ -58,13 +60,16 @@ func countStates(pod *corev1.Pod, s *corev1.PodStatus) tally {
 	return t
 }
 
-func (t *tally) init(s *corev1.ContainerStatus) {
+func (t *tally) init(pod *corev1.Pod, s *corev1.ContainerStatus) {
 	end := endOf(s)
 	switch {
 	case end == nil:
 		t.initPending++
 	case end.ExitCode != 0:
 		t.initFailed++
+		if c, _ := findContainer(&pod.Spec, s.Name); c != nil && !probe.RestartsAfter(c, pod.Spec.RestartPolicy, end.ExitCode) {
+			t.initGivenUp++
+		}
 	}
 }
 
@@ -76,6 +81,7 @@ func (t *tally) sidecar(s *corev1.ContainerStatus) {
 			t.sidecarPending++
 		}
 	case endOf(s) == nil:
+		t.sidecarWaiting++
 		t.sidecarPending++
 	}
 }

@@ -177,4 +177,7 @@ const (
 	ReasonDeadlineExceeded  = "DeadlineExceeded"
 	messageDeadlineExceeded = "Pod was active on the node longer than the specified deadline"
 	minimumGrace            = 2 * time.Second
+	reasonStatusUnknown     = "ContainerStatusUnknown"
+	messageStatusUnknown    = "The container could not be located when the pod was deleted.  The container used to be Running"
+	exitStatusUnknown       = 137
 )

@@ -63,7 +63,7 @@ func (v *view) container(in *StatusInput, c *corev1.Container) corev1.ContainerS
 	inst := v.newest[c.Name]
 	s := corev1.ContainerStatus{Name: c.Name, Image: c.Image}
 	if inst == nil {
-		s.State.Waiting = v.initialWait()
+		v.absent(in, &s)
 	} else {
 		s.Image, s.ImageID, s.ContainerID = inst.Image, inst.ImageID, inst.ID
 		s.RestartCount = int32(inst.Attempt)
@@ -83,6 +83,37 @@ func (v *view) container(in *StatusInput, c *corev1.Container) corev1.ContainerS
 		s.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: w.Reason, Message: w.Message}}
 	}
 	return s
+}
+
+// absent is the status of a container that has no instance: not yet, or not any more. One that had ended is still shown so,
+// as the init containers of a sandbox that was replaced; one that ran counts as ended in a way that nobody saw.
+func (v *view) absent(in *StatusInput, s *corev1.ContainerStatus) {
+	s.State.Waiting = v.initialWait()
+	old := statusOf(&in.Pod.Status, s.Name)
+	if old == nil {
+		return
+	}
+	s.RestartCount, s.LastTerminationState = old.RestartCount, old.LastTerminationState
+	switch {
+	case old.State.Terminated != nil:
+		*s = *old.DeepCopy()
+	case old.State.Running != nil && s.LastTerminationState.Terminated == nil:
+		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{
+			Reason: reasonStatusUnknown, Message: messageStatusUnknown, ExitCode: exitStatusUnknown,
+		}
+	}
+}
+
+// statusOf finds a container's status, init containers included; nil if there is none.
+func statusOf(s *corev1.PodStatus, name string) *corev1.ContainerStatus {
+	for _, list := range [][]corev1.ContainerStatus{s.ContainerStatuses, s.InitContainerStatuses} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
 }
 
 // before is the newest dead instance other than inst.
@@ -117,12 +148,8 @@ func (v *view) state(inst *Instance) corev1.ContainerState {
 
 // carryOver keeps started and ready of the same instance, until the probes say otherwise.
 func (v *view) carryOver(old *corev1.PodStatus, s *corev1.ContainerStatus) {
-	for _, list := range [][]corev1.ContainerStatus{old.ContainerStatuses, old.InitContainerStatuses} {
-		for i := range list {
-			if o := &list[i]; o.Name == s.Name && o.ContainerID == s.ContainerID {
-				s.Started, s.Ready = o.Started, o.Ready
-			}
-		}
+	if o := statusOf(old, s.Name); o != nil && o.ContainerID == s.ContainerID {
+		s.Started, s.Ready = o.Started, o.Ready
 	}
 }
 
@@ -159,7 +186,7 @@ func (v *view) phase(in *StatusInput, s *corev1.PodStatus) corev1.PodPhase {
 	if in.Ended && in.Reason != "" {
 		return corev1.PodFailed
 	}
-	p := Phase(in.Pod, s, in.Ended)
+	p := Phase(in.Pod, s, v.anyMainMade(), in.Ended)
 	if Final(p) && !in.Ended {
 		if old == "" {
 			return corev1.PodPending

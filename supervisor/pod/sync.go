@@ -25,7 +25,7 @@ func (w *Worker) sync(ctx context.Context) bool {
 		return ctx.Err() != nil
 	}
 	w.publish(true)
-	if w.overdue() || Final(Phase(w.pod, &w.pod.Status, false)) {
+	if w.overdue() || Final(Phase(w.pod, &w.pod.Status, true, false)) {
 		w.ending = true
 		return true
 	}

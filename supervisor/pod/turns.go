@@ -9,8 +9,8 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
-// turns is the order in which the containers of a pod get their stop signal (R117): ordinary containers at once, a
-// sidecar after all of them and all later sidecars have ended.
+// turns is the order in which the containers of a pod get their stop signal (R117): ordinary containers and plain init
+// containers at once, a sidecar after all ordinary containers and all later sidecars have ended.
 type turns struct {
 	// gone is closed when the instance of that ID has ended.
 	gone map[string]chan struct{}
@@ -21,18 +21,18 @@ type turns struct {
 // newTurns orders the stops of the running instances.
 func newTurns(spec *corev1.PodSpec, running []Instance) *turns {
 	t := &turns{gone: map[string]chan struct{}{}, before: map[string][]string{}}
-	rank := func(name string) int {
-		for i := range spec.InitContainers {
-			if c := &spec.InitContainers[i]; c.Name == name && probe.IsSidecar(c) {
-				return len(spec.InitContainers) - i
-			}
+	sidecar, plain := map[string]int{}, map[string]bool{}
+	for i := range spec.InitContainers {
+		if c := &spec.InitContainers[i]; probe.IsSidecar(c) {
+			sidecar[c.Name] = len(spec.InitContainers) - i
+		} else {
+			plain[c.Name] = true
 		}
-		return 0
 	}
 	for _, inst := range running {
 		t.gone[inst.ID] = make(chan struct{})
 		for _, other := range running {
-			if rank(inst.Container) > rank(other.Container) {
+			if !plain[other.Container] && sidecar[inst.Container] > sidecar[other.Container] {
 				t.before[inst.Container] = append(t.before[inst.Container], other.ID)
 			}
 		}

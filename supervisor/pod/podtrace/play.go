@@ -52,8 +52,12 @@ func playOn(ctx context.Context, s *scenario, relist bool) *recorder {
 	return log
 }
 
+// restartBackOff is the configuration that the scenario's kubelet would have; its file says 300 s where it says nothing.
 func restartBackOff(s *scenario) backoff.Config {
 	longest := time.Duration(s.MaxContainerRestartPeriod)
+	if longest == 0 {
+		longest = backoff.DefaultMax
+	}
 	if on, said := s.FeatureGates["KubeletCrashLoopBackOffMax"]; said && !on {
 		longest = 0
 	}
@@ -71,9 +75,11 @@ func act(w *pod.Worker, e *engine, objects *objects, s *scenario, a action) {
 		w.SetCondition(corev1.PodCondition{Type: corev1.PodConditionType(a.Type + a.Name), Status: corev1.ConditionStatus(a.Status)})
 	case "setImage":
 		p := s.Pod.DeepCopy()
-		for i := range p.Spec.Containers {
-			if c := &p.Spec.Containers[i]; c.Name == a.Name || a.Name == "" {
-				c.Image = a.Image
+		for _, list := range [][]corev1.Container{p.Spec.Containers, p.Spec.InitContainers} {
+			for i := range list {
+				if list[i].Name == a.Name {
+					list[i].Image = a.Image
+				}
 			}
 		}
 		w.Update(p)

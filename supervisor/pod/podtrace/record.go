@@ -98,7 +98,7 @@ func containerLine(c *corev1.ContainerStatus) string {
 	case s.Terminated != nil:
 		fmt.Fprintf(&b, "terminated(%s,%d)", s.Terminated.Reason, s.Terminated.ExitCode)
 	case s.Waiting != nil && s.Waiting.Message != "":
-		fmt.Fprintf(&b, "waiting(%s,%q)", s.Waiting.Reason, s.Waiting.Message)
+		fmt.Fprintf(&b, "waiting(%s,\"%s\")", s.Waiting.Reason, s.Waiting.Message)
 	case s.Waiting != nil:
 		fmt.Fprintf(&b, "waiting(%s)", s.Waiting.Reason)
 	}

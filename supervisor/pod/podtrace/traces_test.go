@@ -156,5 +156,5 @@ func lines(events []event) []string {
 
 func spokenOf(event string) bool {
 	reason := strings.Fields(event)[1]
-	return slices.Contains([]string{"Killing", "BackOff", "Failed", "FailedMount", "FailedPostStartHook", "SandboxChanged"}, reason)
+	return slices.Contains([]string{"Killing", "BackOff", "Failed", "FailedMount", "FailedPostStartHook", "FailedPreStopHook", "Unhealthy", "SandboxChanged"}, reason)
 }
