@@ -158,6 +158,20 @@ func TestR17ATryInFlightIsFinished(t *testing.T) {
 	})
 }
 
+func TestTheEndOfTheSupervisorMakesNothingReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(strict(corev1.Container{ReadinessProbe: every(1)}), always(failed("")))
+		r.run()
+		r.start("c0")
+		sleep(2)
+		r.close()
+		r.sync()
+		if r.ready() {
+			t.Error("ready because its worker has ended with the supervisor")
+		}
+	})
+}
+
 func TestR17RetiredBeforeRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(strict(corev1.Container{LivenessProbe: every(1)}), always(passed("")))

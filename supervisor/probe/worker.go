@@ -76,11 +76,16 @@ func (w *worker) stoppable(ctx context.Context) context.Context {
 	return ctx
 }
 
-// run is the worker's loop; it returns when the machine ends, when stopped, or with ctx.
-func (w *worker) run(ctx context.Context) {
-	ctx = w.stoppable(ctx)
+// run is the worker's loop; it returns when the machine ends, when stopped, or with ctx. With ctx the supervisor ends and
+// the container goes on, so what was published stays.
+func (w *worker) run(whole context.Context) {
+	ctx := w.stoppable(whole)
 	defer w.stop()
-	defer w.finish()
+	defer func() {
+		if whole.Err() == nil {
+			w.finish()
+		}
+	}()
 	now := time.Now()
 	sched := newSchedule(now.Add(w.jitter(now)), w.machine.spec.period)
 	timer := time.NewTimer(sched.next().Sub(now))
