@@ -253,12 +253,19 @@ func (v *view) start(a *Actions, c *corev1.Container, init bool) {
 	s := Start{Container: c, Init: init}
 	if inst := v.newest[c.Name]; inst != nil {
 		s.Attempt = inst.Attempt + 1
+	} else if old := statusOf(&v.Pod.Status, c.Name); old != nil && ranBefore(old) {
+		s.Attempt = int(old.RestartCount) + 1 // all its instances were removed, they count all the same (R70)
 	}
 	if d := v.dead[c.Name]; d != nil {
 		s.Exited = d.Finished
 	}
 	_, s.ByHand = v.Restarts[c.Name]
 	a.Start = append(a.Start, s)
+}
+
+// ranBefore says that a container had an instance, by its last status.
+func ranBefore(s *corev1.ContainerStatus) bool {
+	return s.ContainerID != "" || s.LastTerminationState.Terminated != nil
 }
 
 // replace starts a container whose newest instance (nil for none) does not run. One that was created and never started
