@@ -66,34 +66,43 @@ func preStopOf(c *corev1.Container) *corev1.LifecycleHandler {
 	return c.Lifecycle.PreStop
 }
 
-// preStop runs the hook and waits for it no longer than the grace; then it is left to itself (R93). Its failure is only
-// told (R94).
+// preStop runs the hook and waits for it no longer than the grace; then it is left to itself (R93), until the worker ends.
+// Its failure is only told (R94), also when it fails later, as a command does whose container has been killed.
 func (w *Worker) preStop(ctx context.Context, s stopping, h *corev1.LifecycleHandler) {
-	target, done := w.target(s.inst.ID), make(chan error, 1)
+	hook, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	target := w.target(s.inst.ID)
 	w.hooks.Go(func() {
-		done <- w.deps.Probes.RunHook(ctx, h, s.container, target)
+		defer cancel()
+		if err := w.deps.Probes.RunHook(hook, h, s.container, target); err != nil && hook.Err() == nil {
+			w.log.Info("preStop hook failed", "container", s.inst.Container, "error", err)
+			w.event(s.inst.Container, corev1.EventTypeWarning, "FailedPreStopHook", "PreStopHook failed")
+		}
+	})
+	w.hooks.Go(func() {
+		select {
+		case <-w.over:
+			cancel()
+		case <-hook.Done():
+		}
 	})
 	timer := time.NewTimer(s.grace)
 	defer timer.Stop()
 	select {
-	case err := <-done:
-		if err != nil && ctx.Err() == nil {
-			w.log.Info("preStop hook failed", "container", s.inst.Container, "error", err)
-			w.event(s.inst.Container, corev1.EventTypeWarning, "FailedPreStopHook", "PreStopHook failed")
-		}
+	case <-hook.Done():
 	case <-timer.C:
 		w.log.Info("preStop hook took longer than the grace period", "container", s.inst.Container)
 	case <-ctx.Done():
+		cancel()
 	}
 }
 
 func (w *Worker) target(id string) probe.Target {
-	return probe.Target{PodIP: w.pod.Status.PodIP, ContainerID: id}
+	return probe.Target{PodIP: w.address(), ContainerID: id}
 }
 
 // killAll stops every running instance, all at once but for the turns of sidecars (R104, R117). It reports whether
-// there were any.
-func (w *Worker) killAll(ctx context.Context, override *int64) bool {
+// there were any, and why some of them could not be stopped, which is also logged.
+func (w *Worker) killAll(ctx context.Context, override *int64) (acted bool, err error) {
 	var running []Instance
 	for _, inst := range w.observed.Instances {
 		if inst.State == Running || inst.State == Unclear {
@@ -115,12 +124,11 @@ func (w *Worker) killAll(ctx context.Context, override *int64) bool {
 			errs <- err
 		}()
 	}
-	var all error
 	for range running {
-		all = errors.Join(all, <-errs)
+		err = errors.Join(err, <-errs)
 	}
-	if all != nil && ctx.Err() == nil {
-		w.log.Warn("cannot stop all containers of the pod", "error", all)
+	if err != nil && ctx.Err() == nil {
+		w.log.Warn("cannot stop all containers of the pod", "error", err)
 	}
-	return len(running) > 0
+	return len(running) > 0, err
 }

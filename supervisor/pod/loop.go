@@ -55,6 +55,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		cancel()
 		helpers.Wait()
 		w.probes.wait()
+		close(w.over)
 		w.hooks.Wait()
 	}()
 	helpers.Go(func() { w.herald(ctx) })

@@ -1,6 +1,9 @@
 package pod
 
 import (
+	"fmt"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,11 +14,15 @@ import (
 )
 
 func (w *Worker) envInput(c *corev1.Container) EnvInput {
-	ip := w.pod.Status.PodIP
+	return EnvInput{Pod: w.pod, Container: c, Objects: w.deps.Objects, Node: w.deps.Node, PodIP: w.address()}
+}
+
+// address is the pod's: that of its present sandbox, which the status shows only after the next look.
+func (w *Worker) address() string {
 	if s := w.observed.Sandbox; s != nil && s.IP != "" {
-		ip = s.IP
+		return s.IP
 	}
-	return EnvInput{Pod: w.pod, Container: c, Objects: w.deps.Objects, Node: w.deps.Node, PodIP: ip}
+	return w.pod.Status.PodIP
 }
 
 // volumes are the contents of the pod's projected volumes now.
@@ -59,16 +66,31 @@ func ExpandContainer(c *corev1.Container, env []EnvVar) (*corev1.Container, erro
 	c.Command, c.Args = kube.ExpandAll(c.Command, get), kube.ExpandAll(c.Args, get)
 	for i := range c.VolumeMounts {
 		m := &c.VolumeMounts[i]
-		if m.SubPathExpr == "" {
-			continue
+		sub := m.SubPath
+		if m.SubPathExpr != "" {
+			var err error
+			if sub, err = kube.ExpandSubPath(m.SubPathExpr, get); err != nil {
+				return nil, configError("%v", err)
+			}
 		}
-		path, err := kube.ExpandSubPath(m.SubPathExpr, get)
-		if err != nil {
+		if err := insideVolume(sub); err != nil {
 			return nil, configError("%v", err)
 		}
-		m.SubPath, m.SubPathExpr = path, ""
+		m.SubPath, m.SubPathExpr = sub, ""
 	}
 	return c, nil
+}
+
+// insideVolume refuses a path that would lead out of its volume, in the kubelet's words. The validation of the manifest
+// cannot see what an expanded one leads to.
+func insideVolume(p string) error {
+	if path.IsAbs(p) {
+		return fmt.Errorf("error SubPath `%s` must not be an absolute path", p)
+	}
+	if slices.Contains(strings.Split(p, "/"), "..") {
+		return fmt.Errorf("unable to provision SubPath `%s`: must not contain '..'", p)
+	}
+	return nil
 }
 
 // Security is a container's effective user and group settings: its own go before the pod's, field by field (R153).

@@ -19,9 +19,9 @@ type Runtime interface {
 
 // Sandboxes hold what the containers of a pod share: the address and the volumes.
 type Sandboxes interface {
-	// RunSandbox makes the pod's shared part for the attempt-th time (0 is the first). What is there of that attempt
-	// already is taken over.
-	RunSandbox(ctx context.Context, pod *corev1.Pod, attempt int) error
+	// RunSandbox makes the pod's shared part for the attempt-th time (0 is the first) and gives the pod's address, "" if
+	// it has none. What is there of that attempt already is taken over.
+	RunSandbox(ctx context.Context, pod *corev1.Pod, attempt int) (ip string, err error)
 	// StopSandbox ends the shared part once all containers have ended (R107). A stopped one is no error.
 	StopSandbox(ctx context.Context, pod *corev1.Pod) error
 	// RemovePod removes all that is left of the pod: its containers, running or not, its sandbox and the volumes that

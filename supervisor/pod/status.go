@@ -38,11 +38,11 @@ func Status(in StatusInput) corev1.PodStatus {
 	if sb := in.Observed.Sandbox; sb != nil && sb.IP != "" {
 		s.PodIP, s.PodIPs = sb.IP, []corev1.PodIP{{IP: sb.IP}}
 	}
-	behind := in.Observed.Sandbox != nil && v.anyMainOfSandbox()
+	behind := v.anyMainMade()
 	for i := range in.Pod.Spec.InitContainers {
 		c := &in.Pod.Spec.InitContainers[i]
 		status := v.container(&in, c)
-		if v.newest[c.Name] == nil && behind && !probe.IsSidecar(c) {
+		if v.newest[c.Name] == nil && status.State.Terminated == nil && behind && !probe.IsSidecar(c) {
 			status.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed", Message: messageInitGone}}
 		}
 		s.InitContainerStatuses = append(s.InitContainerStatuses, status)

@@ -90,7 +90,11 @@ func (w *Worker) do(ctx context.Context, a Actions) bool {
 		w.event("", corev1.EventTypeNormal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
 	}
 	if a.KillPod {
-		acted = w.killAll(ctx, nil)
+		var err error
+		if acted, err = w.killAll(ctx, nil); err != nil {
+			w.alarm.by(time.Now().Add(w.engine.next()))
+			return acted
+		}
 	}
 	for _, k := range a.Kill {
 		if ctx.Err() != nil {
@@ -138,7 +142,8 @@ func (w *Worker) makeSandbox(ctx context.Context, a Actions) bool {
 	}
 	w.mounting.retry.reset()
 	clear(w.reasons)
-	if err := w.deps.Runtime.RunSandbox(ctx, w.pod, a.SandboxAttempt); err != nil {
+	ip, err := w.deps.Runtime.RunSandbox(ctx, w.pod, a.SandboxAttempt)
+	if err != nil {
 		if ctx.Err() == nil {
 			w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", fmt.Sprintf("Failed to create pod sandbox: %v", err))
 			w.alarm.by(time.Now().Add(w.engine.next()))
@@ -146,7 +151,7 @@ func (w *Worker) makeSandbox(ctx context.Context, a Actions) bool {
 		return false
 	}
 	w.engine.reset()
-	w.observed.Sandbox = &Sandbox{Ready: true, Attempt: a.SandboxAttempt}
+	w.observed.Sandbox = &Sandbox{Ready: true, Attempt: a.SandboxAttempt, IP: ip}
 	return true
 }
 

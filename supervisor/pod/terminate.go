@@ -15,7 +15,11 @@ func (w *Worker) terminate(ctx context.Context) bool {
 	}
 	w.publish(true)
 	w.probes.terminating()
-	if w.stopEverything(ctx) {
+	stopped, err := w.stopEverything(ctx)
+	if err == nil {
+		w.probes.ended() // before the next look: nothing is left to probe, and a try would only fail (R17)
+	}
+	if stopped {
 		if err := w.look(ctx); err != nil {
 			return false
 		}
@@ -32,25 +36,34 @@ func (w *Worker) terminate(ctx context.Context) bool {
 		}
 		return false
 	}
-	w.probes.ended()
 	w.ended = true
 	w.publish(false)
 	return true
 }
 
 // stopEverything stops what runs, with the deletion's grace, or with next to none once somebody is in a hurry.
-func (w *Worker) stopEverything(ctx context.Context) bool {
-	grace := w.pod.DeletionGracePeriodSeconds
+// It reports whether anything ran, and an error if something may still run.
+func (w *Worker) stopEverything(ctx context.Context) (bool, error) {
+	grace := w.endGrace()
 	short, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if w.hurried {
-		one := int64(1)
-		grace = &one
+		grace = new(int64(1))
 	} else {
 		w.inbox.hurriable(cancel)
 		defer w.inbox.hurriable(nil)
 	}
 	return w.killAll(short, grace)
+}
+
+// endGrace is the grace period of the pod's end: the deletion's, or the pod's own. It is at least a second, so preStop hooks
+// run also where the pod's own is 0.
+func (w *Worker) endGrace() *int64 {
+	grace := w.pod.DeletionGracePeriodSeconds
+	if grace == nil {
+		grace = w.pod.Spec.TerminationGracePeriodSeconds
+	}
+	return new(max(*grace, 1))
 }
 
 // remove takes away all that is left of a deleted pod that has ended, and ends the worker.

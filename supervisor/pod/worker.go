@@ -24,8 +24,9 @@ type Worker struct {
 	// published is the pod as the sink last saw it.
 	published published
 	probes    *probes
-	// hooks are the preStop hooks that are not waited for any more.
+	// hooks are the preStop hooks, also those that are not waited for any more; over is closed when Run ends, and ends them.
 	hooks sync.WaitGroup
+	over  chan struct{}
 
 	// The rest belongs to Run's goroutine.
 
@@ -72,6 +73,7 @@ func New(pod *corev1.Pod, deps Deps) *Worker {
 		pulls:    backoff.New(backoff.Config{}),
 		pullErrs: map[string]string{},
 		restarts: map[string]string{},
+		over:     make(chan struct{}),
 	}
 	w.inbox.wake, w.outbox.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	w.engine = retry{first: engineRetryFirst, last: engineRetryLast}

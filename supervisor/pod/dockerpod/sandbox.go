@@ -62,13 +62,21 @@ func (r *Runtime) LoseSandbox(p *corev1.Pod) {
 }
 
 // RunSandbox implements pod.Sandboxes.
-func (r *Runtime) RunSandbox(ctx context.Context, p *corev1.Pod, attempt int) error {
+func (r *Runtime) RunSandbox(ctx context.Context, p *corev1.Pod, attempt int) (string, error) {
 	if !needsSandbox(p) {
 		r.mu.Lock()
-		defer r.mu.Unlock()
 		r.sandboxes[string(p.UID)] = bareSandbox{attempt: attempt}
-		return nil
+		r.mu.Unlock()
+		return r.address(p), nil
 	}
+	if err := r.runSandbox(ctx, p, attempt); err != nil {
+		return "", err
+	}
+	return r.address(p), nil
+}
+
+// runSandbox makes and starts the sandbox container of the attempt, unless it runs already; older ones go.
+func (r *Runtime) runSandbox(ctx context.Context, p *corev1.Pod, attempt int) error {
 	old, err := r.list(ctx, p)
 	if err != nil {
 		return err

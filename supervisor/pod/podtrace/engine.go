@@ -163,16 +163,16 @@ func (e *engine) Status(ctx context.Context, _ *corePod) (pod.Observed, error) {
 // touch says that the worker has changed something; e.mu is held.
 func (e *engine) touch() { e.changed = time.Now() }
 
-func (e *engine) RunSandbox(ctx context.Context, _ *corePod, attempt int) error {
+func (e *engine) RunSandbox(ctx context.Context, _ *corePod, attempt int) (string, error) {
 	if err := pause(ctx, sandboxTakes); err != nil {
-		return err
+		return "", err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	defer e.touch()
 	e.sandbox = &pod.Sandbox{ID: fmt.Sprintf("sb%d", attempt+1), Ready: true, Attempt: attempt, IP: fmt.Sprintf("10.0.0.%d", attempt+1), Created: time.Now()}
 	e.log.add(event{Event: "sandboxRun", ID: e.sandbox.ID})
-	return nil
+	return e.sandbox.IP, nil
 }
 
 func (e *engine) StopSandbox(context.Context, *corePod) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/probe"
@@ -107,6 +109,60 @@ func TestContainersComeAndGoInPlace(t *testing.T) {
 			t.Fatalf("%+v", p.Status)
 		}
 	})
+}
+
+// TestTheFirstInstanceKnowsThePodsAddressR133: also that of a sandbox that was made in the same sync.
+func TestTheFirstInstanceKnowsThePodsAddressR133(t *testing.T) {
+	sc, err := parse([]byte(`{"pod": {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "app", "image": "img:1", "env": [
+		{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]}]}}, "actions": [{"at": 5, "do": "stopSandbox"}], "duration": 20}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range played(t, sc, true) {
+		if e.Event == "create" {
+			got = append(got, fmt.Sprint(e.ID, e.Config.(map[string]any)["env"]))
+		}
+	}
+	if text := strings.Join(got, ", "); text != "app-0[IP=10.0.0.1], app-1[IP=10.0.0.2]" {
+		t.Fatal(text)
+	}
+}
+
+// TestAFirstHookReachesThePodR96: an httpGet hook of the pod's first container needs the address as well.
+func TestAFirstHookReachesThePodR96(t *testing.T) {
+	var dialed []string
+	s := &scenario{Pod: corev1.Pod{}}
+	s.Pod.Name = "p"
+	s.Pod.Spec.Containers = []corev1.Container{{Name: "app", Image: "img:1", Lifecycle: &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{
+		HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(80)},
+	}}}}
+	synctest.Test(t, func(t *testing.T) {
+		log := newRecorder()
+		e := newEngine(s, log, false)
+		w := pod.New(&s.Pod, pod.Deps{Runtime: e, Objects: &objects{}, Sink: log, Timing: probe.Strict, Probes: probe.Deps{
+			Exec: e, Dialer: dialer(func(addr string) { dialed = append(dialed, addr) }),
+		}})
+		e.notify = w.Notify
+		ctx, cancel := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { _ = w.Run(ctx) })
+		time.Sleep(sandboxTakes + startTakes)
+		synctest.Wait() // the first instance has just started, its hook has ended
+		cancel()
+		done.Wait()
+	})
+	if len(dialed) != 1 || dialed[0] != "10.0.0.1:80" {
+		t.Fatalf("dialed %v", dialed)
+	}
+}
+
+// dialer notes the addresses that are asked for, and refuses them.
+type dialer func(addr string)
+
+func (d dialer) DialContext(_ context.Context, _, addr string) (net.Conn, error) {
+	d(addr)
+	return nil, errors.New("refused")
 }
 
 func isReady(p *corev1.Pod) bool {
