@@ -170,11 +170,3 @@ func (s *Supervisor) letPodsBack() {
 		s.pods.hold(p.Name, s.world.holdOfPod(p.UID))
 	}
 }
-
-// holdOf is why the worker of a pod may not start anything, "" if it may. Called by the loop.
-func (s *Supervisor) holdOf(uid types.UID) string {
-	if s.stop != nil {
-		return "the stack is being stopped"
-	}
-	return s.world.holdOfPod(uid)
-}

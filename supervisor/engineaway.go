@@ -129,6 +129,6 @@ func (s *Supervisor) engineBack(observed []*corev1.Pod, since time.Time) {
 		s.pods.runtime.LoseSandbox(p)
 	}
 	// What ended with the engine may have done so a moment before its end was noticed.
-	s.pods.goOn(s.holdOf, since.Add(-time.Second), now)
+	s.pods.goOn(s.world.holdOfPod, since.Add(-time.Second), now)
 	s.fabric.look()
 }

@@ -37,14 +37,14 @@ func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
 	if err := stopStack(c, st, t, quiet); err != nil {
 		return err
 	}
+	if !volumes {
+		return nil
+	}
 	eng, err := connect(c.Context)
 	if err != nil {
 		return err
 	}
 	defer eng.Close()
-	if !volumes {
-		return nil
-	}
 	if err := removeVolumes(c.Context, st, eng, t.instance.Name); err != nil {
 		return err
 	}

@@ -92,6 +92,29 @@ See: lyandev logs db-0
 `,
 		},
 		{
+			"a pod that comes back after the engine waits for what its workload waits for", "web",
+			facts([]*corev1.Pod{pod("db-0", "db", false, unready), pod("web-1", "web", false, func(p *corev1.Pod) {
+				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{
+					Reason: "Held", Message: "waits for db to be ready",
+				}}
+			})}, workload("db", 1, 1, 0), held(workload("web", 1, 1, 0), "db", "waits for db to be ready")),
+			`web waits for db to be ready, for 45s.
+  db has 0 of 1 pods ready
+  pod db-0 is not ready, for 30s
+  container db runs, but its readiness probe fails, for 30s
+See: lyandev describe db-0
+`,
+		},
+		{
+			"an engine that does not answer comes before everything", "db",
+			func() Facts {
+				f := facts([]*corev1.Pod{pod("db-0", "db", true)}, workload("db", 1, 1, 1))
+				f.Snapshot.Engine = "the Docker engine does not answer; what runs goes on"
+				return f
+			}(),
+			"the Docker engine does not answer; what runs goes on.\n",
+		},
+		{
 			"a pod that is being stopped", "db",
 			facts([]*corev1.Pod{pod("db-0", "db", true), pod("db-1", "db", true, func(p *corev1.Pod) {
 				at, grace := before(4), int64(30)
