@@ -127,6 +127,44 @@ func checksum(t *testing.T, host, table string) string {
 	return sum.String
 }
 
+// purge leaves a server only the binary log that it writes to. Older ones it keeps, without a word, until what they tell is
+// durable in the tables.
+func purge(t *testing.T, db *sql.DB) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		files := binaryLogs(t, db)
+		if len(files) == 1 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("cannot purge the binary logs: there are %v", files)
+		}
+		do(t, db, "PURGE BINARY LOGS TO '"+files[len(files)-1]+"'")
+	}
+}
+
+func binaryLogs(t *testing.T, db *sql.DB) []string {
+	t.Helper()
+	rows, err := db.Query("SHOW BINARY LOGS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var name string
+		var size int64
+		if err := rows.Scan(&name, &size); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, name)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 func TestFreshPairAttaches(t *testing.T) {
 	l, o := pair(t)
 	app := openAs(t, "lyanna", "lyanna", masterIP)
@@ -180,12 +218,7 @@ func TestBrokenSlaveIsRightAgain(t *testing.T) {
 		{"binlog purged", func(t *testing.T) {
 			do(t, s, "STOP SLAVE")
 			do(t, m, "INSERT INTO test.t VALUES (7, 'seven')", "FLUSH BINARY LOGS")
-			var file, ignored string
-			var rest [2]any
-			if err := m.QueryRow("SHOW MASTER STATUS").Scan(&file, &ignored, &rest[0], &rest[1]); err != nil {
-				t.Fatal(err)
-			}
-			do(t, m, "PURGE BINARY LOGS TO '"+file+"'")
+			purge(t, m)
 		}},
 		{"slave stopped", func(t *testing.T) { do(t, s, "STOP SLAVE") }},
 		{"slave reset", func(t *testing.T) { do(t, s, "STOP SLAVE", "RESET SLAVE ALL") }},

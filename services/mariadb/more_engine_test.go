@@ -26,13 +26,8 @@ func TestSeedingUnderAWriter(t *testing.T) {
 		"CREATE VIEW test.view1 AS SELECT COUNT(*) FROM test.big", "CREATE PROCEDURE test.p() SELECT 1")
 	do(t, root(t, masterIP), "CREATE TRIGGER test.tr BEFORE INSERT ON test.w FOR EACH ROW SET NEW.id = NEW.id",
 		"CREATE USER reader@'%' IDENTIFIED BY 'r'", "GRANT SELECT ON test.* TO reader@'%'",
-		"FLUSH BINARY LOGS", "FLUSH BINARY LOGS", "PURGE BINARY LOGS BEFORE NOW()")
-	var file, ignored string
-	var rest [2]any
-	if err := root(t, masterIP).QueryRow("SHOW MASTER STATUS").Scan(&file, &ignored, &rest[0], &rest[1]); err != nil {
-		t.Fatal(err)
-	}
-	do(t, root(t, masterIP), "PURGE BINARY LOGS TO '"+file+"'")
+		"FLUSH BINARY LOGS")
+	purge(t, root(t, masterIP))
 	ctx, stop := context.WithCancel(t.Context())
 	var w writer
 	w.master.Store(masterIP)
