@@ -34,6 +34,8 @@ type Instance struct {
 
 	t      testing.TB
 	binary string
+	// before is what commands are run with, before the binary.
+	before []string
 	home   string
 	env    []string
 	client *api.Client
@@ -64,6 +66,9 @@ func New(t testing.TB, compose string) *Instance {
 
 // Setenv sets a variable for the commands and supervisors to come.
 func (i *Instance) Setenv(key, value string) { i.env = append(i.env, key+"="+value) }
+
+// RunWith puts words before the binary in every command to come, as a program that runs it elsewhere.
+func (i *Instance) RunWith(before ...string) { i.before = before }
 
 // Write writes a file of the instance's directory; a new compose.yaml is what the next Up brings the stack to.
 func (i *Instance) Write(name, text string) {
@@ -117,7 +122,8 @@ func (i *Instance) run(ctx context.Context, args ...string) Result {
 
 // Command is a run of the command line that has not begun, for tests that talk to it or signal it.
 func (i *Instance) Command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, i.binary, args...)
+	argv := append(append(slices.Clone(i.before), i.binary), args...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = i.Dir, i.env
 	cmd.WaitDelay = 2 * time.Second
 	return cmd

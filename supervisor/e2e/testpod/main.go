@@ -1,6 +1,7 @@
 // Command testpod is what pods of the end-to-end tests and benchmarks run, and what they run with exec:
 //
-//	testpod serve                    HTTP on 8080, a TCP echo on 9001, a TCP source on 9002, a UDP echo on 9000
+//	testpod serve [FILE]             HTTP on 8080, a TCP echo on 9001, a TCP source on 9002, a UDP echo on 9000; a line
+//	                                 is added to FILE first
 //	testpod dig [+tcp] NAME TYPE...  ask the pod's own resolver: the rcode, then an answer a line, then an empty line
 //	testpod get [-n N] URL           GET N times with a new connection each, a body a line
 //	testpod dial HOST:PORT           connect: "connected", "refused" or another error, and after how long
@@ -36,7 +37,12 @@ func run(args []string) error {
 		return errors.New("cannot do nothing: testpod serve|dig|get|dial")
 	}
 	switch cmd, rest := args[0], args[1:]; {
-	case cmd == "serve":
+	case cmd == "serve" && len(rest) == 1:
+		if err := note(rest[0]); err != nil {
+			return err
+		}
+		return serve()
+	case cmd == "serve" && len(rest) == 0:
 		return serve()
 	case cmd == "dig" && len(rest) >= 2:
 		return dig(rest)
@@ -53,6 +59,16 @@ func run(args []string) error {
 		return nil
 	}
 	return fmt.Errorf("cannot understand %q", args)
+}
+
+// note adds a line to a file, and returns when it is on the disk.
+func note(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, "started at", time.Now().Format(time.RFC3339Nano))
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // dig prints what the first resolver of /etc/resolv.conf answers: no search list, no caching.
