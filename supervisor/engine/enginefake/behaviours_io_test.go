@@ -240,10 +240,14 @@ var otherBehaviours = []behaviour{
 		for range events {
 		}
 		r.must(why())
+		if n := slices.Index(got, "d oom"); n >= 0 { // 20.10 on cgroups v1 fails to note some
+			r.same("after the event oom", got[n+1], "d die 137")
+			got = slices.Delete(got, n, n+1)
+		}
 		r.same("events", got, []string{
 			"a create", "a start", "a pause", "a unpause", "b rename", "b die 7", "b start", "b die 137", "b destroy",
 			"c create", "c destroy",
-			"d create", "d start", "d oom", "d die 137", "d destroy",
+			"d create", "d start", "d die 137", "d destroy",
 		})
 	}},
 	{"events: of others are not seen", func(r *rig) {
