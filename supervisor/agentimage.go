@@ -28,11 +28,11 @@ func (f *fabric) agentImage(ctx context.Context) (ref, hash string, err error) {
 	if err := checkStatic(file); err != nil {
 		return "", "", err
 	}
+	f.imaging.Lock()
+	defer f.imaging.Unlock()
 	if hash, err = f.hashOf(file); err != nil {
 		return "", "", fmt.Errorf("cannot make the agent's image: %w", err)
 	}
-	f.imaging.Lock()
-	defer f.imaging.Unlock()
 	ref = agentRepository + ":" + hash
 	eng := f.s.cfg.Engine
 	if _, err := eng.InspectImage(ctx, ref); err == nil {
@@ -50,10 +50,8 @@ func (f *fabric) agentImage(ctx context.Context) (ref, hash string, err error) {
 	return ref, hash, nil
 }
 
-// hashOf identifies the binary. It is read once: some 50 MB, asked for by every pod that has a sandbox.
+// hashOf identifies the binary. It is read once: some 50 MB, asked for by every pod that has a sandbox. f.imaging is held.
 func (f *fabric) hashOf(file *os.File) (string, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.binaryHash != "" {
 		return f.binaryHash, nil
 	}

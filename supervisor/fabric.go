@@ -41,14 +41,13 @@ type fabric struct {
 	client *agent.Client
 	dialer *network.Dialer
 	token  string
-	// binaryHash identifies the running binary, "" until it was asked for.
-	binaryHash string
-
 	// trouble is why the agent does not serve, "" while it does or is only being started.
 	trouble string
 
-	// imaging is held while the agent's image is looked for or made.
-	imaging sync.Mutex
+	// imaging is held while the agent's image is looked for or made. It guards binaryHash, which identifies the running binary,
+	// "" until it was asked for.
+	imaging    sync.Mutex
+	binaryHash string
 	// changing is held while the agent is made, replaced or started again.
 	changing sync.Mutex
 
