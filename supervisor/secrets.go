@@ -22,30 +22,21 @@ func (k *secrets) mask(text string) string {
 	if text == "" {
 		return ""
 	}
-	m := k.masker.Load()
-	if m == nil {
-		m = mask.New(nil)
-		k.masker.CompareAndSwap(nil, m)
+	return k.now().String(text)
+}
+
+// now is the masker for what is known of secrets so far.
+func (k *secrets) now() *mask.Masker {
+	if m := k.masker.Load(); m != nil {
+		return m
 	}
-	return m.String(text)
+	m := mask.New(nil)
+	k.masker.CompareAndSwap(nil, m)
+	return m
 }
 
 // maskStatus masks the messages of a status in place.
-func (k *secrets) maskStatus(status *corev1.PodStatus) {
-	status.Message = k.mask(status.Message)
-	for _, list := range [][]corev1.ContainerStatus{status.InitContainerStatuses, status.ContainerStatuses} {
-		for i := range list {
-			for _, st := range []corev1.ContainerState{list[i].State, list[i].LastTerminationState} {
-				if st.Terminated != nil {
-					st.Terminated.Message = k.mask(st.Terminated.Message)
-				}
-				if st.Waiting != nil {
-					st.Waiting.Message = k.mask(st.Waiting.Message)
-				}
-			}
-		}
-	}
-}
+func (k *secrets) maskStatus(status *corev1.PodStatus) { k.now().PodStatus(status) }
 
 // maskVerdict masks what an operator says, in place.
 func (k *secrets) maskVerdict(v *services.Verdict) {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"unicode"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/lyandev/lyandev/services"
 )
 
@@ -83,6 +85,23 @@ func (m *Masker) String(s string) string {
 
 // Bytes is String for bytes. The given bytes are left as they are.
 func (m *Masker) Bytes(b []byte) []byte { return []byte(m.String(string(b))) }
+
+// PodStatus masks in place what containers and the engine said in the messages of a status.
+func (m *Masker) PodStatus(status *corev1.PodStatus) {
+	status.Message = m.String(status.Message)
+	for _, list := range [][]corev1.ContainerStatus{status.InitContainerStatuses, status.ContainerStatuses} {
+		for i := range list {
+			for _, st := range []corev1.ContainerState{list[i].State, list[i].LastTerminationState} {
+				if st.Terminated != nil {
+					st.Terminated.Message = m.String(st.Terminated.Message)
+				}
+				if st.Waiting != nil {
+					st.Waiting.Message = m.String(st.Waiting.Message)
+				}
+			}
+		}
+	}
+}
 
 // SecretName says whether a variable or key of this name holds a secret. Names of files and public keys do not.
 func SecretName(name string) bool {

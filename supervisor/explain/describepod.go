@@ -54,18 +54,7 @@ func maskPod(s *state.Snapshot, p *corev1.Pod) *corev1.Pod {
 	for k, v := range p.Annotations {
 		p.Annotations[k] = m.String(v)
 	}
-	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
-		for i := range list {
-			for _, st := range []*corev1.ContainerState{&list[i].State, &list[i].LastTerminationState} {
-				if st.Terminated != nil {
-					st.Terminated.Message = m.String(st.Terminated.Message)
-				}
-				if st.Waiting != nil {
-					st.Waiting.Message = m.String(st.Waiting.Message)
-				}
-			}
-		}
-	}
+	m.PodStatus(&p.Status)
 	return p
 }
 
