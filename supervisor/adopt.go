@@ -17,6 +17,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/controller"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/podchange"
 )
 
 // adopt takes over what a former supervisor left running: the network, the agent with its table, the pods with their
@@ -160,7 +161,7 @@ func (s *Supervisor) recall() *services.Stack {
 // adoptOwners makes the ReplicaSets and Jobs again that the pods name as their owners, and remembers restarts by hand.
 func (w *world) adoptOwners() {
 	for _, p := range w.pods {
-		if at := p.Annotations[restartedAt]; at > w.restarts[p.Labels[workloadLabel]] {
+		if at := p.Annotations[podchange.RestartedAt]; at > w.restarts[p.Labels[workloadLabel]] {
 			w.restarts[p.Labels[workloadLabel]] = at
 		}
 		ref := metav1.GetControllerOf(p)

@@ -22,6 +22,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/order"
+	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -76,9 +77,9 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	prepared, err := prepare(stack, s.cfg.Instance.Name, images)
+	prepared, err := prepare.Stack(stack, s.cfg.Instance.Name, images)
 	if err == nil {
-		err = makeHostPaths(prepared)
+		err = prepare.MakeHostPaths(prepared)
 	}
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/switchplan"
 )
 
 // masterRole is the role of the pod that holds the data that counts.
@@ -90,7 +91,7 @@ func (s *Supervisor) seekHome(ctx context.Context) {
 	s.ops.wg.Go(func() {
 		ask, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		moved, err := s.ops.bringHome(ask, staysIn(stack, pods))
+		moved, err := s.ops.bringHome(ask, switchplan.Stays(stack, pods))
 		for _, pod := range moved {
 			s.event("Pod", pod, "Normal", "BroughtHome", "is the master now, because the pod that was leaves")
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -102,7 +103,7 @@ func (s *Supervisor) repin(ctx context.Context, ref, id string, built time.Time)
 		}
 		stack = s.world.stack.DeepCopy()
 		for _, x := range stack.Workloads {
-			if pin(x, ref, id) {
+			if prepare.Pin(x, ref, id) {
 				changed = append(changed, x.Name())
 			}
 		}
@@ -121,19 +122,6 @@ func (s *Supervisor) repin(ctx context.Context, ref, id string, built time.Time)
 		s.secrets.learn(stack)
 		s.pods.resyncAll()
 	})
-}
-
-// pin puts the ID of a newly built image into the containers that were pinned to an older one of the same reference.
-func pin(x *services.Workload, ref, id string) (changed bool) {
-	spec := x.PodSpec()
-	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
-		for i := range list {
-			if c := &list[i]; x.PodMeta().Annotations[imageAnnotation+c.Name] == ref && c.Image != id {
-				c.Image, changed = id, true
-			}
-		}
-	}
-	return changed
 }
 
 // awaitRollouts waits until the workloads have as many pods of the image as they want, all ready; a rollout that is stuck

@@ -13,7 +13,9 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/switchplan"
 )
 
 // DefaultSwitchLimit is how long the pods of a new profile may take to become right before the switch is rolled back.
@@ -78,28 +80,28 @@ func newSwitcher(s *Supervisor) *switcher {
 }
 
 // PlanSwitch says what a switch to a loaded stack would do to what runs. It changes nothing.
-func (s *Supervisor) PlanSwitch(ctx context.Context, stack *services.Stack) (SwitchPlan, error) {
-	var plan SwitchPlan
+func (s *Supervisor) PlanSwitch(ctx context.Context, stack *services.Stack) (switchplan.Plan, error) {
+	var plan switchplan.Plan
 	err := errNoStack
 	if e := s.ask(ctx, func() { plan, err = s.planSwitch(stack) }); e != nil {
 		return plan, e
 	}
 	if err != nil {
-		return plan, fmt.Errorf("cannot plan the switch to %s: %w", profileText(stack), err)
+		return plan, fmt.Errorf("cannot plan the switch to %s: %w", switchplan.ProfileText(stack), err)
 	}
 	return plan, nil
 }
 
 // planSwitch is called by the loop. Images that are built here count as the ones that run: whether a build changes one is
 // known only after it.
-func (s *Supervisor) planSwitch(stack *services.Stack) (SwitchPlan, error) {
+func (s *Supervisor) planSwitch(stack *services.Stack) (switchplan.Plan, error) {
 	w := s.world
 	if w.stack == nil {
-		return SwitchPlan{}, errNoStack
+		return switchplan.Plan{}, errNoStack
 	}
-	to, err := prepare(stack, s.cfg.Instance.Name, imagesOf(w.stack))
+	to, err := prepare.Stack(stack, s.cfg.Instance.Name, prepare.Images(w.stack))
 	if err != nil {
-		return SwitchPlan{}, err
+		return switchplan.Plan{}, err
 	}
 	var masters []*corev1.Pod
 	for _, p := range sorted(w.pods) {
@@ -107,7 +109,7 @@ func (s *Supervisor) planSwitch(stack *services.Stack) (SwitchPlan, error) {
 			masters = append(masters, p)
 		}
 	}
-	return PlanSwitch(w.withoutRestarts(), to, masters), nil
+	return switchplan.New(w.withoutRestarts(), to, masters), nil
 }
 
 // Switch begins to change the running stack to another profile and returns; the snapshots' Switch tells how it goes. If the
@@ -122,15 +124,15 @@ func (s *Supervisor) Switch(ctx context.Context, stack *services.Stack, opts App
 		return err
 	}
 	if !s.applying.TryLock() {
-		return fmt.Errorf("cannot switch to %s: the stack is being changed already; wait for that", profileText(stack))
+		return fmt.Errorf("cannot switch to %s: the stack is being changed already; wait for that", switchplan.ProfileText(stack))
 	}
 	defer s.applying.Unlock()
 	from := s.store.Latest().Profile
 	if from == stack.Profile {
-		return fmt.Errorf("cannot switch to %s: it is the one that runs; `lyandev up` brings it to what the file says", profileText(stack))
+		return fmt.Errorf("cannot switch to %s: it is the one that runs; `lyandev up` brings it to what the file says", switchplan.ProfileText(stack))
 	}
 	if !s.switcher.begin(&state.Switch{From: from, To: stack.Profile, Phase: state.SwitchPreparing, Started: time.Now()}) {
-		return fmt.Errorf("cannot switch to %s: %w; wait for it", profileText(stack), ErrSwitching)
+		return fmt.Errorf("cannot switch to %s: %w; wait for it", switchplan.ProfileText(stack), ErrSwitching)
 	}
 	s.switcher.jobs <- switchJob{stack: stack, opts: opts, limit: limit}
 	return nil

@@ -190,7 +190,7 @@ func TestNever(t *testing.T) {
 }
 
 func TestIntent(t *testing.T) {
-	in := &intent{From: stackOf("minimal"), To: stackOf("ha"), Limit: time.Minute, Started: time.Now().UTC()}
+	in := &intent{From: &services.Stack{Profile: "minimal"}, To: &services.Stack{Profile: "ha"}, Limit: time.Minute, Started: time.Now().UTC()}
 	b, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/switchplan"
 )
 
 // errStopping is why a switch ends when the stack is stopped.
@@ -99,7 +100,7 @@ func (r *switcher) bringHome(ctx context.Context, to *services.Stack, limit time
 		if err := r.s.ask(ctx, func() { pods = sorted(r.s.world.pods) }); err != nil {
 			return err
 		}
-		moved, err := r.s.ops.bringHome(ctx, staysIn(to, pods))
+		moved, err := r.s.ops.bringHome(ctx, switchplan.Stays(to, pods))
 		if len(moved) > 0 {
 			r.tell(func(t *state.Switch) { t.Moved = append(t.Moved, moved...) })
 		}
@@ -134,7 +135,7 @@ func (r *switcher) awaitRight(ctx context.Context, stack *services.Stack, limit 
 		case t.never != "":
 			return errors.New(t.never)
 		case time.Now().After(deadline):
-			return fmt.Errorf("%s is not ready after %s: %s", profileText(stack), limit, t.waiting)
+			return fmt.Errorf("%s is not ready after %s: %s", switchplan.ProfileText(stack), limit, t.waiting)
 		}
 		if r.latest().Waiting != t.waiting {
 			r.tell(func(n *state.Switch) { n.Waiting = t.waiting })

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/podchange"
 )
 
 // arrival is how far a switch has come.
@@ -113,21 +114,6 @@ func never(p *corev1.Pod) string {
 	return ""
 }
 
-// imagesOf are the IDs of built images as a prepared stack has them, by reference.
-func imagesOf(s *services.Stack) map[string]string {
-	out := map[string]string{}
-	for _, x := range s.Workloads {
-		annotations := x.PodMeta().Annotations
-		spec := x.PodSpec()
-		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-			if ref := annotations[imageAnnotation+c.Name]; ref != "" {
-				out[ref] = c.Image
-			}
-		}
-	}
-	return out
-}
-
 // withoutRestarts is a copy of the wanted stack as it was applied, before restarts by hand; nil if there is none.
 func (w *world) withoutRestarts() *services.Stack {
 	if w.stack == nil {
@@ -135,7 +121,7 @@ func (w *world) withoutRestarts() *services.Stack {
 	}
 	stack := w.stack.DeepCopy()
 	for _, x := range stack.Workloads {
-		delete(x.PodMeta().Annotations, restartedAt)
+		delete(x.PodMeta().Annotations, podchange.RestartedAt)
 	}
 	return stack
 }

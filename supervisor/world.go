@@ -16,11 +16,10 @@ import (
 	"github.com/lyandev/lyandev/supervisor/controller"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/order"
+	"github.com/lyandev/lyandev/supervisor/podchange"
+	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
-
-// restartedAt is the template annotation that a restart sets, as kubectl's does.
-const restartedAt = "kubectl.kubernetes.io/restartedAt"
 
 // world is everything the loop knows: what is wanted, what was released to the controllers, and what is observed. It is
 // plain data with pure methods; only the loop's goroutine touches it.
@@ -89,17 +88,9 @@ func (w *world) want(stack *services.Stack) {
 	w.homeUntil, w.homeTrouble = time.Time{}, ""
 	for _, x := range stack.Workloads {
 		if at, ok := w.restarts[x.Name()]; ok {
-			annotate(x, restartedAt, at)
+			prepare.Annotate(x, podchange.RestartedAt, at)
 		}
 	}
-}
-
-func annotate(x *services.Workload, key, value string) {
-	m := x.PodMeta()
-	if m.Annotations == nil {
-		m.Annotations = map[string]string{}
-	}
-	m.Annotations[key] = value
 }
 
 // restart marks a workload's template, so that its controller rolls it.
@@ -114,7 +105,7 @@ func (w *world) restart(name string, now time.Time) error {
 	for i, x := range stack.Workloads {
 		if x.Name() == name {
 			stack.Workloads[i] = x.DeepCopy()
-			annotate(stack.Workloads[i], restartedAt, at)
+			prepare.Annotate(stack.Workloads[i], podchange.RestartedAt, at)
 		}
 	}
 	w.stack = &stack

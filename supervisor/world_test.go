@@ -13,6 +13,8 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/controller"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/podchange"
+	"github.com/lyandev/lyandev/supervisor/prepare"
 )
 
 func deployment(name string, replicas int32, deps ...services.Dependency) *services.Workload {
@@ -34,7 +36,7 @@ func barePod(name string, containers ...string) *services.Workload {
 
 func prepared(t *testing.T, workloads ...*services.Workload) *services.Stack {
 	t.Helper()
-	s, err := prepare(&services.Stack{Name: "s", Workloads: workloads}, "s", nil)
+	s, err := prepare.Stack(&services.Stack{Name: "s", Workloads: workloads}, "s", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,9 +171,9 @@ func TestRestartMarksTheTemplateAndLasts(t *testing.T) {
 	if err := w.restart("web", time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	at := w.stack.Workload("web").PodMeta().Annotations[restartedAt]
+	at := w.stack.Workload("web").PodMeta().Annotations[podchange.RestartedAt]
 	w.want(prepared(t, deployment("web", 1)))
-	if got := w.stack.Workload("web").PodMeta().Annotations[restartedAt]; got != at || at == "" {
+	if got := w.stack.Workload("web").PodMeta().Annotations[podchange.RestartedAt]; got != at || at == "" {
 		t.Errorf("after the next Apply the mark is %q, want %q: it would roll again", got, at)
 	}
 }
@@ -202,7 +204,7 @@ func TestBarePodChangesInPlaceOnlyWhereItCan(t *testing.T) {
 
 func TestASavedStackHasTheSameTemplateHashes(t *testing.T) {
 	first := prepared(t, deployment("web", 1))
-	again, err := canonical(first)
+	again, err := prepare.Canonical(first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,11 +245,11 @@ func TestAnAdoptedReplicaSetCountsAsThePresentVersion(t *testing.T) {
 
 func TestPinnedImagesRollTheWorkload(t *testing.T) {
 	s := &services.Stack{Name: "s", Workloads: []*services.Workload{deployment("web", 1)}}
-	one, err := prepare(s, "s", map[string]string{"img:1": "sha256:aaa"})
+	one, err := prepare.Stack(s, "s", map[string]string{"img:1": "sha256:aaa"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := prepare(s, "s", map[string]string{"img:1": "sha256:bbb"})
+	two, err := prepare.Stack(s, "s", map[string]string{"img:1": "sha256:bbb"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/switchplan"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -48,7 +49,7 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 	req := api.SwitchRequest{Limit: c.Duration("limit")}
 	req.Stack, req.Build, req.NoBuild = stack, c.Bool("build"), c.Bool("no-build")
 	req.PortsAuto = t.instance.Name != t.instance.Project
-	var plan supervisor.SwitchPlan
+	var plan switchplan.Plan
 	if err := t.client.PlanSwitch(ctx, req, &plan); err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func finishFormer(ctx context.Context, t *target, st *ui.Streams, quiet bool) er
 	return nil
 }
 
-func printPlan(st *ui.Streams, plan supervisor.SwitchPlan, asJSON bool) error {
+func printPlan(st *ui.Streams, plan switchplan.Plan, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(st.Out).Encode(plan)
 	}

@@ -1,4 +1,5 @@
-package supervisor
+// Package switchplan computes what a profile switch does to what runs: which workloads stay, start, change and stop, in order. It is pure.
+package switchplan
 
 import (
 	"fmt"
@@ -12,10 +13,11 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/order"
+	"github.com/lyandev/lyandev/supervisor/podchange"
 )
 
-// SwitchStep is one line of a plan: what happens to one workload, and why.
-type SwitchStep struct {
+// Step is one line of a plan: what happens to one workload, and why.
+type Step struct {
 	// Do is "keep", "start", "change", "scale", "roll", "replace", "move" or "stop".
 	Do   string `json:"do"`
 	Kind string `json:"kind"`
@@ -25,7 +27,7 @@ type SwitchStep struct {
 	After []string `json:"after,omitempty"`
 }
 
-func (t SwitchStep) String() string {
+func (t Step) String() string {
 	text := fmt.Sprintf("%-7s %s/%s", t.Do, t.Kind, t.Name)
 	if t.Why != "" {
 		text += ": " + t.Why
@@ -36,22 +38,22 @@ func (t SwitchStep) String() string {
 	return text
 }
 
-// SwitchPlan is what a change of profiles does, in the order in which it does it.
-type SwitchPlan struct {
-	From  string       `json:"from"`
-	To    string       `json:"to"`
-	Steps []SwitchStep `json:"steps"`
+// Plan is what a change of profiles does, in the order in which it does it.
+type Plan struct {
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Steps []Step `json:"steps"`
 }
 
 // Empty says that nothing is to be done.
-func (p SwitchPlan) Empty() bool {
-	return !slices.ContainsFunc(p.Steps, func(t SwitchStep) bool { return t.Do != "keep" })
+func (p Plan) Empty() bool {
+	return !slices.ContainsFunc(p.Steps, func(t Step) bool { return t.Do != "keep" })
 }
 
-// PlanSwitch says what happens to what runs when stack to takes the place of stack from: what stays, what starts and changes
+// New says what happens to what runs when stack to takes the place of stack from: what stays, what starts and changes
 // in start order, and what goes, dependents first. masters are the pods that hold a master's role now. It is pure.
-func PlanSwitch(from, to *services.Stack, masters []*corev1.Pod) SwitchPlan {
-	p := SwitchPlan{From: from.Profile, To: to.Profile}
+func New(from, to *services.Stack, masters []*corev1.Pod) Plan {
+	p := Plan{From: from.Profile, To: to.Profile}
 	p.moves(to, masters)
 	for _, w := range inStartOrder(to) {
 		p.plan(from.Workload(w.Name()), w, to)
@@ -60,22 +62,22 @@ func PlanSwitch(from, to *services.Stack, masters []*corev1.Pod) SwitchPlan {
 	slices.Reverse(leaving)
 	for _, w := range leaving {
 		if to.Workload(w.Name()) == nil {
-			p.add("stop", w, "not in "+profileText(to)+keptText(w), []string{"everything that stays is ready"})
+			p.add("stop", w, "not in "+ProfileText(to)+keptText(w), []string{"everything that stays is ready"})
 		}
 	}
 	return p
 }
 
-func (p *SwitchPlan) add(do string, w *services.Workload, why string, after []string) {
-	p.Steps = append(p.Steps, SwitchStep{Do: do, Kind: w.Kind(), Name: w.Name(), Why: why, After: after})
+func (p *Plan) add(do string, w *services.Workload, why string, after []string) {
+	p.Steps = append(p.Steps, Step{Do: do, Kind: w.Kind(), Name: w.Name(), Why: why, After: after})
 }
 
 // moves are the roles that go to other pods before anything else happens.
-func (p *SwitchPlan) moves(to *services.Stack, masters []*corev1.Pod) {
-	stays := staysIn(to, masters)
+func (p *Plan) moves(to *services.Stack, masters []*corev1.Pod) {
+	stays := Stays(to, masters)
 	for _, m := range masters {
 		if !stays(m.Name) {
-			p.Steps = append(p.Steps, SwitchStep{
+			p.Steps = append(p.Steps, Step{
 				Do: "move", Kind: "Pod", Name: m.Name, Why: "it is the master and leaves: another pod, which stays, becomes the master first",
 			})
 		}
@@ -83,7 +85,7 @@ func (p *SwitchPlan) moves(to *services.Stack, masters []*corev1.Pod) {
 }
 
 // plan decides about a workload of the new stack; old is nil when it was not in the former one.
-func (p *SwitchPlan) plan(old, w *services.Workload, to *services.Stack) {
+func (p *Plan) plan(old, w *services.Workload, to *services.Stack) {
 	var after []string
 	for _, d := range w.DependsOn {
 		if to.Workload(d.Workload) != nil {
@@ -92,7 +94,7 @@ func (p *SwitchPlan) plan(old, w *services.Workload, to *services.Stack) {
 	}
 	switch {
 	case old == nil:
-		p.add("start", w, "only in "+profileText(to), after)
+		p.add("start", w, "only in "+ProfileText(to), after)
 	case old.Kind() != w.Kind():
 		p.add("replace", w, "it was a "+old.Kind(), after)
 	default:
@@ -106,16 +108,16 @@ func (p *SwitchPlan) plan(old, w *services.Workload, to *services.Stack) {
 
 // change is what happens to the pods of a workload that both stacks have.
 func change(old, w *services.Workload) (do, why string) {
-	a, b := podOf(old), podOf(w)
+	a, b := podchange.Of(old), podchange.Of(w)
 	template := !equality.Semantic.DeepEqual(a, b)
 	if _, bare := w.Object.(*corev1.Pod); bare {
 		switch {
 		case !template:
 			return "keep", ""
-		case onlyContainersDiffer(b, a):
-			return "change", inPlaceChanges(b, a) + ", the others go on"
+		case podchange.InPlace(b, a):
+			return "change", podchange.Describe(b, a) + ", the others go on"
 		}
-		return "replace", differenceOf(a, b)
+		return "replace", podchange.Difference(a, b)
 	}
 	var whys []string
 	do = "keep"
@@ -123,63 +125,9 @@ func change(old, w *services.Workload) (do, why string) {
 		do, whys = "scale", append(whys, fmt.Sprintf("%d -> %d", old.Replicas(), w.Replicas()))
 	}
 	if template {
-		do, whys = "roll", append(whys, differenceOf(a, b))
+		do, whys = "roll", append(whys, podchange.Difference(a, b))
 	}
 	return do, strings.Join(whys, "; ")
-}
-
-// podOf is a workload's pod, or the pod of its template, as the stack would have it.
-func podOf(w *services.Workload) *corev1.Pod {
-	p := &corev1.Pod{Spec: *w.PodSpec().DeepCopy()}
-	m := w.PodMeta()
-	p.Labels, p.Annotations = m.Labels, m.Annotations
-	labels, annotations := metaOf(p)
-	p.Labels, p.Annotations = nil, nil
-	if len(labels) > 0 {
-		p.Labels = labels
-	}
-	if len(annotations) > 0 {
-		p.Annotations = annotations
-	}
-	return p
-}
-
-// differenceOf says in which parts two pods differ. Values are not told: they may be secret.
-func differenceOf(a, b *corev1.Pod) string {
-	var out []string
-	if text := inPlaceChanges(b, a); text != "its labels or annotations changed" {
-		out = append(out, text)
-	}
-	for _, c := range b.Spec.Containers {
-		i := slices.IndexFunc(a.Spec.Containers, func(o corev1.Container) bool { return o.Name == c.Name })
-		if i < 0 {
-			continue
-		}
-		if names := envDifference(a.Spec.Containers[i].Env, c.Env); len(names) > 0 {
-			out = append(out, "env "+strings.Join(names, ", ")+" of "+c.Name)
-		}
-	}
-	if len(out) == 0 {
-		out = append(out, "its pod template differs")
-	}
-	return strings.Join(out, ", ")
-}
-
-// envDifference are the names of variables that are not the same in both lists.
-func envDifference(a, b []corev1.EnvVar) []string {
-	var out []string
-	for _, v := range b {
-		i := slices.IndexFunc(a, func(o corev1.EnvVar) bool { return o.Name == v.Name })
-		if i < 0 || !equality.Semantic.DeepEqual(a[i], v) {
-			out = append(out, v.Name)
-		}
-	}
-	for _, v := range a {
-		if !slices.ContainsFunc(b, func(o corev1.EnvVar) bool { return o.Name == v.Name }) {
-			out = append(out, v.Name)
-		}
-	}
-	return out
 }
 
 // inStartOrder are the workloads of a stack by layers. A cycle, which is refused elsewhere, gives the file's order.
@@ -197,7 +145,7 @@ func inStartOrder(s *services.Stack) []*services.Workload {
 	return out
 }
 
-func profileText(s *services.Stack) string {
+func ProfileText(s *services.Stack) string {
 	if s.Profile == "" {
 		return "the stack without a profile"
 	}
@@ -230,8 +178,8 @@ func claimsOf(w *services.Workload) []string {
 	return out
 }
 
-// staysIn says of a pod whether it goes on to exist under a stack. pods are those that there are.
-func staysIn(to *services.Stack, pods []*corev1.Pod) func(pod string) bool {
+// Stays says of a pod whether it goes on to exist under a stack. pods are those that there are.
+func Stays(to *services.Stack, pods []*corev1.Pod) func(pod string) bool {
 	stays := map[string]bool{}
 	for _, p := range pods {
 		w := to.Workload(p.Labels[services.WorkloadLabel])

@@ -1,17 +1,15 @@
-package supervisor
+// Package prepare makes a loaded stack ready for the controllers: namespaces, UIDs, defaults, labels, readiness gates and the IDs of
+// built images. It also creates the host directories that a stack binds.
+package prepare
 
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lyandev/lyandev/services"
@@ -24,9 +22,9 @@ import (
 // are still owned by them.
 var uidSpace = uuid.MustParse("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 
-// prepare makes a loaded stack ready for the controllers: namespaces, UIDs, defaults, the label that says which workload
+// Stack makes a loaded stack ready for the controllers: namespaces, UIDs, defaults, the label that says which workload
 // a pod belongs to, the gate that operators hold, and the images that were built.
-func prepare(stack *services.Stack, project string, images map[string]string) (*services.Stack, error) {
+func Stack(stack *services.Stack, project string, images map[string]string) (*services.Stack, error) {
 	stack = stack.DeepCopy()
 	for _, x := range stack.Workloads {
 		m := x.Meta()
@@ -56,13 +54,13 @@ func prepare(stack *services.Stack, project string, images map[string]string) (*
 	for _, m := range stack.Secrets {
 		m.Namespace = services.Namespace
 	}
-	return canonical(stack)
+	return Canonical(stack)
 }
 
-// canonical is the stack as it is read back from its JSON. Template hashes look at every field, and a quantity or an empty
+// Canonical is the stack as it is read back from its JSON. Template hashes look at every field, and a quantity or an empty
 // list that was read is not quite what it was before it was written: a supervisor that reads its saved stack must come to
 // the same hashes as the one that saved it.
-func canonical(stack *services.Stack) (*services.Stack, error) {
+func Canonical(stack *services.Stack) (*services.Stack, error) {
 	b, err := json.Marshal(stack)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the stack: %w", err)
@@ -83,7 +81,7 @@ func bindHostPaths(x *services.Workload) {
 		}
 	}
 	if len(names) > 0 {
-		annotate(x, dockerpod.BindAnnotation, strings.Join(names, ","))
+		Annotate(x, dockerpod.BindAnnotation, strings.Join(names, ","))
 	}
 }
 
@@ -96,8 +94,8 @@ func gate(spec *corev1.PodSpec, t corev1.PodConditionType) {
 	spec.ReadinessGates = append(spec.ReadinessGates, corev1.PodReadinessGate{ConditionType: t})
 }
 
-// imageAnnotation keeps the reference of a container whose image is pinned to the ID of what was built.
-const imageAnnotation = "dev.lyandev.image/"
+// ImageAnnotation keeps the reference of a container whose image is pinned to the ID of what was built.
+const ImageAnnotation = "dev.lyandev.image/"
 
 // pinImages puts the IDs of built images in the place of their references: a build that changed something changes the
 // template, and a pod that restarts later gets the image it was made with.
@@ -110,65 +108,45 @@ func pinImages(x *services.Workload, images map[string]string) {
 			if !ok {
 				continue
 			}
-			annotate(x, imageAnnotation+c.Name, c.Image)
+			Annotate(x, ImageAnnotation+c.Name, c.Image)
 			c.Image, c.ImagePullPolicy = id, corev1.PullIfNotPresent
 		}
 	}
 }
 
-// sameWorkload says that two versions of a workload are the same to the controllers.
-func sameWorkload(a, b *services.Workload) bool {
-	return equality.Semantic.DeepEqual(withoutStatus(a.Object), withoutStatus(b.Object))
+// Annotate sets an annotation of a workload's pod template.
+func Annotate(x *services.Workload, key, value string) {
+	m := x.PodMeta()
+	if m.Annotations == nil {
+		m.Annotations = map[string]string{}
+	}
+	m.Annotations[key] = value
 }
 
-func withoutStatus(o runtime.Object) runtime.Object {
-	o = o.DeepCopyObject()
-	switch o := o.(type) {
-	case *appsv1.Deployment:
-		o.Status, o.Annotations = appsv1.DeploymentStatus{}, nil
-	case *appsv1.StatefulSet:
-		o.Status = appsv1.StatefulSetStatus{}
-	case *appsv1.DaemonSet:
-		o.Status, o.Annotations = appsv1.DaemonSetStatus{}, nil
-	case *appsv1.ReplicaSet:
-		o.Status = appsv1.ReplicaSetStatus{}
-	case *batchv1.Job:
-		o.Status = batchv1.JobStatus{}
-	case *batchv1.CronJob:
-		o.Status = batchv1.CronJobStatus{}
-	case *corev1.Pod:
-		o.Status = corev1.PodStatus{}
+// Pin puts the ID of a newly built image into the containers that were pinned to an older one of the same reference.
+func Pin(x *services.Workload, ref, id string) (changed bool) {
+	spec := x.PodSpec()
+	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range list {
+			if c := &list[i]; x.PodMeta().Annotations[ImageAnnotation+c.Name] == ref && c.Image != id {
+				c.Image, changed = id, true
+			}
+		}
 	}
-	if m, ok := o.(metav1.Object); ok {
-		m.SetGeneration(0)
-		m.SetCreationTimestamp(metav1.Time{})
-	}
-	return o
+	return changed
 }
 
-// carryStatus is the new version with the old one's status, age and annotations of the controllers. Generation grows.
-func carryStatus(old, next *services.Workload) *services.Workload {
-	next = next.DeepCopy()
-	m := next.Meta()
-	if old == nil || old.Kind() != next.Kind() {
-		m.CreationTimestamp, m.Generation = metav1.Now(), 1
-		return next
+// Images are the IDs of built images as a prepared stack has them, by reference.
+func Images(s *services.Stack) map[string]string {
+	out := map[string]string{}
+	for _, x := range s.Workloads {
+		annotations := x.PodMeta().Annotations
+		spec := x.PodSpec()
+		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+			if ref := annotations[ImageAnnotation+c.Name]; ref != "" {
+				out[ref] = c.Image
+			}
+		}
 	}
-	was := old.Meta()
-	m.CreationTimestamp, m.Generation = was.CreationTimestamp, was.Generation+1
-	switch o := next.Object.(type) {
-	case *appsv1.Deployment:
-		o.Status, o.Annotations = old.Object.(*appsv1.Deployment).Status, was.Annotations
-	case *appsv1.StatefulSet:
-		o.Status = old.Object.(*appsv1.StatefulSet).Status
-	case *appsv1.DaemonSet:
-		o.Status, o.Annotations = old.Object.(*appsv1.DaemonSet).Status, was.Annotations
-	case *appsv1.ReplicaSet:
-		o.Status = old.Object.(*appsv1.ReplicaSet).Status
-	case *batchv1.Job:
-		o.Status = old.Object.(*batchv1.Job).Status
-	case *batchv1.CronJob:
-		o.Status = old.Object.(*batchv1.CronJob).Status
-	}
-	return next
+	return out
 }

@@ -1,4 +1,4 @@
-package supervisor
+package prepare
 
 import (
 	"errors"
@@ -13,9 +13,9 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
 
-// makeHostPaths makes the directories that a stack binds and that may be made (DirectoryOrCreate, as a Compose file's short
+// MakeHostPaths makes the directories that a stack binds and that may be made (DirectoryOrCreate, as a Compose file's short
 // form of a volume asks for): Docker's own mounts do not. They belong to the user, mode 0755.
-func makeHostPaths(stack *services.Stack) error {
+func MakeHostPaths(stack *services.Stack) error {
 	var errs []error
 	for _, x := range stack.Workloads {
 		bound := strings.Split(x.PodMeta().Annotations[dockerpod.BindAnnotation], ",")

@@ -1,4 +1,4 @@
-package supervisor
+package prepare
 
 import (
 	"os"
@@ -38,7 +38,7 @@ func TestMakeHostPaths(t *testing.T) {
 		{"cannot be made", corev1.HostPathDirectoryOrCreate, file + "/e", "v", false, "compose.yaml:3: cannot make the directory of volume v of app"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := makeHostPaths(stack(c.kind, c.path, c.bound))
+			err := MakeHostPaths(stack(c.kind, c.path, c.bound))
 			if (err == nil) != (c.err == "") || err != nil && !strings.HasPrefix(err.Error(), c.err) {
 				t.Errorf("error %v, want %q", err, c.err)
 			}

@@ -1,4 +1,4 @@
-package supervisor
+package switchplan
 
 import (
 	"strings"
@@ -49,7 +49,7 @@ func stackOf(profile string, list ...*services.Workload) *services.Stack {
 	return &services.Stack{Name: "s", Profile: profile, Workloads: list}
 }
 
-func planText(p SwitchPlan) string {
+func planText(p Plan) string {
 	var out []string
 	for _, s := range p.Steps {
 		out = append(out, strings.Join(strings.Fields(s.String()), " "))
@@ -74,10 +74,10 @@ change Pod/redis: container sentinel joins, the others go on
 start StatefulSet/slave: only in profile ha (after db)
 start StatefulSet/sentinel: only in profile ha (after redis)
 roll StatefulSet/web: 1 -> 3; env SENTINEL of main (after db, sentinel)`)
-	if got := planText(PlanSwitch(small, big, nil)); got != want {
+	if got := planText(New(small, big, nil)); got != want {
 		t.Errorf("to ha:\n%s\nwant:\n%s", got, want)
 	}
-	if strings.Contains(planText(PlanSwitch(small, big, nil)), "secret") {
+	if strings.Contains(planText(New(small, big, nil)), "secret") {
 		t.Error("a value is in the plan")
 	}
 
@@ -91,13 +91,13 @@ change Pod/redis: container sentinel leaves, the others go on
 roll StatefulSet/web: 3 -> 1; env SENTINEL of main (after db)
 stop StatefulSet/sentinel: not in profile minimal (after everything that stays is ready)
 stop StatefulSet/slave: not in profile minimal; its volume is kept (after everything that stays is ready)`)
-	if got := planText(PlanSwitch(big, small, []*corev1.Pod{slave, home})); got != want {
+	if got := planText(New(big, small, []*corev1.Pod{slave, home})); got != want {
 		t.Errorf("to minimal:\n%s\nwant:\n%s", got, want)
 	}
-	if p := PlanSwitch(small, small.DeepCopy(), nil); !p.Empty() {
+	if p := New(small, small.DeepCopy(), nil); !p.Empty() {
 		t.Errorf("the same stack: %s", planText(p))
 	}
-	if p := PlanSwitch(small, big, nil); p.Empty() {
+	if p := New(small, big, nil); p.Empty() {
 		t.Error("another stack is an empty plan")
 	}
 }
@@ -105,10 +105,10 @@ stop StatefulSet/slave: not in profile minimal; its volume is kept (after everyt
 func TestPlanSwitchOfKinds(t *testing.T) {
 	a := stackOf("a", sandboxed("x", "main"))
 	b := stackOf("b", set("x", 1, "img"))
-	if got := planText(PlanSwitch(a, b, nil)); got != "replace StatefulSet/x: it was a Pod" {
+	if got := planText(New(a, b, nil)); got != "replace StatefulSet/x: it was a Pod" {
 		t.Error(got)
 	}
-	if got := planText(PlanSwitch(stackOf("a", set("x", 1, "img")), stackOf("b", set("x", 1, "other")), nil)); got != "roll StatefulSet/x: container main has another image" {
+	if got := planText(New(stackOf("a", set("x", 1, "img")), stackOf("b", set("x", 1, "other")), nil)); got != "roll StatefulSet/x: container main has another image" {
 		t.Error(got)
 	}
 }
@@ -120,51 +120,10 @@ func TestStaysIn(t *testing.T) {
 	pods := []*corev1.Pod{
 		pod("db-0", "db"), pod("db-1", "db"), pod("redis", "redis"), pod("redis-sentinel-x", "redis-sentinel"), pod("old", "old"),
 	}
-	stays := staysIn(stackOf("s", set("db", 1, "img"), sandboxed("redis", "main")), pods)
+	stays := Stays(stackOf("s", set("db", 1, "img"), sandboxed("redis", "main")), pods)
 	for name, want := range map[string]bool{"db-0": true, "db-1": false, "redis": true, "redis-sentinel-x": false, "old": false, "never": false} {
 		if got := stays(name); got != want {
 			t.Errorf("%s stays: %v", name, got)
 		}
-	}
-}
-
-// TestInPlace: what a running bare pod keeps, and when it has to be replaced.
-func TestInPlace(t *testing.T) {
-	run := func(w *services.Workload) *corev1.Pod {
-		p := w.Object.(*corev1.Pod).DeepCopy()
-		p.UID, p.Labels[services.RoleLabel] = "u", "master"
-		return p
-	}
-	have := run(sandboxed("redis", "master"))
-	wanted := sandboxed("redis", "master", "sentinel").Object.(*corev1.Pod)
-	wanted.Labels["sentinel"] = "true"
-	if samePod(sandboxed("redis", "master").Object.(*corev1.Pod), have) == false {
-		t.Error("a role makes it another pod")
-	}
-	if samePod(wanted, have) || !onlyContainersDiffer(wanted, have) {
-		t.Fatal("a container that joins replaces the pod")
-	}
-	next := changedInPlace(wanted, have)
-	if next.UID != "u" || next.Labels[services.RoleLabel] != "master" || next.Labels["sentinel"] != "true" || len(next.Spec.Containers) != 2 {
-		t.Errorf("changed in place: %+v", next)
-	}
-	back := changedInPlace(sandboxed("redis", "master").Object.(*corev1.Pod), next)
-	if _, still := back.Labels["sentinel"]; still || len(back.Spec.Containers) != 1 || back.Labels[services.RoleLabel] != "master" {
-		t.Errorf("changed back: %+v", back)
-	}
-	bare := wanted.DeepCopy()
-	delete(bare.Annotations, dockerpod.SandboxAnnotation)
-	if onlyContainersDiffer(bare, have) {
-		t.Error("a sandbox that is not wanted any more is no change of containers")
-	}
-	other := wanted.DeepCopy()
-	other.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A", Value: "b"}}
-	if onlyContainersDiffer(other, have) {
-		t.Error("another environment of the container that stays needs a new pod")
-	}
-	restarted := sandboxed("redis", "master").Object.(*corev1.Pod)
-	restarted.Annotations[restartedAt] = "now"
-	if samePod(restarted, have) || onlyContainersDiffer(restarted, have) {
-		t.Error("a restart by hand must replace the pod")
 	}
 }
