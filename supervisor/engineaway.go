@@ -10,6 +10,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/enginewatch"
 	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
@@ -22,21 +23,21 @@ const engineAway = "waits for the Docker engine to answer"
 func (r *podRunner) watch(ctx context.Context) error {
 	s := r.s
 	var since time.Time // of the first break that nothing has made good; zero while all is well
-	w := engineWatch{
-		engine: s.cfg.Engine, labels: map[string]string{services.ProjectLabel: s.cfg.Instance.Name}, event: r.notify,
-		broken: func(err error) {
+	w := enginewatch.Watch{
+		Engine: s.cfg.Engine, Labels: map[string]string{services.ProjectLabel: s.cfg.Instance.Name}, Event: r.notify,
+		Broken: func(err error) {
 			since = time.Now()
 			s.log.Info("the engine's events have broken off", "error", err)
 			r.holdAll(engineAway)
 		},
-		lost: func(err error) {
+		Lost: func(err error) {
 			if since.IsZero() {
 				since = time.Now()
 				r.holdAll(engineAway)
 			}
 			s.post(func() { s.engineLost(err) })
 		},
-		back: func(ctx context.Context) error {
+		Back: func(ctx context.Context) error {
 			if since.IsZero() {
 				r.resyncAll()
 				return nil
@@ -51,7 +52,7 @@ func (r *podRunner) watch(ctx context.Context) error {
 			return err
 		},
 	}
-	return w.run(ctx)
+	return w.Run(ctx)
 }
 
 func (r *podRunner) notify(e engine.Event) {

@@ -1,4 +1,4 @@
-package supervisor
+package enginewatch
 
 import (
 	"context"
@@ -15,14 +15,14 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 )
 
-// watched is an engineWatch on a fake engine in virtual time, and what it said.
+// watched is a Watch on a fake engine in virtual time, and what it said.
 type watched struct {
 	*enginefake.Engine
 	t *testing.T
 
 	mu   sync.Mutex
 	said []string
-	// backFails is what back answers.
+	// backFails is what Back returns.
 	backFails error
 }
 
@@ -41,17 +41,17 @@ func onWatch(t *testing.T, test func(w *watched, container string)) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		watch := engineWatch{
-			engine: w.Engine, broken: func(error) { w.say("broken") }, lost: func(error) { w.say("lost") },
-			back: func(context.Context) error {
+		watch := Watch{
+			Engine: w.Engine, Broken: func(error) { w.say("broken") }, Lost: func(error) { w.say("lost") },
+			Back: func(context.Context) error {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				w.said = append(w.said, "back")
 				return w.backFails
 			},
-			event: func(e engine.Event) { w.say(e.Type) },
+			Event: func(e engine.Event) { w.say(e.Type) },
 		}
-		go func() { ended <- watch.run(ctx) }()
+		go func() { ended <- watch.Run(ctx) }()
 		defer func() {
 			cancel()
 			if err := <-ended; err != nil {
