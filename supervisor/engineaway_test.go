@@ -57,7 +57,7 @@ func onRig(t *testing.T, stack *services.Stack, test func(r *rig)) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 2)
-		go func() { defer close(r.s.done); ended <- r.s.loop(ctx) }()
+		go func() { ended <- r.s.loop(ctx) }()
 		go func() { ended <- r.s.pods.watch(ctx) }()
 		defer func() {
 			cancel()

@@ -48,7 +48,7 @@ type Supervisor struct {
 	secrets secrets
 
 	inbox  chan func()
-	done   chan struct{} // closed when Run's loop has ended
+	done   chan struct{} // closed when the loop has ended, or Run has failed before it began
 	fabric *fabric
 	pods   *podRunner
 	ops    *operatorRunner
@@ -114,11 +114,11 @@ func (s *Supervisor) Events() *state.Events { return s.events }
 // Run adopts what runs and supervises until the stack has been stopped (nil), ctx ends (nil; containers go on and are
 // adopted by the next supervisor), or nothing can be done without the engine (an error).
 func (s *Supervisor) Run(ctx context.Context) error {
-	defer close(s.done)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	exchange := s.adoptExchange()
 	if err := s.adopt(ctx); err != nil {
+		close(s.done)
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -157,8 +157,10 @@ func (s *Supervisor) cleanUp() error {
 // errEnded is the cause by which the loop ends its helpers.
 var errEnded = errors.New("the supervisor has ended")
 
-// loop is the one goroutine that owns the world.
+// loop is the one goroutine that owns the world. It closes done at its end: what workers and helpers post while they end is
+// dropped, so that it cannot fill the inbox and block them.
 func (s *Supervisor) loop(ctx context.Context) error {
+	defer close(s.done)
 	s.timer = time.NewTimer(0)
 	defer s.timer.Stop()
 	s.drain() // a wish to stop that came before Run must be known before the first look
