@@ -183,6 +183,7 @@ func (r *podRunner) start(p *corev1.Pod, stack *services.Stack, hold string) {
 		r.mu.Lock()
 		if r.workers[p.Name] == w {
 			delete(r.workers, p.Name)
+			delete(r.uids, p.Name)
 		}
 		r.mu.Unlock()
 		if r.ctx.Err() == nil {
@@ -235,8 +236,8 @@ func (r *podRunner) hurry() {
 	r.mu.Lock()
 	r.inHurry = true
 	r.mu.Unlock()
-	ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
-	go func() {
+	r.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
 		defer cancel()
 		list, err := r.s.cfg.Engine.ListContainers(ctx, map[string]string{
 			services.ProjectLabel: r.s.cfg.Instance.Name, dockerpod.PodUIDLabel: "",
@@ -247,7 +248,7 @@ func (r *podRunner) hurry() {
 		for _, c := range list {
 			_ = r.s.cfg.Engine.KillContainer(ctx, c.ID, "SIGKILL")
 		}
-	}()
+	})
 }
 
 func (r *podRunner) update(p *corev1.Pod) {
