@@ -83,7 +83,8 @@ type savedAddresses struct {
 	Ports map[string]int32 `json:"ports,omitempty"`
 }
 
-// use takes a subnet into use, with the addresses that names had in it before.
+// use takes a subnet into use, with the addresses that names had in it before. The subnet that is in use already stays as
+// it is: its allocators know the pods that run.
 func (f *fabric) use(subnet netip.Prefix, saved savedAddresses) error {
 	layout, err := network.LayoutOf(subnet)
 	if err != nil {
@@ -91,6 +92,9 @@ func (f *fabric) use(subnet netip.Prefix, saved savedAddresses) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.pods != nil && f.layout == layout {
+		return nil
+	}
 	f.layout = layout
 	f.pods, f.vips = network.NewAllocator(layout.Pods), network.NewAllocator(layout.Services)
 	f.chosen = saved.Ports

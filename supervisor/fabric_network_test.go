@@ -10,6 +10,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -50,6 +51,32 @@ func TestANetworkThatWasRemovedIsMadeAgain(t *testing.T) {
 		}
 		r.pass(10 * time.Second)
 		r.phase(state.Ready)
+	})
+}
+
+// TestApplyKeepsTheAddressesInUse: a second Apply finds the network as it is; the pods that run keep their addresses, and a new
+// pod gets none of them.
+func TestApplyKeepsTheAddressesInUse(t *testing.T) {
+	onRig(t, starting(t), func(r *rig) {
+		f := r.s.fabric
+		same, err := network.LayoutOf(f.layout.Subnet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := network.NewAllocator(same.Pods).Allocate("new-0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.adoptPod("running-0", first.String())
+		if made, err := f.ensureNetwork(r.t.Context()); err != nil || made {
+			t.Fatalf("made %v, %v", made, err)
+		}
+		if got, err := f.podIP("new-0"); err != nil || got == first {
+			t.Errorf("a new pod gets %s, %v: pod running-0 has that address", got, err)
+		}
+		if got, err := f.podIP("running-0"); err != nil || got != first {
+			t.Errorf("pod running-0 has %s now, %v; it had %s", got, err, first)
+		}
 	})
 }
 
