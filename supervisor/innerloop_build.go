@@ -91,37 +91,57 @@ func (s *Supervisor) buildOne(ctx context.Context, stack *services.Stack, b *ser
 }
 
 // repin puts an image that was just built into the pods made from its reference, and returns the workloads that it
-// changed. Their controllers roll them. built is when the build began.
+// changed. Their controllers roll them. built is when the build began. Another writer (a switch of profiles, a restart) may
+// change the wanted stack between the read and the write; repin then reads again, so that it undoes nothing.
 func (s *Supervisor) repin(ctx context.Context, ref, id string, built time.Time) ([]string, error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	var stack *services.Stack
-	var changed []string
-	err := s.ask(ctx, func() {
-		if s.world.stack == nil {
-			return
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	for saved := false; ; saved = true {
+		var read, next *services.Stack
+		var changed []string
+		if err := s.ask(ctx, func() { read = s.world.stack }); err != nil || read == nil {
+			return nil, err
 		}
-		stack = s.world.stack.DeepCopy()
-		for _, x := range stack.Workloads {
-			if prepare.Pin(x, ref, id) {
-				changed = append(changed, x.Name())
+		if next, changed = repinned(read, ref, id); len(changed) == 0 && !saved {
+			return nil, nil
+		}
+		if err := s.remember(next); err != nil {
+			return nil, err
+		}
+		taken := false
+		err := s.ask(ctx, func() {
+			if taken = s.world.stack == read; taken {
+				s.takeImages(next, built)
 			}
+		})
+		if err != nil || taken {
+			return changed, err
 		}
-	})
-	if err != nil || len(changed) == 0 {
-		return nil, err
 	}
-	if err := s.remember(stack); err != nil {
-		return nil, err
+}
+
+// repinned is the stack with an image's new ID, and the names of the workloads that differ by it.
+func repinned(stack *services.Stack, ref, id string) (next *services.Stack, changed []string) {
+	next = stack.DeepCopy()
+	for _, x := range next.Workloads {
+		if prepare.Pin(x, ref, id) {
+			changed = append(changed, x.Name())
+		}
 	}
-	return changed, s.ask(ctx, func() {
-		s.inner.useImages(stack, built)
-		s.inner.use(stack)
-		s.world.stack = stack
-		s.pods.objects.Store(stack)
-		s.secrets.learn(stack)
-		s.pods.resyncAll()
-	})
+	return next, changed
+}
+
+// takeImages makes a stack the wanted one that differs from the one before only in images built at that time. Called by
+// the loop.
+func (s *Supervisor) takeImages(stack *services.Stack, built time.Time) {
+	s.inner.useImages(stack, built)
+	s.inner.use(stack)
+	s.world.stack = stack
+	s.pods.objects.Store(stack)
+	s.secrets.learn(stack)
+	s.pods.resyncAll()
 }
 
 // awaitRollouts waits until the workloads have as many pods of the image as they want, all ready; a rollout that is stuck

@@ -60,6 +60,8 @@ type Supervisor struct {
 
 	// applying serialises Apply calls; stopOnce and stopped end Run.
 	applying sync.Mutex
+	// saving is held while a stack is saved and then made the wanted one, so that the two cannot differ for long.
+	saving sync.Mutex
 
 	// local and node are what the engine said of itself at the start.
 	local bool

@@ -80,6 +80,8 @@ func (r *switcher) reach(ctx context.Context, in *intent) error {
 // take makes the intent's stack the wanted one, unless it is already.
 func (r *switcher) take(ctx context.Context, in *intent) error {
 	stack := in.wanted()
+	r.s.saving.Lock()
+	defer r.s.saving.Unlock()
 	if err := r.s.remember(stack); err != nil {
 		return err
 	}
