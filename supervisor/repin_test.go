@@ -3,15 +3,12 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
-	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/podchange"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 )
@@ -30,15 +27,10 @@ func builtStack(t *testing.T, profile string, others ...*services.Workload) *ser
 	return s
 }
 
-// idle is a supervisor whose loop is the test: serve runs the next message.
-func idle(t *testing.T) (s *Supervisor, serve func()) {
+// served is a supervisor whose loop is the test: serve runs the next message.
+func served(t *testing.T) (s *Supervisor, serve func()) {
 	t.Helper()
-	root := t.TempDir()
-	i, err := (&instance.Registry{Root: root}).Resolve(t.Context(), "s", root, "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s = New(Config{Instance: i, Engine: enginefake.New(), Log: slog.New(slog.DiscardHandler)})
+	s = idle(t, t.TempDir())
 	return s, func() { (<-s.inbox)() }
 }
 
@@ -67,7 +59,7 @@ func TestARebuildUndoesNothing(t *testing.T) {
 		}, "dev", true, []string{"web"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, serve := idle(t)
+			s, serve := served(t)
 			s.world.want(builtStack(t, "dev"))
 			type result struct {
 				changed []string
