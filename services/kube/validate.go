@@ -20,7 +20,7 @@ import (
 func Validate(obj runtime.Object) field.ErrorList {
 	switch o := obj.(type) {
 	case *corev1.Pod:
-		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validatePodSpec(&o.Spec, field.NewPath("spec"))...)
+		return validatePod(o)
 	case *appsv1.Deployment:
 		return append(validateMeta(&o.ObjectMeta, validation.IsDNS1123Subdomain), validateDeploymentSpec(&o.Spec, field.NewPath("spec"))...)
 	case *appsv1.ReplicaSet:
@@ -88,7 +88,14 @@ func validateAnnotations(annotations map[string]string, path *field.Path) field.
 func validateTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
 	errs := metavalidation.ValidateLabels(t.Labels, path.Child("labels"))
 	errs = append(errs, validateAnnotations(t.Annotations, path.Child("annotations"))...)
-	return append(errs, validatePodSpec(&t.Spec, path.Child("spec"))...)
+	errs = append(errs, validateProfileAnnotations(t.Annotations, &t.Spec, path.Child("annotations"))...)
+	spec := path.Child("spec")
+	errs = append(errs, validatePodSpec(&t.Spec, inTemplate, spec)...)
+	errs = append(errs, validateProfilesAgree(&t.ObjectMeta, &t.Spec, spec)...)
+	if len(t.Spec.EphemeralContainers) > 0 {
+		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "ephemeral containers not allowed in pod template"))
+	}
+	return errs
 }
 
 // nonNegative is the message of numbers that may not be negative (R31).

@@ -17,6 +17,8 @@ type podContext struct {
 	// grace is terminationGracePeriodSeconds.
 	grace int64
 	names map[string]bool
+	// hostUsers tells whether the pod is in the host's user namespace.
+	hostUsers bool
 }
 
 // validateContainers checks the ordinary containers: at least one, with names of their own.
@@ -43,6 +45,8 @@ func validateInitContainers(cs []corev1.Container, pod *podContext, path *field.
 		errs = append(errs, validateContainer(c, pod, p)...)
 		errs = append(errs, validateContainerRestart(c, p)...)
 		errs = append(errs, pod.newName(c.Name, p)...)
+		// Init containers run one after the other, so each is by itself; the API server calls each the first.
+		errs = append(errs, validateHostPorts(cs[i:i+1], path)...)
 		if IsSidecar(c) {
 			errs = append(errs, validateLifeAndProbes(c, pod, p)...)
 			continue
@@ -134,7 +138,7 @@ func supported[T ~string](v T, values []T, path *field.Path) field.ErrorList {
 	return field.ErrorList{field.NotSupported(path, v, values)}
 }
 
-// validateContainer is what ordinary and init containers have in common.
+// validateContainer is what all kinds of containers have in common.
 func validateContainer(c *corev1.Container, pod *podContext, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if c.Name == "" {
@@ -156,7 +160,8 @@ func validateContainer(c *corev1.Container, pod *podContext, path *field.Path) f
 	errs = append(errs, validateVolumeMounts(c.VolumeMounts, pod.volumes, path.Child("volumeMounts"))...)
 	pulls := []corev1.PullPolicy{corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever}
 	errs = append(errs, supported(c.ImagePullPolicy, pulls, path.Child("imagePullPolicy"))...)
-	return append(errs, validateResources(&c.Resources, path.Child("resources"))...)
+	errs = append(errs, validateResources(&c.Resources, path.Child("resources"))...)
+	return append(errs, validateContainerSecurity(c.SecurityContext, pod.hostUsers, path.Child("securityContext"))...)
 }
 
 var protocols = []corev1.Protocol{corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP}
@@ -186,25 +191,6 @@ func validateContainerPorts(ports []corev1.ContainerPort, path *field.Path) fiel
 			errs = append(errs, field.Required(p.Child("protocol"), ""))
 		} else {
 			errs = append(errs, supported(port.Protocol, protocols, p.Child("protocol"))...)
-		}
-	}
-	return errs
-}
-
-// validateHostPorts finds host ports that two containers ask for.
-func validateHostPorts(cs []corev1.Container, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	taken := map[string]bool{}
-	for i, c := range cs {
-		for k, port := range c.Ports {
-			if port.HostPort == 0 {
-				continue
-			}
-			key := fmt.Sprintf("%s/%s/%d", port.Protocol, port.HostIP, port.HostPort)
-			if taken[key] {
-				errs = append(errs, field.Duplicate(path.Index(i).Child("ports").Index(k).Child("hostPort"), key))
-			}
-			taken[key] = true
 		}
 	}
 	return errs

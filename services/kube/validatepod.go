@@ -13,21 +13,49 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
+// podKind says where a pod's spec is: some rules are for pods only.
+type podKind int
+
+const (
+	inPod podKind = iota
+	inTemplate
+)
+
+// validatePod checks a pod that is to be made.
+func validatePod(p *corev1.Pod) field.ErrorList {
+	spec, path := withAppArmorFields(p), field.NewPath("spec")
+	errs := validateMeta(&p.ObjectMeta, validation.IsDNS1123Subdomain)
+	errs = append(errs, validateProfileAnnotations(p.Annotations, spec, field.NewPath("metadata", "annotations"))...)
+	errs = append(errs, validatePodSpec(spec, inPod, path)...)
+	if len(spec.EphemeralContainers) > 0 {
+		errs = append(errs, field.Forbidden(path.Child("ephemeralContainers"), "cannot be set on create"))
+	}
+	return append(errs, validateProfilesAgree(&p.ObjectMeta, spec, path)...)
+}
+
 // validatePodSpec checks a pod's spec, in Kubernetes' order.
-func validatePodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
-	pod := &podContext{volumes: map[string]bool{}, names: map[string]bool{}, grace: corev1.DefaultTerminationGracePeriodSeconds}
+func validatePodSpec(s *corev1.PodSpec, kind podKind, path *field.Path) field.ErrorList {
+	pod := &podContext{
+		volumes: map[string]bool{}, names: map[string]bool{}, grace: corev1.DefaultTerminationGracePeriodSeconds, hostUsers: hostUsers(s),
+	}
 	if s.TerminationGracePeriodSeconds != nil {
 		pod.grace = *s.TerminationGracePeriodSeconds
 	}
 	errs := validateVolumes(s.Volumes, pod, path.Child("volumes"))
 	errs = append(errs, validateContainers(s.Containers, pod, path.Child("containers"))...)
 	errs = append(errs, validateInitContainers(s.InitContainers, pod, path.Child("initContainers"))...)
+	errs = append(errs, validateEphemeralContainers(s, pod, path.Child("ephemeralContainers"))...)
+	errs = append(errs, validateHostNetworkPorts(s, kind, path)...)
 	restart := []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}
 	errs = append(errs, supported(s.RestartPolicy, restart, path.Child("restartPolicy"))...)
 	dns := []corev1.DNSPolicy{corev1.DNSClusterFirstWithHostNet, corev1.DNSClusterFirst, corev1.DNSDefault, corev1.DNSNone}
 	errs = append(errs, supported(s.DNSPolicy, dns, path.Child("dnsPolicy"))...)
 	errs = append(errs, metavalidation.ValidateLabels(s.NodeSelector, path.Child("nodeSelector"))...)
+	errs = append(errs, validatePodSecurity(s, path.Child("securityContext"))...)
 	errs = append(errs, validateReadinessGates(s.ReadinessGates, path.Child("readinessGates"))...)
+	errs = append(errs, validateHostProcess(s, path)...)
+	errs = append(errs, validateHostUsers(s, path)...)
+	errs = append(errs, validateHostnameOverride(s, path)...)
 	if v := s.ActiveDeadlineSeconds; v != nil && (*v < 1 || *v > math.MaxInt32) {
 		errs = append(errs, field.Invalid(path.Child("activeDeadlineSeconds"), *v, validation.InclusiveRangeError(1, math.MaxInt32)))
 	}
@@ -37,7 +65,8 @@ func validatePodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	if s.Subdomain != "" {
 		errs = append(errs, invalids(path.Child("subdomain"), s.Subdomain, validation.IsDNS1123Label(s.Subdomain))...)
 	}
-	return errs
+	errs = append(errs, validateHostAliases(s.HostAliases, path.Child("hostAliases"))...)
+	return append(errs, validateOS(s, path)...)
 }
 
 func validateReadinessGates(gates []corev1.PodReadinessGate, path *field.Path) field.ErrorList {

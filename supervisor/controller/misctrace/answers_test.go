@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -12,12 +13,13 @@ const recorded = "../testdata/traces/"
 
 // TestRecordedAnswers compares the answers of every kind with those of Kubernetes' own code.
 func TestRecordedAnswers(t *testing.T) {
-	questions := map[string]string{"validate": "misc-validate.yaml"}
+	questions := map[string]string{"validate": "misc-validate.yaml", "validate-security": "misc-validate-security.yaml"}
 	for _, kind := range []string{"expand", "backoff", "fenceposts", "cron", "resources", "serviceenv"} {
 		questions[kind] = "misc-" + kind + ".in"
 	}
-	for kind, file := range questions {
-		t.Run(kind, func(t *testing.T) {
+	for name, file := range questions {
+		t.Run(name, func(t *testing.T) {
+			kind, _, _ := strings.Cut(name, "-")
 			var out bytes.Buffer
 			if err := answer(kind, recorded+file, &out); err != nil {
 				t.Fatal(err)
@@ -26,7 +28,7 @@ func TestRecordedAnswers(t *testing.T) {
 			if err := os.WriteFile(ours, out.Bytes(), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			msg, err := exec.Command("python3", "../../testdata/compare.py", recorded+"misc-"+kind+".json", ours).CombinedOutput()
+			msg, err := exec.Command("python3", "../../testdata/compare.py", recorded+"misc-"+name+".json", ours).CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, msg)
 			}
