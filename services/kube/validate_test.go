@@ -24,13 +24,33 @@ func frame(f string, args ...any) string { return fmt.Sprintf(f, args...) }
 // noServiceName drops the field that only a StatefulSet has.
 func noServiceName(yaml string) string { return strings.Replace(yaml, "serviceName: x, ", "", 1) }
 
+// ruling is an object and all that is said of it.
+type ruling struct {
+	name, yaml string
+	want       []string
+}
+
+// checkRulings compares all problems of each object, in order.
+func checkRulings(t *testing.T, tests []ruling) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := defaulted[kube.Object](t, tt.yaml)
+			var got []string
+			for _, p := range kube.Validate(o) {
+				got = append(got, p.Error())
+			}
+			if strings.Join(got, "\n") != strings.Join(tt.want, "\n") {
+				t.Errorf("problems are\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(tt.want, "\n  "))
+			}
+		})
+	}
+}
+
 // TestValidate compares all problems of an object, in order, with Kubernetes' own words.
 func TestValidate(t *testing.T) {
 	const grace = "must be non-negative and less than terminationGracePeriodSeconds (30)"
-	tests := []struct {
-		name, yaml string
-		want       []string
-	}{
+	checkRulings(t, []ruling{
 		{"R30 zero is not set", frame(podFrame, "livenessProbe: {periodSeconds: 0, successThreshold: 0, tcpSocket: {port: 1}}"), nil},
 		{"R31 negative", frame(podFrame, "readinessProbe: {initialDelaySeconds: -1, timeoutSeconds: -2, tcpSocket: {port: 1}}"), []string{
 			"spec.containers[0].readinessProbe.initialDelaySeconds: Invalid value: -1: must be greater than or equal to 0",
@@ -188,19 +208,7 @@ func TestValidate(t *testing.T) {
 			`data[a b]: Invalid value: "a b": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')`,
 		}},
 		{"indexed", frame(jobFrame, "completionMode: Indexed, parallelism: 2, "+template), []string{"spec.completions: Required value: when completion mode is Indexed"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			o := defaulted[kube.Object](t, tt.yaml)
-			var got []string
-			for _, p := range kube.Validate(o) {
-				got = append(got, p.Error())
-			}
-			if strings.Join(got, "\n") != strings.Join(tt.want, "\n") {
-				t.Errorf("problems are\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(tt.want, "\n  "))
-			}
-		})
-	}
+	})
 }
 
 func TestInvalidIsTheServersMessage(t *testing.T) {
