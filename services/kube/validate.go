@@ -16,7 +16,9 @@ import (
 )
 
 // Validate checks an object that has its defaults (Default) by the rules of Kubernetes v1.36 for the fields that matter here
-// (R31-R43, R129, R195). Field paths and messages are Kubernetes' own. Kinds it does not know are right.
+// (R31-R43, R129, R195), and for all that concerns security contexts, namespaces, ports and names of the host, and spec.os, with
+// the feature gates' defaults and privileged containers allowed. Field paths, messages and their order are Kubernetes' own. Kinds
+// it does not know are right.
 func Validate(obj runtime.Object) field.ErrorList {
 	switch o := obj.(type) {
 	case *corev1.Pod:

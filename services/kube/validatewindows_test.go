@@ -113,10 +113,12 @@ func TestValidateOS(t *testing.T) {
 			"spec." + linux, "spec.initContainers[0]." + linux, "spec.containers[0]." + linux,
 		}},
 		{"windows", frame(pod, "windows", "securityContext: {windowsOptions: {}, runAsNonRoot: true}", "hostNetwork: true, securityContext: {windowsOptions: {}, runAsNonRoot: true, sysctls: []}"), nil},
-		{"a container's linux fields", frame(pod, "windows", "securityContext: {runAsUser: 1, runAsGroup: 1, procMount: Default, allowPrivilegeEscalation: true, privileged: false, "+
-			"readOnlyRootFilesystem: false, capabilities: {}, seccompProfile: {type: Unconfined}, seLinuxOptions: {}, appArmorProfile: {type: Unconfined}}", ""),
+		{
+			"a container's linux fields", frame(pod, "windows", "securityContext: {runAsUser: 1, runAsGroup: 1, procMount: Default, allowPrivilegeEscalation: true, privileged: false, "+
+				"readOnlyRootFilesystem: false, capabilities: {}, seccompProfile: {type: Unconfined}, seLinuxOptions: {}, appArmorProfile: {type: Unconfined}}", ""),
 			forbidden(ofContainer+".", "appArmorProfile", "seLinuxOptions", "seccompProfile", "capabilities", "readOnlyRootFilesystem", "privileged",
-				"allowPrivilegeEscalation", "procMount", "runAsUser", "runAsGroup")},
+				"allowPrivilegeEscalation", "procMount", "runAsUser", "runAsGroup"),
+		},
 		{"a pod's linux fields", frame(pod, "windows", "", "hostUsers: true, hostPID: true, hostIPC: true, shareProcessNamespace: false, securityContext: {seLinuxChangePolicy: Recursive, "+
 			"supplementalGroupsPolicy: Merge, supplementalGroups: [], runAsGroup: 1, runAsUser: 1, sysctls: [{name: vm.x, value: '1'}], fsGroupChangePolicy: Always, fsGroup: 1, "+
 			"seccompProfile: {type: Unconfined}, seLinuxOptions: {}, appArmorProfile: {type: Unconfined}}"), ofPods},
