@@ -35,13 +35,18 @@ type converter struct {
 	declaredAt map[string]keyPath
 	// awaited are the services that somebody waits for with service_completed_successfully.
 	awaited map[string]bool
+	// extraHosts are what Compose's extra_hosts may say and Kubernetes' hostAliases may not: any name, and hostGateway.
+	extraHosts map[string]bool
 }
+
+// hostGateway stands for the address of the host in Compose's extra_hosts. Docker knows it too.
+const hostGateway = "host-gateway"
 
 // convert builds the stack. What cannot be converted is an error in l.p, what is approximated a note.
 func (l *load) convert(p *types.Project) *services.Stack {
 	c := &converter{
 		l: l, project: p, ext: map[string]serviceExt{}, owner: map[string]string{},
-		container: map[string]string{}, awaited: map[string]bool{}, declaredAt: map[string]keyPath{},
+		container: map[string]string{}, awaited: map[string]bool{}, extraHosts: map[string]bool{hostGateway: true}, declaredAt: map[string]keyPath{},
 		stack: &services.Stack{Name: l.name, Profile: l.profile, Dir: l.o.WorkDir},
 	}
 	names := c.order()

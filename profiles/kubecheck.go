@@ -33,6 +33,9 @@ func (c *converter) hold(o runtime.Object, origin func(string) keyPath) {
 	kube.Default(o)
 	said := map[string]bool{} // a label is the object's and its template's
 	for _, e := range kube.Validate(o) {
+		if c.isExtraHost(e.Field, e.BadValue) {
+			continue
+		}
 		pos, shown := c.l.loc.find(origin(e.Field)...)
 		key := shown.String() + e.ErrorBody()
 		if said[key] {
@@ -41,6 +44,12 @@ func (c *converter) hold(o runtime.Object, origin func(string) keyPath) {
 		said[key] = true
 		c.l.p.at(pos, shown, "", "%s: %s", e.Field, e.ErrorBody())
 	}
+}
+
+// isExtraHost reports whether a refused value is a host alias that is right in Compose's extra_hosts.
+func (c *converter) isExtraHost(at string, value any) bool {
+	text, ok := value.(string)
+	return ok && c.extraHosts[text] && strings.Contains(at, ".hostAliases[")
 }
 
 // under is the path of a spec's field in a fragment that is the spec.

@@ -231,6 +231,7 @@ func (p *pod) shared(s types.ServiceConfig) {
 	for _, host := range slices.Sorted(maps.Keys(s.ExtraHosts)) {
 		for _, ip := range s.ExtraHosts[host] {
 			p.hostAlias(ip, host)
+			p.c.extraHosts[host] = true
 		}
 	}
 	if len(s.DNS)+len(s.DNSSearch)+len(s.DNSOpts) > 0 {
@@ -268,7 +269,7 @@ func (p *pod) podSecurity(s types.ServiceConfig) {
 		sc.SupplementalGroups = appendNew(sc.SupplementalGroups, n)
 	}
 	for _, k := range slices.Sorted(maps.Keys(s.Sysctls)) {
-		sc.Sysctls = append(sc.Sysctls, corev1.Sysctl{Name: k, Value: s.Sysctls[k]})
+		sc.Sysctls = appendNew(sc.Sysctls, corev1.Sysctl{Name: k, Value: s.Sysctls[k]})
 	}
 }
 
