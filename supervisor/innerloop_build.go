@@ -99,22 +99,23 @@ func (s *Supervisor) repin(ctx context.Context, ref, id string, built time.Time)
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	for saved := false; ; saved = true {
-		var read, next *services.Stack
-		var changed []string
-		if err := s.ask(ctx, func() { read = s.world.stack }); err != nil || read == nil {
+		read, err := ask(ctx, s, func() (*services.Stack, error) { return s.world.stack, nil })
+		if err != nil || read == nil {
 			return nil, err
 		}
-		if next, changed = repinned(read, ref, id); len(changed) == 0 && !saved {
+		next, changed := repinned(read, ref, id)
+		if len(changed) == 0 && !saved {
 			return nil, nil
 		}
 		if err := s.remember(next); err != nil {
 			return nil, err
 		}
-		taken := false
-		err := s.ask(ctx, func() {
-			if taken = s.world.stack == read; taken {
-				s.takeImages(next, built)
+		taken, err := ask(ctx, s, func() (bool, error) {
+			if s.world.stack != read {
+				return false, nil
 			}
+			s.takeImages(next, built)
+			return true, nil
 		})
 		if err != nil || taken {
 			return changed, err

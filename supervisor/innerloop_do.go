@@ -260,9 +260,8 @@ func graceOf(p *corev1.Pod) time.Duration {
 }
 
 // mark returns the number of the latest snapshot that may not show yet what was done before the call.
-func (l *innerLoop) mark(ctx context.Context) (seq uint64, err error) {
-	err = l.s.ask(ctx, func() { seq = l.s.store.Latest().Seq })
-	return seq, err
+func (l *innerLoop) mark(ctx context.Context) (uint64, error) {
+	return ask(ctx, l.s, func() (uint64, error) { return l.s.store.Latest().Seq, nil })
 }
 
 // awaitPush returns when the endpoints as they are now have been pushed, or could not be.

@@ -61,13 +61,13 @@ func (l *operatorLoop) wakeUp() {
 
 // Workload is a workload of the running stack as its controller sees it, with its status.
 func (s *Supervisor) Workload(ctx context.Context, name string) (*services.Workload, error) {
-	var found *services.Workload
-	err := s.ask(ctx, func() {
+	found, err := ask(ctx, s, func() (*services.Workload, error) {
 		for _, x := range s.world.listed() {
 			if x.Name() == name {
-				found = x.DeepCopy()
+				return x.DeepCopy(), nil
 			}
 		}
+		return nil, nil
 	})
 	if err == nil && found == nil {
 		err = fmt.Errorf("cannot find service %s: there are %s", name, workloadList(s.store.Latest()))

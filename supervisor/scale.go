@@ -25,11 +25,7 @@ func (s *Supervisor) Scale(ctx context.Context, replicas map[string]int) error {
 	if err := s.switcher.await(ctx); err != nil {
 		return err
 	}
-	var stack *services.Stack
-	var err error
-	if e := s.ask(ctx, func() { stack, err = scaled(s.world.stack, replicas) }); e != nil {
-		return e
-	}
+	stack, err := s.scaledTo(ctx, replicas)
 	if err != nil {
 		return err
 	}
@@ -37,6 +33,11 @@ func (s *Supervisor) Scale(ctx context.Context, replicas map[string]int) error {
 		return err
 	}
 	return s.ask(ctx, func() { s.take(stack) })
+}
+
+// scaledTo is the stack that is wanted now, with other replicas.
+func (s *Supervisor) scaledTo(ctx context.Context, replicas map[string]int) (*services.Stack, error) {
+	return ask(ctx, s, func() (*services.Stack, error) { return scaled(s.world.stack, replicas) })
 }
 
 // scaled is the stack with other replicas, or everything that is wrong with them. It shares what it does not change.

@@ -36,16 +36,20 @@ func (s *Supervisor) Snapshots() snapshot.Config {
 }
 
 // sources are the claims of the running stack.
-func (s *Supervisor) sources(ctx context.Context, names []string) (stack *services.Stack, out []snapshot.Source, err error) {
-	askErr := s.ask(ctx, func() {
+func (s *Supervisor) sources(ctx context.Context, names []string) (*services.Stack, []snapshot.Source, error) {
+	type found struct {
+		stack   *services.Stack
+		sources []snapshot.Source
+	}
+	f, err := ask(ctx, s, func() (f found, err error) {
 		if s.world.stack == nil {
-			err = errNoStack
-			return
+			return f, errNoStack
 		}
-		stack = s.world.stack
-		out, err = snapshot.Sources(stack, sorted(s.world.pods), names)
+		f.stack = s.world.stack
+		f.sources, err = snapshot.Sources(f.stack, sorted(s.world.pods), names)
+		return f, err
 	})
-	return stack, out, errors.Join(askErr, err)
+	return f.stack, f.sources, err
 }
 
 // SaveSnapshot copies the volumes of the named workloads, or of all, while they run. It blocks until the snapshot is durable;

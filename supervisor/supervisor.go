@@ -202,18 +202,33 @@ func (s *Supervisor) post(f func()) {
 	}
 }
 
-// ask runs f in the loop and waits for it.
-func (s *Supervisor) ask(ctx context.Context, f func()) error {
-	ran := make(chan struct{})
-	s.post(func() { f(); close(ran) })
-	select {
-	case <-ran:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-s.done:
-		return errors.New("cannot reach the supervisor: it has ended")
+// ask runs f in the loop, waits for it, and returns what f returns. It returns an error without waiting further when ctx or the
+// loop ends; f may run later then. So f must not write variables of its caller: what it finds it returns.
+func ask[T any](ctx context.Context, s *Supervisor, f func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
 	}
+	answers := make(chan answer, 1)
+	s.post(func() {
+		v, err := f()
+		answers <- answer{v, err}
+	})
+	var none T
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	case <-s.done:
+		return none, errors.New("cannot reach the supervisor: it has ended")
+	}
+}
+
+// ask runs f in the loop and waits for it, as the function ask does for an f that finds nothing out.
+func (s *Supervisor) ask(ctx context.Context, f func()) error {
+	_, err := ask(ctx, s, func() (struct{}, error) { f(); return struct{}{}, nil })
+	return err
 }
 
 // Stop ends the stack in reverse order, each pod with its grace period, and then Run. A second call hurries. It does not
@@ -232,10 +247,7 @@ func (s *Supervisor) Stop() {
 // RestartWorkload rolls the pods of a workload as `kubectl rollout restart` does: by its update strategy, each new pod
 // ready before the next goes. A bare pod is replaced. It returns when the restart has begun.
 func (s *Supervisor) RestartWorkload(ctx context.Context, name string) error {
-	err := errors.New("cannot restart: the supervisor has ended")
-	if e := s.ask(ctx, func() { err = s.world.restart(name, time.Now()) }); e != nil {
-		return e
-	}
+	_, err := ask(ctx, s, func() (struct{}, error) { return struct{}{}, s.world.restart(name, time.Now()) })
 	return err
 }
 

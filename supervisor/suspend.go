@@ -31,8 +31,7 @@ func (w *world) holdSuspended(x *services.Workload, h state.Hold, now time.Time)
 // gone.
 func (s *Supervisor) suspend(ctx context.Context, names []string, why string) error {
 	for {
-		var left int
-		err := s.ask(ctx, func() { left = s.world.suspendMore(names, why) })
+		left, err := ask(ctx, s, func() (int, error) { return s.world.suspendMore(names, why), nil })
 		if err != nil || left == 0 {
 			return err
 		}

@@ -81,11 +81,7 @@ func newSwitcher(s *Supervisor) *switcher {
 
 // PlanSwitch says what a switch to a loaded stack would do to what runs. It changes nothing.
 func (s *Supervisor) PlanSwitch(ctx context.Context, stack *services.Stack) (switchplan.Plan, error) {
-	var plan switchplan.Plan
-	err := errNoStack
-	if e := s.ask(ctx, func() { plan, err = s.planSwitch(stack) }); e != nil {
-		return plan, e
-	}
+	plan, err := ask(ctx, s, func() (switchplan.Plan, error) { return s.planSwitch(stack) })
 	if err != nil {
 		return plan, fmt.Errorf("cannot plan the switch to %s: %w", switchplan.ProfileText(stack), err)
 	}

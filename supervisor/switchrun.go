@@ -57,10 +57,11 @@ func (r *switcher) prepare(ctx context.Context, job switchJob) (*intent, error) 
 	if err != nil {
 		return nil, err
 	}
-	in := &intent{To: to, Started: time.Now(), Limit: job.limit}
-	if err := s.ask(ctx, func() { in.From = s.world.withoutRestarts() }); err != nil {
+	from, err := ask(ctx, s, func() (*services.Stack, error) { return s.world.withoutRestarts(), nil })
+	if err != nil {
 		return nil, err
 	}
+	in := &intent{From: from, To: to, Started: time.Now(), Limit: job.limit}
 	r.tell(func(t *state.Switch) { t.Phase = state.SwitchMovingRoles })
 	if err := r.bringHome(ctx, to, in.Limit); err != nil {
 		return in, err
@@ -98,8 +99,8 @@ func (r *switcher) bringHome(ctx context.Context, to *services.Stack, limit time
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not within %s", limit))
 	defer cancel()
 	for {
-		var pods []*corev1.Pod
-		if err := r.s.ask(ctx, func() { pods = sorted(r.s.world.pods) }); err != nil {
+		pods, err := ask(ctx, r.s, func() ([]*corev1.Pod, error) { return sorted(r.s.world.pods), nil })
+		if err != nil {
 			return err
 		}
 		moved, err := r.s.ops.bringHome(ctx, switchplan.Stays(to, pods))
@@ -125,8 +126,7 @@ func (r *switcher) awaitRight(ctx context.Context, stack *services.Stack, limit 
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var t arrival
-		err := r.s.ask(ctx, func() { t = r.s.arrival(stack.Profile) })
+		t, err := ask(ctx, r.s, func() (arrival, error) { return r.s.arrival(stack.Profile), nil })
 		switch {
 		case err != nil:
 			return err

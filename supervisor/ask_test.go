@@ -1,0 +1,57 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// TestCallersThatGiveUpShareNothingWithTheLoop calls everything that asks the loop for a value with a context that has ended,
+// while the loop answers. It is meant for the race detector.
+func TestCallersThatGiveUpShareNothingWithTheLoop(t *testing.T) {
+	w := newWorld("s")
+	w.want(prepared(t, deployment("web", 1)))
+	s := &Supervisor{
+		cfg:   Config{Instance: &instance.Instance{Name: "s"}},
+		store: state.NewStore(&state.Snapshot{}), inbox: make(chan func(), 256), done: make(chan struct{}), world: w,
+	}
+	s.inner, s.switcher = newInnerLoop(s), newSwitcher(s)
+	s.switcher.adoptNothing()
+	go func() {
+		defer close(s.done)
+		for f := range s.inbox {
+			if f == nil {
+				return
+			}
+			f()
+		}
+	}()
+	gone := errors.New("the caller has gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gone)
+	for name, call := range map[string]func() error{
+		"PlanSwitch": func() error { _, err := s.PlanSwitch(ctx, &services.Stack{Name: "s"}); return err },
+		"Workload":   func() error { _, err := s.Workload(ctx, "web"); return err },
+		"sources":    func() error { _, _, err := s.sources(ctx, nil); return err },
+		"scaledTo":   func() error { _, err := s.scaledTo(ctx, map[string]int{"web": 2}); return err },
+		"mark":       func() error { _, err := s.inner.mark(ctx); return err },
+		"repin":      func() error { _, err := s.repin(ctx, "img:1", "sha256:1", time.Now()); return err },
+		"restart":    func() error { return s.RestartWorkload(ctx, "web") },
+	} {
+		for range 50 {
+			if err := call(); err != nil && !errors.Is(err, gone) {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+	s.inbox <- nil
+	<-s.done
+	if _, err := s.Workload(t.Context(), "web"); err == nil {
+		t.Error("the loop answers after its end")
+	}
+}
