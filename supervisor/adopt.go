@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -18,32 +16,28 @@ import (
 	"github.com/lyandev/lyandev/supervisor/controller"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/podchange"
+	"github.com/lyandev/lyandev/supervisor/workers"
 )
 
 // adopt takes over what a former supervisor left running: the network, the agent with its table, the pods with their
 // counters. Nothing is restarted. It fails when the engine does not answer.
 func (s *Supervisor) adopt(ctx context.Context) error {
-	info, err := s.cfg.Engine.Info(ctx)
-	if err != nil {
-		return fmt.Errorf("%w; start it, or say where it is with DOCKER_HOST", err)
-	}
-	s.local, s.node = info.Local, info
-	pods, err := s.pods.observe(ctx)
+	info, pods, err := s.pods.Open(ctx)
 	if err != nil {
 		return err
 	}
+	s.local = info.Local
 	if len(pods) == 0 {
 		s.switcher.adoptNothing()
 		return nil
 	}
 	s.log.Info("found the stack running", "pods", len(pods))
-	s.pods.began = time.Now()
 	made, err := s.fabric.ensureNetwork(ctx)
 	if err != nil {
 		return err
 	}
 	if made { // what runs is in no network, and neither is the agent
-		if err := errors.Join(s.fabric.dropAgent(ctx), s.pods.runtime.Rejoin(ctx)); err != nil {
+		if err := errors.Join(s.fabric.dropAgent(ctx), s.pods.Rejoin(ctx)); err != nil {
 			s.log.Warn("cannot put what runs into the network again", "error", err)
 		}
 	}
@@ -52,7 +46,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	for _, p := range pods {
 		s.fabric.adoptPod(p.Name, p.Status.PodIP)
 		if ready[string(p.UID)] && runs(p) {
-			markReady(p)
+			workers.MarkReady(p, services.RightGate, bootstrap.Gate)
 		}
 		s.world.pods[p.Name] = p
 	}
@@ -67,17 +61,17 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		s.fabric.adoptPorts(ctx, stack)
 		s.inner.use(stack)
 		s.world.want(stack)
-		s.pods.objects.Store(stack)
 		s.secrets.learn(stack)
+		s.pods.SetStack(stack)
 		for _, x := range stack.Workloads {
 			s.world.released[x.Name()] = carryStatus(nil, x)
 			s.world.adoptTemplate(x)
 		}
 	}
 	for _, p := range pods {
-		s.pods.start(p, s.world.stack, s.world.holdOfPod(p.UID))
+		s.pods.Start(p, s.world.holdOfPod(p.UID))
 		if p.DeletionTimestamp != nil {
-			s.pods.delete(p.Name)
+			s.pods.Delete(p.Name)
 		}
 	}
 	return nil
@@ -96,7 +90,7 @@ func (s *Supervisor) adoptEnded(pods []*corev1.Pod) {
 		}
 	}
 	for _, p := range ended {
-		s.pods.runtime.LoseSandbox(p)
+		s.pods.LoseSandbox(p)
 	}
 }
 
@@ -125,23 +119,6 @@ func (s *Supervisor) adoptAgent(ctx context.Context) map[string]bool {
 		ready[p.UID] = p.Ready
 	}
 	return ready
-}
-
-// markReady sets the Ready condition that a former supervisor had found.
-func markReady(p *corev1.Pod) {
-	for _, t := range []corev1.PodConditionType{corev1.ContainersReady, corev1.PodReady, services.RightGate, bootstrap.Gate} {
-		set := false
-		for i := range p.Status.Conditions {
-			if p.Status.Conditions[i].Type == t {
-				p.Status.Conditions[i].Status, set = corev1.ConditionTrue, true
-			}
-		}
-		if !set {
-			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{
-				Type: t, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now(),
-			})
-		}
-	}
 }
 
 // recall reads the stack that the former supervisor looked after; nil if that is not known.

@@ -46,7 +46,7 @@ func (f *fabric) agentImage(ctx context.Context) (ref, hash string, err error) {
 	if _, err := eng.ImportImage(ctx, ref, changes, r); err != nil {
 		return "", "", err
 	}
-	f.s.pods.background(func(ctx context.Context) { f.removeOldImages(ctx, ref) })
+	f.s.background.Go(func() { f.removeOldImages(f.s.life, ref) })
 	return ref, hash, nil
 }
 

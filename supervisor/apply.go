@@ -91,9 +91,8 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 func (s *Supervisor) take(stack *services.Stack) {
 	s.inner.use(stack)
 	s.world.want(stack)
-	s.pods.objects.Store(stack)
 	s.secrets.learn(stack)
-	s.pods.resyncAll()
+	s.pods.SetStack(stack)
 }
 
 // ensureFabric brings up the network and the agent.
@@ -103,7 +102,7 @@ func (s *Supervisor) ensureFabric(ctx context.Context, stack *services.Stack, op
 	defer cancel()
 	made, err := s.fabric.ensureNetwork(ctx)
 	if err == nil && made { // what runs already, if anything does, was in one that is gone
-		err = errors.Join(s.fabric.dropAgent(ctx), s.pods.runtime.Rejoin(ctx))
+		err = errors.Join(s.fabric.dropAgent(ctx), s.pods.Rejoin(ctx))
 	}
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ func (s *Supervisor) takeBootstrap(workload string, seen services.View, v servic
 		if pv.Right {
 			c.Status = corev1.ConditionTrue
 		}
-		s.pods.setCondition(p.Name, c)
+		s.pods.SetCondition(p.Name, c)
 	}
 	if v.Right {
 		delete(w.bootstraps, workload)

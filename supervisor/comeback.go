@@ -163,10 +163,10 @@ func (c *comeback) back(p *corev1.Pod) bool {
 
 // letPodsBack tells the workers of pods that come back what they wait for, or that they may go on. Called by the loop.
 func (s *Supervisor) letPodsBack() {
-	if s.pods.away() || s.stop != nil {
+	if s.pods.Held() || s.stop != nil {
 		return // all are held, and what is known of them is not of now; or nothing is to come back
 	}
 	for _, p := range s.world.letBack() {
-		s.pods.hold(p.Name, s.world.holdOfPod(p.UID))
+		s.pods.Hold(p.Name, s.world.holdOfPod(p.UID))
 	}
 }

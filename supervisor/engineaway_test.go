@@ -58,12 +58,12 @@ func onRig(t *testing.T, stack *services.Stack, test func(r *rig)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 2)
 		go func() { ended <- r.s.loop(ctx) }()
-		go func() { ended <- r.s.pods.watch(ctx) }()
+		go func() { ended <- r.s.pods.Run(ctx) }()
 		defer func() {
 			cancel()
 			<-ended
 			<-ended
-			r.s.pods.wait()
+			r.s.pods.Wait()
 		}()
 		if err := r.s.ask(ctx, func() { r.s.take(stack) }); err != nil {
 			t.Fatal(err)

@@ -102,7 +102,7 @@ func (f *fabric) restoreNetwork(ctx context.Context) error {
 		return fmt.Errorf("%w; the stack's network was removed and cannot be made again: `lyandev down` and `lyandev up` choose another", err)
 	}
 	f.s.event("Node", nodeName, "Warning", "NetworkRestored", "network %s had been removed; it was made again in %s", f.networkName(), subnet)
-	return errors.Join(f.dropAgent(ctx), f.s.pods.runtime.Rejoin(ctx))
+	return errors.Join(f.dropAgent(ctx), f.s.pods.Rejoin(ctx))
 }
 
 // dropAgent removes the agent, which cannot come back into a network that was made again.

@@ -140,9 +140,8 @@ func (s *Supervisor) takeImages(stack *services.Stack, built time.Time) {
 	s.inner.useImages(stack, built)
 	s.inner.use(stack)
 	s.world.stack = stack
-	s.pods.objects.Store(stack)
 	s.secrets.learn(stack)
-	s.pods.resyncAll()
+	s.pods.SetStack(stack)
 }
 
 // awaitRollouts waits until the workloads have as many pods of the image as they want, all ready; a rollout that is stuck

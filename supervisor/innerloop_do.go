@@ -168,7 +168,7 @@ func boolOrder(a, b bool) int {
 // several pods the pod leaves its Services before its process is stopped.
 func (l *innerLoop) restartOne(ctx context.Context, t *task, pod, container string, several bool, r *LoopRecord) error {
 	p := l.s.store.Latest().Pod(pod)
-	w := l.s.pods.worker(pod)
+	w := l.s.pods.Get(pod)
 	if p == nil || p.DeletionTimestamp != nil || w == nil {
 		return nil // it went meanwhile; its successor has the files
 	}
@@ -197,7 +197,7 @@ func (l *innerLoop) restartOne(ctx context.Context, t *task, pod, container stri
 // restartProcess restarts a process under its shim. done is false when that cannot be, and the container must be
 // restarted instead: it has no shim, or has ended.
 func (l *innerLoop) restartProcess(ctx context.Context, at target, several bool, r *LoopRecord) (done bool, err error) {
-	w := l.s.pods.worker(at.pod.Name)
+	w := l.s.pods.Get(at.pod.Name)
 	ch, err := l.files.channel(ctx, at)
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)

@@ -209,7 +209,7 @@ func (s *Supervisor) takeVerdict(name string, seen services.View, v services.Ver
 			pv = services.PodVerdict{Reason: "NotLookedAt", Message: v.Message}
 		}
 		s.setRole(have, pv.Role)
-		s.pods.setCondition(p.Name, rightCondition(pv, now))
+		s.pods.SetCondition(p.Name, rightCondition(pv, now))
 	}
 	s.noteFacts(v.Facts, now)
 }

@@ -70,7 +70,7 @@ func (s *Supervisor) apply(a controller.Action, now time.Time) {
 		p.CreationTimestamp = metav1.NewTime(now)
 		w.pods[p.Name] = p
 		s.log.Debug("create pod", "pod", p.Name, "cause", a.Cause())
-		s.pods.start(p, w.stack, w.holdNew(p))
+		s.pods.Start(p, w.holdNew(p))
 	case controller.DeletePod:
 		s.deletePod(a.Pod.Name, a.Cause(), now)
 	case controller.CreateReplicaSet:
@@ -95,7 +95,7 @@ func (s *Supervisor) apply(a controller.Action, now time.Time) {
 		s.events.Add(now, a.Kind, a.Name, a.Type, a.Reason, a.Message)
 	case updatePod:
 		w.update(a.pod)
-		s.pods.update(w.pods[a.pod.Name])
+		s.pods.Update(w.pods[a.pod.Name])
 		s.event("Pod", a.pod.Name, "Normal", "UpdatedInPlace", "%s", a.Cause())
 	}
 }
@@ -132,7 +132,7 @@ func (s *Supervisor) deletePod(name, cause string, now time.Time) {
 	p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &at, p.Spec.TerminationGracePeriodSeconds
 	s.world.pods[name] = p
 	s.log.Debug("delete pod", "pod", name, "cause", cause)
-	s.fabric.afterNextPush(func() { s.pods.delete(name) })
+	s.fabric.afterNextPush(func() { s.pods.Delete(name) })
 }
 
 // podChanged takes a pod's new status. What the store knows better is kept: the deletion, and the role that an operator gave.

@@ -24,6 +24,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/workers"
 )
 
 // Config is what a supervisor works with. All but Ports must be set.
@@ -50,7 +51,7 @@ type Supervisor struct {
 	inbox  chan func()
 	done   chan struct{} // closed when the loop has ended, or Run has failed before it began
 	fabric *fabric
-	pods   *podRunner
+	pods   *workers.Workers
 	ops    *operatorRunner
 	inner  *innerLoop
 	// switcher carries out changes of profiles.
@@ -58,14 +59,17 @@ type Supervisor struct {
 
 	envs environments
 
+	// background counts what nobody waits for but Run, at its end, when it has cancelled life.
+	background sync.WaitGroup
+	life       context.Context
+	endLife    context.CancelFunc
 	// applying serialises Apply calls; stopOnce and stopped end Run.
 	applying sync.Mutex
 	// saving is held while a stack is saved and then made the wanted one, so that the two cannot differ for long.
 	saving sync.Mutex
 
-	// local and node are what the engine said of itself at the start.
+	// local is what the engine said of itself at the start.
 	local bool
-	node  engine.Info
 
 	// The rest belongs to the loop.
 	world  *world
@@ -98,8 +102,9 @@ func New(cfg Config) *Supervisor {
 		cfg: cfg, log: cfg.Log, store: state.NewStore(first), events: state.NewEvents(),
 		inbox: make(chan func(), 256), done: make(chan struct{}), world: newWorld(cfg.Instance.Name),
 	}
+	s.life, s.endLife = context.WithCancel(context.Background())
 	s.fabric = newFabric(s)
-	s.pods = newPodRunner(s)
+	s.pods = newWorkers(s)
 	s.ops = newOperatorRunner(s)
 	s.inner = newInnerLoop(s)
 	s.switcher = newSwitcher(s)
@@ -125,7 +130,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.fabric.run(ctx) })
-	g.Go(func() error { return s.pods.watch(ctx) })
+	g.Go(func() error { return s.pods.Run(ctx) })
 	g.Go(func() error { return s.inner.run(ctx) })
 	g.Go(func() error { return s.switcher.run(ctx) })
 	g.Go(func() error { return s.finishExchange(ctx, exchange) })
@@ -135,7 +140,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return s.loop(ctx)
 	})
 	err := g.Wait()
-	s.pods.wait()
+	s.endLife()
+	s.pods.Wait()
+	s.background.Wait()
 	s.ops.wait()
 	if errors.Is(err, errEnded) || errors.Is(err, context.Canceled) {
 		return s.cleanUp()
@@ -237,7 +244,7 @@ func (s *Supervisor) Stop() {
 	s.post(func() {
 		if s.stop != nil {
 			s.stop.hurry = true
-			s.pods.hurry()
+			s.pods.Hurry()
 			return
 		}
 		s.stop = &stopRequest{}

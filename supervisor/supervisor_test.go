@@ -30,7 +30,7 @@ func TestPostsAfterTheLoopsEndDoNotBlock(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()
 		time.Sleep(time.Second)
-		s.pods.background(func(ctx context.Context) {
+		s.background.Go(func() {
 			<-ctx.Done()
 			for range 2 * cap(s.inbox) {
 				s.post(func() {})
