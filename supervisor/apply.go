@@ -169,11 +169,7 @@ func (s *Supervisor) makeImages(ctx context.Context, stack *services.Stack, opts
 
 // build runs builds and shows them in the snapshot.
 func (s *Supervisor) build(ctx context.Context, list []*services.Build, opts build.Options) ([]build.Result, error) {
-	refs := map[string]string{}
-	for _, b := range list {
-		refs[b.Name] = b.Image
-	}
-	s.cfg.Builder.Refs = refs
+	opts.Refs = build.RefsOf(list)
 	s.post(func() {
 		s.builds = nil
 		for _, b := range list {

@@ -82,12 +82,7 @@ func (s *Supervisor) buildOne(ctx context.Context, stack *services.Stack, b *ser
 			s.builds = append(s.builds, fresh)
 		}
 	})
-	builder := *s.cfg.Builder
-	builder.Refs = map[string]string{}
-	for _, o := range stack.Builds {
-		builder.Refs[o.Name] = o.Image
-	}
-	return builder.Build(ctx, b, build.Options{}, s.showBuild)
+	return s.cfg.Builder.Build(ctx, b, build.Options{Refs: build.RefsOf(stack.Builds)}, s.showBuild)
 }
 
 // repin puts an image that was just built into the pods made from its reference, and returns the workloads that it

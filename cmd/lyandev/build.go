@@ -51,15 +51,13 @@ func runBuild(c *cli.Context, st *ui.Streams, stack *services.Stack, only []stri
 		return err
 	}
 	defer eng.Close()
-	refs := map[string]string{}
-	for _, b := range stack.Builds {
-		refs[b.Name] = b.Image
-	}
 	b := &build.Builder{
-		API: eng.API(), Images: eng, Refs: refs, Project: stack.Name, CacheDir: filepath.Join(xdg.CacheHome, "lyandev"),
+		API: eng.API(), Images: eng, Project: stack.Name, CacheDir: filepath.Join(xdg.CacheHome, "lyandev"),
 		Log: logger(c, st),
 	}
-	_, err = b.All(c.Context, list, build.Options{Force: c.Bool("force"), NoCache: c.Bool("no-cache")}, sink)
+	_, err = b.All(c.Context, list, build.Options{
+		Force: c.Bool("force"), NoCache: c.Bool("no-cache"), Refs: build.RefsOf(stack.Builds),
+	}, sink)
 	return err
 }
 

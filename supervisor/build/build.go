@@ -50,8 +50,6 @@ type Builder struct {
 	API *client.Client
 	// Images finds what exists.
 	Images Images
-	// Refs are the image references by build name, for contexts of the form service:NAME.
-	Refs map[string]string
 	// Project is put on every image as a label.
 	Project string
 	// CacheDir receives the embedded contexts, laid out as files.
@@ -98,6 +96,17 @@ type Options struct {
 	Force bool
 	// NoCache runs every step again.
 	NoCache bool
+	// Refs are the image references by build name, for contexts of the form service:NAME. See RefsOf.
+	Refs map[string]string
+}
+
+// RefsOf returns the image references of builds by their names, as Options.Refs wants them.
+func RefsOf(builds []*services.Build) map[string]string {
+	refs := make(map[string]string, len(builds))
+	for _, b := range builds {
+		refs[b.Name] = b.Image
+	}
+	return refs
 }
 
 // All builds several images side by side and returns the results of those that succeeded, in the order given, and the
@@ -154,12 +163,12 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 	if sink == nil {
 		sink = func(Progress) {}
 	}
-	src, err := b.source(x)
+	src, err := b.source(x, opts.Refs)
 	if err != nil {
 		return Result{}, &Error{Name: x.Name, Err: err}
 	}
 	defer src.cleanup()
-	if err := b.addImages(ctx, x, src); err != nil {
+	if err := b.addImages(ctx, x, src, opts.Refs); err != nil {
 		return Result{}, err
 	}
 	r := Result{Name: x.Name, Image: x.Image}
@@ -189,9 +198,9 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 }
 
 // addImages makes the images that others of the stack's builds have made part of the fingerprint.
-func (b *Builder) addImages(ctx context.Context, x *services.Build, src *source) error {
+func (b *Builder) addImages(ctx context.Context, x *services.Build, src *source, refs map[string]string) error {
 	for _, dep := range slices.Sorted(slices.Values(dependsOn(x))) {
-		img, err := b.Images.InspectImage(ctx, b.Refs[dep])
+		img, err := b.Images.InspectImage(ctx, refs[dep])
 		if err != nil {
 			return &Error{Name: x.Name, Err: fmt.Errorf("cannot use the image of %s: %w", dep, err)}
 		}

@@ -33,6 +33,7 @@ type bench struct {
 	eng  *engine.Docker
 	ctx  context.Context
 	name string
+	refs map[string]string
 
 	mu   sync.Mutex
 	told []Progress
@@ -43,9 +44,9 @@ func newBench(t *testing.T) *bench {
 	d, err := engine.NewDocker(false)
 	ok(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	b := &bench{t: t, eng: d, ctx: ctx, name: fmt.Sprintf("lybuild-%d-%06d", os.Getpid(), rand.IntN(1e6))}
+	b := &bench{t: t, refs: map[string]string{}, eng: d, ctx: ctx, name: fmt.Sprintf("lybuild-%d-%06d", os.Getpid(), rand.IntN(1e6))}
 	b.Builder = &Builder{
-		API: d.API(), Images: d, Refs: map[string]string{}, Project: b.name, CacheDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
+		API: d.API(), Images: d, Project: b.name, CacheDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
 	}
 	t.Cleanup(func() {
 		cancel()
@@ -65,7 +66,7 @@ func (b *bench) build(name, dockerfile string, files map[string]string) *service
 	dir := b.t.TempDir()
 	tree(b.t, dir, files)
 	x := &services.Build{Name: name, Image: "lyandev.test/" + b.name + ":" + name, Context: dir, DockerfileInline: dockerfile}
-	b.Refs[name] = x.Image
+	b.refs[name] = x.Image
 	return x
 }
 
@@ -113,7 +114,7 @@ func TestBuildAndThatItIsCurrent(t *testing.T) {
 	b := newBench(t)
 	x := b.build("web", "FROM debian:trixie-slim AS one\nARG V\nCOPY f /f\nRUN echo $V >/v\nFROM one AS two\nRUN echo never >/v\n", map[string]string{"f": "content"})
 	x.Target, x.Args = "one", map[string]string{"V": "value"}
-	r := b.must(x, Options{})
+	r := b.must(x, Options{Refs: b.refs})
 	if r.Current || r.PreviousID != "" || !strings.HasPrefix(r.ImageID, "sha256:") || r.Image != x.Image || r.Took <= 0 {
 		t.Errorf("%+v", r)
 	}
@@ -125,17 +126,17 @@ func TestBuildAndThatItIsCurrent(t *testing.T) {
 	if img.Labels[services.BuildLabel] != "web" || img.Labels[services.ProjectLabel] != b.name || len(img.Labels[FingerprintLabel]) != 64 {
 		t.Errorf("labels %v", img.Labels)
 	}
-	again := b.must(x, Options{})
+	again := b.must(x, Options{Refs: b.refs})
 	if !again.Current || again.ImageID != r.ImageID || again.Took > 200*time.Millisecond {
 		t.Errorf("again: %+v", again)
 	}
 	t.Logf("a current build took %v", again.Took)
 	tree(t, x.Context, map[string]string{"f": "changed"})
-	third := b.must(x, Options{})
+	third := b.must(x, Options{Refs: b.refs})
 	if third.Current || third.PreviousID != r.ImageID || third.ImageID == r.ImageID || b.read(x.Image, "/f") != "changed" {
 		t.Errorf("after a change: %+v", third)
 	}
-	if forced := b.must(x, Options{Force: true}); forced.Current {
+	if forced := b.must(x, Options{Force: true, Refs: b.refs}); forced.Current {
 		t.Errorf("forced: %+v", forced)
 	}
 	if got := b.states("web"); got != "running done current running done running done" {
@@ -151,7 +152,7 @@ func TestBuildSecrets(t *testing.T) {
 	x := b.build("web", "FROM debian:trixie-slim\n"+
 		"RUN --mount=type=secret,id=ca --mount=type=secret,id=token cat /run/secrets/ca /run/secrets/token | sha256sum >/sum\n", nil)
 	x.Secrets = map[string]string{"token": filepath.Join(dir, "token")}
-	b.must(x, Options{})
+	b.must(x, Options{Refs: b.refs})
 	// printf 'the bundlehush' | sha256sum
 	if got := b.read(x.Image, "/sum"); !strings.HasPrefix(got, "6374043d") {
 		t.Errorf("the secrets' sum is %s", got)
@@ -169,7 +170,7 @@ func TestAdditionalContexts(t *testing.T) {
 	part.AdditionalContexts = map[string]string{"origin": "service:base"}
 	all := func() []Result {
 		t.Helper()
-		rs, err := b.All(b.ctx, []*services.Build{web, part, base}, Options{}, b.sink) // All sees to the order
+		rs, err := b.All(b.ctx, []*services.Build{web, part, base}, Options{Refs: b.refs}, b.sink) // All sees to the order
 		ok(t, err)
 		return rs
 	}
@@ -194,7 +195,7 @@ func TestAdditionalContexts(t *testing.T) {
 	}
 	lost := b.build("lost", "FROM x\n", nil)
 	lost.AdditionalContexts = map[string]string{"x": "service:nobody"}
-	if _, err := b.Build(b.ctx, lost, Options{}, nil); err == nil || !strings.Contains(err.Error(), "cannot build lost: cannot use the image of nobody") {
+	if _, err := b.Build(b.ctx, lost, Options{Refs: b.refs}, nil); err == nil || !strings.Contains(err.Error(), "cannot build lost: cannot use the image of nobody") {
 		t.Errorf("a context of nobody: %v", err)
 	}
 }
@@ -202,7 +203,7 @@ func TestAdditionalContexts(t *testing.T) {
 func TestAFailingStep(t *testing.T) {
 	b := newBench(t)
 	x := b.build("web", "FROM debian:trixie-slim\nRUN echo to stdout; echo to stderr >&2; exit 3\n", nil)
-	_, err := b.Build(b.ctx, x, Options{}, b.sink)
+	_, err := b.Build(b.ctx, x, Options{Refs: b.refs}, b.sink)
 	var failed *Error
 	if !errors.As(err, &failed) {
 		t.Fatalf("got %v", err)
@@ -218,7 +219,7 @@ func TestAFailingStep(t *testing.T) {
 		t.Errorf("an image: %v", err)
 	}
 	bad := b.build("bad", "FROM debian:trixie-slim\nNONSENSE\n", nil)
-	if _, err := b.Build(b.ctx, bad, Options{}, nil); err == nil || !strings.Contains(err.Error(), "cannot build bad") || !strings.Contains(err.Error(), "NONSENSE") {
+	if _, err := b.Build(b.ctx, bad, Options{Refs: b.refs}, nil); err == nil || !strings.Contains(err.Error(), "cannot build bad") || !strings.Contains(err.Error(), "NONSENSE") {
 		t.Errorf("a Dockerfile of nonsense: %v", err)
 	}
 }
@@ -231,7 +232,7 @@ func TestOneFailureEndsTheOthers(t *testing.T) {
 	after.AdditionalContexts = map[string]string{"bad": "service:bad"}
 	slow := b.build("slow", fmt.Sprintf("FROM debian:trixie-slim\nRUN : %d; sleep 60\n", rand.Int()), nil)
 	began := time.Now()
-	_, err := b.All(b.ctx, []*services.Build{after, bad, slow}, Options{}, b.sink)
+	_, err := b.All(b.ctx, []*services.Build{after, bad, slow}, Options{Refs: b.refs}, b.sink)
 	var failed *Error
 	if !errors.As(err, &failed) || failed.Name != "bad" || time.Since(began) > 30*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)
@@ -247,7 +248,7 @@ func TestCancelEndsQuickly(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(b.ctx)
 	superseded := errors.New("superseded")
 	var at time.Time
-	_, err := b.Build(ctx, x, Options{}, func(p Progress) {
+	_, err := b.Build(ctx, x, Options{Refs: b.refs}, func(p Progress) {
 		if strings.HasPrefix(p.Line, "begun ") {
 			at = time.Now()
 			cancel(superseded)
@@ -269,9 +270,9 @@ func TestManyFilesOneChange(t *testing.T) {
 		files[fmt.Sprintf("d%d/f%d", i%10, i)] = strings.Repeat(fmt.Sprint(i), 500)
 	}
 	x := b.build("web", "", files)
-	first := b.must(x, Options{})
+	first := b.must(x, Options{Refs: b.refs})
 	tree(t, x.Context, map[string]string{"d1/f1": "changed"})
-	second := b.must(x, Options{})
+	second := b.must(x, Options{Refs: b.refs})
 	t.Logf("first %v, after one change %v", first.Took, second.Took)
 	if second.Current || b.read(x.Image, "/src/d1/f1") != "changed" || b.read(x.Image, "/src/d2/f2") != files["d2/f2"] {
 		t.Errorf("%+v", second)

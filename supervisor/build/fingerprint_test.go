@@ -36,7 +36,7 @@ func ok(t *testing.T, err error) {
 
 func fingerprint(t *testing.T, x *services.Build) string {
 	t.Helper()
-	s, err := (&Builder{CacheDir: t.TempDir(), Refs: map[string]string{"base": "base:dev"}}).source(x)
+	s, err := (&Builder{CacheDir: t.TempDir()}).source(x, map[string]string{"base": "base:dev"})
 	ok(t, err)
 	s.cleanup()
 	return s.fingerprint
@@ -153,7 +153,7 @@ func TestSourcesThatCannotBe(t *testing.T) {
 		_, x := sample(t)
 		x.Context, x.Dockerfile = filepath.Join(dir, "ctx"), filepath.Join(dir, "docker/web.Dockerfile")
 		tc.change(x)
-		_, err := (&Builder{CacheDir: t.TempDir()}).source(x)
+		_, err := (&Builder{CacheDir: t.TempDir()}).source(x, nil)
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("got %v, want %s", err, tc.want)
 		}

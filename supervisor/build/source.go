@@ -41,7 +41,7 @@ func (s *source) cleanup() {
 }
 
 // source finds the files of a build and takes their fingerprint.
-func (b *Builder) source(x *services.Build) (*source, error) {
+func (b *Builder) source(x *services.Build, refs map[string]string) (*source, error) {
 	s := &source{contexts: map[string]string{}, images: map[string]string{}}
 	var err error
 	if s.context, err = b.ContextDir(x.Context); err != nil {
@@ -58,7 +58,7 @@ func (b *Builder) source(x *services.Build) (*source, error) {
 	}
 	for name, v := range x.AdditionalContexts {
 		if dep, ok := strings.CutPrefix(v, "service:"); ok {
-			s.images[dep] = b.Refs[dep]
+			s.images[dep] = refs[dep]
 		} else if filepath.IsAbs(v) {
 			s.contexts[name] = v
 		}

@@ -32,16 +32,11 @@ func (i *Images) Make(ctx context.Context, builds []*services.Build) error {
 	if i.made[string(key)] {
 		return nil
 	}
-	refs := map[string]string{}
-	for _, b := range builds {
-		refs[b.Name] = b.Image
-	}
-	i.Builder.Refs = refs
 	sink := i.Progress
 	if sink == nil {
 		sink = func(build.Progress) {}
 	}
-	if _, err := i.Builder.All(ctx, builds, build.Options{}, sink); err != nil {
+	if _, err := i.Builder.All(ctx, builds, build.Options{Refs: build.RefsOf(builds)}, sink); err != nil {
 		return err
 	}
 	if i.made == nil {
