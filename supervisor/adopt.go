@@ -59,7 +59,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	}
 	if stack != nil {
 		s.fabric.adoptPorts(ctx, stack)
-		s.inner.use(stack)
+		s.inner.Use(stack)
 		s.world.want(stack)
 		s.secrets.learn(stack)
 		s.pods.SetStack(stack)

@@ -56,7 +56,7 @@ func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts Appl
 	if err := s.remember(prepared); err != nil {
 		return err
 	}
-	s.inner.watchFiles(!opts.NoWatch)
+	s.inner.WatchFiles(!opts.NoWatch)
 	return s.ask(ctx, func() { s.take(prepared) })
 }
 
@@ -65,7 +65,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	if _, err := order.Layers(stack); err != nil {
 		return nil, fmt.Errorf("cannot start the stack: %w", err)
 	}
-	s.inner.building()
+	s.inner.BuildsBegin()
 	network.Expose(stack)
 	var images map[string]string
 	g, gctx := errgroup.WithContext(ctx)
@@ -89,7 +89,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 
 // take makes the prepared stack the wanted one. Called by the loop.
 func (s *Supervisor) take(stack *services.Stack) {
-	s.inner.use(stack)
+	s.inner.Use(stack)
 	s.world.want(stack)
 	s.secrets.learn(stack)
 	s.pods.SetStack(stack)

@@ -39,7 +39,7 @@ func TestCallersThatGiveUpShareNothingWithTheLoop(t *testing.T) {
 		"Workload":   func() error { _, err := s.Workload(ctx, "web"); return err },
 		"sources":    func() error { _, _, err := s.sources(ctx, nil); return err },
 		"scaledTo":   func() error { _, err := s.scaledTo(ctx, map[string]int{"web": 2}); return err },
-		"mark":       func() error { _, err := s.inner.mark(ctx); return err },
+		"mark":       func() error { _, err := loopStatuses{s.store, s}.Mark(ctx); return err },
 		"repin":      func() error { _, err := s.repin(ctx, "img:1", "sha256:1", time.Now()); return err },
 		"restart":    func() error { return s.RestartWorkload(ctx, "web") },
 	} {

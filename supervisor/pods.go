@@ -25,10 +25,10 @@ func newWorkers(s *Supervisor) *workers.Workers {
 			return ref, err
 		},
 		Wrap: func(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error {
-			return s.inner.wrap(ctx, p, c, spec)
+			return s.inner.Wrap(ctx, p, c, spec)
 		},
 		BeforeStart: func(ctx context.Context, id string, p *corev1.Pod, container string) error {
-			return s.inner.files.beforeStart(ctx, id, p, container)
+			return s.inner.BeforeStart(ctx, id, p, container)
 		},
 		Sink:       podSink{s},
 		EngineLost: func(err error) { s.post(func() { s.engineLost(err) }) },

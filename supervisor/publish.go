@@ -36,6 +36,7 @@ func (s *Supervisor) publish(now time.Time) {
 		snap.Workloads = append(snap.Workloads, ws)
 		snap.Warnings = append(snap.Warnings, rolloutWarnings(x)...)
 	}
+	snap.Warnings = append(snap.Warnings, s.inner.Warnings()...)
 	snap.Switch = s.switcher.latest()
 	snap.Phase, snap.Message = s.phase(snap)
 	s.store.Publish(snap)

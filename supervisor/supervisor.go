@@ -22,6 +22,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/build"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/workers"
@@ -53,7 +54,7 @@ type Supervisor struct {
 	fabric *fabric
 	pods   *workers.Workers
 	ops    *operatorRunner
-	inner  *innerLoop
+	inner  *innerloop.Loop
 	// switcher carries out changes of profiles.
 	switcher *switcher
 
@@ -131,7 +132,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.fabric.run(ctx) })
 	g.Go(func() error { return s.pods.Run(ctx) })
-	g.Go(func() error { return s.inner.run(ctx) })
+	g.Go(func() error { return s.inner.Run(ctx) })
 	g.Go(func() error { return s.switcher.run(ctx) })
 	g.Go(func() error { return s.finishExchange(ctx, exchange) })
 	g.Go(func() error { return s.undoFaults(ctx) })
@@ -159,7 +160,7 @@ func (s *Supervisor) cleanUp() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	err := errors.Join(s.fabric.remove(ctx), s.forget())
-	removeShims(ctx, s, "")
+	s.inner.RemoveVolumes(ctx)
 	return err
 }
 

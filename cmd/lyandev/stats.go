@@ -9,7 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/lyandev/lyandev/supervisor"
+	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -31,11 +31,11 @@ func runStatsLoop(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	var records []supervisor.LoopRecord
+	var records []innerloop.Record
 	if err := t.client.Loop(c.Context, &records); err != nil {
 		return fmt.Errorf("cannot read the inner loop's times: %w", err)
 	}
-	stats := supervisor.Stats(records)
+	stats := innerloop.Stats(records)
 	if c.Bool("json") {
 		return json.NewEncoder(st.Out).Encode(map[string]any{"stats": stats, "records": records})
 	}
@@ -46,7 +46,7 @@ func runStatsLoop(c *cli.Context, st *ui.Streams) error {
 	return printLoop(st.Out, stats)
 }
 
-func printLoop(out io.Writer, stats []supervisor.LoopStats) error {
+func printLoop(out io.Writer, stats []innerloop.ActionStats) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "ACTION\tEDITS\tFAILED\tSTAGE\tP50\tP90\tP99\tMAX\t")
 	for _, s := range stats {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lyandev/lyandev/supervisor"
+	"github.com/lyandev/lyandev/supervisor/innerloop"
 	known "github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -75,7 +75,7 @@ func TestLoopSupersededBuild(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	r.Ready(30 * time.Second)
-	var records []supervisor.LoopRecord
+	var records []innerloop.Record
 	r.Eventually(20*time.Second, "it is told", func() bool {
 		if err := r.Client().Loop(t.Context(), &records); err != nil {
 			t.Fatal(err)

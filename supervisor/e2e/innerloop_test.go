@@ -11,8 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/e2e/harness"
+	"github.com/lyandev/lyandev/supervisor/innerloop"
 )
 
 // TestLoopSync: files come, change, move and go in a running container, by no tool of its image, as they do here.
@@ -62,8 +62,8 @@ func TestLoopSyncRestart(t *testing.T) {
 	}
 	r.event("Restarted", "app/server.pl: sync+restart, 1 pod in ")
 	var out struct {
-		Stats   []supervisor.LoopStats  `json:"stats"`
-		Records []supervisor.LoopRecord `json:"records"`
+		Stats   []innerloop.ActionStats `json:"stats"`
+		Records []innerloop.Record      `json:"records"`
 	}
 	r.JSON(&out, "stats", "loop", "--json")
 	if len(out.Records) < 5 || len(out.Stats) != 1 || out.Stats[0].Action != "sync+restart" {
@@ -102,7 +102,7 @@ func TestLoopReplicasTakeTurns(t *testing.T) {
 
 // loops is how many edits were brought to two pods.
 func (r *loopRig) loops() int {
-	var records []supervisor.LoopRecord
+	var records []innerloop.Record
 	if err := r.Client().Loop(r.t.Context(), &records); err != nil {
 		r.t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestLoopThousandsAtOnce(t *testing.T) {
 		r.Write(fmt.Sprintf("app/static/many/d%d/f%d", f%100, f), fmt.Sprint("content ", f))
 	}
 	r.answers(fmt.Sprintf("static/many/d%d/f%d", (n-1)%100, n-1), fmt.Sprint("content ", n-1))
-	var records []supervisor.LoopRecord
+	var records []innerloop.Record
 	total := 0
 	r.Eventually(60*time.Second, "all came", func() bool {
 		if err := r.Client().Loop(t.Context(), &records); err != nil {
@@ -271,7 +271,7 @@ func TestLoopBurst(t *testing.T) {
 	for f := range files {
 		r.answers(fmt.Sprintf("static/burst/f%d", f), fmt.Sprintf("%d of burst %d", f, bursts-1))
 	}
-	var records []supervisor.LoopRecord
+	var records []innerloop.Record
 	if err := r.Client().Loop(t.Context(), &records); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package supervisor
+package innerloop
 
 import (
 	"context"
@@ -61,7 +61,7 @@ func (t *task) text() string {
 		if t.restart[c] {
 			s += " restart"
 		}
-		if t.bounce[c] {
+		if t.restartContainer[c] {
 			s += " bounce"
 		}
 		for _, cmd := range t.exec[c] {
@@ -155,7 +155,7 @@ func TestMergeLosesNothing(t *testing.T) {
 		case 0:
 			out.restart = with(out.restart, c)
 		case 1:
-			out.bounce = with(out.bounce, c)
+			out.restartContainer = with(out.restartContainer, c)
 		case 2:
 			out.exec = map[string][][]string{c: {{name.Draw(t, "cmd")}}}
 		default:
@@ -176,8 +176,8 @@ func TestMergeLosesNothing(t *testing.T) {
 					t.Fatal("a restart is lost")
 				}
 			}
-			for c := range x.bounce {
-				if !sum.bounce[c] {
+			for c := range x.restartContainer {
+				if !sum.restartContainer[c] {
 					t.Fatal("a restart of a container is lost")
 				}
 			}
@@ -212,8 +212,8 @@ func TestCycleIsFoundNamedSlowedAndEnded(t *testing.T) {
 	acted, dropped := 0, 0
 	for range 20 {
 		v := c.judge("workload web", edit(now, "/src/out.css"))
-		if v.say != "" {
-			said = append(said, v.say)
+		if v.message != "" {
+			said = append(said, v.message)
 		}
 		if v.drop {
 			dropped++
@@ -244,7 +244,7 @@ func TestAPersonIsNoCycle(t *testing.T) {
 		var c cycle
 		now := time.Unix(1000, 0)
 		for range 50 {
-			if v := c.judge("w", edit(now, "/src/a.py")); v.pause > 0 || v.drop || v.say != "" {
+			if v := c.judge("w", edit(now, "/src/a.py")); v.pause > 0 || v.drop || v.message != "" {
 				t.Fatalf("%+v", v)
 			}
 			c.start(edit(now, "/src/a.py"), now)
@@ -255,21 +255,22 @@ func TestAPersonIsNoCycle(t *testing.T) {
 	})
 }
 
-// laneRig is a lane whose tasks the test carries out.
-func laneRig(do func(context.Context, *task) error) *lane {
-	s := &Supervisor{
-		cfg: Config{Instance: &instance.Instance{Name: "test"}}, log: slog.New(slog.DiscardHandler), events: state.NewEvents(),
-	}
-	l := &innerLoop{s: s}
+// laneRig is a lane whose tasks the test carries out, and the events that it causes.
+func laneRig(run func(context.Context, *task) error) (*lane, *state.Events) {
+	events := state.NewEvents()
+	l := &Loop{cfg: Config{
+		Instance: &instance.Instance{Name: "test"}, Log: slog.New(slog.DiscardHandler),
+		Event: func(kind, name, typ, reason, message string) { events.Add(time.Now(), kind, name, typ, reason, message) },
+	}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	return &lane{loop: l, name: "workload web", do: do}
+	return &lane{loop: l, name: "workload web", run: run}, events
 }
 
 func TestANewerChangeSupersedesAndNothingIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var done [][]string
 		cancelled := 0
-		n := laneRig(func(ctx context.Context, k *task) error {
+		n, _ := laneRig(func(ctx context.Context, k *task) error {
 			select {
 			case <-time.After(time.Second):
 				done = append(done, k.paths)
@@ -304,7 +305,8 @@ func TestALaneThatFeedsItselfIsSlowedDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runs := 0
 		var n *lane
-		n = laneRig(func(context.Context, *task) error {
+		var events *state.Events
+		n, events = laneRig(func(context.Context, *task) error {
 			runs++
 			time.Sleep(50 * time.Millisecond)
 			go n.offer(edit(time.Now(), "/src/log")) // the run wrote into the tree
@@ -317,7 +319,7 @@ func TestALaneThatFeedsItselfIsSlowedDown(t *testing.T) {
 			t.Fatalf("%d runs in an hour", runs)
 		}
 		found := 0
-		for _, e := range n.loop.s.events.Since(0) {
+		for _, e := range events.Since(0) {
 			if e.Reason == "WriteLoop" && strings.Contains(e.Message, "/src/log") {
 				found++
 			}
@@ -331,7 +333,7 @@ func TestALaneThatFeedsItselfIsSlowedDown(t *testing.T) {
 }
 
 func TestLine(t *testing.T) {
-	r := &LoopRecord{
+	r := &Record{
 		Workload: "web", Paths: []string{"/p/app/a.py", "/p/b"}, Files: 3, Total: 412 * time.Millisecond,
 		Batched: 31 * time.Millisecond, Shipped: 4 * time.Millisecond, Restarted: 120 * time.Millisecond, Ready: 257 * time.Millisecond,
 	}
@@ -341,20 +343,20 @@ func TestLine(t *testing.T) {
 	if got := r.Line("/p"); got != want {
 		t.Fatalf("%s\nwant\n%s", got, want)
 	}
-	r = &LoopRecord{Paths: []string{"/other/a"}, Files: 1, Actions: []string{actionRebuild}, Error: "why"}
+	r = &Record{Paths: []string{"/other/a"}, Files: 1, Actions: []string{actionRebuild}, Error: "why"}
 	if got := r.Line("/p"); got != "/other/a: rebuild in 0 ms (batched 0): why" {
 		t.Fatal(got)
 	}
 }
 
 func TestStats(t *testing.T) {
-	var records []LoopRecord
+	var records []Record
 	for i := 1; i <= 100; i++ {
-		records = append(records, LoopRecord{
+		records = append(records, Record{
 			Actions: []string{"sync"}, Total: time.Duration(i) * time.Millisecond, Batched: 30 * time.Millisecond,
 		})
 	}
-	records = append(records, LoopRecord{Actions: []string{"sync"}, Error: "x", Total: time.Hour}, LoopRecord{Actions: []string{"rebuild"}, Error: "x"})
+	records = append(records, Record{Actions: []string{"sync"}, Error: "x", Total: time.Hour}, Record{Actions: []string{"rebuild"}, Error: "x"})
 	got := fmt.Sprintf("%+v", Stats(records))
 	want := "[{Action:rebuild Count:1 Failed:1 Stages:[]} {Action:sync Count:101 Failed:1 Stages:[" +
 		"{Stage:batched P50:30ms P90:30ms P99:30ms Max:30ms} {Stage:total P50:50ms P90:90ms P99:99ms Max:100ms}]}]"

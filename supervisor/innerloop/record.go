@@ -1,4 +1,4 @@
-package supervisor
+package innerloop
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// LoopRecord is one edit and what became of it. The stages are what each took, summed over pods that took turns.
-type LoopRecord struct {
+// Record is one edit and its result. The stages are durations; of pods that were restarted one by one they are sums.
+type Record struct {
 	Time time.Time `json:"time"`
 	// Workload is the workload, or the build, that it was about.
 	Workload string `json:"workload"`
@@ -38,31 +38,31 @@ type LoopRecord struct {
 	problems []error
 }
 
-// keptRecords and keptPaths bound what is remembered.
+// keptRecords and keptPaths limit what is kept.
 const (
 	keptRecords = 1000
 	keptPaths   = 5
 )
 
-func newRecord(t *task) *LoopRecord {
+func newRecord(t *task) *Record {
 	name := t.workload
 	if name == "" {
 		name = t.build
 	}
-	return &LoopRecord{
+	return &Record{
 		Time: t.seen, Workload: name, Paths: t.paths[:min(len(t.paths), keptPaths)], Files: len(t.paths),
 		Batched: t.batched, Waited: max(time.Since(t.complete), 0),
 	}
 }
 
 // tries notes that an action is attempted, did that it was done to some pods.
-func (r *LoopRecord) tries(action string) {
+func (r *Record) tries(action string) {
 	if !slices.Contains(r.Actions, action) {
 		r.Actions = append(r.Actions, action)
 	}
 }
 
-func (r *LoopRecord) did(action string, pods int) {
+func (r *Record) did(action string, pods int) {
 	r.tries(action)
 	if r.done == nil {
 		r.done = map[string]int{}
@@ -72,7 +72,7 @@ func (r *LoopRecord) did(action string, pods int) {
 }
 
 // Line is the record as one line: what changed, what was done, to how many pods, and how long each stage took.
-func (r *LoopRecord) Line(dir string) string {
+func (r *Record) Line(dir string) string {
 	var b strings.Builder
 	b.WriteString(changedText(r, dir))
 	b.WriteString(": ")
@@ -97,7 +97,7 @@ func (r *LoopRecord) Line(dir string) string {
 	return b.String()
 }
 
-func changedText(r *LoopRecord, dir string) string {
+func changedText(r *Record, dir string) string {
 	if len(r.Paths) == 0 {
 		return "no file"
 	}
@@ -119,7 +119,7 @@ func counted(n int, what string) string {
 }
 
 // finish logs and keeps a record.
-func (l *innerLoop) finish(t *task, r *LoopRecord, err error) {
+func (l *Loop) finish(t *task, r *Record, err error) {
 	err = errors.Join(append(slices.Clone(r.problems), err)...)
 	if t.quiet && err == nil {
 		return
@@ -129,16 +129,16 @@ func (l *innerLoop) finish(t *task, r *LoopRecord, err error) {
 	if err != nil {
 		r.Error, typ, reason = err.Error(), corev1.EventTypeWarning, "Failed"+reason
 	}
-	line := r.Line(l.s.cfg.Instance.Dir)
-	l.s.log.Info("edit", "workload", r.Workload, "what", line)
-	l.s.event("Workload", r.Workload, typ, reason, "%s", line)
+	line := r.Line(l.cfg.Instance.Dir)
+	l.cfg.Log.Info("edit", "workload", r.Workload, "what", line)
+	l.cfg.Event("Workload", r.Workload, typ, reason, line)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records = append(l.records, *r)
 	l.records = l.records[max(0, len(l.records)-keptRecords):]
 }
 
-func reasonOf(r *LoopRecord) string {
+func reasonOf(r *Record) string {
 	switch {
 	case slices.Contains(r.Actions, actionRebuild):
 		return "Rebuilt"
@@ -148,9 +148,9 @@ func reasonOf(r *LoopRecord) string {
 	return "Synced"
 }
 
-// LoopRecords are the latest edits, oldest first, at most a thousand.
-func (s *Supervisor) LoopRecords() []LoopRecord {
-	s.inner.mu.Lock()
-	defer s.inner.mu.Unlock()
-	return slices.Clone(s.inner.records)
+// Records are the latest edits, oldest first, at most a thousand.
+func (l *Loop) Records() []Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.records)
 }

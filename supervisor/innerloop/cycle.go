@@ -1,4 +1,4 @@
-package supervisor
+package innerloop
 
 import (
 	"fmt"
@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// The bounds of what counts as a write loop. An action's own writes are noticed while it works or right after it; a
-// person is not that regular: cycleCount times in a row the same files, each time in that window.
+// The limits of a write loop: an action that changes the files it is triggered by. Its writes are noticed while it works or
+// within cycleWindow after it. It counts as a loop when that happens cycleCount times in a row with the same files.
 const (
 	cycleWindow = 300 * time.Millisecond
 	cycleCount  = 6
-	// A loop that was found is slowed down, by cyclePause and twice as long every time, and ended after cycleEnd more.
+	// A loop is slowed down by cyclePause, doubled every time, and after cycleEnd more times its changes are ignored.
 	cyclePause = 3 * time.Second
 	cycleEnd   = 5
 )
 
-// cycle finds out that an action causes the changes that it is done for. It is pure: times come from the caller.
+// cycle detects an action that causes the changes it is triggered by. It is pure: times come from the caller.
 //
 //	counting --the same files, in the window, cycleCount times--> slowed --cycleEnd times--> ended
 //	    ^                                                           |                          |
@@ -30,11 +30,11 @@ type cycle struct {
 
 // verdict is what to do about a change.
 type verdict struct {
-	// pause is how long it waits; drop: it is not acted upon any more.
+	// pause delays the action; drop leaves it out.
 	pause time.Duration
 	drop  bool
-	// say is what people should know, "" if nothing new.
-	say string
+	// message is a warning for the user, "" for none.
+	message string
 }
 
 // start notes that an action for these files begins, end that it is done.
@@ -48,7 +48,7 @@ func (c *cycle) start(t *task, now time.Time) {
 
 func (c *cycle) end(now time.Time) { c.done = now }
 
-// judge says what to do about a change that came.
+// judge decides about a change that arrived.
 func (c *cycle) judge(name string, t *task) verdict {
 	if !c.caused(t) {
 		c.count = 0
@@ -62,19 +62,19 @@ func (c *cycle) judge(name string, t *task) verdict {
 	case over >= cycleEnd:
 		v := verdict{drop: true}
 		if over == cycleEnd {
-			v.say = fmt.Sprintf("%s still writes %s, which it is watched for; these files are left alone until others change", name, c.names(t))
+			v.message = fmt.Sprintf("%s keeps modifying files that trigger its own sync (%s); changes of these files are ignored until others change", name, c.names(t))
 		}
 		return v
 	}
 	v := verdict{pause: cyclePause << over}
 	if over == 0 {
-		v.say = fmt.Sprintf("%s writes into its own watched tree: %s changed %d times in a row because of what was done about it; "+
-			"name it under ignore of the develop.watch rule", name, c.names(t), c.count)
+		v.message = fmt.Sprintf("%s modifies files that trigger its own sync: %s changed %d times in a row as a result of the sync; "+
+			"list the path under ignore of the develop.watch rule", name, c.names(t), c.count)
 	}
 	return v
 }
 
-// caused says that a change may come from the action before it.
+// caused reports whether the last action may have made a change.
 func (c *cycle) caused(t *task) bool {
 	if c.began.IsZero() || len(t.paths) == 0 || t.seen.Before(c.began) {
 		return false

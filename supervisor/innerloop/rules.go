@@ -1,4 +1,4 @@
-package supervisor
+package innerloop
 
 import (
 	"os"
@@ -23,7 +23,7 @@ const (
 
 func syncs(action string) bool { return strings.HasPrefix(action, actionSync) }
 
-// ruled is a rule with what it is about. It is plain data, so that two sets of rules can be compared.
+// ruled is a rule with its workload and build. It is plain data, so that two sets of rules can be compared.
 type ruled struct {
 	Workload string
 	Rule     services.WatchRule
@@ -95,7 +95,7 @@ func within(dir, path string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// routes say what a change means.
+// routes map changed files to tasks.
 type routes struct {
 	rules []routed
 	roots []watch.Root
@@ -134,7 +134,7 @@ func newRoutes(rules []ruled) (*routes, error) {
 	return out, failed
 }
 
-// route says what a batch means, a task a workload and a task a build, in the order of the rules.
+// route returns the tasks of a batch, at most one per workload and one per build, in the order of the rules.
 func (r *routes) route(b watch.Batch) []*task {
 	var out []*task
 	at := map[string]*task{}
@@ -166,8 +166,8 @@ func (r *routes) route(b watch.Batch) []*task {
 	return out
 }
 
-// putOff takes restarts and commands out of the tasks of containers whose image is built because of the same batch: the
-// build replaces the pods. If it does not, they are done after it.
+// putOff moves the restarts and commands of containers whose image the same batch rebuilds to the build's task: the build
+// replaces the pods, and if it does not, they are done after it.
 func (r *routes) putOff(tasks []*task) {
 	for _, b := range tasks {
 		if b.build == "" {
@@ -177,10 +177,10 @@ func (r *routes) putOff(tasks []*task) {
 			late := &task{workload: t.workload, paths: t.paths, seen: t.seen, complete: t.complete, batched: t.batched}
 			for _, q := range r.rules {
 				if q.Workload == t.workload && q.Built == b.build {
-					t.moveTurns(q.Rule.Container, late)
+					t.moveRestarts(q.Rule.Container, late)
 				}
 			}
-			if len(late.restart)+len(late.bounce)+len(late.exec) > 0 {
+			if len(late.restart)+len(late.restartContainer)+len(late.exec) > 0 {
 				b.instead = append(b.instead, late)
 			}
 		}

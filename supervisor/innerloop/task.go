@@ -1,4 +1,4 @@
-package supervisor
+package innerloop
 
 import (
 	"slices"
@@ -8,14 +8,14 @@ import (
 	"github.com/lyandev/lyandev/supervisor/watch"
 )
 
-// task is what is to be done for one workload, or one build, because of changes.
+// task is the work for one workload, or one build, that a batch of changes asks for.
 type task struct {
 	// workload or build is set.
 	workload, build string
 	// sync are the files to bring into containers, by container, in the order of their sources.
 	sync map[string][]livesync.Item
-	// restart are the containers whose process is to be restarted, bounce those that are to be restarted themselves.
-	restart, bounce map[string]bool
+	// restart are the containers whose process is restarted in place, restartContainer those that are restarted as a whole.
+	restart, restartContainer map[string]bool
 	// exec are the commands to run after a sync, by container.
 	exec map[string][][]string
 	// paths are what changed; seen and complete are of the first change and of its batch.
@@ -23,9 +23,9 @@ type task struct {
 	seen, complete time.Time
 	// batched is how long its batch took.
 	batched time.Duration
-	// instead are tasks that a build makes needless, unless it fails or changes nothing.
+	// instead are tasks that the build makes unnecessary. They are done when it fails or changes nothing.
 	instead []*task
-	// quiet: nobody edited anything, so nothing is logged if all goes well.
+	// quiet: no edit caused it, so success is not logged.
 	quiet bool
 }
 
@@ -56,7 +56,7 @@ func (t *task) take(q *routed, c watch.Change) {
 	case actionSyncRestart:
 		t.restart = with(t.restart, name)
 	case actionRestart:
-		t.bounce = with(t.bounce, name)
+		t.restartContainer = with(t.restartContainer, name)
 	case actionSyncExec:
 		if t.exec == nil {
 			t.exec = map[string][][]string{}
@@ -76,7 +76,7 @@ func with(set map[string]bool, name string) map[string]bool {
 }
 
 func (t *task) empty() bool {
-	return len(t.sync)+len(t.restart)+len(t.bounce)+len(t.exec)+len(t.paths) == 0
+	return len(t.sync)+len(t.restart)+len(t.restartContainer)+len(t.exec)+len(t.paths) == 0
 }
 
 // merge adds a later task for the same workload or build.
@@ -107,8 +107,8 @@ func (t *task) merge(next *task) *task {
 		for name := range x.restart {
 			out.restart = with(out.restart, name)
 		}
-		for name := range x.bounce {
-			out.bounce = with(out.bounce, name)
+		for name := range x.restartContainer {
+			out.restartContainer = with(out.restartContainer, name)
 		}
 		for name, list := range x.exec {
 			if out.exec == nil {
@@ -133,7 +133,7 @@ func (t *task) containers() []string {
 	for name := range t.restart {
 		set[name] = true
 	}
-	for name := range t.bounce {
+	for name := range t.restartContainer {
 		set[name] = true
 	}
 	for name := range t.exec {
@@ -147,16 +147,16 @@ func (t *task) containers() []string {
 	return out
 }
 
-// moveTurns moves what is more than a sync of a container to another task.
-func (t *task) moveTurns(container string, to *task) {
+// moveRestarts moves the restarts and commands of a container to another task.
+func (t *task) moveRestarts(container string, to *task) {
 	if t.restart[container] {
 		delete(t.restart, container)
 		to.restart = with(to.restart, container)
 		to.sync = map[string][]livesync.Item{container: nil}
 	}
-	if t.bounce[container] {
-		delete(t.bounce, container)
-		to.bounce = with(to.bounce, container)
+	if t.restartContainer[container] {
+		delete(t.restartContainer, container)
+		to.restartContainer = with(to.restartContainer, container)
 	}
 	if cmds := t.exec[container]; len(cmds) > 0 {
 		delete(t.exec, container)

@@ -1,4 +1,4 @@
-package supervisor
+package innerloop
 
 import (
 	"context"
@@ -12,27 +12,26 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// refresh does a task of a workload: files into all pods, then commands, then restarts, one pod at a time when there is
-// more than one. A superseded one returns errSuperseded with nothing half done. Failures are reported here.
-func (l *innerLoop) refresh(ctx context.Context, t *task) error {
+// refresh runs the task of a workload: files into all pods, then commands, then restarts, one pod at a time. A superseded
+// task returns errSuperseded with nothing half done. Failures are recorded here.
+func (l *Loop) refresh(ctx context.Context, t *task) error {
 	r := newRecord(t)
 	var errs []error
 	for _, container := range t.containers() {
-		turns := t.restart[container] || t.bounce[container]
-		if !turns {
+		restarts := t.restart[container] || t.restartContainer[container]
+		if !restarts {
 			errs = append(errs, l.shipAll(ctx, t, container, r))
 		}
 		if cmds := t.exec[container]; len(cmds) > 0 {
-			if turns {
+			if restarts {
 				errs = append(errs, l.shipAll(ctx, t, container, r))
 			}
 			errs = append(errs, l.execAll(ctx, t, container, cmds, r))
 		}
-		if turns {
+		if restarts {
 			errs = append(errs, l.restartAll(ctx, t, container, r))
 		}
 	}
@@ -47,7 +46,7 @@ func (l *innerLoop) refresh(ctx context.Context, t *task) error {
 }
 
 // shipAll brings files to the container in all pods side by side.
-func (l *innerLoop) shipAll(ctx context.Context, t *task, container string, r *LoopRecord) error {
+func (l *Loop) shipAll(ctx context.Context, t *task, container string, r *Record) error {
 	if _, ok := t.sync[container]; !ok {
 		return nil
 	}
@@ -67,15 +66,15 @@ func (l *innerLoop) shipAll(ctx context.Context, t *task, container string, r *L
 	return err
 }
 
-// each calls f for a container in every pod where it runs, side by side, and joins the errors.
-func (l *innerLoop) each(workload, container string, f func(target) error) error {
+// each calls f for a container in every pod where it runs, all at once, and joins the errors.
+func (l *Loop) each(workload, container string, f func(target) error) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
 	for _, p := range l.podsOf(workload) {
 		at, running := targetOf(p, container)
 		if !running {
-			continue // it has the files laid before it starts
+			continue // it gets the files before it starts
 		}
 		wg.Go(func() {
 			if err := f(at); err != nil && !l.gone(at) {
@@ -89,9 +88,9 @@ func (l *innerLoop) each(workload, container string, f func(target) error) error
 	return errors.Join(errs...)
 }
 
-// gone says that a pod went, or its container ended, while something was done to it: its successor has the files.
-func (l *innerLoop) gone(at target) bool {
-	p := l.s.store.Latest().Pod(at.pod.Name)
+// gone reports whether the container has ended, or its pod is going: the next one gets the files before it starts.
+func (l *Loop) gone(at target) bool {
+	p := l.cfg.Statuses.Latest().Pod(at.pod.Name)
 	if p == nil || p.UID != at.pod.UID || p.DeletionTimestamp != nil {
 		return true
 	}
@@ -99,10 +98,10 @@ func (l *innerLoop) gone(at target) bool {
 	return !running || now.id != at.id
 }
 
-// execLimit bounds a command of sync+exec.
+// execLimit limits a command of sync+exec.
 const execLimit = 5 * time.Minute
 
-func (l *innerLoop) execAll(ctx context.Context, t *task, container string, cmds [][]string, r *LoopRecord) error {
+func (l *Loop) execAll(ctx context.Context, t *task, container string, cmds [][]string, r *Record) error {
 	began := time.Now()
 	var ran atomic.Int64
 	err := l.each(t.workload, container, func(at target) error {
@@ -110,7 +109,7 @@ func (l *innerLoop) execAll(ctx context.Context, t *task, container string, cmds
 			if len(cmd) == 0 {
 				continue
 			}
-			res, err := l.s.cfg.Engine.Exec(ctx, at.id, engine.ExecSpec{Cmd: cmd, Timeout: execLimit, OutputLimit: 4 << 10})
+			res, err := l.cfg.Engine.Exec(ctx, at.id, engine.ExecSpec{Cmd: cmd, Timeout: execLimit, OutputLimit: 4 << 10})
 			if err != nil {
 				return err
 			}
@@ -126,12 +125,12 @@ func (l *innerLoop) execAll(ctx context.Context, t *task, container string, cmds
 	return err
 }
 
-// readyLimit is how long a pod may take to be ready after its restart before the restarts of the others are given up.
+// readyLimit is how long a pod may take to become ready after its restart. Then the other pods are not restarted.
 const readyLimit = time.Minute
 
-// restartAll restarts a container's process, or the container, in all pods. One that does not get ready ends it: the
-// others go on with what they have. Pods that are not ready anyway come first.
-func (l *innerLoop) restartAll(ctx context.Context, t *task, container string, r *LoopRecord) error {
+// restartAll restarts a container's process, or the container, in all pods, one after the other; pods that are not ready
+// come first. It ends with the first pod that does not become ready: the others keep running as they are.
+func (l *Loop) restartAll(ctx context.Context, t *task, container string, r *Record) error {
 	pods := l.podsOf(t.workload)
 	slices.SortStableFunc(pods, func(a, b *corev1.Pod) int { return boolOrder(state.PodReady(a), state.PodReady(b)) })
 	action := actionSyncRestart
@@ -145,7 +144,7 @@ func (l *innerLoop) restartAll(ctx context.Context, t *task, container string, r
 		}
 		if err := l.restartOne(ctx, t, p.Name, container, len(pods) > 1, r); err != nil {
 			if rest := len(pods) - i - 1; rest > 0 && ctx.Err() == nil {
-				err = fmt.Errorf("%w; the other %d go on with what they have", err, rest)
+				err = fmt.Errorf("%w; the other %d pods are not restarted", err, rest)
 			}
 			return err
 		}
@@ -164,61 +163,67 @@ func boolOrder(a, b bool) int {
 	return 1
 }
 
-// restartOne brings one pod's container its files and restarts its process, and waits until the pod is ready. With
-// several pods the pod leaves its Services before its process is stopped.
-func (l *innerLoop) restartOne(ctx context.Context, t *task, pod, container string, several bool, r *LoopRecord) error {
-	p := l.s.store.Latest().Pod(pod)
-	w := l.s.pods.Get(pod)
-	if p == nil || p.DeletionTimestamp != nil || w == nil {
-		return nil // it went meanwhile; its successor has the files
+// restartOne delivers the files of one pod's container and restarts its process in place, or the container where that
+// cannot be, and waits until the pod is ready. With several pods the pod leaves its Services before its process is stopped.
+func (l *Loop) restartOne(ctx context.Context, t *task, pod, container string, several bool, r *Record) error {
+	p := l.cfg.Statuses.Latest().Pod(pod)
+	if p == nil || p.DeletionTimestamp != nil {
+		return nil // its successor gets the files before it starts
 	}
 	at, running := targetOf(p, container)
-	inPlace := running && t.restart[container] && !t.bounce[container] && shimmed(p)
+	inPlace := running && t.restart[container] && !t.restartContainer[container] && shimmed(p)
 	if inPlace {
 		done, err := l.restartProcess(ctx, at, several, r)
 		if done || err != nil {
 			return err
 		}
 	}
+	return l.restartContainer(ctx, at, r)
+}
+
+// restartContainer has the pod's worker restart the container, and waits until the pod is ready with the new one. The new
+// container gets its files before it starts.
+func (l *Loop) restartContainer(ctx context.Context, at target, r *Record) error {
 	began := time.Now()
-	seq, err := l.mark(ctx)
+	seq, err := l.cfg.Statuses.Mark(ctx)
 	if err != nil {
 		return err
 	}
-	w.RestartContainer(container, "has changed files")
-	err = l.awaitReady(ctx, p, seq, func(now *corev1.Pod) bool {
-		next, running := targetOf(now, container)
+	if !l.cfg.Pods.RestartContainer(at.pod, at.container, "has changed files") {
+		return nil
+	}
+	err = l.awaitReady(ctx, at.pod, seq, func(now *corev1.Pod) bool {
+		next, running := targetOf(now, at.container)
 		return running && next.id != at.id
 	})
 	r.Restarted += time.Since(began)
 	return err
 }
 
-// restartProcess restarts a process under its shim. done is false when that cannot be, and the container must be
-// restarted instead: it has no shim, or has ended.
-func (l *innerLoop) restartProcess(ctx context.Context, at target, several bool, r *LoopRecord) (done bool, err error) {
-	w := l.s.pods.Get(at.pod.Name)
+// restartProcess restarts a process under its shim and waits until the pod is ready. done is false when the container must
+// be restarted instead: it has no shim, or has ended.
+func (l *Loop) restartProcess(ctx context.Context, at target, several bool, r *Record) (done bool, err error) {
 	ch, err := l.files.channel(ctx, at)
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
-	if err != nil || !ch.Shim || w == nil {
-		l.s.log.Debug("the process cannot be restarted in place", "pod", at.pod.Name, "error", err)
+	if err != nil || !ch.Shim {
+		l.cfg.Log.Debug("the process cannot be restarted in place", "pod", at.pod.Name, "error", err)
 		return false, nil
 	}
 	if several {
-		w.SuspendProbes(at.container)
-		if err := l.awaitPush(ctx); err != nil {
-			w.ResumeProbes(at.container)
+		l.cfg.Pods.SuspendProbes(at.pod, at.container)
+		if err := l.cfg.Pods.AwaitPush(ctx); err != nil {
+			l.cfg.Pods.ResumeProbes(at.pod, at.container)
 			return false, err
 		}
 	}
-	// From here on a newer change must not leave it half done: it comes when the process runs again.
-	if err := l.shipAndRestart(w, at, r); err != nil {
-		l.s.log.Debug("restart in place failed", "pod", at.pod.Name, "error", err)
+	// From here on a newer change does not cancel the restart: it takes effect when the process runs again.
+	if err := l.shipAndRestart(at, r); err != nil {
+		l.cfg.Log.Debug("restart in place failed", "pod", at.pod.Name, "error", err)
 		return false, nil
 	}
-	seq, err := l.mark(ctx)
+	seq, err := l.cfg.Statuses.Mark(ctx)
 	if err != nil {
 		return true, err
 	}
@@ -231,10 +236,10 @@ func (l *innerLoop) restartProcess(ctx context.Context, at target, several bool,
 	return true, err
 }
 
-// shipAndRestart does it, with the probes suspended meanwhile. Files that could not be brought are noted in the record; the
-// process is restarted for the others.
-func (l *innerLoop) shipAndRestart(w *pod.Worker, at target, r *LoopRecord) error {
-	defer w.ResumeProbes(at.container)
+// shipAndRestart delivers the files and restarts the process, with the probes suspended meanwhile. Files that could not be
+// delivered are noted in the record; the process is restarted for the others.
+func (l *Loop) shipAndRestart(at target, r *Record) error {
+	defer l.cfg.Pods.ResumeProbes(at.pod, at.container)
 	began := time.Now()
 	if _, err := l.files.ship(at); err != nil && !l.gone(at) {
 		r.problems = append(r.problems, err)
@@ -246,7 +251,7 @@ func (l *innerLoop) shipAndRestart(w *pod.Worker, at target, r *LoopRecord) erro
 	if err != nil {
 		return err
 	}
-	w.SuspendProbes(at.container)
+	l.cfg.Pods.SuspendProbes(at.pod, at.container)
 	_, err = ch.Restart(l.ctx, graceOf(at.pod))
 	return err
 }
@@ -259,33 +264,14 @@ func graceOf(p *corev1.Pod) time.Duration {
 	return 30 * time.Second
 }
 
-// mark returns the number of the latest snapshot that may not show yet what was done before the call.
-func (l *innerLoop) mark(ctx context.Context) (uint64, error) {
-	return ask(ctx, l.s, func() (uint64, error) { return l.s.store.Latest().Seq, nil })
-}
-
-// awaitPush returns when the endpoints as they are now have been pushed, or could not be.
-func (l *innerLoop) awaitPush(ctx context.Context) error {
-	pushed := make(chan struct{})
-	l.s.post(func() { l.s.fabric.afterNextPush(func() { close(pushed) }) })
-	select {
-	case <-pushed:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-l.s.done:
-		return context.Canceled
-	}
-}
-
-// awaitReady waits until a snapshot after seq shows the pod ready with its container as wanted. A pod that goes, or is
-// said to go, is waited for no more. It is an error when the container ends, or the pod takes too long.
-func (l *innerLoop) awaitReady(ctx context.Context, p *corev1.Pod, seq uint64, good func(*corev1.Pod) bool) error {
+// awaitReady waits until a status after seq shows the pod ready with its container as wanted, or shows that the pod is gone
+// or being deleted. It is an error when a container crashes, or the pod is not ready after readyLimit.
+func (l *Loop) awaitReady(ctx context.Context, p *corev1.Pod, seq uint64, good func(*corev1.Pod) bool) error {
 	limit := time.NewTimer(readyLimit)
 	defer limit.Stop()
 	watch, cancel := context.WithCancel(ctx)
 	defer cancel()
-	states := l.s.store.Subscribe(watch)
+	states := l.cfg.Statuses.Subscribe(watch)
 	for {
 		select {
 		case <-ctx.Done():
@@ -304,13 +290,13 @@ func (l *innerLoop) awaitReady(ctx context.Context, p *corev1.Pod, seq uint64, g
 				return nil
 			}
 			if why := crashed(p, now); why != "" {
-				return fmt.Errorf("pod %s does not get ready: %s", p.Name, why)
+				return fmt.Errorf("pod %s does not become ready: %s", p.Name, why)
 			}
 		}
 	}
 }
 
-// crashed says why a container of the pod waits for its next start, when it has ended since the pod was as before.
+// crashed returns why a container of the pod is in its restart back-off, if it has ended since the status before.
 func crashed(before, now *corev1.Pod) string {
 	for _, s := range now.Status.ContainerStatuses {
 		last := s.LastTerminationState.Terminated

@@ -1,4 +1,4 @@
-package supervisor
+package innerloop
 
 import (
 	"context"
@@ -7,11 +7,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/livesync"
 )
 
 // initialSync brings the files of rules with initial_sync that are younger than the image into the containers.
-func (l *innerLoop) initialSync(ctx context.Context) {
+func (l *Loop) initialSync(ctx context.Context) {
 	l.mu.Lock()
 	stack, r := l.stack, l.routes
 	l.mu.Unlock()
@@ -20,7 +21,7 @@ func (l *innerLoop) initialSync(ctx context.Context) {
 		if !q.Rule.InitialSync || !syncs(q.Rule.Action) || stack.Workload(q.Workload) == nil {
 			continue
 		}
-		made := l.imageMade(ctx, q)
+		made := l.imageMade(ctx, stack.Workload(q.Workload), q.Rule.Container)
 		items := q.younger(made)
 		if len(items) == 0 || ctx.Err() != nil {
 			continue
@@ -29,22 +30,18 @@ func (l *innerLoop) initialSync(ctx context.Context) {
 		t := &task{
 			workload: q.Workload, quiet: true, sync: map[string][]livesync.Item{q.Rule.Container: items}, seen: now, complete: now,
 		}
-		l.record(t)
+		l.recordFiles(t)
 		l.offer(t)
 	}
 }
 
-// imageMade is when the container's image was made; the zero time if that is not known.
-func (l *innerLoop) imageMade(ctx context.Context, q *routed) time.Time {
-	l.mu.Lock()
-	stack := l.stack
-	l.mu.Unlock()
-	x := stack.Workload(q.Workload)
+// imageMade is when a container's image was made; the zero time if that is not known.
+func (l *Loop) imageMade(ctx context.Context, x *services.Workload, container string) time.Time {
 	for _, c := range x.PodSpec().Containers {
-		if c.Name != q.Rule.Container {
+		if c.Name != container {
 			continue
 		}
-		if img, err := l.s.cfg.Engine.InspectImage(ctx, c.Image); err == nil {
+		if img, err := l.cfg.Engine.InspectImage(ctx, c.Image); err == nil {
 			return img.Created
 		}
 	}

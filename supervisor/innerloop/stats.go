@@ -1,4 +1,4 @@
-package supervisor
+package innerloop
 
 import (
 	"maps"
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// LoopStats are the percentiles of one kind of edit.
-type LoopStats struct {
+// ActionStats are the percentiles of one kind of edit.
+type ActionStats struct {
 	// Action is what was done: "sync", "sync+restart", "rebuild", or several joined by ", ".
 	Action string `json:"action"`
 	Count  int    `json:"count"`
@@ -27,7 +27,7 @@ type StageStats struct {
 }
 
 // stages are the stages of a record in their order.
-func (r *LoopRecord) stages() []stageTime {
+func (r *Record) stages() []stageTime {
 	return []stageTime{
 		{"batched", r.Batched},
 		{"waited", r.Waited},
@@ -45,8 +45,8 @@ type stageTime struct {
 }
 
 // Stats are the percentiles of records, by what was done. Edits that failed are counted, and leave the times alone.
-func Stats(records []LoopRecord) []LoopStats {
-	byAction := map[string][]LoopRecord{}
+func Stats(records []Record) []ActionStats {
+	byAction := map[string][]Record{}
 	failed := map[string]int{}
 	for _, r := range records {
 		action := strings.Join(r.Actions, ", ")
@@ -61,11 +61,11 @@ func Stats(records []LoopRecord) []LoopStats {
 			byAction[action] = nil
 		}
 	}
-	var out []LoopStats
+	var out []ActionStats
 	for _, action := range slices.Sorted(maps.Keys(byAction)) {
 		list := byAction[action]
-		s := LoopStats{Action: action, Count: len(list) + failed[action], Failed: failed[action]}
-		for i, stage := range (&LoopRecord{}).stages() {
+		s := ActionStats{Action: action, Count: len(list) + failed[action], Failed: failed[action]}
+		for i, stage := range (&Record{}).stages() {
 			var times []time.Duration
 			for j := range list {
 				times = append(times, list[j].stages()[i].took)

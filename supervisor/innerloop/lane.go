@@ -1,4 +1,4 @@
-package supervisor
+package innerloop
 
 import (
 	"context"
@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// errSuperseded is the cause by which a newer change ends what it makes pointless.
+// errSuperseded is the cause by which a newer change cancels a task.
 var errSuperseded = errors.New("superseded by a newer change")
 
-// lane does the tasks of one workload, or one build, one after the other.
+// lane runs the tasks of one workload, or one build, one after the other.
 //
 //	idle --offer--> working --offer--> working, cancelled, with a next one --> working --> idle
 //
-// A task that was cancelled before it was done is merged into the next one, so nothing that it had to do is dropped.
+// A task that was cancelled before its end is merged into the next one, so that none of its work is dropped.
 type lane struct {
-	loop *innerLoop
+	loop *Loop
 	name string
-	do   func(context.Context, *task) error
+	run  func(context.Context, *task) error
 
 	mu      sync.Mutex
 	working bool
 	next    *task
 	cancel  context.CancelCauseFunc
 	cycle   cycle
-	// held waits for its pause to pass: the lane's own actions seem to cause it.
+	// held waits for the pause of a write loop to pass.
 	held *task
 }
 
-// offer gives the lane something to do. It does not wait.
+// offer gives the lane a task and returns at once.
 func (n *lane) offer(t *task) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -38,8 +38,8 @@ func (n *lane) offer(t *task) {
 		return
 	}
 	v := n.cycle.judge(n.name, t)
-	if v.say != "" {
-		n.loop.report(t.workload, "WriteLoop", errors.New(v.say))
+	if v.message != "" {
+		n.loop.report(t.workload, "WriteLoop", errors.New(v.message))
 	}
 	switch {
 	case v.drop:
@@ -53,7 +53,7 @@ func (n *lane) offer(t *task) {
 	}
 }
 
-// resume goes on with what was held.
+// resume takes the task that was held.
 func (n *lane) resume() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -64,7 +64,7 @@ func (n *lane) resume() {
 	}
 }
 
-// take makes a task the next one, and cancels what it supersedes; n.mu is held.
+// take merges a task into the next one, and cancels the running one unless the new one is quiet; n.mu is held.
 func (n *lane) take(t *task) {
 	n.next = n.next.merge(t)
 	if n.working {
@@ -74,10 +74,10 @@ func (n *lane) take(t *task) {
 		return
 	}
 	ctx := n.begin()
-	n.loop.wg.Go(func() { n.work(ctx) })
+	n.working = n.loop.start(func() { n.work(ctx) })
 }
 
-// begin takes the next task's context; n.mu is held.
+// begin makes the next task's context; n.mu is held.
 func (n *lane) begin() context.Context {
 	ctx, cancel := context.WithCancelCause(n.loop.ctx)
 	n.working, n.cancel = true, cancel
@@ -91,7 +91,7 @@ func (n *lane) work(ctx context.Context) {
 		n.next = nil
 		n.cycle.start(t, time.Now())
 		n.mu.Unlock()
-		err := n.do(ctx, t)
+		err := n.run(ctx, t)
 		n.mu.Lock()
 		n.cancel(nil)
 		if errors.Is(err, errSuperseded) {

@@ -1,4 +1,4 @@
-package supervisor
+package innerloop
 
 import (
 	"archive/tar"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,9 +31,9 @@ func shimSocket(p *corev1.Pod, container string) string {
 	return uid[:min(13, len(uid))] + "/" + container
 }
 
-// wrap mounts the shim's volume into containers that files are synced to, and puts the shim before the command of those
-// whose process is restarted by it.
-func (l *innerLoop) wrap(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error {
+// Wrap mounts the shim's volume into containers that files are synced to, and puts the shim before the command of those
+// whose process it restarts. It blocks until the volume is filled.
+func (l *Loop) Wrap(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error {
 	l.mu.Lock()
 	stack, off := l.stack, l.off
 	l.mu.Unlock()
@@ -52,7 +53,7 @@ func (l *innerLoop) wrap(ctx context.Context, p *corev1.Pod, c *corev1.Container
 	if !mount {
 		return nil
 	}
-	volume, err := l.shims.ensure(ctx, l.s)
+	volume, err := l.ensureVolume(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,9 +64,9 @@ func (l *innerLoop) wrap(ctx context.Context, p *corev1.Pod, c *corev1.Container
 	return l.underShim(ctx, p, c, spec)
 }
 
-// underShim makes the shim the entrypoint and the command, which may be the image's, its arguments.
-func (l *innerLoop) underShim(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error {
-	img, err := l.s.cfg.Engine.InspectImage(ctx, spec.Image)
+// underShim makes the shim the entrypoint, and the container's command (or the image's) its arguments.
+func (l *Loop) underShim(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error {
+	img, err := l.cfg.Engine.InspectImage(ctx, spec.Image)
 	if err != nil {
 		return err
 	}
@@ -88,54 +89,56 @@ func (l *innerLoop) underShim(ctx context.Context, p *corev1.Pod, c *corev1.Cont
 	return nil
 }
 
-// shimVolume is the volume with this binary in it, one a project.
+// shimVolume is the volume with this binary in it, one per project.
 type shimVolume struct {
-	mu   sync.Mutex
+	mu sync.Mutex
+	// name is "" until the volume is filled.
 	name string
 }
 
-// prepare makes the volume while nobody waits for it yet.
-func (v *shimVolume) prepare(l *innerLoop) {
-	l.wg.Go(func() {
-		if _, err := v.ensure(l.ctx, l.s); err != nil && l.ctx.Err() == nil {
-			l.s.log.Debug("cannot make the shim's volume yet", "error", err)
+// prepareVolume makes the volume before the first pod needs it.
+func (l *Loop) prepareVolume() {
+	l.start(func() {
+		if _, err := l.ensureVolume(l.ctx); err != nil && l.ctx.Err() == nil {
+			l.cfg.Log.Debug("cannot make the shim's volume yet", "error", err)
 		}
 	})
 }
 
-// ensure finds the volume, or makes it, and gives its name. It blocks until it is filled.
-func (v *shimVolume) ensure(ctx context.Context, s *Supervisor) (string, error) {
+// ensureVolume finds or makes the volume and returns its name. It blocks until the volume is filled.
+func (l *Loop) ensureVolume(ctx context.Context) (string, error) {
+	v := &l.shims
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.name != "" {
 		return v.name, nil
 	}
-	image, hash, err := s.fabric.agentImage(ctx)
+	image, hash, err := l.cfg.HelperImage(ctx)
 	if err != nil {
 		return "", err
 	}
-	name := s.cfg.Instance.Name + "_lyandev-shim-" + hash
-	if err := fillShim(ctx, s, name, image, hash); err != nil {
+	name := l.cfg.Instance.Name + "_lyandev-shim-" + hash
+	if err := l.fillVolume(ctx, name, image, hash); err != nil {
 		return "", fmt.Errorf("cannot make the volume of the init shim: %w", err)
 	}
-	removeShims(ctx, s, name)
+	l.removeVolumes(ctx, name)
 	v.name = name
 	return name, nil
 }
 
-// fillShim copies the binary into the volume, unless its mark says that it is there. The volume is reached through a
-// container that is never started.
-func fillShim(ctx context.Context, s *Supervisor, name, image, hash string) error {
-	eng := s.cfg.Engine
-	if err := eng.CreateVolume(ctx, name, s.fabric.labels(shimKind)); err != nil {
+// fillVolume copies the binary into the volume, unless a file named by its hash is there already. It uses a container that
+// is never started.
+func (l *Loop) fillVolume(ctx context.Context, name, image, hash string) error {
+	eng := l.cfg.Engine
+	if err := eng.CreateVolume(ctx, name, l.cfg.Labels(shimKind)); err != nil {
 		return err
 	}
 	spec := engine.ContainerSpec{
-		Name: s.cfg.Instance.Name + "-shim-fill", Image: image, Cmd: []string{"sandbox"}, Labels: s.fabric.labels("shim-fill"),
+		Name: l.cfg.Instance.Name + "-shim-fill", Image: image, Cmd: []string{"sandbox"}, Labels: l.cfg.Labels("shim-fill"),
 		Mounts: []engine.Mount{{Volume: name, Target: shim.MountPath}},
 	}
 	id, err := eng.CreateContainer(ctx, spec)
-	if engine.IsConflict(err) { // a supervisor that was killed left it
+	if engine.IsConflict(err) { // left by a supervisor that was killed
 		if err := eng.RemoveContainer(ctx, spec.Name); err != nil {
 			return err
 		}
@@ -152,29 +155,31 @@ func fillShim(ctx context.Context, s *Supervisor, name, image, hash string) erro
 	if !engine.IsNotFound(err) {
 		return err
 	}
-	r, w := io.Pipe()
-	go func() { _ = w.CloseWithError(livesync.BinaryArchive(w, s.cfg.Binary, "")) }()
-	if err := eng.CopyTo(ctx, id, shim.MountPath, r); err != nil {
+	err = copyTo(ctx, eng, id, shim.MountPath, func(w io.Writer) error { return livesync.BinaryArchive(w, l.cfg.Binary, "") })
+	if err != nil {
 		return err
 	}
-	r, w = io.Pipe()
-	go func() {
+	return copyTo(ctx, eng, id, shim.MountPath, func(w io.Writer) error {
 		t := tar.NewWriter(w)
 		err := t.WriteHeader(&tar.Header{Name: hash, Mode: 0o444})
-		_ = w.CloseWithError(errors.Join(err, t.Close()))
-	}()
-	return eng.CopyTo(ctx, id, shim.MountPath, r)
+		return errors.Join(err, t.Close())
+	})
 }
 
-// removeShims removes the project's shim volumes but the one to keep; one that a container still has stays.
-func removeShims(ctx context.Context, s *Supervisor, keep string) {
-	list, err := s.cfg.Engine.ListVolumes(ctx, map[string]string{services.ProjectLabel: s.cfg.Instance.Name, kindLabel: shimKind})
+// RemoveVolumes removes the project's shim volumes. One that a container still uses stays.
+func (l *Loop) RemoveVolumes(ctx context.Context) { l.removeVolumes(ctx, "") }
+
+// removeVolumes removes the project's shim volumes except keep.
+func (l *Loop) removeVolumes(ctx context.Context, keep string) {
+	labels := maps.Clone(l.cfg.Labels(shimKind))
+	delete(labels, services.DirLabel) // the directory may have been moved
+	list, err := l.cfg.Engine.ListVolumes(ctx, labels)
 	if err != nil {
-		return
+		return // the next supervisor tries again
 	}
 	for _, v := range list {
 		if v.Name != keep {
-			_ = s.cfg.Engine.RemoveVolume(ctx, v.Name)
+			_ = l.cfg.Engine.RemoveVolume(ctx, v.Name)
 		}
 	}
 }
