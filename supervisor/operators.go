@@ -267,22 +267,3 @@ func orNone(s string) string {
 	}
 	return s
 }
-
-// noteFacts restarts the workloads that asked to be, when a fact that was known has another value.
-func (s *Supervisor) noteFacts(facts map[string]string, now time.Time) {
-	for k, v := range facts {
-		old, known := s.world.facts[k]
-		s.world.facts[k] = v
-		if !known || old == v || v == "" {
-			continue
-		}
-		for _, x := range s.world.stack.Workloads {
-			for _, on := range x.RestartOn {
-				if on == k+"-changed" {
-					s.event(x.Kind(), x.Name(), "Normal", "Restarting", "%s changed from %s to %s", k, old, v)
-					_ = s.world.restart(x.Name(), now) // it is in the stack: it was just found there
-				}
-			}
-		}
-	}
-}

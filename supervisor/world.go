@@ -63,6 +63,8 @@ type world struct {
 	// must wait for another, as release found them last.
 	comebacks map[types.UID]*comeback
 	turns     map[string]order.Wait
+	// factRestarts are the workloads that are being restarted because a fact changed, until they are right again.
+	factRestarts map[string]bool
 	// suspended are the workloads that must have no pods for now, with the reason.
 	suspended map[string]string
 }
@@ -74,7 +76,7 @@ func newWorld(project string) *world {
 		revisions: map[string]*appsv1.ControllerRevision{}, pods: map[string]*corev1.Pod{},
 		names: controller.RandomNames(), verdicts: map[string]services.Verdict{}, bootstraps: map[string]state.Hold{}, facts: map[string]string{},
 		restarts: map[string]string{}, canHome: map[string]bool{}, suspended: map[string]string{},
-		comebacks: map[types.UID]*comeback{},
+		comebacks: map[types.UID]*comeback{}, factRestarts: map[string]bool{},
 	}
 }
 
@@ -127,7 +129,7 @@ func (w *world) workloadNames() []string {
 func (w *world) view() controller.View {
 	v := controller.View{
 		ReplicaSets: sorted(w.replicaSets), Jobs: sorted(w.jobs), Revisions: sorted(w.revisions), Pods: sorted(w.pods),
-		Names: w.names, Memory: w.memory, Location: time.Local,
+		Names: w.names, Memory: w.memory, Location: time.Local, ReplaceUnready: w.factRestarts,
 	}
 	for _, x := range w.inOrder() {
 		switch o := x.Object.(type) {
@@ -181,6 +183,7 @@ func (w *world) release(now time.Time) bool {
 	}
 	w.forgetComebacks()
 	facts := w.allFacts()
+	w.endFactRestarts(facts)
 	waits := order.Waits(w.stack, facts)
 	w.noteTurns(facts)
 	changed := false
@@ -190,7 +193,7 @@ func (w *world) release(now time.Time) bool {
 			changed = w.holdSuspended(x, *h, now) || changed
 			continue
 		}
-		if wait, held := waits[name]; held {
+		if wait, held := waits[name]; held && !w.onlyRestartsForFact(x) {
 			w.hold(name, state.Hold{Kind: "dependency", For: wait.For, Reason: wait.Reason}, now)
 			continue
 		}

@@ -430,3 +430,36 @@ func checkBounds(t *rapid.T, w *world, p controller.Plan, most, least int32) {
 		t.Fatalf("%d of %d available pods are deleted, %d must stay:\n%s", taken, availableNow, least, p)
 	}
 }
+
+// TestReplaceUnready: with ReplaceUnready old pods that are not available go all at once, and available ones still by the
+// strategy; without it maxUnavailable counts for all of them.
+func TestReplaceUnready(t *testing.T) {
+	for name, c := range map[string]struct {
+		replace bool
+		unready int // of three old pods
+		want    string
+		steps   string // after the first new pods are ready
+	}{
+		"Kubernetes, none ready":     {false, 3, "img:1=3 img:2=1", "img:1=2 img:2=2"},
+		"none ready":                 {true, 3, "img:1=0 img:2=3", "img:1=0 img:2=3"},
+		"one ready":                  {true, 2, "img:1=1 img:2=3", "img:1=0 img:2=3"},
+		"all ready":                  {true, 0, "img:1=3 img:2=1", "img:1=2 img:2=2"},
+		"another Deployment is told": {false, 2, "img:1=3 img:2=1", "img:1=2 img:2=2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.store(deployment(t, 3))
+			w.settle()
+			w.readyAll("img:1")
+			w.settle()
+			for _, p := range slices.Clone(w.view.Pods)[:c.unready] {
+				w.setReady(false, p.Name)
+			}
+			w.view.ReplaceUnready = map[string]bool{"web": c.replace, "other": true}
+			w.editDeployment(deployImage("img:2"))
+			w.wantSizes(t, c.want)
+			w.readyAll("img:2")
+			w.wantSizes(t, c.steps)
+		})
+	}
+}

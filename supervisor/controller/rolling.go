@@ -51,6 +51,9 @@ func (r *rollout) shrinkOld() bool {
 	if total(r.old) == 0 {
 		return false
 	}
+	if r.ReplaceUnready[r.d.Name] && r.dropUnready() {
+		return true
+	}
 	newUnavailable := size(r.newest) - r.availableOf(r.newest)
 	room := total(r.all()) - MinAvailable(r.d) - newUnavailable
 	if room <= 0 {
@@ -65,6 +68,17 @@ func (r *rollout) shrinkOld() bool {
 		}
 	}
 	return r.shrinkAvailable() || changed
+}
+
+// dropUnready takes all pods that are not Ready from old ReplicaSets, whatever maxUnavailable says.
+func (r *rollout) dropUnready() bool {
+	changed := false
+	for _, rs := range r.old {
+		if n := r.tally[rs.Name].ready; n < size(rs) {
+			changed = r.resize(rs, n) || changed
+		}
+	}
+	return changed
 }
 
 func (r *rollout) shrinkAvailable() bool {

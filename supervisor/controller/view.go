@@ -36,6 +36,9 @@ type View struct {
 	// JobBatch is how much later a Job is looked at after something happened to its pods. Kubernetes batches for 1 s (R192); 0 is
 	// at once.
 	JobBatch time.Duration
+	// ReplaceUnready names Deployments whose old pods need not be spared in a rolling update while they are not Ready: all of them
+	// are replaced at once, beyond maxUnavailable. Kubernetes has no such setting; there a person would delete these pods.
+	ReplaceUnready map[string]bool
 	// Names makes the names of pods that have no ordinal; nil means RandomNames.
 	Names NameSource
 	// Memory is what the previous Plan returned; its zero value is a fresh start.
