@@ -188,8 +188,12 @@ func (r *operatorRunner) run(ctx context.Context, l *operatorLoop) {
 	}
 }
 
-// takeVerdict puts roles and gates onto pods, and tells workloads of changed facts. Called by the loop.
+// takeVerdict puts roles and gates onto pods, and tells workloads of changed facts. The verdict of an operator that has been
+// stopped since is dropped. Called by the loop.
 func (s *Supervisor) takeVerdict(name string, seen services.View, v services.Verdict, now time.Time) {
+	if _, err := s.ops.find(name); err != nil {
+		return
+	}
 	w := s.world
 	if workload, ok := bootstrap.WorkloadOf(name); ok {
 		s.takeBootstrap(workload, seen, v, now)
