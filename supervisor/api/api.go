@@ -11,13 +11,13 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/socket"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -52,10 +52,10 @@ type Problem struct {
 }
 
 // Listen makes the socket, readable and writable by its user only. A socket that a dead supervisor left is replaced: the
-// caller holds the instance's lock.
+// caller holds the instance's lock. A directory that another user could change is refused (socket.ErrUnsafe).
 func Listen(path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the socket's directory: %w", err)
+	if err := socket.Prepare(path); err != nil {
+		return nil, err
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cannot replace socket %s: %w", path, err)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/socket"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -68,16 +69,16 @@ func serve(t *testing.T) *served {
 		apply:   func(context.Context, ApplyRequest) error { return nil },
 		restart: func(string) error { return nil },
 	}
-	socket := filepath.Join(t.TempDir(), "in", "sock")
-	l, err := Listen(socket)
+	path := filepath.Join(t.TempDir(), "in", "sock")
+	l, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- Serve(ctx, l, f, slog.New(slog.DiscardHandler)) }()
-	c := NewClient(socket)
-	s := &served{fake: f, client: c, socket: socket}
+	c := NewClient(path)
+	s := &served{fake: f, client: c, socket: path}
 	s.end = sync.OnceValues(func() (time.Duration, error) {
 		began := time.Now()
 		cancel()
@@ -296,7 +297,9 @@ func TestOnlyTheUserMayConnect(t *testing.T) {
 }
 
 func TestListenReplacesADeadSocket(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "sock")
+	dir := filepath.Join(t.TempDir(), "in")
+	ok(t, os.Mkdir(dir, 0o700))
+	path := filepath.Join(dir, "sock")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 	ok(t, err)
 	l.SetUnlinkOnClose(false)
@@ -304,7 +307,7 @@ func TestListenReplacesADeadSocket(t *testing.T) {
 	again, err := Listen(path)
 	ok(t, err)
 	ok(t, again.Close())
-	if _, err := Listen(filepath.Join(t.TempDir(), strings.Repeat("x", 120))); err == nil || !strings.Contains(err.Error(), "cannot listen on ") {
+	if _, err := Listen(filepath.Join(dir, strings.Repeat("x", 120))); err == nil || !strings.Contains(err.Error(), "cannot listen on ") {
 		t.Errorf("too long a path: %v", err)
 	}
 }
@@ -375,5 +378,41 @@ func TestServeDoesNotWaitForTheSilent(t *testing.T) {
 	ok(t, s.client.Stop(t.Context())) // the server has accepted the connection before this one
 	if took, err := s.end(); err != nil || took > 1500*time.Millisecond {
 		t.Errorf("ended after %v with %v", took, err)
+	}
+}
+
+// TestNobodyElsesSocket has a directory in place of the socket's that everybody may write, as another user could have made
+// it in the directory for temporary files: the supervisor must not listen there, and a client must not send a stack there.
+func TestNobodyElsesSocket(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "sock")
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := Listen(path); !errors.Is(err, socket.ErrUnsafe) || !strings.Contains(err.Error(), "remove "+dir) {
+		t.Errorf("the supervisor listens: %v, %v", l, err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	got := make(chan struct{}, 10)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			got <- struct{}{}
+			_ = c.Close()
+		}
+	}()
+	err = NewClient(path).Apply(t.Context(), ApplyRequest{Stack: &services.Stack{}})
+	if !errors.Is(err, socket.ErrUnsafe) || errors.Is(err, ErrNoSupervisor) {
+		t.Errorf("the client says %v", err)
+	}
+	if len(got) > 0 {
+		t.Error("the client connected")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/socket"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -25,11 +26,17 @@ type Client struct {
 	http   *http.Client
 }
 
-// NewClient makes a client for a socket; it does not connect yet.
-func NewClient(socket string) *Client {
+// NewClient makes a client for a socket; it does not connect yet. It never connects to a socket that may be another
+// user's: its methods then fail with socket.ErrUnsafe.
+func NewClient(path string) *Client {
 	var d net.Dialer
-	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) },
+	return &Client{socket: path, http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			if err := socket.Check(path); err != nil {
+				return nil, err
+			}
+			return d.DialContext(ctx, "unix", path)
+		},
 	}}}
 }
 
@@ -104,6 +111,9 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		if unsafe := new(url.Error); errors.Is(err, socket.ErrUnsafe) && errors.As(err, &unsafe) {
+			return nil, unsafe.Err
 		}
 		return nil, fmt.Errorf("%w (nobody answers on %s); start the stack with `lyandev up`", ErrNoSupervisor, c.socket)
 	}

@@ -19,10 +19,9 @@ import (
 
 	"github.com/adrg/xdg"
 	"github.com/gofrs/flock"
-)
 
-// maxSocketPath is what a Unix socket's path may measure (108 with the final zero on Linux, 104 on macOS).
-const maxSocketPath = 100
+	"github.com/lyandev/lyandev/supervisor/socket"
+)
 
 // ErrHeld says that another supervisor looks after the instance.
 var ErrHeld = errors.New("another supervisor is running")
@@ -47,15 +46,8 @@ func Root() string { return filepath.Join(xdg.StateHome, "lyandev") }
 // Home is the instance's own directory.
 func (i *Instance) Home() string { return filepath.Join(i.root, i.Name) }
 
-// Socket is the path of the supervisor's API socket.
-func (i *Instance) Socket() string {
-	p := filepath.Join(i.Home(), "sock")
-	if len(p) <= maxSocketPath {
-		return p
-	}
-	sum := sha256.Sum256([]byte(p))
-	return filepath.Join(os.TempDir(), fmt.Sprintf("lyandev-%d-%s", os.Getuid(), hex.EncodeToString(sum[:8])), "sock")
-}
+// Socket is the path of the supervisor's API socket. See socket.Path.
+func (i *Instance) Socket() string { return socket.Path(i.Home()) }
 
 // LogFile receives what a supervisor in the background logs.
 func (i *Instance) LogFile() string { return filepath.Join(i.Home(), "supervisor.log") }
