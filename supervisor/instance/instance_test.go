@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/lyandev/lyandev/supervisor/socket"
 )
 
 func ok(t *testing.T, err error) {
@@ -119,7 +121,7 @@ func TestSaveGetRemove(t *testing.T) {
 func TestSocketFitsAUnixAddress(t *testing.T) {
 	root := "/" + strings.Repeat("d", 90)
 	for _, i := range []*Instance{{Name: "shop", root: "/s"}, {Name: "shop", root: root}, {Name: "blog", root: root}} {
-		if p := i.Socket(); len(p) > maxSocketPath && len(os.TempDir()) < 30 {
+		if p := i.Socket(); len(p) > socket.MaxPath && len(os.TempDir()) < 30 {
 			t.Errorf("%d bytes: %s", len(p), p)
 		}
 	}
@@ -163,10 +165,12 @@ func TestLock(t *testing.T) {
 // holdLock is the other process: it holds the lock until it is killed.
 func holdLock(root string) {
 	i := (&Registry{Root: root}).fresh("shop", "shop", "/a")
-	if _, err := i.Lock(); err != nil {
+	release, err := i.Lock()
+	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	defer release() // keeps the lock's file from the garbage collector, which would close it
 	fmt.Println("held")
 	select {}
 }
