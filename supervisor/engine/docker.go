@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/docker/docker/client"
 	"github.com/opencontainers/go-digest"
@@ -52,19 +51,17 @@ func (d *Docker) API() *client.Client { return d.api }
 // Close releases idle connections.
 func (d *Docker) Close() error { return d.api.Close() }
 
-// Info asks the engine what it is. It fails within 5 s when none answers.
+// Info asks the engine what it is, in three calls. It fails when one of them takes longer than infoLimit.
 func (d *Docker) Info(ctx context.Context) (Info, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	ping, err := d.api.Ping(ctx)
+	ping, err := within(ctx, infoLimit, d.api.Ping)
 	if err != nil {
 		return Info{}, wrap(err, "reach the Docker engine at %s", d.host)
 	}
-	v, err := d.api.ServerVersion(ctx)
+	v, err := within(ctx, infoLimit, d.api.ServerVersion)
 	if err != nil {
 		return Info{}, wrap(err, "ask the Docker engine at %s for its version", d.host)
 	}
-	info, err := d.api.Info(ctx)
+	info, err := within(ctx, infoLimit, d.api.Info)
 	if err != nil {
 		return Info{}, wrap(err, "ask the Docker engine at %s for its facts", d.host)
 	}

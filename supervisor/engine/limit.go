@@ -13,6 +13,8 @@ import (
 const (
 	// answerLimit is for calls that look something up or note it down.
 	answerLimit = 30 * time.Second
+	// infoLimit is for each of the first calls of a command, where a person waits. An engine under load takes seconds.
+	infoLimit = 15 * time.Second
 	// workLimit is for calls that make, start, attach or remove something; a stop may take its grace besides.
 	workLimit = 2 * time.Minute
 )

@@ -3,9 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/docker/docker/client"
 )
 
 // TestACallThatIsNotAnswered: it ends at its limit, as an engine that is not there; the end of its caller's context stays
@@ -32,6 +37,42 @@ func TestACallThatIsNotAnswered(t *testing.T) {
 		answer := errors.New("no such thing")
 		if err := do(t.Context(), answerLimit, func(context.Context) error { return answer }); !errors.Is(err, answer) {
 			t.Errorf("an answer became %v", err)
+		}
+	})
+}
+
+// slow answers each call with an empty object after a while, or when the caller gives up.
+type slow time.Duration
+
+func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case <-time.After(time.Duration(s)):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader("{}")), Request: r,
+	}, nil
+}
+
+// TestInfoOfALoadedEngine: each of its calls has a limit of its own.
+func TestInfoOfALoadedEngine(t *testing.T) {
+	ask := func(t *testing.T, each time.Duration) (Info, error) {
+		t.Helper()
+		api, err := client.NewClientWithOpts(client.WithHTTPClient(&http.Client{Transport: slow(each)}), client.WithVersion("1.41"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return (&Docker{api: api, host: api.DaemonHost()}).Info(t.Context())
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if _, err := ask(t, 4*time.Second); err != nil {
+			t.Errorf("an engine that takes 4 s for a call: %v", err)
+		}
+		began := time.Now()
+		if _, err := ask(t, time.Hour); !IsUnavailable(err) || time.Since(began) != infoLimit {
+			t.Errorf("an engine that hangs: %v after %s", err, time.Since(began))
 		}
 	})
 }

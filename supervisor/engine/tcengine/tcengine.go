@@ -122,7 +122,11 @@ func (e *Engine) PrepareReaper(ctx context.Context, binary string) error {
 	}
 	// testcontainers would start it with the first object, but for its own session, and a process has one reaper. This is
 	// how its compose module gets one for a session that it names.
-	r, err := testcontainers.NewReaper(ctx, e.session(), e.provider, "") //nolint:staticcheck // see above
+	at, err := e.reaperAddress(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := testcontainers.NewReaper(ctx, e.session(), reaperProvider{e.provider, at}, "") //nolint:staticcheck // see above
 	if err == nil {
 		_, err = r.Connect()
 	}

@@ -47,6 +47,26 @@ func TestEngineIsHere(t *testing.T) {
 	}
 }
 
+func TestPublishAddress(t *testing.T) {
+	for _, c := range []struct {
+		host        string
+		overNetwork bool
+		want        string
+	}{
+		{"localhost", false, "127.0.0.1"},
+		{"localhost", true, "127.0.0.1"},
+		{"127.0.0.1", true, "127.0.0.1"},
+		{"::1", true, "127.0.0.1"},
+		{"172.17.0.1", false, "172.17.0.1"},
+		{"10.1.2.3", true, "0.0.0.0"},
+		{"engine.example", true, "0.0.0.0"},
+	} {
+		if got := publishAddress(c.host, c.overNetwork); got.String() != c.want {
+			t.Errorf("publishAddress(%q, %v) = %s, want %s", c.host, c.overNetwork, got, c.want)
+		}
+	}
+}
+
 func TestHasRegistry(t *testing.T) {
 	for ref, want := range map[string]bool{
 		"debian": false, "lyandev/redis:dev": false, "localhost/x": true, "localhost:5000/x": true, "ghcr.io/a/b": true,
@@ -203,6 +223,15 @@ func TestReaperOfOurOwn(t *testing.T) {
 	}
 	if i.Labels["dev.lyandev.reaper"] == "" {
 		t.Log("this machine has the real reaper")
+	}
+	ports, err := e.InspectContainer(t.Context(), list[0].ID)
+	if err != nil || len(ports.Ports) == 0 {
+		t.Fatalf("the reaper publishes %v, %v", ports.Ports, err)
+	}
+	for _, p := range ports.Ports {
+		if !p.HostIP.IsLoopback() {
+			t.Errorf("the reaper is published on %s", p.HostIP)
+		}
 	}
 	if list[0].State != engine.StateRunning || time.Since(list[0].Started) > time.Hour {
 		t.Errorf("the reaper is %s since %s", list[0].State, list[0].Started)
