@@ -16,6 +16,9 @@ const (
 	// RightGate is the readiness gate that operators hold closed until the pod's role is right (replication attached,
 	// master known). Pods of a workload with an operator get it; the operator's verdict is its condition.
 	RightGate corev1.PodConditionType = "dev.lyandev/right"
+	// Paused is the condition of a pod of which a container is paused in the engine. A pod without such a container does
+	// not have it.
+	Paused corev1.PodConditionType = "dev.lyandev/paused"
 )
 
 // Operator turns "running" into "right" for the pods of the workloads that name it. One instance serves one stack.

@@ -95,6 +95,9 @@ func (d PodDescription) Text(f Facts) string {
 	} else {
 		out.row(0, "Status", cmp.Or(string(p.Status.Phase), "Pending"))
 	}
+	if isPaused(p) {
+		out.row(0, "Paused", condition(p, services.Paused).Message)
+	}
 	if p.Status.Reason != "" {
 		out.row(0, "Reason", p.Status.Reason)
 	}

@@ -166,7 +166,7 @@ func (f Facts) stackChain() []Link {
 			return []Link{{Kind: "operator", Name: "operator " + name, Text: "is not content: " + v.Message}}
 		}
 	}
-	return nil
+	return f.pausedPod(s.Pods)
 }
 
 // engineAway is that the engine does not answer, which comes before everything else: nothing can be done, and what is known
@@ -195,8 +195,11 @@ func buildLink(b state.Build) Link {
 
 // workload follows what a workload waits for; seen are the workloads on the way, against cycles.
 func (f Facts) workload(w state.Workload, seen []string) []Link {
-	if w.Right || slices.Contains(seen, w.Name) {
+	if slices.Contains(seen, w.Name) {
 		return nil
+	}
+	if w.Right {
+		return f.pausedPod(f.Snapshot.PodsOf(w.Name))
 	}
 	seen = append(seen, w.Name)
 	if w.Hold != nil && w.Hold.Kind != "dependency" {

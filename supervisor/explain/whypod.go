@@ -23,6 +23,10 @@ func (f Facts) pod(p *corev1.Pod) []Link {
 	case p.DeletionTimestamp != nil:
 		l.Text, l.Since = "is being stopped"+graceOf(p), p.DeletionTimestamp.Time
 		return []Link{l}
+	case isPaused(p):
+		c := condition(p, services.Paused)
+		l.Text, l.Since = "is paused: "+c.Message, c.LastTransitionTime.Time
+		return []Link{l}
 	case state.PodReady(p), p.Status.Phase == corev1.PodSucceeded:
 		return nil
 	case p.Status.Phase == corev1.PodFailed:
@@ -41,6 +45,19 @@ func (f Facts) pod(p *corev1.Pod) []Link {
 		l.Text, l.Since = "has not been started yet", p.CreationTimestamp.Time
 	}
 	return []Link{l}
+}
+
+// isPaused says that the engine has frozen a container of the pod. Without probes such a pod stays ready.
+func isPaused(p *corev1.Pod) bool {
+	return condition(p, services.Paused).Status == corev1.ConditionTrue
+}
+
+// pausedPod is why the first of the pods that are paused does nothing, nil if none is.
+func (f Facts) pausedPod(pods []*corev1.Pod) []Link {
+	if i := slices.IndexFunc(pods, isPaused); i >= 0 {
+		return f.pod(pods[i])
+	}
+	return nil
 }
 
 // gateText is the first readiness gate that is not open (R122).

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/services"
 )
 
 // The reasons of the pod's conditions (R118, R120).
@@ -34,6 +36,9 @@ func Conditions(pod *corev1.Pod, s *corev1.PodStatus, sandboxReady bool, now met
 		{Type: corev1.PodScheduled, Status: corev1.ConditionTrue},
 	} {
 		SetCondition(s, c, now)
+	}
+	if c := FindCondition(s, services.Paused); c != nil && c.LastTransitionTime.IsZero() {
+		c.LastTransitionTime = now
 	}
 }
 

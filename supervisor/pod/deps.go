@@ -64,9 +64,11 @@ type EventType string
 
 // The container events that matter to a worker.
 const (
-	ContainerStarted EventType = "start"
-	ContainerDied    EventType = "die"
-	ContainerRemoved EventType = "destroy"
+	ContainerStarted  EventType = "start"
+	ContainerDied     EventType = "die"
+	ContainerRemoved  EventType = "destroy"
+	ContainerPaused   EventType = "pause"
+	ContainerUnpaused EventType = "unpause"
 )
 
 // ContainerEvent tells a worker that something happened to a container of its pod. ID is the engine's.

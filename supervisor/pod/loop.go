@@ -187,7 +187,7 @@ func (w *Worker) takeDeletion(m mail) {
 // news says whether an event tells anything that the last look did not see.
 func (w *Worker) news(e ContainerEvent) bool {
 	if s := w.observed.Sandbox; s != nil && s.ID == e.ID {
-		return s.Ready != (e.Type == ContainerStarted)
+		return e.Type != ContainerPaused && e.Type != ContainerUnpaused && s.Ready != (e.Type == ContainerStarted)
 	}
 	for i := range w.observed.Instances {
 		inst := &w.observed.Instances[i]
@@ -199,6 +199,8 @@ func (w *Worker) news(e ContainerEvent) bool {
 			return inst.State == Created || inst.State == Unclear
 		case ContainerDied:
 			return inst.State != Exited
+		case ContainerPaused, ContainerUnpaused:
+			return inst.Paused != (e.Type == ContainerPaused)
 		default:
 			return true
 		}

@@ -137,6 +137,8 @@ type Instance struct {
 	// Sandbox is the attempt of the sandbox it was made in.
 	Sandbox int
 	State   State
+	// Paused says that a running instance is frozen by the engine.
+	Paused bool
 	// Image is the reference it was created from.
 	Image   string
 	ImageID string

@@ -51,6 +51,7 @@ func Status(in StatusInput) corev1.PodStatus {
 		s.ContainerStatuses = append(s.ContainerStatuses, v.container(&in, &in.Pod.Spec.Containers[i]))
 	}
 	s.Phase = v.phase(&in, &s)
+	v.notePaused(&s)
 	return s
 }
 

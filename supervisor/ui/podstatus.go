@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -25,6 +26,9 @@ func PodStatus(p *corev1.Pod) string {
 		status = init
 	} else {
 		status = containersStatus(p, status)
+	}
+	if status == string(corev1.PodRunning) && condition(p, services.Paused) {
+		status = "Paused"
 	}
 	if p.DeletionTimestamp != nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 		return "Terminating"

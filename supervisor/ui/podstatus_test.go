@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/services"
 )
 
 // The containers' states that the table is made of.
@@ -79,6 +81,8 @@ func TestPodStatusAsKubectl(t *testing.T) {
 			name: "sidecar crashes later", phase: "Running", inits: "s", init: of(waits("CrashLoopBackOff")), states: of(runs),
 			true_: []corev1.PodConditionType{corev1.PodInitialized}, want: "Running",
 		},
+		{name: "a container is paused", phase: "Running", states: of(runs), true_: []corev1.PodConditionType{services.Paused}, want: "Paused"},
+		{name: "one is paused, one crashes", phase: "Running", states: of(waits("CrashLoopBackOff"), runs), true_: []corev1.PodConditionType{services.Paused}, want: "CrashLoopBackOff"},
 		{name: "going", phase: "Running", states: of(runs), deleted: true, want: "Terminating"},
 		{name: "going, but ended", phase: "Succeeded", states: of(done), deleted: true, want: "Completed"},
 	} {

@@ -65,7 +65,7 @@ func (w *Workers) notify(e engine.Event) {
 		return
 	}
 	switch t := pod.EventType(e.Type); t {
-	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved:
+	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved, pod.ContainerPaused, pod.ContainerUnpaused:
 		if x := w.Get(e.Labels[dockerpod.PodLabel]); x != nil {
 			x.Notify(pod.ContainerEvent{Type: t, ID: e.ID})
 		}

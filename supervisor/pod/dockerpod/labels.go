@@ -133,7 +133,7 @@ func Event(e engine.Event) (podUID string, ev pod.ContainerEvent, ok bool) {
 	podUID = e.Labels[PodUIDLabel]
 	t := pod.EventType(e.Type)
 	switch t {
-	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved:
+	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved, pod.ContainerPaused, pod.ContainerUnpaused:
 		return podUID, pod.ContainerEvent{Type: t, ID: e.ID}, podUID != ""
 	}
 	return podUID, pod.ContainerEvent{}, false

@@ -74,7 +74,7 @@ func (r *Runtime) observeSandbox(c *engine.Container, o *pod.Observed) {
 	if o.Sandbox != nil && o.Sandbox.Attempt > attempt {
 		return
 	}
-	o.Sandbox = &pod.Sandbox{ID: c.ID, Ready: c.State == engine.StateRunning, Attempt: attempt, Created: c.Created}
+	o.Sandbox = &pod.Sandbox{ID: c.ID, Ready: c.State == engine.StateRunning || c.State == engine.StatePaused, Attempt: attempt, Created: c.Created}
 	if ip, ok := c.IPs[r.cfg.Network]; ok && ip.IsValid() {
 		o.Sandbox.IP = ip.String()
 	}
@@ -93,7 +93,7 @@ func (r *Runtime) instance(ctx context.Context, p *corev1.Pod, c *engine.Contain
 	r.mu.Unlock()
 	switch c.State {
 	case engine.StateRunning, engine.StatePaused, engine.StateRestarting:
-		i.State = pod.Running
+		i.State, i.Paused = pod.Running, c.State == engine.StatePaused
 	case engine.StateCreated:
 		i.State = pod.Created
 		if failed {
