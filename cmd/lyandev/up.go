@@ -377,4 +377,7 @@ func printWhereToLook(st *ui.Streams, t *target, began time.Time) {
 		}
 		fmt.Fprintf(st.Err, "  %s%s\n", scheme, hostPortLine(h))
 	}
+	for _, line := range s.Advice {
+		fmt.Fprintf(st.Err, "%s %s\n", st.Paint(ui.Yellow, "note:"), line)
+	}
 }

@@ -14,10 +14,11 @@ import (
 
 const masterChanged = "redis-master-changed"
 
-// Advise says what of a stack may go wrong though nothing is wrong now, a sentence each, beginning with the service's name:
-// workloads that ask Sentinel for the master and do not say with restartOn what that means for them. Many clients ask only once.
+// Advise says what people should know of a stack though nothing is wrong now, a sentence each: which services have rights on
+// this machine that containers do not have otherwise, and which ask Sentinel for the master and do not say with restartOn
+// what that means for them. Many clients ask only once.
 func Advise(stack *services.Stack) []string {
-	var out []string
+	out := adviseRights(stack)
 	sentinels := sentinelServices(stack)
 	for _, w := range stack.Workloads {
 		if w.Operator == "redis" || w.RestartOn != nil { // an empty list says that it has been thought of
