@@ -76,6 +76,9 @@ func portsKey(ports []network.Published) string {
 	return strings.Join(parts, ",")
 }
 
+// agentFiles is how many files the agent may have open: about six for each connection that it passes on.
+const agentFiles = 1 << 18
+
 // replaceAgent starts a new agent in the place of the old one, which lets its connections drain for a moment first.
 func (f *fabric) replaceAgent(ctx context.Context, old *engine.Container, ports []network.Published, image, hash, key string) error {
 	eng := f.s.cfg.Engine
@@ -87,29 +90,17 @@ func (f *fabric) replaceAgent(ctx context.Context, old *engine.Container, ports 
 			return err
 		}
 	}
-	conf := agent.Config{Version: hash, Token: f.token, Subnet: f.layout.Subnet, Address: f.layout.Agent}
-	labels := f.labels("agent")
-	labels[agentHashLabel], labels[portsLabel] = hash, key
-	spec := engine.ContainerSpec{
-		Name: f.s.cfg.Instance.Name + "-agent", Image: image, Labels: labels, Cmd: []string{agent.Command}, Env: conf.Env(),
-		Network: f.networkName(), IP: f.layout.Agent, CapAdd: []string{agent.Capability}, RestartPolicy: "always",
-		Publish: []engine.PortBinding{{HostIP: loopback, HostPort: f.controlPort(old), ContainerPort: agent.ControlPort}},
+	spec := f.agentSpec(ports, image, hash, key)
+	spec.Publish[0].HostPort = f.controlPort(old)
+	id, err := f.startAgent(ctx, spec)
+	if err != nil && !engine.IsPortTaken(err) { // an engine that may not raise its limit of open files cannot start it so
+		spec.NoFile = 0
+		id, err = f.startAgent(ctx, spec)
 	}
-	for _, p := range ports {
-		ip, _ := netip.ParseAddr(p.Host.HostIP)
-		spec.Publish = append(spec.Publish, engine.PortBinding{
-			HostIP: ip, HostPort: uint16(p.Host.HostPort), ContainerPort: p.AgentPort, Protocol: string(p.Host.Protocol),
-		})
+	if engine.IsPortTaken(err) {
+		return fmt.Errorf("cannot publish the stack's ports: %w; free it, or let lyandev choose with --ports auto", err)
 	}
-	id, err := eng.CreateContainer(ctx, spec)
 	if err != nil {
-		return err
-	}
-	if err := eng.StartContainer(ctx, id); err != nil {
-		_ = eng.RemoveContainer(ctx, id)
-		if engine.IsPortTaken(err) {
-			return fmt.Errorf("cannot publish the stack's ports: %w; free it, or let lyandev choose with --ports auto", err)
-		}
 		return err
 	}
 	c, err := eng.InspectContainer(ctx, id)
@@ -117,6 +108,43 @@ func (f *fabric) replaceAgent(ctx context.Context, old *engine.Container, ports 
 		return err
 	}
 	return f.connect(ctx, c, ports)
+}
+
+// agentSpec is an agent's container. It may do no more than the agent needs to. The first port is that of the control API.
+func (f *fabric) agentSpec(ports []network.Published, image, hash, key string) engine.ContainerSpec {
+	conf := agent.Config{Version: hash, Subnet: f.layout.Subnet, Address: f.layout.Agent}
+	labels := f.labels("agent")
+	labels[agentHashLabel], labels[portsLabel] = hash, key
+	spec := engine.ContainerSpec{
+		Name: f.s.cfg.Instance.Name + "-agent", Image: image, Labels: labels, Cmd: []string{agent.Command}, Env: conf.Env(),
+		Network: f.networkName(), IP: f.layout.Agent, MAC: agent.MAC(f.layout.Agent), RestartPolicy: "always",
+		CapDrop: []string{"ALL"}, CapAdd: agent.Capabilities, ReadOnlyRootFS: true, SecurityOpt: []string{"no-new-privileges"},
+		Mounts: []engine.Mount{{Anonymous: true, Target: agent.StateDir}}, NoFile: agentFiles,
+		Publish: []engine.PortBinding{{HostIP: loopback, ContainerPort: agent.ControlPort}},
+	}
+	for _, p := range ports {
+		ip, _ := netip.ParseAddr(p.Host.HostIP)
+		spec.Publish = append(spec.Publish, engine.PortBinding{
+			HostIP: ip, HostPort: uint16(p.Host.HostPort), ContainerPort: p.AgentPort, Protocol: string(p.Host.Protocol),
+		})
+	}
+	return spec
+}
+
+// startAgent creates an agent's container, puts the token into it and starts it. After an error nothing of it is left.
+func (f *fabric) startAgent(ctx context.Context, spec engine.ContainerSpec) (id string, err error) {
+	eng := f.s.cfg.Engine
+	if id, err = eng.CreateContainer(ctx, spec); err != nil {
+		return "", err
+	}
+	if err = eng.CopyTo(ctx, id, agent.StateDir, agent.TokenArchive(f.token)); err == nil {
+		err = eng.StartContainer(ctx, id)
+	}
+	if err != nil {
+		_ = eng.RemoveContainer(context.WithoutCancel(ctx), id)
+		return "", err
+	}
+	return id, nil
 }
 
 // loopback is where everything is published unless the file says otherwise.
@@ -202,13 +230,13 @@ func (f *fabric) reviveAgent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c == nil {
+	if c == nil || c.State == engine.StateCreated { // one that was only created may lack its token
 		f.mu.Lock()
 		ports := f.wanted
 		f.mu.Unlock()
 		return f.makeAgent(ctx, ports, false)
 	}
-	if c.State == engine.StateExited || c.State == engine.StateCreated {
+	if c.State == engine.StateExited {
 		return f.s.cfg.Engine.StartContainer(ctx, c.ID)
 	}
 	at, ok := controlAddress(*c)

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -56,13 +55,10 @@ func (a *linkAddresses) List() ([]netip.Addr, error) {
 func (a *linkAddresses) Add(addr netip.Addr) error {
 	if err := netlink.AddrAdd(a.link, addrOf(addr)); err != nil && !errors.Is(err, unix.EEXIST) {
 		if errors.Is(err, unix.EPERM) {
-			return fmt.Errorf("%w (the container lacks %s)", err, Capability)
+			return fmt.Errorf("%w (the container lacks NET_ADMIN)", err)
 		}
 		return err
 	}
-	// A neighbour may still have the hardware address of the agent before this one. Without NET_RAW it finds out by
-	// itself, later.
-	_ = announce(a.link, addr)
 	return nil
 }
 
@@ -75,27 +71,4 @@ func (a *linkAddresses) Remove(addr netip.Addr) error {
 
 func addrOf(addr netip.Addr) *netlink.Addr {
 	return &netlink.Addr{IPNet: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(32, 32)}}
-}
-
-// announce sends one gratuitous ARP request for addr.
-func announce(l netlink.Link, addr netip.Addr) error {
-	mac := l.Attrs().HardwareAddr
-	if len(mac) != 6 {
-		return nil
-	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	ip := addr.As4()
-	frame := make([]byte, 0, 42)
-	frame = append(frame, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
-	frame = append(frame, mac...)
-	for _, v := range []uint16{unix.ETH_P_ARP, 1 /* Ethernet */, unix.ETH_P_IP, 6<<8 | 4, 1 /* request */} {
-		frame = binary.BigEndian.AppendUint16(frame, v)
-	}
-	frame = append(append(frame, mac...), ip[:]...)
-	frame = append(append(frame, 0, 0, 0, 0, 0, 0), ip[:]...)
-	return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: l.Attrs().Index, Halen: 6})
 }

@@ -1,16 +1,22 @@
 package agent
 
 import (
+	"archive/tar"
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// What the agent's container needs, besides the environment of Config.Env and the address of Config.Address.
+// What the agent's container needs, besides the environment of Config.Env, the address of Config.Address and the
+// Capabilities. Its root file system may be read-only.
 const (
 	// Command is the (hidden) command of the binary that calls Run.
 	Command = "agent"
@@ -19,17 +25,43 @@ const (
 	ControlPort = 7946
 	// DNSPort is the port of the name server on the agent's address, UDP and TCP.
 	DNSPort = 53
-	// StateFile is where the last table is kept, in the container's own file system.
-	StateFile = "/var/lib/lyandev-agent/table.json"
-	// Capability is what the agent needs beyond Docker's defaults, to put service addresses on its interface. NET_RAW
-	// (among the defaults) lets it announce them; without it, a replaced agent is found when its neighbours' ARP entries expire.
-	Capability = "NET_ADMIN"
+	// StateDir is a directory that the agent can write, on a volume that lives as long as the container: it holds the token
+	// and the last table, and both must be there when Docker starts the container again.
+	StateDir = "/var/lib/lyandev-agent"
+	// StateFile is where the last table is kept.
+	StateFile = StateDir + "/table.json"
+	// TokenFile is where the token is. See TokenArchive.
+	TokenFile = StateDir + "/" + tokenName
+
+	tokenName = "token"
 )
+
+// Capabilities are all that the agent needs: NET_ADMIN puts service addresses on its interface, NET_BIND_SERVICE lets it
+// listen at ports below 1024.
+var Capabilities = []string{"NET_ADMIN", "NET_BIND_SERVICE"}
+
+// MAC is the hardware address for the agent's container. It is the same for every container that has the agent's address,
+// so what neighbours know of the service addresses stays right when the agent is replaced.
+func MAC(address netip.Addr) string {
+	a := address.As4()
+	return fmt.Sprintf("02:42:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3])
+}
+
+// TokenArchive is a tar with the token's file, to be unpacked at StateDir before the container starts.
+func TokenArchive(token string) io.Reader {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	// Nothing can fail: it is written to memory, and the header is a fixed one.
+	_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: tokenName, Mode: 0o600, Size: int64(len(token))})
+	_, _ = io.WriteString(w, token)
+	_ = w.Close()
+	return &b
+}
 
 // The environment of the agent's container.
 const (
 	envVersion   = "LYANDEV_AGENT_VERSION"
-	envToken     = "LYANDEV_AGENT_TOKEN"
+	envTokenFile = "LYANDEV_AGENT_TOKEN_FILE"
 	envSubnet    = "LYANDEV_AGENT_SUBNET"
 	envAddress   = "LYANDEV_AGENT_ADDRESS"
 	envUpstreams = "LYANDEV_AGENT_UPSTREAMS"
@@ -44,6 +76,8 @@ type Config struct {
 	Version string
 	// Token is the secret of the control API, at least 16 characters.
 	Token string
+	// TokenFile is where ConfigFromEnv reads the token; "" is TokenFile.
+	TokenFile string
 	// Subnet is the project's network. The dialer connects into it and nowhere else.
 	Subnet netip.Prefix
 	// Address is the agent's own address in Subnet. Names, host ports and the control API are served there.
@@ -65,11 +99,11 @@ type Config struct {
 	addresses            addresses
 }
 
-// Env is the environment that ConfigFromEnv reads back. It holds the token.
+// Env is the environment that ConfigFromEnv reads back. It does not hold the token, since everybody who may inspect the
+// container can read its environment.
 func (c Config) Env() []string {
 	env := []string{
 		envVersion + "=" + c.Version,
-		envToken + "=" + c.Token,
 		envSubnet + "=" + c.Subnet.String(),
 		envAddress + "=" + c.Address.String(),
 	}
@@ -85,14 +119,21 @@ func (c Config) Env() []string {
 	if c.StateFile != "" {
 		env = append(env, envState+"="+c.StateFile)
 	}
+	if c.TokenFile != "" {
+		env = append(env, envTokenFile+"="+c.TokenFile)
+	}
 	return env
 }
 
-// ConfigFromEnv is the Config of an agent's container; getenv is os.Getenv.
+// ConfigFromEnv is the Config of an agent's container; getenv is os.Getenv. It reads the token's file.
 func ConfigFromEnv(getenv func(string) string) (Config, error) {
-	c := Config{Version: getenv(envVersion), Token: getenv(envToken), StateFile: getenv(envState)}
+	c := Config{Version: getenv(envVersion), TokenFile: getenv(envTokenFile), StateFile: getenv(envState)}
 	var errs []error
-	var err error
+	token, err := os.ReadFile(cmp.Or(c.TokenFile, TokenFile))
+	if err != nil {
+		errs = append(errs, fmt.Errorf("cannot read the token: %w", err))
+	}
+	c.Token = string(token)
 	if c.Subnet, err = netip.ParsePrefix(getenv(envSubnet)); err != nil {
 		errs = append(errs, fmt.Errorf("%s: %w", envSubnet, err))
 	}

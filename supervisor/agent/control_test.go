@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -179,11 +181,17 @@ func TestConnectionOutlivesTheDialContext(t *testing.T) {
 
 func TestConfigRoundTrip(t *testing.T) {
 	want := Config{
-		Version: "v1", Token: testToken, Subnet: netip.MustParsePrefix("10.201.0.0/22"), Address: netip.MustParseAddr("10.201.0.2"),
+		Version: "v1", Token: testToken, TokenFile: filepath.Join(t.TempDir(), "token"), Subnet: netip.MustParsePrefix("10.201.0.0/22"), Address: netip.MustParseAddr("10.201.0.2"),
 		Upstreams: []string{"192.0.2.1", "192.0.2.2:5353"}, Drain: time.Minute, UDPIdle: time.Second, StateFile: "/x",
+	}
+	if err := os.WriteFile(want.TokenFile, []byte(testToken), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	env := map[string]string{}
 	for _, e := range want.Env() {
+		if strings.Contains(e, testToken) {
+			t.Errorf("the token is in the environment: %s", e)
+		}
 		k, v, _ := strings.Cut(e, "=")
 		env[k] = v
 	}
@@ -191,7 +199,7 @@ func TestConfigRoundTrip(t *testing.T) {
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if _, err := ConfigFromEnv(func(string) string { return "" }); err == nil || !strings.Contains(err.Error(), envAddress) {
+	if _, err := ConfigFromEnv(func(string) string { return "" }); err == nil || !strings.Contains(err.Error(), envAddress) || !strings.Contains(err.Error(), TokenFile) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -140,15 +140,27 @@ func (p *project) run(name string, args ...string) {
 
 func (p *project) startAgent() {
 	p.t.Helper()
-	cfg := agent.Config{Version: "test", Token: testToken, Subnet: p.layout.Subnet, Address: p.layout.Agent}
+	cfg := agent.Config{Version: "test", Subnet: p.layout.Subnet, Address: p.layout.Agent}
+	name := p.agentName()
 	args := []string{
-		"--restart", "always", "--cap-add", agent.Capability, "--ip", p.layout.Agent.String(),
+		"create", "--name", name, "--label", testLabel + "=" + p.name, "--network", p.name, "--restart", "always",
+		"--cap-drop", "ALL", "--read-only", "--security-opt", "no-new-privileges", "-v", agent.StateDir, "--ip", p.layout.Agent.String(),
 		"-p", fmt.Sprint(p.freePort(), ":", agent.ControlPort), "-p", p.freePort() + ":8000",
 	}
 	for _, e := range cfg.Env() {
 		args = append(args, "-e", e)
 	}
-	p.run(p.agentName(), append(args, p.image, agent.Command)...)
+	for _, c := range agent.Capabilities {
+		args = append(args, "--cap-add", c)
+	}
+	docker(p.t, nil, append(args, p.image, agent.Command)...)
+	p.t.Cleanup(func() { docker(p.t, nil, "rm", "-f", "-v", name) })
+	var archive bytes.Buffer
+	if _, err := archive.ReadFrom(agent.TokenArchive(testToken)); err != nil {
+		p.t.Fatal(err)
+	}
+	docker(p.t, &archive, "cp", "-", name+":"+agent.StateDir)
+	docker(p.t, nil, "start", name)
 	p.client = agent.NewClient(p.published(p.agentName(), strconv.Itoa(agent.ControlPort)), testToken)
 	p.t.Cleanup(p.client.Close)
 	p.hostWeb = p.published(p.agentName(), "8000")

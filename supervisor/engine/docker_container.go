@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/go-connections/nat"
 )
 
@@ -25,6 +26,7 @@ func (d *Docker) CreateContainer(ctx context.Context, spec ContainerSpec) (strin
 		}
 	}
 	conf, host, net := translate(spec)
+	placeMAC(conf, net, d.api.ClientVersion())
 	r, err := within(ctx, workLimit, func(ctx context.Context) (container.CreateResponse, error) {
 		return d.api.ContainerCreate(ctx, conf, host, net, nil, spec.Name)
 	})
@@ -60,6 +62,9 @@ func translate(s ContainerSpec) (*container.Config, *container.HostConfig, *netw
 	if s.PidsLimit > 0 {
 		host.PidsLimit = &s.PidsLimit
 	}
+	if s.NoFile > 0 {
+		host.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: s.NoFile, Hard: s.NoFile}}
+	}
 	if s.Init {
 		host.Init = &s.Init
 	}
@@ -87,6 +92,7 @@ func translate(s ContainerSpec) (*container.Config, *container.HostConfig, *netw
 	case s.Network != "":
 		host.NetworkMode = container.NetworkMode(s.Network)
 		ep := &network.EndpointSettings{Aliases: s.Aliases}
+		conf.MacAddress = s.MAC //nolint:staticcheck // see placeMAC
 		if s.IP.IsValid() {
 			ep.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: s.IP.String()}
 		}
@@ -95,6 +101,18 @@ func translate(s ContainerSpec) (*container.Config, *container.HostConfig, *netw
 		host.NetworkMode = "none"
 	}
 	return conf, host, net
+}
+
+// placeMAC moves the hardware address to where the API of the version takes it: in the network's settings from 1.44 on,
+// in the container's before.
+func placeMAC(conf *container.Config, net *network.NetworkingConfig, version string) {
+	if versions.LessThan(version, "1.44") {
+		return
+	}
+	for _, ep := range net.EndpointsConfig {
+		ep.MacAddress = conf.MacAddress //nolint:staticcheck // see above
+	}
+	conf.MacAddress = "" //nolint:staticcheck // see above
 }
 
 func translateMount(m Mount) mount.Mount {

@@ -131,12 +131,14 @@ type ContainerSpec struct {
 	NetworkContainer string
 	Network          string
 	IP               netip.Addr
-	Aliases          []string
-	DNS              []netip.Addr
-	DNSSearch        []string
-	DNSOptions       []string
-	ExtraHosts       []string
-	Publish          []PortBinding
+	// MAC is the hardware address in Network; "" lets the engine choose.
+	MAC        string
+	Aliases    []string
+	DNS        []netip.Addr
+	DNSSearch  []string
+	DNSOptions []string
+	ExtraHosts []string
+	Publish    []PortBinding
 
 	Mounts []Mount
 
@@ -145,6 +147,9 @@ type ContainerSpec struct {
 	MemoryBytes int64 // R152; 0 is none
 	ShmBytes    int64
 	PidsLimit   int64
+	// NoFile is how many files a process may have open; 0 is the engine's default. An engine that may not raise its own
+	// limit refuses to start the container.
+	NoFile int64
 
 	Privileged     bool
 	ReadOnlyRootFS bool
@@ -169,9 +174,10 @@ type PortBinding struct {
 	Protocol      string // "tcp" (default) or "udp"
 }
 
-// Mount is one mount. Exactly one of Volume, Bind and Tmpfs is used.
+// Mount is one mount. Exactly one of Volume, Anonymous, Bind and Tmpfs is used.
 type Mount struct {
 	Volume     string // a named volume
+	Anonymous  bool   // a new volume without a name, removed with the container
 	Bind       string // an absolute host path
 	Tmpfs      bool
 	TmpfsBytes int64

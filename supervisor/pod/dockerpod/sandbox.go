@@ -99,6 +99,7 @@ func (r *Runtime) runSandbox(ctx context.Context, p *corev1.Pod, attempt int) er
 	spec := engine.ContainerSpec{
 		Name: fit(fmt.Sprintf("%s-%s-sandbox-%d", r.cfg.Project, p.Name, attempt)), Image: image, Cmd: []string{"sandbox"},
 		Labels: r.podLabels(p, KindSandbox), CPUShares: 2,
+		CapDrop: []string{"ALL"}, ReadOnlyRootFS: true, SecurityOpt: []string{"no-new-privileges"},
 	}
 	spec.Labels[SandboxLabel] = strconv.Itoa(attempt)
 	if err := r.onNetwork(p, &spec); err != nil {
