@@ -11,6 +11,6 @@ import (
 func newCopyVolumeCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: snapshot.Command, Hidden: true, Usage: "copy volumes' contents as standard input says",
-		Action: func(*cli.Context) error { return snapshot.Serve(st.In, st.Out) },
+		Action: func(*cli.Context) error { return snapshot.Serve(st.In, st.RawOut()) },
 	}
 }

@@ -56,7 +56,7 @@ func runExec(c *cli.Context, st *ui.Streams, name string, cmd []string) error {
 	}
 	spec := engine.ExecSpec{
 		Cmd: cmd, Env: c.StringSlice("env"), User: c.String("user"), WorkingDir: c.String("workdir"),
-		Stdin: st.In, Stdout: st.Out, Stderr: st.Err,
+		Stdin: st.In, Stdout: st.RawOut(), Stderr: st.RawErr(),
 	}
 	ctx := c.Context
 	if st.InTTY && st.OutTTY && !c.Bool("no-tty") {

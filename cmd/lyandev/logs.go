@@ -93,11 +93,11 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 			name += "/" + l.Container
 		}
 		width = max(width, min(len(name), 44))
-		text := m.String(l.Text)
+		text, out := m.String(l.Text), st.RawOut() // not for a terminal: what the container said, byte for byte
 		if st.OutTTY {
-			text = printable(text)
+			text, out = printable(st, text), st.Out
 		}
-		fmt.Fprintf(st.Out, "%s %s\n", paintName(st, name, width), text)
+		fmt.Fprintf(out, "%s %s\n", paintName(st, name, width), text)
 	})
 	if err == nil && !matched && len(o.names) > 0 && !o.follow {
 		err = fmt.Errorf("cannot find logs of %s: there are logs of %s", strings.Join(o.names, ", "), strings.Join(keysOf(known), ", "))
@@ -131,7 +131,7 @@ func keysOf(m map[string]bool) []string {
 }
 
 // printable keeps colours and drops every other escape sequence: a log must not move the cursor or set the title.
-func printable(s string) string {
+func printable(st *ui.Streams, s string) string {
 	if !strings.ContainsAny(s, "\x1b\r\b\a\u009b") {
 		return s
 	}
@@ -141,7 +141,12 @@ func printable(s string) string {
 		if n <= 0 {
 			break
 		}
-		if seq[0] >= ' ' && seq[0] != 0x7f || seq == "\t" || strings.HasPrefix(seq, "\x1b[") && strings.HasSuffix(seq, "m") {
+		parameters, isCSI := strings.CutPrefix(seq, "\x1b[")
+		parameters, isSGR := strings.CutSuffix(parameters, "m")
+		switch {
+		case isCSI && isSGR:
+			b.WriteString(st.SGR(parameters))
+		case seq[0] >= ' ' && seq[0] != 0x7f || seq == "\t":
 			b.WriteString(seq)
 		}
 		s = s[n:]

@@ -166,7 +166,7 @@ func (r *testRun) runCase(ctx context.Context, c *throwaway.Copy, t testCase) te
 	r.say("running %s %s", strings.Join(t.command.Command, " "), where)
 	began := time.Now()
 	tail := &tailWriter{}
-	stdout, stderr := r.output(r.o.st.Out), r.output(r.o.st.Err)
+	stdout, stderr := r.output(r.o.st.RawOut()), r.output(r.o.st.RawErr())
 	res := testResult{testCase: t}
 	res.code, res.err = run(ctx, t.workload, t.command, io.MultiWriter(stdout, tail), io.MultiWriter(stderr, tail))
 	stdout.flush()

@@ -31,7 +31,7 @@ type live struct {
 
 func newLive(st *Streams) *live {
 	l := &live{st: st, began: time.Now(), done: make(chan struct{})}
-	fmt.Fprint(st.Err, "\x1b[?25l") // hide the cursor
+	fmt.Fprint(st.Err, st.sequence("?25l")) // hide the cursor
 	l.ended.Go(l.run)
 	return l
 }
@@ -72,7 +72,7 @@ func (l *live) Close() {
 	close(l.done)
 	l.ended.Wait()
 	l.draw()
-	fmt.Fprint(l.st.Err, "\x1b[?25h")
+	fmt.Fprint(l.st.Err, l.st.sequence("?25h"))
 }
 
 // draw puts the picture over the one before. Events scroll away above it.
@@ -87,15 +87,15 @@ func (l *live) draw() {
 	}
 	var b strings.Builder
 	if l.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", l.drawn)
+		b.WriteString(l.st.sequence(fmt.Sprintf("%dA", l.drawn)))
 	}
-	b.WriteString("\r\x1b[J")
+	b.WriteString(l.st.sequence("1G") + l.st.sequence("J")) // to the first column, and clear what is below
 	for _, e := range l.events {
-		b.WriteString(l.st.Paint(Yellow, ansi.Truncate(e, columns-1, "…")) + "\n")
+		b.WriteString(l.st.Paint(Yellow, ansi.Truncate(l.st.visible(e), columns-1, "…")) + "\n")
 	}
 	l.events = nil
 	for _, line := range lines {
-		b.WriteString(ansi.Truncate(line, columns-1, "…") + "\n")
+		b.WriteString(ansi.Truncate(l.st.visible(line), columns-1, "…") + "\n")
 	}
 	l.drawn = len(lines)
 	fmt.Fprint(l.st.Err, b.String())

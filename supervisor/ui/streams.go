@@ -17,15 +17,19 @@ type Streams struct {
 	// OutTTY and ErrTTY say that a person looks; Color that escape codes for colours are welcome.
 	InTTY, OutTTY, ErrTTY bool
 	Color                 bool
+
+	// key is in our own control sequences; "" if the streams are not protected.
+	key string
 }
 
 // System are the process's streams. NO_COLOR and TERM=dumb are honoured.
 func System() *Streams {
 	out, err := isTTY(os.Stdout), isTTY(os.Stderr)
-	return &Streams{
+	s := &Streams{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, InTTY: isTTY(os.Stdin), OutTTY: out, ErrTTY: err,
 		Color: err && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 	}
+	return s.Protect()
 }
 
 func isTTY(f *os.File) bool { return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()) }
@@ -33,7 +37,7 @@ func isTTY(f *os.File) bool { return isatty.IsTerminal(f.Fd()) || isatty.IsCygwi
 // Size is the terminal's columns and rows, 80 and 24 where there is none.
 func (s *Streams) Size() (columns, rows int) {
 	for _, w := range []io.Writer{s.Err, s.Out} {
-		if f, ok := w.(*os.File); ok {
+		if f := file(w); f != nil {
 			if c, r, err := term.GetSize(int(f.Fd())); err == nil && c > 0 {
 				return c, r
 			}
@@ -61,5 +65,5 @@ func (s *Streams) Paint(style Style, text string) string {
 	if !s.Color || text == "" {
 		return text
 	}
-	return "\x1b[" + string(style) + "m" + text + "\x1b[0m"
+	return s.sequence(string(style)+"m") + text + s.sequence("0m")
 }
