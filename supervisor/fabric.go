@@ -43,6 +43,10 @@ type fabric struct {
 	token  string
 	// trouble is why the agent does not serve, "" while it does or is only being started.
 	trouble string
+	// crowded says that connections wait for room in the agent, "" while none do. instance and waited are the agent's at the
+	// last look.
+	crowded, instance string
+	waited            int64
 
 	// imaging is held while the agent's image is looked for or made. It guards binaryHash, which identifies the running binary,
 	// "" until it was asked for.

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 // pushTimeout bounds one push; what waits for it goes on then.
@@ -121,8 +123,42 @@ func (f *fabric) healthy(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
 	defer cancel()
-	_, err := client.Health(ctx)
+	h, err := client.Health(ctx)
+	if err == nil {
+		f.noteWaiting(h)
+	}
 	return err == nil
+}
+
+// noteWaiting tells, with every look at the agent between which connections had to wait, that its limit is met.
+func (f *fabric) noteWaiting(h agent.Health) {
+	f.mu.Lock()
+	more := h.Waited
+	if f.instance == h.Instance {
+		more -= f.waited
+	}
+	f.instance, f.waited = h.Instance, h.Waited
+	before := f.crowded
+	f.crowded = ""
+	if more > 0 {
+		f.crowded = fmt.Sprintf(state.ConnectionsWait+"the agent passes on %d at the same time, and %d more had to wait "+
+			"in the last seconds; let the engine allow more open files (LimitNOFILE of docker.service), or open fewer connections", h.Limit, more)
+	}
+	now := f.crowded
+	f.mu.Unlock()
+	if before == "" && now != "" {
+		f.s.event("Agent", f.s.cfg.Instance.Name, "Warning", "ConnectionLimit", "%s", now)
+	}
+	if before != now {
+		f.s.post(func() {}) // a look, so that it is told
+	}
+}
+
+// crowding is that the agent's limit of connections is met, "" while it is not.
+func (f *fabric) crowding() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.crowded
 }
 
 func (f *fabric) pushOnce(ctx context.Context) error {

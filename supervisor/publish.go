@@ -24,6 +24,9 @@ func (s *Supervisor) publish(now time.Time) {
 	if t := s.fabric.agentTrouble(); t != "" {
 		snap.Warnings = append(snap.Warnings, t)
 	}
+	if t := s.fabric.crowding(); t != "" {
+		snap.Warnings = append(snap.Warnings, t)
+	}
 	for _, x := range w.listed() {
 		c := countsOf(x, w.podsOf(x.Name()))
 		ws := state.Workload{

@@ -190,7 +190,7 @@ func (a *server) listen(run func(string, func() error)) (closers []func(), err e
 }
 
 func (a *server) health() Health {
-	return Health{Version: a.cfg.Version, Instance: a.id, Table: a.index.Load().table.Version}
+	return Health{Version: a.cfg.Version, Instance: a.id, Table: a.index.Load().table.Version, Limit: cap(a.proxy.room.slots), Waited: a.proxy.room.waited.Load()}
 }
 
 func (a *server) stats() Stats {

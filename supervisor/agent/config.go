@@ -97,6 +97,7 @@ type Config struct {
 	// For tests: where to listen, and who owns the interface's addresses.
 	controlPort, dnsPort uint16
 	addresses            addresses
+	openFiles            uint64
 }
 
 // Env is the environment that ConfigFromEnv reads back. It does not hold the token, since everybody who may inspect the
@@ -168,6 +169,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Drain == 0 {
 		c.Drain = time.Second
+	}
+	if c.openFiles == 0 {
+		c.openFiles = openFiles()
 	}
 	if c.UDPIdle == 0 {
 		c.UDPIdle = time.Minute

@@ -20,6 +20,10 @@ type Health struct {
 	Instance string `json:"instance"`
 	// Table is the version of the table in force, 0 for none yet.
 	Table int64 `json:"table"`
+	// Limit is how many connections to Services are passed on at the same time. Waited counts those so far that had to wait
+	// because of it.
+	Limit  int   `json:"limit"`
+	Waited int64 `json:"waited"`
 }
 
 // Pushed is the body of the reply to PUT /table.

@@ -50,6 +50,7 @@ type proxy struct {
 	addrs   addresses
 	dialer  *net.Dialer
 	count   traffic
+	room    *room
 	ingress func(net.Listener) front
 
 	mu       sync.Mutex
@@ -63,8 +64,8 @@ type proxy struct {
 func newProxy(cfg Config, ingress func(net.Listener) front) (*proxy, error) {
 	p := &proxy{
 		log: cfg.Log, own: cfg.Address, udpIdle: cfg.UDPIdle, addrs: cfg.addresses, ingress: ingress,
-		dialer: &net.Dialer{KeepAliveConfig: keepAlive},
-		pools:  make(map[poolKey]*pool), fronts: make(map[frontKey]openFront), vips: make(map[netip.Addr]bool),
+		dialer: &net.Dialer{KeepAliveConfig: keepAlive}, room: newRoom(cfg.openFiles, cfg.Log),
+		pools: make(map[poolKey]*pool), fronts: make(map[frontKey]openFront), vips: make(map[netip.Addr]bool),
 	}
 	held, err := p.addrs.List()
 	if err != nil {
@@ -188,7 +189,7 @@ func (p *proxy) open(ctx context.Context, key frontKey, leads string, to *pool) 
 		if leads == ingressName {
 			f = p.ingress(l)
 		} else {
-			f = &tcpFront{listener: l, pool: to, dialer: p.dialer, count: &p.count}
+			f = &tcpFront{listener: l, pool: to, dialer: p.dialer, count: &p.count, room: p.room}
 		}
 	}
 	p.fronts[key] = openFront{f, leads}

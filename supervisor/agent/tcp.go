@@ -24,6 +24,7 @@ type tcpFront struct {
 	pool     *pool
 	dialer   *net.Dialer
 	count    *traffic
+	room     *room
 }
 
 func listenTCP(at netip.AddrPort) (*net.TCPListener, error) {
@@ -55,7 +56,14 @@ func (f *tcpFront) Run(ctx context.Context) error {
 			pause.Stop()
 			continue
 		}
-		conns.Go(func() { f.serve(ctx, c) })
+		if !f.room.enter(ctx) {
+			reset(c)
+			return nil
+		}
+		conns.Go(func() {
+			defer f.room.leave()
+			f.serve(ctx, c)
+		})
 	}
 }
 

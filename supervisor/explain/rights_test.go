@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 func TestAdviseRights(t *testing.T) {
@@ -53,6 +54,14 @@ func TestAdviseRights(t *testing.T) {
 	}}
 	if got := Advise(two); len(got) != 2 || !strings.HasPrefix(got[0], "a ") || !strings.HasPrefix(got[1], "b ") {
 		t.Errorf("two services: %q", got)
+	}
+}
+
+func TestConnectionsThatWaitAreTold(t *testing.T) {
+	f := facts(nil)
+	f.Snapshot.Phase, f.Snapshot.Warnings = state.Ready, []string{state.ConnectionsWait + "so many"}
+	if a, err := Why(f, ""); err != nil || !strings.Contains(a.Text(now), "so many") {
+		t.Errorf("%v, %+v", err, a)
 	}
 }
 

@@ -166,6 +166,11 @@ func (f Facts) stackChain() []Link {
 			return []Link{{Kind: "operator", Name: "operator " + name, Text: "is not content: " + v.Message}}
 		}
 	}
+	for _, text := range s.Warnings {
+		if strings.HasPrefix(text, state.ConnectionsWait) {
+			return []Link{{Kind: "agent", Name: "the agent", Text: "has no room: " + text}}
+		}
+	}
 	return f.pausedPod(s.Pods)
 }
 

@@ -31,6 +31,9 @@ const (
 	Stopped  Phase = "stopped"
 )
 
+// ConnectionsWait begins the warning that the agent has no room for more connections.
+const ConnectionsWait = "connections to Services wait: "
+
 // Snapshot is everything known at one moment. Its parts are shared and never changed once published.
 type Snapshot struct {
 	// Seq grows by one with every published snapshot.
