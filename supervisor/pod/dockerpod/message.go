@@ -14,17 +14,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
-const (
-	defaultMessagePath = "/dev/termination-log"
-	// maxMessage is what is read of the file (R160); fallbackLines and fallbackBytes of the log (R161).
-	maxMessage    = 4096
-	fallbackLines = 80
-	fallbackBytes = 2048
-	// maxStatusMessages is shared by the messages of all containers of a pod (R160).
-	maxStatusMessages = 12288
-)
+const defaultMessagePath = "/dev/termination-log"
 
 func messagePath(c *corev1.Container) string {
 	if c.TerminationMessagePath == "" {
@@ -92,11 +85,7 @@ func (r *Runtime) message(ctx context.Context, p *corev1.Pod, e *engine.Containe
 			return ""
 		}
 	}
-	if text == "" && e.ExitCode != 0 && c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
-		text = r.logTail(ctx, e.ID)
-	}
-	share := maxStatusMessages / (len(p.Spec.Containers) + len(p.Spec.InitContainers))
-	text = text[:min(len(text), share)]
+	text = pod.TerminationMessage(p, c, int32(e.ExitCode), text, func() string { return r.logTail(ctx, e.ID) })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.messages[e.ID] = text
@@ -128,7 +117,7 @@ func (r *Runtime) readMessage(ctx context.Context, c *corev1.Container, e *engin
 			return "", err
 		}
 		defer f.Close()
-		return last(f, maxMessage)
+		return last(f, pod.MaxMessageBytes)
 	}
 	rc, err := r.cfg.Engine.CopyFrom(ctx, e.ID, target)
 	if engine.IsNotFound(err) {
@@ -142,17 +131,17 @@ func (r *Runtime) readMessage(ctx context.Context, c *corev1.Container, e *engin
 	if _, err := t.Next(); err != nil {
 		return "", err
 	}
-	return last(t, maxMessage)
+	return last(t, pod.MaxMessageBytes)
 }
 
 // logTail is the end of a container's log.
 func (r *Runtime) logTail(ctx context.Context, id string) string {
-	rc, err := r.cfg.Engine.Logs(ctx, id, engine.LogOptions{Tail: fallbackLines})
+	rc, err := r.cfg.Engine.Logs(ctx, id, engine.LogOptions{Tail: pod.MaxLogTailLines})
 	if err != nil {
 		return ""
 	}
 	defer rc.Close()
-	text, _ := last(rc, fallbackBytes)
+	text, _ := last(rc, pod.MaxLogTailBytes)
 	return text
 }
 

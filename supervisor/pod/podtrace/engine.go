@@ -34,7 +34,9 @@ type engine struct {
 	containers map[string]*container
 	order      []string
 	sandbox    *pod.Sandbox
-	images     map[string]*image
+	// creates counts the calls to create an instance of each container, failed ones too.
+	creates map[string]int
+	images  map[string]*image
 	// list is the last list taken, at listed; renewed is closed at the next one. changed is when the worker last changed
 	// anything or looked.
 	list    pod.Observed
@@ -56,7 +58,8 @@ func (e *engine) down(err error) {
 // container is one scripted instance.
 type container struct {
 	pod.Instance
-	does behavior
+	request pod.CreateRequest
+	does    behavior
 	// calls counts the calls of each command line.
 	calls map[string]int
 	gone  chan struct{}
@@ -65,7 +68,7 @@ type container struct {
 func newEngine(s *scenario, log *recorder, relist bool) *engine {
 	e := &engine{
 		s: s, log: log, relist: relist, containers: map[string]*container{}, images: map[string]*image{},
-		renewed: make(chan struct{}),
+		creates: map[string]int{}, renewed: make(chan struct{}),
 	}
 	for ref, img := range s.Images {
 		e.images[ref] = &img
@@ -202,11 +205,12 @@ func (e *engine) CreateContainer(_ context.Context, r pod.CreateRequest) (string
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	defer e.touch()
-	does := e.s.behavior(r.Container.Name, r.Attempt)
+	does := e.s.behavior(r.Container.Name, e.creates[r.Container.Name])
+	e.creates[r.Container.Name]++
 	if does.CreateError != "" {
 		return "", errors.New(does.CreateError)
 	}
-	c := &container{does: does, calls: map[string]int{}, gone: make(chan struct{})}
+	c := &container{request: r, does: does, calls: map[string]int{}, gone: make(chan struct{})}
 	c.Instance = pod.Instance{
 		Container: r.Container.Name, ID: fmt.Sprintf("%s-%d", r.Container.Name, r.Attempt), Attempt: r.Attempt, Sandbox: r.Sandbox,
 		State: pod.Created, Image: r.Container.Image, ImageID: "sha256:" + r.Container.Image, Created: time.Now(), BackOff: r.BackOff,
@@ -251,7 +255,8 @@ func (e *engine) exit(c *container, code int32, reason string) {
 		return
 	}
 	c.State, c.ExitCode, c.Reason, c.Finished = pod.Exited, code, reason, time.Now()
-	c.Message = c.does.Message
+	file := c.does.Message[max(0, len(c.does.Message)-pod.MaxMessageBytes):]
+	c.Message = pod.TerminationMessage(c.request.Pod, c.request.Container, code, file, c.does.Log.tail)
 	e.log.add(event{Event: "exit", Container: c.Container, ID: c.ID, Code: &code})
 	close(c.gone)
 	e.mu.Unlock()

@@ -16,7 +16,7 @@ var (
 )
 
 // Exec answers one call of a command in an instance by the scenario's script: the engine is a probe.Execer. A command ends
-// with its container, but for hooks (without a timeout), which the recorded engine lets go on to their scripted end.
+// with its container.
 func (e *engine) Exec(ctx context.Context, id string, command []string, timeout time.Duration) (exit int, output []byte, err error) {
 	line := strings.Join(command, " ")
 	c, o, err := e.next(id, line)
@@ -29,14 +29,13 @@ func (e *engine) Exec(ctx context.Context, id string, command []string, timeout 
 		o.takes = 100 * time.Hour
 	}
 	var late <-chan time.Time
-	var gone <-chan struct{}
 	if timeout > 0 {
-		late, gone = time.After(timeout), c.gone
+		late = time.After(timeout)
 	}
 	select {
 	case <-ctx.Done():
 		return 0, nil, ctx.Err()
-	case <-gone:
+	case <-c.gone:
 		return 137, nil, nil
 	case <-late:
 		return 0, nil, probe.ErrExecTimeout

@@ -3,9 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/backoff"
 	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/probe"
+	"github.com/lyandev/lyandev/supervisor/probe/replay"
 )
 
 // play runs the scenario to its end. It must be called in a bubble.
@@ -28,7 +28,7 @@ func playOn(ctx context.Context, s *scenario, relist bool) *recorder {
 	e := newEngine(s, log, relist)
 	objects := &objects{}
 	for _, o := range s.Objects {
-		objects.add(o)
+		must(objects.add(o))
 	}
 	log.add(event{Event: "podAdded"})
 	w := pod.New(&s.Pod, pod.Deps{
@@ -67,47 +67,49 @@ func restartBackOff(s *scenario) backoff.Config {
 // act passes one action on.
 func act(w *pod.Worker, e *engine, objects *objects, s *scenario, a action) {
 	switch a.Do {
-	case "delete":
+	case deletePod:
 		w.Delete(a.Grace)
-	case "removePod":
+	case removePod:
 		w.ForceDelete()
-	case "setCondition":
-		w.SetCondition(corev1.PodCondition{Type: corev1.PodConditionType(a.Type + a.Name), Status: corev1.ConditionStatus(a.Status)})
-	case "setImage":
+	case setCondition:
+		w.SetCondition(corev1.PodCondition{Type: corev1.PodConditionType(a.Type + a.Name), Status: corev1.ConditionStatus(a.Status + a.Value)})
+	case setImage:
 		p := s.Pod.DeepCopy()
 		for _, list := range [][]corev1.Container{p.Spec.Containers, p.Spec.InitContainers} {
 			for i := range list {
 				if list[i].Name == a.Name {
-					list[i].Image = a.Image
+					list[i].Image = a.Image + a.Value
 				}
 			}
 		}
 		w.Update(p)
-	case "createObject":
-		objects.add(a.Object)
-	case "killContainer":
-		e.killContainer(a.Name, orElse(a.Code, 137))
-	case "stopSandbox":
+	case createObject:
+		must(objects.add(a.Object))
+	case killContainer:
+		e.kill(orElse(a.Code, 137), func(c *container) bool { return c.Container == a.Name })
+	case stopSandbox:
 		e.killSandbox()
-	default:
-		panic(fmt.Sprintf("unknown action %q", a.Do))
 	}
 }
 
-// killContainer ends the running instance of a container.
-func (e *engine) killContainer(name string, code int32) {
+// kill ends the running instances that are meant, in the order in which they were made.
+func (e *engine) kill(code int32, meant func(*container) bool) {
 	e.mu.Lock()
-	all := slices.Collect(maps.Values(e.containers))
-	e.mu.Unlock()
-	for _, c := range all {
-		if c.Container == name {
-			e.exit(c, code, "")
+	var all []*container
+	for _, id := range e.order {
+		if c := e.containers[id]; c != nil && meant(c) {
+			all = append(all, c)
 		}
 	}
+	e.mu.Unlock()
+	for _, c := range all {
+		e.exit(c, code, "")
+	}
 }
 
-// killSandbox lets the sandbox die.
+// killSandbox lets the sandbox die, and the containers in it.
 func (e *engine) killSandbox() {
+	e.kill(137, func(*container) bool { return true })
 	_ = e.StopSandbox(context.Background(), nil)
 	if !e.relist {
 		e.notify(pod.ContainerEvent{Type: pod.ContainerDied, ID: e.sandbox.ID})
@@ -122,27 +124,38 @@ type objects struct {
 	services []*corev1.Service
 }
 
-func (o *objects) add(raw json.RawMessage) {
+// add takes an object in. One that no pod can refer to, or with an unknown field, is an error.
+func (o *objects) add(raw json.RawMessage) error {
 	var meta metav1.TypeMeta
-	must(json.Unmarshal(raw, &meta))
+	if err := json.Unmarshal(raw, &meta); err != nil {
+		return fmt.Errorf("cannot read an object: %w", err)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	var err error
 	switch meta.Kind {
 	case "ConfigMap":
-		o.configs = append(o.configs, decode[corev1.ConfigMap](raw))
+		o.configs, err = read(o.configs, raw)
 	case "Secret":
-		o.secrets = append(o.secrets, decode[corev1.Secret](raw))
+		o.secrets, err = read(o.secrets, raw)
 	case "Service":
-		o.services = append(o.services, decode[corev1.Service](raw))
+		o.services, err = read(o.services, raw)
+	default:
+		err = errors.New("pods do not refer to it")
 	}
+	if err != nil {
+		return fmt.Errorf("cannot read an object of kind %q: %w", meta.Kind, err)
+	}
+	return nil
 }
 
-func decode[T any](raw json.RawMessage) *T {
-	out := new(T)
-	must(json.Unmarshal(raw, out))
-	return out
+func read[T any](list []*T, raw json.RawMessage) ([]*T, error) {
+	o := new(T)
+	err := replay.Decode(raw, o)
+	return append(list, o), err
 }
 
+// must is for what parse has checked.
 func must(err error) {
 	if err != nil {
 		panic(err)

@@ -67,6 +67,7 @@ func (r *recorder) StatusChanged(p *corev1.Pod) {
 	r.say("phase", "phase="+string(s.Phase))
 	r.say("podIP", "podIP="+s.PodIP)
 	r.say("reason", "reason="+s.Reason)
+	r.say("message", "message="+s.Message)
 	for _, c := range s.Conditions {
 		line := fmt.Sprintf("%s=%s", c.Type, c.Status)
 		if c.Reason != "" {
@@ -96,7 +97,7 @@ func containerLine(c *corev1.ContainerStatus) string {
 	case s.Running != nil:
 		b.WriteString("running")
 	case s.Terminated != nil:
-		fmt.Fprintf(&b, "terminated(%s,%d)", s.Terminated.Reason, s.Terminated.ExitCode)
+		fmt.Fprintf(&b, "terminated(%s,%d%s)", s.Terminated.Reason, s.Terminated.ExitCode, quoted(s.Terminated.Message))
 	case s.Waiting != nil && s.Waiting.Message != "":
 		fmt.Fprintf(&b, "waiting(%s,\"%s\")", s.Waiting.Reason, s.Waiting.Message)
 	case s.Waiting != nil:
@@ -107,6 +108,17 @@ func containerLine(c *corev1.ContainerStatus) string {
 	}
 	fmt.Fprintf(&b, " started=%v ready=%v restarts=%d", c.Started != nil && *c.Started, c.Ready, c.RestartCount)
 	return b.String()
+}
+
+// quoted is a termination message as traces show it: a long one is cut.
+func quoted(message string) string {
+	switch n := len(message); {
+	case n == 0:
+		return ""
+	case n > 40:
+		message = fmt.Sprintf("%s...[%d bytes]", message[:20], n)
+	}
+	return fmt.Sprintf(",\"%s\"", message)
 }
 
 // config is what of a container's configuration a trace shows.

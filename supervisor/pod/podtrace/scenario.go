@@ -1,14 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/pod"
+	"github.com/lyandev/lyandev/supervisor/probe/replay"
 )
 
 // podUID is the UID of pods whose scenario gives none, as in the recorded traces.
@@ -16,8 +22,7 @@ const podUID = "11111111-2222-3333-4444-555555555555"
 
 // scenario is one pod, what its containers do, and what is done to it. Times are seconds.
 type scenario struct {
-	Name                      string                `json:"name"`
-	Rules                     []string              `json:"rules"`
+	replay.Heading
 	Pod                       corev1.Pod            `json:"pod"`
 	Objects                   []json.RawMessage     `json:"objects"`
 	Behaviors                 map[string][]behavior `json:"behaviors"`
@@ -26,6 +31,8 @@ type scenario struct {
 	MaxContainerRestartPeriod duration              `json:"maxContainerRestartPeriod"`
 	FeatureGates              map[string]bool       `json:"featureGates"`
 	Duration                  float64               `json:"duration"`
+	// DumpConfig asks for the configuration of what is created; it is printed in any case.
+	DumpConfig bool `json:"dumpConfig"`
 }
 
 // behavior is what one instance of a container does.
@@ -34,7 +41,7 @@ type behavior struct {
 	ExitCode    int32               `json:"exitCode"`
 	Reason      string              `json:"reason"`
 	Message     string              `json:"message"`
-	Log         string              `json:"log"`
+	Log         logLines            `json:"log"`
 	StartTakes  *float64            `json:"startTakes"`
 	CreateError string              `json:"createError"`
 	StartError  string              `json:"startError"`
@@ -56,6 +63,19 @@ type image struct {
 	Fails     int      `json:"pullFails"`
 }
 
+// The actions.
+const (
+	deletePod     = "delete"
+	removePod     = "removePod"
+	setCondition  = "setCondition"
+	setImage      = "setImage"
+	createObject  = "createObject"
+	killContainer = "killContainer"
+	stopSandbox   = "stopSandbox"
+)
+
+var deeds = []string{deletePod, removePod, setCondition, setImage, createObject, killContainer, stopSandbox}
+
 // action is something done to the pod from outside.
 type action struct {
 	At     float64         `json:"at"`
@@ -67,6 +87,30 @@ type action struct {
 	Type   string          `json:"type"`
 	Status string          `json:"status"`
 	Object json.RawMessage `json:"object"`
+	// Value is another word for Image and Status, as the recorder has it.
+	Value string `json:"value"`
+}
+
+// logLines are the lines of a container's log: a list, or one text.
+type logLines []string
+
+func (l *logLines) UnmarshalJSON(b []byte) error {
+	if bytes.HasPrefix(b, []byte("[")) {
+		return json.Unmarshal(b, (*[]string)(l))
+	}
+	var text string
+	err := json.Unmarshal(b, &text)
+	*l = strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	return err
+}
+
+// tail is the end of the log, as an engine gives it for a termination message.
+func (l logLines) tail() string {
+	if len(l) == 0 {
+		return ""
+	}
+	text := strings.Join(l[max(0, len(l)-pod.MaxLogTailLines):], "\n") + "\n"
+	return text[max(0, len(text)-pod.MaxLogTailBytes):]
 }
 
 // duration is seconds as a number, or text like "30s".
@@ -85,19 +129,14 @@ func (d *duration) UnmarshalJSON(b []byte) error {
 
 // parse reads a recorded trace or a bare scenario.
 func parse(data []byte) (*scenario, error) {
-	var recorded struct {
-		Scenario *scenario `json:"scenario"`
-	}
-	err := json.Unmarshal(data, &recorded)
-	s := recorded.Scenario
-	if err == nil && s == nil {
-		s = &scenario{}
-		err = json.Unmarshal(data, s)
-	}
-	if err == nil && len(s.Pod.Spec.Containers) == 0 {
-		err = errors.New("no pod with containers in it")
-	}
+	s, err := replay.Scenario[scenario](data)
 	if err != nil {
+		return nil, err
+	}
+	if len(s.Pod.Spec.Containers) == 0 {
+		return nil, errors.New("cannot read scenario: no pod with containers in it")
+	}
+	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("cannot read scenario: %w", err)
 	}
 	if s.Pod.UID == "" {
@@ -106,7 +145,37 @@ func parse(data []byte) (*scenario, error) {
 	return s, nil
 }
 
-// behavior of the n-th instance; the last one repeats.
+// check finds what the decoder cannot know: actions, objects and outcomes that there are not.
+func (s *scenario) check() error {
+	all := &objects{}
+	for _, o := range s.Objects {
+		if err := all.add(o); err != nil {
+			return err
+		}
+	}
+	for _, a := range s.Actions {
+		if !slices.Contains(deeds, a.Do) {
+			return fmt.Errorf("there is no action %q", a.Do)
+		}
+		if a.Do == createObject {
+			if err := all.add(a.Object); err != nil {
+				return err
+			}
+		}
+	}
+	for _, list := range s.Behaviors {
+		for _, b := range list {
+			for _, token := range slices.Concat(slices.Collect(maps.Values(b.Exec))...) {
+				if _, err := outcomes(token); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// behavior is what the container's n-th instance does, by the calls to create one; the last one repeats.
 func (s *scenario) behavior(container string, n int) behavior {
 	list := s.Behaviors[container]
 	if len(list) == 0 {
@@ -163,8 +232,12 @@ func outcomes(token string) ([]outcome, error) {
 			once = append(once, outcome{"E", execTakes})
 		}
 	}
-	if token != "E" {
+	switch token {
+	case "E":
+	case "S", "F", "T":
 		once = append(once, outcome{token, takes})
+	default:
+		return nil, fmt.Errorf("bad outcome %q", token)
 	}
 	var out []outcome
 	for range n {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/lyandev/lyandev/supervisor/probe/replay"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -71,7 +73,7 @@ func TestRecordedTracesOnAnEngineWithEvents(t *testing.T) {
 func compare(t *testing.T, file string, events []event) {
 	t.Helper()
 	var b bytes.Buffer
-	if err := write(&b, events); err != nil {
+	if err := replay.Write(&b, events); err != nil {
 		t.Fatal(err)
 	}
 	ours := filepath.Join(t.TempDir(), "ours.json")

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/lyandev/lyandev/supervisor/probe/replay"
 )
 
 // runs is how often each recorded scenario is played: the workers' races must never show.
@@ -18,16 +20,16 @@ const runs = 20
 
 func playFile(t *testing.T, path string) []event {
 	t.Helper()
-	s, err := load(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return playScenario(t, s)
+	return playScenario(t, data)
 }
 
-func playScenario(t *testing.T, s *scenario) []event {
+func playScenario(t *testing.T, data []byte) []event {
 	t.Helper()
-	w, err := newWorld(s)
+	w, err := parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func TestRecordedTraces(t *testing.T) {
 			judged := map[string]bool{}
 			for range runs {
 				var out bytes.Buffer
-				if err := write(&out, playFile(t, file)); err != nil {
+				if err := replay.Write(&out, playFile(t, file)); err != nil {
 					t.Fatal(err)
 				}
 				if !judged[out.String()] {
@@ -126,12 +128,8 @@ func story(events []event) string {
 func TestRules(t *testing.T) {
 	for _, c := range ruleScenarios {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
-			s := &scenario{}
-			if err := json.Unmarshal([]byte(c.scenario), s); err != nil {
-				t.Fatal(err)
-			}
 			told := map[string]bool{}
-			for _, line := range strings.Split(story(playScenario(t, s)), "\n") {
+			for _, line := range strings.Split(story(playScenario(t, []byte(c.scenario))), "\n") {
 				told[line] = true
 			}
 			for _, line := range strings.Split(c.want, ",") {
@@ -166,6 +164,21 @@ func TestParseScript(t *testing.T) {
 	}
 	if _, err := parseScript([]string{"X"}); err == nil {
 		t.Fatal("X is no outcome")
+	}
+}
+
+// TestWhatIsNotKnownIsRefused: a key that were dropped would make another scenario of it.
+func TestWhatIsNotKnownIsRefused(t *testing.T) {
+	for scenario, name := range map[string]string{
+		`{"containers":[{"start":1}],"durration":2}`:                          `"durration"`,
+		`{"containers":[{"begin":1}],"duration":2}`:                           `"begin"`,
+		`{"liveness":{"script":["S"],"period":1},"containers":[]}`:            `"period"`,
+		`{"scenario":{"reactToKill":{"stop":1}},"events":[],"oracle":"real"}`: `"stop"`,
+		`{"liveness":{"script":["S","X"]}}`:                                   `"X"`,
+	} {
+		if _, err := parse([]byte(scenario)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", scenario, err)
+		}
 	}
 }
 

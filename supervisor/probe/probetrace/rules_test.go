@@ -133,6 +133,18 @@ var ruleScenarios = []ruleScenario{
 		want: "0 started, 0 ready, 0 readiness F, 5 readiness F, 10 readiness F, 10.005 readiness=Failure, 10.005 !ready, 10.005 readiness F",
 	},
 	{
+		name: "R21 the first instance says itself how old it is",
+		scenario: `{"readiness":{"periodSeconds":5,"failureThreshold":3,"script":["F"]},"kubeletUptime":6,
+			"containers":[{"start":0,"startedAgo":100}],"duration":12}`,
+		want: "0 started, 0 ready, 10.005 !ready",
+	},
+	{
+		name: "R17 a worker that nobody stops sees the deletion itself",
+		scenario: `{"startup":{"periodSeconds":1,"failureThreshold":10,"script":["F"]},"noStopCall":true,"deleteAt":2.4,"deleteExitsAt":6.6,
+			"containers":[{"start":0.31}],"duration":8}`,
+		want: "1 startup F, 2 startup F, 3 startup=Success, 3 started, no 3 startup F, no 4 startup F",
+	},
+	{
 		name: "R12 R17 readiness goes on during a slow stop",
 		scenario: `{"liveness":{"periodSeconds":1,"failureThreshold":1,"script":["F"],"perInstance":{"1":["S"]}},"readiness":{"periodSeconds":1,"script":["S"]},
 			"containers":[{"start":0.31}],"reactToKill":{"stopTakes":3.2,"restartDelay":0.4,"observeExit":true},"duration":6}`,

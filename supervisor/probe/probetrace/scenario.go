@@ -1,18 +1,19 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/probe/replay"
 )
 
 // scenario is what a trace was made from; times are seconds after the workers' creation.
 type scenario struct {
+	replay.Heading
 	Startup       *scripted  `json:"startup"`
 	Liveness      *scripted  `json:"liveness"`
 	Readiness     *scripted  `json:"readiness"`
@@ -26,8 +27,11 @@ type scenario struct {
 	Isolated      bool       `json:"isolated"`
 	WallPhase     float64    `json:"wallPhase"`
 	KubeletUptime *float64   `json:"kubeletUptime"`
-	StartedAgo    float64    `json:"startedAgo"`
-	Duration      float64    `json:"duration"`
+	// StartedAgo is how long before the workers' creation the first instance began; an instance's own goes before it.
+	StartedAgo float64 `json:"startedAgo"`
+	// NoStopCall: a deletion only marks the pod; nobody tells the workers to stop.
+	NoStopCall bool    `json:"noStopCall"`
+	Duration   float64 `json:"duration"`
 }
 
 // scripted is a probe's fields and the outcomes of its tries.
@@ -37,11 +41,12 @@ type scripted struct {
 	PerInstance map[string][]string `json:"perInstance"`
 }
 
-// instance is one run of the container.
+// instance is one run of the container. The status says that it began StartedAgo before Start.
 type instance struct {
-	Start    float64  `json:"start"`
-	End      *float64 `json:"end"`
-	ExitCode int32    `json:"exitCode"`
+	Start      float64  `json:"start"`
+	StartedAgo *float64 `json:"startedAgo"`
+	End        *float64 `json:"end"`
+	ExitCode   int32    `json:"exitCode"`
 }
 
 // reaction is what a probe kill leads to.
@@ -49,28 +54,6 @@ type reaction struct {
 	StopTakes    float64 `json:"stopTakes"`
 	RestartDelay float64 `json:"restartDelay"`
 	ObserveExit  bool    `json:"observeExit"`
-}
-
-// load reads a recorded trace or a bare scenario.
-func load(path string) (*scenario, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read scenario: %w", err)
-	}
-	var trace struct {
-		Scenario *scenario `json:"scenario"`
-	}
-	if err := json.Unmarshal(data, &trace); err != nil {
-		return nil, fmt.Errorf("cannot read scenario %s: %w", path, err)
-	}
-	if trace.Scenario != nil {
-		return trace.Scenario, nil
-	}
-	s := &scenario{}
-	if err := json.Unmarshal(data, s); err != nil {
-		return nil, fmt.Errorf("cannot read scenario %s: %w", path, err)
-	}
-	return s, nil
 }
 
 // outcome is one logical probe: errors broken tries first, then the result, which takes a while.

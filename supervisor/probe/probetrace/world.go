@@ -28,6 +28,7 @@ type world struct {
 	scripts  map[probe.Type]*scripted
 	outcomes map[probe.Type]map[string][]outcome
 	pod      *probe.Pod
+	manifest *corev1.Pod
 	plan     []happening
 	changes  chan probe.Change
 	// status is the container's published status as the pod sync would report it.
@@ -83,8 +84,8 @@ func withDefault(per map[string][]string, script []string) map[string][]string {
 	return all
 }
 
-// manifest is the pod of one container that the scenario describes.
-func (w *world) manifest() *corev1.Pod {
+// podOf is the pod of one container that the scenario describes.
+func (w *world) podOf() *corev1.Pod {
 	c := corev1.Container{Name: containerName}
 	fields := map[probe.Type]**corev1.Probe{
 		probe.Startup: &c.StartupProbe, probe.Readiness: &c.ReadinessProbe, probe.Liveness: &c.LivenessProbe,
@@ -115,7 +116,8 @@ func (w *world) play(ctx context.Context) {
 	time.Sleep(seconds(w.s.WallPhase))
 	// Made here: only channels of the bubble let its clock move on.
 	w.zero, w.changes = time.Now(), make(chan probe.Change, 100)
-	cfg := probe.Config{Pod: w.manifest(), Handlers: w.handler, Sink: w, Timing: probe.Strict}
+	w.manifest = w.podOf()
+	cfg := probe.Config{Pod: w.manifest, Handlers: w.handler, Sink: w, Timing: probe.Strict}
 	if w.s.KubeletUptime != nil {
 		cfg.Began = w.zero.Add(-seconds(*w.s.KubeletUptime))
 	}
@@ -194,9 +196,7 @@ func (w *world) start(n int) {
 	w.current, w.started = n, at
 	w.mu.Unlock()
 	w.now, w.running, w.phase = n, true, corev1.PodRunning
-	if n == 0 {
-		at = at.Add(-seconds(w.s.StartedAgo))
-	}
+	at = at.Add(-seconds(w.startedAgo(n)))
 	// A status carries whole seconds of the wall clock.
 	at = at.Truncate(time.Second)
 	started := w.s.KubeletUptime != nil && n == 0
@@ -206,6 +206,17 @@ func (w *world) start(n int) {
 	}
 	w.record(event{Event: "containerStarted", Instance: n})
 	w.sync()
+}
+
+// startedAgo is by how many seconds the n-th instance is older than its appearance in the trace.
+func (w *world) startedAgo(n int) float64 {
+	switch {
+	case n < len(w.s.Containers) && w.s.Containers[n].StartedAgo != nil:
+		return *w.s.Containers[n].StartedAgo
+	case n == 0:
+		return w.s.StartedAgo
+	}
+	return 0
 }
 
 // exit ends the current instance; observed says that a pod sync sees it.
@@ -231,9 +242,14 @@ func (w *world) exit(code int32, observed bool) {
 // delete begins the pod's termination; there are no pod syncs after it.
 func (w *world) delete() {
 	w.record(event{Event: "delete", Instance: w.now})
+	if w.s.NoStopCall {
+		w.manifest.DeletionTimestamp = &metav1.Time{Time: time.Now()} // before the lock of sync, after which workers look
+	}
 	w.sync()
 	w.deleting = true
-	w.pod.StopLivenessAndStartup()
+	if !w.s.NoStopCall {
+		w.pod.StopLivenessAndStartup()
+	}
 }
 
 // sync is the probes' part of a pod sync.
