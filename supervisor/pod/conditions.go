@@ -99,9 +99,12 @@ func containersReady(pod *corev1.Pod, s *corev1.PodStatus) corev1.PodCondition {
 	return c
 }
 
-// endReason is the reason of an ended pod's conditions, "" if it has not ended.
+// endReason is the reason of the conditions of a pod whose end is certain, "" for any other pod.
 func endReason(pod *corev1.Pod, s *corev1.PodStatus) string {
 	phase := s.Phase
+	if s.Reason == ReasonDeadlineExceeded {
+		phase = corev1.PodFailed // the phase itself follows when the containers have been stopped (R105)
+	}
 	if !Final(phase) && pod.Spec.RestartPolicy != corev1.RestartPolicyAlways {
 		phase = Phase(pod, s, true, false)
 	}
@@ -140,7 +143,7 @@ func podReady(pod *corev1.Pod, s *corev1.PodStatus, containers corev1.PodConditi
 // initialized is R118.
 func initialized(pod *corev1.Pod, s *corev1.PodStatus) corev1.PodCondition {
 	c := corev1.PodCondition{Type: corev1.PodInitialized, Status: corev1.ConditionTrue}
-	if s.Phase == corev1.PodSucceeded {
+	if endReason(pod, s) == reasonPodCompleted {
 		c.Reason = reasonPodCompleted
 		return c
 	}
@@ -155,7 +158,7 @@ func initialized(pod *corev1.Pod, s *corev1.PodStatus) corev1.PodCondition {
 			incomplete = append(incomplete, st.Name)
 		}
 	}
-	if len(incomplete) == 0 || mainRuns(s) {
+	if len(incomplete) == 0 || anyMainStarted(s) {
 		return c
 	}
 	c.Status, c.Reason = corev1.ConditionFalse, reasonNotInitialized
@@ -163,9 +166,12 @@ func initialized(pod *corev1.Pod, s *corev1.PodStatus) corev1.PodCondition {
 	return c
 }
 
-// mainRuns: an ordinary container runs, so the pod was initialized, even if a sidecar is just being restarted.
-func mainRuns(s *corev1.PodStatus) bool {
-	return slices.ContainsFunc(s.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.State.Running != nil })
+// anyMainStarted reports whether an ordinary container runs or has run. Such a pod was initialized and stays so, also while
+// a sidecar restarts or the init containers run again in a new sandbox.
+func anyMainStarted(s *corev1.PodStatus) bool {
+	return slices.ContainsFunc(s.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.State.Running != nil || endOf(&c) != nil
+	})
 }
 
 func list(names []string) string { return "[" + strings.Join(names, " ") + "]" }

@@ -181,5 +181,6 @@ const (
 	minimumGrace            = 2 * time.Second
 	reasonStatusUnknown     = "ContainerStatusUnknown"
 	messageStatusUnknown    = "The container could not be located when the pod was deleted.  The container used to be Running"
+	messageNotLocated       = "The container could not be located when the pod was terminated"
 	exitStatusUnknown       = 137
 )

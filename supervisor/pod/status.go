@@ -73,17 +73,28 @@ func (v *view) container(in *StatusInput, c *corev1.Container) corev1.ContainerS
 	}
 	if last := v.before(inst); last != nil {
 		s.LastTerminationState.Terminated = terminated(last)
-		if inst == nil {
-			s.RestartCount = int32(last.Attempt)
-		}
 	}
-	if w, ok := in.Waits[c.Name]; ok && !in.Ended && shouldRestart(in.Pod, c, inst) {
-		if s.State.Terminated != nil {
-			s.LastTerminationState = s.State
-		}
-		s.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: w.Reason, Message: w.Message}}
+	if w, ok := in.Waits[c.Name]; ok && shouldRestart(in.Pod, c, inst) {
+		wait(&s, w, in.Ended)
 	}
 	return s
+}
+
+// wait shows a container that would be started as waiting. Once the pod has ended nothing is started any more: one that ran
+// is then shown as the kubelet shows it, with its own end as the last state.
+func wait(s *corev1.ContainerStatus, w WaitError, ended bool) {
+	ran := s.State.Terminated != nil
+	if ran {
+		s.LastTerminationState = s.State
+	}
+	switch {
+	case !ended:
+		s.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: w.Reason, Message: w.Message}}
+	case ran:
+		s.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+			Reason: reasonStatusUnknown, Message: messageNotLocated, ExitCode: exitStatusUnknown,
+		}}
+	}
 }
 
 // absent is the status of a container that has no instance: not yet, or not any more. One that had ended is still shown so,
@@ -147,10 +158,22 @@ func (v *view) state(inst *Instance) corev1.ContainerState {
 	}
 }
 
-// carryOver keeps started and ready of the same instance, until the probes say otherwise.
+// carryOver keeps what only the former status knows: started and ready of the same instance, until the probes say
+// otherwise, and the last state once the instance that it tells of has been removed.
 func (v *view) carryOver(old *corev1.PodStatus, s *corev1.ContainerStatus) {
-	if o := statusOf(old, s.Name); o != nil && o.ContainerID == s.ContainerID {
+	o := statusOf(old, s.Name)
+	if o == nil {
+		return
+	}
+	last := o.LastTerminationState.Terminated
+	switch {
+	case o.ContainerID == s.ContainerID:
 		s.Started, s.Ready = o.Started, o.Ready
+	case o.State.Terminated != nil:
+		last = o.State.Terminated
+	}
+	if last != nil && last.ContainerID != s.ContainerID { // its own end was its last state while it waited to be restarted
+		s.LastTerminationState.Terminated = last.DeepCopy()
 	}
 }
 

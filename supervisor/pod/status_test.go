@@ -79,12 +79,50 @@ func TestContainerStatusR61R79R162(t *testing.T) {
 		t.Fatalf("in back-off: %s %+v", d, s.LastTerminationState)
 	}
 	s = pod.Status(pod.StatusInput{Pod: p, Observed: o, Waits: wait, Ended: true}).ContainerStatuses[0]
-	if s.State.Terminated == nil {
-		t.Fatalf("ended: %+v", s.State)
+	if s.State.Terminated == nil || s.State.Terminated.Reason != "ContainerStatusUnknown" || s.LastTerminationState.Terminated.ExitCode != 3 {
+		t.Fatalf("ended while it waited: %+v", s)
+	}
+	p.DeletionTimestamp = &metav1.Time{Time: at(5)}
+	s = pod.Status(pod.StatusInput{Pod: p, Observed: o, Waits: wait, Ended: true}).ContainerStatuses[0]
+	if s.State.Terminated == nil || s.State.Terminated.ExitCode != 3 || s.LastTerminationState.Terminated.ExitCode != 1 {
+		t.Fatalf("deleted while it waited: %+v", s)
 	}
 	p = podOf(t, inits)
 	if s = pod.Status(pod.StatusInput{Pod: p, Observed: seen(t, -1)}).ContainerStatuses[0]; s.State.Waiting.Reason != "PodInitializing" {
 		t.Fatalf("R61: %+v", s.State)
+	}
+}
+
+// TestTheLastStateOutlivesItsInstance: an instance whose end is the last state may have been removed meanwhile.
+func TestTheLastStateOutlivesItsInstance(t *testing.T) {
+	end := func(id string, code int32) corev1.ContainerState {
+		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ContainerID: id, ExitCode: code}}
+	}
+	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}
+	for _, c := range []struct {
+		name     string
+		old      corev1.ContainerStatus
+		observed string
+		want     int32
+	}{
+		{"purged with its sandbox", corev1.ContainerStatus{ContainerID: "app-0", State: end("app-0", 7)}, "app-1 running", 7},
+		{"since then", corev1.ContainerStatus{ContainerID: "app-1", State: running, LastTerminationState: end("app-0", 7)}, "app-1 running", 7},
+		{"and at its end", corev1.ContainerStatus{ContainerID: "app-1", State: running, LastTerminationState: end("app-0", 7)}, "app-1 exited 0", 7},
+		{"another one later", corev1.ContainerStatus{ContainerID: "app-1", State: end("app-1", 8), LastTerminationState: end("app-0", 7)}, "app-2 running", 8},
+		{"waited after its end", corev1.ContainerStatus{ContainerID: "app-1", State: waiting, LastTerminationState: end("app-1", 8)}, "app-2 running", 8},
+		{"its own end is not its last state", corev1.ContainerStatus{ContainerID: "app-1", State: waiting, LastTerminationState: end("app-1", 8)}, "app-1 exited 8", -1},
+	} {
+		p := podOf(t, plain)
+		c.old.Name = "app"
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{c.old}
+		got := int32(-1)
+		if last := pod.Status(pod.StatusInput{Pod: p, Observed: seen(t, 0, c.observed)}).ContainerStatuses[0].LastTerminationState.Terminated; last != nil {
+			got = last.ExitCode
+		}
+		if got != c.want {
+			t.Errorf("%s: last exit code %d, want %d", c.name, got, c.want)
+		}
 	}
 }
 
@@ -139,6 +177,17 @@ func TestConditionsR114R118R120(t *testing.T) {
 	if c := pod.FindCondition(s, corev1.PodReady); !c.LastTransitionTime.Equal(&metav1.Time{Time: at(3)}) {
 		t.Fatalf("transition time moved without a transition: %v", c.LastTransitionTime)
 	}
+	s.InitContainerStatuses[0].State, s.InitContainerStatuses[1].State = done, running
+	s.InitContainerStatuses[0].Started = nil
+	s.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137}}
+	pod.Conditions(p, s, true, seconds(9))
+	check("R118 stays while it begins anew", corev1.PodInitialized, "True", "", "")
+
+	s.Reason = pod.ReasonDeadlineExceeded
+	pod.Conditions(p, s, true, seconds(9))
+	check("R105 at once", corev1.PodReady, "False", "PodFailed", "")
+	s.Reason = ""
+
 	s.Phase = corev1.PodSucceeded
 	pod.Conditions(p, s, false, seconds(10))
 	check("R120 ended", corev1.PodReady, "False", "PodCompleted", "")

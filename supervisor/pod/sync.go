@@ -37,7 +37,9 @@ func (w *Worker) sync(ctx context.Context) bool {
 	w.refresh(ctx)
 	before := maps.Clone(w.reasons)
 	acted := w.do(ctx, a)
-	w.publishWaits(before)
+	if !acted { // otherwise the next sync comes at once, and knows what the new instances do
+		w.publishWaits(before)
+	}
 	w.alarm.by(time.Now().Add(w.deps.Relist))
 	return acted || ctx.Err() != nil
 }
@@ -152,6 +154,7 @@ func (w *Worker) makeSandbox(ctx context.Context, a Actions) bool {
 	}
 	w.engine.reset()
 	w.observed.Sandbox = &Sandbox{Ready: true, Attempt: a.SandboxAttempt, IP: ip}
+	w.published.change(w.deps.Sink, func(*corev1.Pod) { w.published.sandboxReady = true })
 	return true
 }
 

@@ -70,7 +70,7 @@ func TestTheScriptedEngineDoesAsTheRecordersDoes(t *testing.T) {
 		{
 			name:   "containers die with their sandbox",
 			script: `"actions": [{"at": 5, "do": "stopSandbox"}]`,
-			want:   "exit app-0",
+			want:   "status [app] terminated(Error,137) started=false ready=false restarts=0",
 		},
 		{
 			name:      "the command of a hook ends with its container",
