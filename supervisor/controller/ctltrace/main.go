@@ -3,10 +3,11 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/lyandev/lyandev/supervisor/probe/replay"
 )
 
 func main() {
@@ -30,10 +31,5 @@ func trace(path string, out io.Writer) error {
 	if err := r.play(); err != nil {
 		return fmt.Errorf("cannot run %s: %w", path, err)
 	}
-	if r.events == nil {
-		r.events = []event{}
-	}
-	e := json.NewEncoder(out)
-	e.SetIndent("", " ")
-	return e.Encode(map[string]any{"events": r.events})
+	return replay.Write(out, r.events)
 }

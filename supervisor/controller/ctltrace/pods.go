@@ -58,8 +58,8 @@ func (r *run) onPod(d time.Duration, p *corev1.Pod, do func(*corev1.Pod)) {
 // started is the start of a run of the pod's container.
 func (r *run) started(p *corev1.Pod) {
 	if p.Status.PodIP == "" {
-		r.serial++
-		p.Status.PodIP = fmt.Sprintf("10.1.%d.%d", r.serial/250, r.serial%250+1)
+		p.Status.PodIP = fmt.Sprintf("10.1.%d.%d", r.addresses/250, r.addresses%250+1)
+		r.addresses++
 	}
 	p.Status.Phase = corev1.PodRunning
 	if s := r.scenario.Pods[image(p)]; s.ExitAfter != nil {
@@ -67,7 +67,11 @@ func (r *run) started(p *corev1.Pod) {
 	}
 }
 
+// becomeReady is the first success of the pod's readiness. One that is being deleted stays as it is.
 func (r *run) becomeReady(p *corev1.Pod) {
+	if p.DeletionTimestamp != nil {
+		return
+	}
 	r.condition(p, true)
 	r.log("podReady", "%s", p.Name)
 }
@@ -80,7 +84,8 @@ func (r *run) condition(p *corev1.Pod, ready bool) {
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status, LastTransitionTime: metav1.NewTime(r.now)}}
 }
 
-// exited is the end of a run: the pod ends, or restarts in place if its policy is OnFailure and it failed.
+// exited is the end of a run: a run that failed restarts in place unless the policy is Never, any other ends the pod, also
+// under Always, as in the recorded traces.
 func (r *run) exited(p *corev1.Pod) {
 	if p.DeletionTimestamp != nil {
 		return
@@ -90,7 +95,7 @@ func (r *run) exited(p *corev1.Pod) {
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: p.Spec.Containers[0].Name}}
 	}
 	c := &p.Status.ContainerStatuses[0]
-	if code != 0 && p.Spec.RestartPolicy == corev1.RestartPolicyOnFailure {
+	if code != 0 && p.Spec.RestartPolicy != corev1.RestartPolicyNever {
 		r.condition(p, false)
 		r.restart(p, r.now)
 		return

@@ -3,12 +3,9 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
-	"strings"
 	"time"
-
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services/kube"
 	"github.com/lyandev/lyandev/supervisor/backoff"
@@ -22,13 +19,21 @@ type run struct {
 	now      time.Time
 	timers   []timer
 	serial   int
-	nodes    []string
-	memory   controller.Memory
-	next     time.Time
-	events   []event
-	runs     map[string]int
-	restarts *backoff.Tracker
-	shown    map[string]string
+	// addresses are how many pods have got an address.
+	addresses int
+	nodes     []string
+	memory    controller.Memory
+	next      time.Time
+	events    []event
+	runs      map[string]int
+	restarts  *backoff.Tracker
+	// told are the events of this instant, deleted the ReplicaSets and Jobs that were deleted in it.
+	told, deleted []string
+	// shown is what the trace said last about something.
+	shown map[string]string
+	// status is the last known status of a workload; changed are those that have changed in this instant.
+	status  map[string]string
+	changed map[string]bool
 }
 
 // timer is something that is to happen; those of one instant happen in the order in which they were set.
@@ -40,7 +45,7 @@ type timer struct {
 
 func newRun(s *scenario) *run {
 	r := &run{
-		scenario: s, store: newStore(), now: s.start(), runs: map[string]int{}, shown: map[string]string{},
+		scenario: s, store: newStore(), now: s.start(), runs: map[string]int{}, shown: map[string]string{}, status: map[string]string{}, changed: map[string]bool{},
 		restarts: backoff.New(backoff.Config{}),
 	}
 	for i := range max(s.Nodes, 1) {
@@ -55,6 +60,9 @@ func (r *run) after(d time.Duration, do func() error) {
 }
 
 func (r *run) log(kind, format string, args ...any) {
+	if slices.Contains(r.scenario.Hide, kind) {
+		return
+	}
 	t := r.now.Sub(r.scenario.start()).Seconds()
 	r.events = append(r.events, event{math.Round(t*1000) / 1000, kind, fmt.Sprintf(format, args...)})
 }
@@ -128,7 +136,7 @@ func (r *run) settle() error {
 		plan := controller.Reconcile(r.store.view(r.nodes, r.memory), r.now)
 		r.memory, r.next = plan.Memory, plan.Next
 		if len(plan.Actions) == 0 {
-			r.showEndpoints()
+			r.show()
 			return nil
 		}
 		for _, a := range plan.Actions {
@@ -147,18 +155,16 @@ func (r *run) apply(a controller.Action) {
 		r.deletePod(a.Pod.Name)
 	case controller.CreateReplicaSet:
 		r.put(a.ReplicaSet)
-		r.scaled(a.ReplicaSet)
 	case controller.ScaleReplicaSet:
 		r.put(a.ReplicaSet)
-		if a.From != a.To {
-			r.scaled(a.ReplicaSet)
-		}
 	case controller.DeleteReplicaSet:
 		r.store.remove(r.store.key(a.ReplicaSet))
+		r.deleted = append(r.deleted, "replicasets/"+a.ReplicaSet.Name)
 	case controller.CreateJob:
 		r.put(a.Job)
 	case controller.DeleteJob:
 		r.store.remove(r.store.key(a.Job))
+		r.deleted = append(r.deleted, "jobs/"+a.Job.Name)
 	case controller.CreateRevision:
 		r.put(a.Revision)
 	case controller.UpdateRevision:
@@ -168,18 +174,14 @@ func (r *run) apply(a controller.Action) {
 	case controller.UpdateStatus:
 		if o, ok := a.Object.(kube.Object); ok {
 			r.put(o)
+			r.sawStatus(o)
 		}
-		r.log("status", "%s/%s %s", a.Kind, a.Name, a.Text)
 	case controller.Event:
-		r.log("event", "%s/%s %s %s: %s", a.Kind, a.Name, a.Type, a.Reason, a.Message)
+		r.told = append(r.told, fmt.Sprintf("%s/%s %s %s: %s", a.Kind, a.Name, a.Type, a.Reason, a.Message))
 	}
 }
 
 func (r *run) put(o kube.Object) { r.store.put(o, r.now) }
-
-func (r *run) scaled(rs *appsv1.ReplicaSet) {
-	r.log("scale", "ReplicaSet/%s image=%s spec.replicas=%d", rs.Name, rs.Spec.Template.Spec.Containers[0].Image, *rs.Spec.Replicas)
-}
 
 // act does an action of the scenario.
 func (r *run) act(a action) error {
@@ -207,23 +209,4 @@ func (r *run) act(a action) error {
 		return fmt.Errorf("cannot do %q: no such action", a.Do)
 	}
 	return nil
-}
-
-// showEndpoints logs the endpoints of Services that changed.
-func (r *run) showEndpoints() {
-	for _, svc := range all[*corev1.Service](r.store) {
-		var parts []string
-		for _, e := range controller.Endpoints(svc, all[*corev1.Pod](r.store)) {
-			host := ""
-			if e.Hostname != "" {
-				host = " hostname=" + e.Hostname
-			}
-			parts = append(parts, fmt.Sprintf("%s(%s ready=%t serving=%t terminating=%t%s)", e.Pod, e.IP, e.Ready, e.Serving, e.Terminating, host))
-		}
-		text := svc.Name + " " + strings.Join(parts, " ")
-		if old, ok := r.shown[svc.Name]; ok && old != text || !ok && len(parts) > 0 {
-			r.log("endpoints", "%s", text)
-		}
-		r.shown[svc.Name] = text
-	}
 }

@@ -7,16 +7,20 @@ import (
 	"time"
 
 	"github.com/lyandev/lyandev/services/kube"
+	"github.com/lyandev/lyandev/supervisor/probe/replay"
 )
 
 // scenario is the file's description of a run. Times are in seconds after the start.
 type scenario struct {
+	replay.Heading
 	Objects  []json.RawMessage `json:"objects"`
 	Pods     map[string]script `json:"pods"`
 	Actions  []action          `json:"actions"`
 	Nodes    int               `json:"nodes"`
 	StartAt  *time.Time        `json:"startAt"`
 	Duration float64           `json:"duration"`
+	// Hide are the kinds of lines that the trace leaves out.
+	Hide []string `json:"hide"`
 }
 
 // script is how pods of an image behave. A pod starts 0.3 s after its creation; exitAfter counts from its start, the other
@@ -55,20 +59,11 @@ func readScenario(path string) (*scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read scenario: %w", err)
 	}
-	var file struct {
-		Scenario *scenario `json:"scenario"`
+	s, err := replay.Scenario[scenario](b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := json.Unmarshal(b, &file); err != nil {
-		return nil, fmt.Errorf("cannot read scenario %s: %w", path, err)
-	}
-	if file.Scenario != nil {
-		return file.Scenario, nil
-	}
-	var bare scenario
-	if err := json.Unmarshal(b, &bare); err != nil {
-		return nil, fmt.Errorf("cannot read scenario %s: %w", path, err)
-	}
-	return &bare, nil
+	return s, nil
 }
 
 func (s *scenario) start() time.Time {

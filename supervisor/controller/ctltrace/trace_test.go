@@ -102,19 +102,52 @@ func TestTheSameScenarioGivesTheSameTrace(t *testing.T) {
 }
 
 func TestABadScenarioIsRefused(t *testing.T) {
-	for name, text := range map[string]string{
-		"not JSON":        `{`,
-		"unknown field":   `{"objects":[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"kontainers":[]}}],"duration":1}`,
-		"unknown action":  `{"actions":[{"at":0.5,"do":"dance"}],"duration":1}`,
-		"nothing to mend": `{"actions":[{"at":0.5,"do":"patch","kind":"Job","name":"j","patch":{}}],"duration":1}`,
+	for text, why := range map[string]string{
+		`{`: "unexpected end",
+		`{"objects":[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"kontainers":[]}}],"duration":1}`: "kontainers",
+		`{"actions":[{"at":0.5,"do":"dance"}],"duration":1}`:                                                           `"dance"`,
+		`{"actions":[{"at":0.5,"do":"patch","kind":"Job","name":"j","patch":{}}],"duration":1}`:                        "Job/j",
+		`{"durration":1}`:                          `"durration"`,
+		`{"actions":[{"at":1,"after":2}]}`:         `"after"`,
+		`{"scenario":{"pods":{"i":{"ready":1}}}}`:  `"ready"`,
+		`{"scenario":{"hidden":[]},"events":null}`: `"hidden"`,
 	} {
-		t.Run(name, func(t *testing.T) {
+		f := filepath.Join(t.TempDir(), "scenario.json")
+		if err := os.WriteFile(f, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := trace(f, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestScriptedPodsDoAsTheRecordersDo: what the scripts of pods mean.
+func TestScriptedPodsDoAsTheRecordersDo(t *testing.T) {
+	const set = `{"objects":[{"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{"name":"web"},"spec":{"replicas":1,"selector":{"matchLabels":{"a":"b"}},
+		"template":{"metadata":{"labels":{"a":"b"}},"spec":{%s"containers":[{"name":"c","image":"img:1"}]}}}}],"pods":{"img:1":%s},"actions":%s,"duration":9}`
+	for _, c := range []struct{ name, policy, pods, actions, want string }{
+		{"a run that fails restarts in place", "", `{"exitAfter":2,"exitCodes":[1]}`, `[]`, "podCreated web-1, podReady web-1, podReady web-1"},
+		{"a run that succeeds ends the pod", "", `{"exitAfter":7,"neverReady":true}`, `[]`, "podCreated web-1, podEnd web-1, podCreated web-2"},
+		{"under Never both do", `"restartPolicy":"Never",`, `{"exitAfter":7,"exitCodes":[1],"neverReady":true}`, `[]`, "podCreated web-1, podEnd web-1, podCreated web-2"},
+		{
+			"a pod that is being deleted never becomes ready", "", `{"readyAfter":2,"termTakes":3}`, `[{"at":1,"do":"deletePod","name":"web-1"}]`,
+			"podCreated web-1, podDelete web-1, podCreated web-2, podReady web-2, podGone web-1",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			f := filepath.Join(t.TempDir(), "scenario.json")
-			if err := os.WriteFile(f, []byte(text), 0o600); err != nil {
+			if err := os.WriteFile(f, fmt.Appendf(nil, set, c.policy, c.pods, c.actions), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := trace(f, &bytes.Buffer{}); err == nil {
-				t.Error("no error")
+			var got []string
+			for _, e := range strings.Split(strings.TrimSpace(timeline(t, f)), "\n") {
+				if words := strings.Fields(e); strings.HasPrefix(words[1], "pod") {
+					got = append(got, words[1]+" "+words[2])
+				}
+			}
+			if text := strings.Join(got, ", "); text != c.want {
+				t.Errorf("%s, want %s", text, c.want)
 			}
 		})
 	}

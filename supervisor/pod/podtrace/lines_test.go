@@ -58,7 +58,7 @@ func TestStatusAndEventLines(t *testing.T) {
 // streams are the lines by what they are about: the events, a condition, a container.
 func streams(t *testing.T, trace []byte) map[string][]replay.Line {
 	t.Helper()
-	lines, err := replay.Lines(trace)
+	lines, _, err := replay.Lines(trace)
 	if err != nil {
 		t.Fatal(err)
 	}
