@@ -218,7 +218,9 @@ func (r *rollout) apply() {
 		switch {
 		case was == nil:
 			r.add(CreateReplicaSet{rs, Why(fmt.Sprintf("%s has a new template", r.owner.text()))})
-			r.event(r.owner, corev1.EventTypeNormal, "ScalingReplicaSet", "Scaled up replica set %s from 0 to %d", rs.Name, size(rs))
+			if n := size(rs); n > 0 { // with maxSurge 0 it is made empty, and grows when an old pod has gone
+				r.event(r.owner, corev1.EventTypeNormal, "ScalingReplicaSet", "Scaled up replica set %s from 0 to %d", rs.Name, n)
+			}
 			r.replicaSets = append(r.replicaSets, rs)
 			continue
 		case equality.Semantic.DeepEqual(was, rs):
