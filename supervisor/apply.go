@@ -42,22 +42,23 @@ type ApplyOptions struct {
 
 // Apply makes a stack the wanted one. It first makes everything sure that can fail before a pod is touched: the order has
 // no cycle, images are built or pulled, the network and the agent are up, host ports are free. An error changes nothing:
-// what ran goes on. It returns when the stack has been taken over, not when it is ready: watch the Store for that.
-func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) error {
+// what ran goes on. It returns when the stack has been taken over, not when it is ready: watch the Store for a snapshot
+// whose Applied is at least the number returned, which reflects this stack or a later one.
+func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) (uint64, error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	if err := s.switcher.await(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	prepared, err := s.prepareStack(ctx, stack, opts)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := s.remember(prepared); err != nil {
-		return err
+		return 0, err
 	}
 	s.inner.WatchFiles(!opts.NoWatch)
-	return s.ask(ctx, func() { s.take(prepared) })
+	return ask(ctx, s, func() (uint64, error) { return s.takeApplied(prepared), nil })
 }
 
 // prepareStack does everything that can fail before a pod is touched.
@@ -85,6 +86,13 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 		return nil, err
 	}
 	return prepared, s.fabric.clusterIPs(prepared.Services)
+}
+
+// takeApplied makes the prepared stack the wanted one and returns the number of this apply. Called by the loop.
+func (s *Supervisor) takeApplied(stack *services.Stack) uint64 {
+	s.take(stack)
+	s.applied++
+	return s.applied
 }
 
 // take makes the prepared stack the wanted one. Called by the loop.

@@ -14,7 +14,7 @@ import (
 func (s *Supervisor) publish(now time.Time) {
 	w := s.world
 	snap := &state.Snapshot{
-		Time: now, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Version: s.cfg.Version, PID: os.Getpid(),
+		Time: now, Applied: s.applied, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Version: s.cfg.Version, PID: os.Getpid(),
 		Pods: sorted(w.pods), Operators: maps.Clone(w.verdicts), Engine: s.engineTrouble, Bound: s.fabric.boundPorts(),
 		Builds: slices.Clone(s.builds), Workloads: []state.Workload{},
 	}
@@ -31,7 +31,8 @@ func (s *Supervisor) publish(now time.Time) {
 		c := countsOf(x, w.podsOf(x.Name()))
 		ws := state.Workload{
 			Name: x.Name(), Kind: x.Kind(), Want: c.want, Have: c.have, Ready: c.ready, Updated: c.updated,
-			Right: w.stack.Workload(x.Name()) != nil && w.factsOf(w.stack.Workload(x.Name())).Right,
+			Right:    w.stack.Workload(x.Name()) != nil && w.factsOf(w.stack.Workload(x.Name())).Right,
+			Revision: w.wantedRevision(x.Name()), Leaving: w.stack.Workload(x.Name()) == nil,
 		}
 		if h, ok := w.holdOf(x.Name()); ok {
 			ws.Hold = &h

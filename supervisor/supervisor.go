@@ -73,10 +73,12 @@ type Supervisor struct {
 	local bool
 
 	// The rest belongs to the loop.
-	world  *world
-	timer  *time.Timer
-	stop   *stopRequest
-	builds []state.Build
+	world *world
+	timer *time.Timer
+	stop  *stopRequest
+	// applied counts the stacks that Apply has made the wanted one.
+	applied uint64
+	builds  []state.Build
 	// noted is what note wrote last.
 	noted string
 	// engineTrouble is what is wrong with the engine, "" while it answers.

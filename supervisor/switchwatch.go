@@ -46,7 +46,7 @@ func (s *Supervisor) arrival(profile string) arrival {
 		}
 		a.never = f.Failed
 		for _, p := range w.podsOf(x.Name()) {
-			if why := never(p); why != "" && a.never == "" {
+			if why := never(p); why != "" && a.never == "" && !w.outdated(p) {
 				a.never = why
 			}
 		}

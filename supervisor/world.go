@@ -27,6 +27,8 @@ type world struct {
 	project string
 	// stack is what is wanted, with image IDs filled in; nil before the first Apply.
 	stack *services.Stack
+	// asked are the pod revisions of stack.
+	asked askedRevisions
 	// former is the stack before it, until what left it is gone.
 	former *services.Stack
 	// released are the workloads as the controllers see them, by name: the newest version whose dependencies were

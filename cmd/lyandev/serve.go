@@ -70,7 +70,7 @@ func serve(ctx context.Context, c *cli.Context, i *instance.Instance, log *slog.
 // backend fits the supervisor to the API.
 type backend struct{ *supervisor.Supervisor }
 
-func (b backend) Apply(ctx context.Context, r api.ApplyRequest) error {
+func (b backend) Apply(ctx context.Context, r api.ApplyRequest) (uint64, error) {
 	return b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{
 		PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild, NoWatch: r.NoWatch,
 	})

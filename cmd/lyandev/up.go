@@ -249,32 +249,29 @@ func attach(c *cli.Context, t *target, o upOptions) error {
 func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	shown, endShow := context.WithCancel(ctx)
 	defer endShow()
-	before := uint64(0)
 	if s, err := t.client.State(ctx); err == nil {
 		if err := engineAway("bring up", s); err != nil {
 			return err
 		}
-		before = s.Seq
 	}
 	progress := ui.NewProgress(o.st, o.quiet)
-	applied := make(chan error, 1)
-	go func() { applied <- t.client.Apply(ctx, o.request) }()
-	outcome := make(chan error, 1)
-	takenOver := make(chan struct{})
 	go watchEvents(shown, t, progress)
-	go func() { outcome <- watchUntil(shown, t, o, progress, before, takenOver) }()
-	err := <-applied
-	if err != nil {
+	w := arrivalWatch{
+		wait: o.wait, limit: timeoutOf(o), show: progress.Show,
+		apply:     func() (uint64, error) { return t.client.Apply(ctx, o.request) },
+		snapshots: func(f func(*state.Snapshot) bool) error { return t.client.WatchState(shown, f) },
+		stays:     func(s *state.Snapshot) bool { return stays(ctx, t, s) },
+	}
+	err := w.run(shown)
+	var refused *applyError
+	switch {
+	case errors.As(err, &refused):
+		err = refused.err
 		if s, e := t.client.State(ctx); e == nil && s.Engine != "" {
 			err = withCode(exitNoEngine, err)
 		}
-	} else {
-		close(takenOver)
-		select {
-		case err = <-outcome:
-		case <-timeoutOf(o):
-			err = notReady(t, fmt.Errorf("cannot wait longer than %s", o.timeout))
-		}
+	case errors.Is(err, errNotThere):
+		err = notReady(t, err)
 	}
 	endShow()
 	progress.Close()
@@ -284,11 +281,12 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	return err
 }
 
-func timeoutOf(o upOptions) <-chan time.Time {
+// timeoutOf is how long the stack may take once it has been taken over.
+func timeoutOf(o upOptions) time.Duration {
 	if !o.wait {
-		return time.After(10 * time.Minute)
+		return 10 * time.Minute
 	}
-	return time.After(o.timeout)
+	return o.timeout
 }
 
 // abandonEmpty ends a supervisor that was started for a stack that could not be applied: nothing half-built stays.
@@ -301,34 +299,6 @@ func abandonEmpty(t *target, err error) error {
 		_ = waitUnlocked(ctx, t)
 	}
 	return err
-}
-
-// watchUntil shows snapshots until the stack is started (or ready, with wait), or will not get there by itself.
-func watchUntil(ctx context.Context, t *target, o upOptions, p ui.Progress, before uint64, takenOver <-chan struct{}) error {
-	var result error
-	err := t.client.WatchState(ctx, func(s *state.Snapshot) bool {
-		p.Show(s)
-		select {
-		case <-takenOver:
-		default:
-			return true
-		}
-		if s.Seq <= before || len(s.Workloads) == 0 {
-			return true
-		}
-		if s.Phase == state.Ready && o.wait {
-			return !stays(ctx, t, s)
-		}
-		if s.Phase == state.Ready || (!o.wait && started(s)) {
-			return false
-		}
-		if why := hopeless(s); why != "" && o.wait {
-			result = notReady(t, errors.New(why))
-			return false
-		}
-		return true
-	})
-	return errors.Join(result, err)
 }
 
 // stays says whether a stack that is ready still is a moment later, if that is in doubt.

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -56,8 +57,8 @@ func unproved(s *state.Snapshot) bool {
 // hopeless says why the stack will not get ready without somebody doing something, "" while it may.
 func hopeless(s *state.Snapshot) string {
 	for _, p := range s.Pods {
-		if p.DeletionTimestamp != nil {
-			continue // it is being replaced
+		if w, ok := s.Workload(p.Labels[services.WorkloadLabel]); p.DeletionTimestamp != nil || ok && !w.Wanted(p) {
+			continue // it goes, or is being replaced: how it fares says nothing about what was asked for
 		}
 		for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
 			for _, c := range list {

@@ -25,8 +25,8 @@ import (
 type Backend interface {
 	Store() *state.Store
 	Events() *state.Events
-	// Apply takes over a stack; see supervisor.Supervisor.Apply.
-	Apply(ctx context.Context, r ApplyRequest) error
+	// Apply takes over a stack and returns the number of this apply; see supervisor.Supervisor.Apply.
+	Apply(ctx context.Context, r ApplyRequest) (applied uint64, err error)
 	// Stop begins to end the stack; a second call hurries.
 	Stop()
 	RestartWorkload(ctx context.Context, name string) error
@@ -41,6 +41,12 @@ type ApplyRequest struct {
 	NoBuild   bool            `json:"noBuild,omitempty"`
 	// NoWatch leaves the files unwatched.
 	NoWatch bool `json:"noWatch,omitempty"`
+}
+
+// ApplyAnswer is the body of the answer to PUT /v1/stack.
+type ApplyAnswer struct {
+	// Applied is the number of the apply: snapshots whose Applied is at least this reflect it.
+	Applied uint64 `json:"applied"`
 }
 
 // maxBody bounds request bodies.
@@ -135,7 +141,8 @@ func handler(b Backend) http.Handler {
 			fail(w, http.StatusBadRequest, errors.New("cannot apply: the request has no stack"))
 			return
 		}
-		reply(w, struct{}{}, b.Apply(r.Context(), req))
+		applied, err := b.Apply(r.Context(), req)
+		reply(w, ApplyAnswer{Applied: applied}, err)
 	})
 	mux.HandleFunc("POST /v1/stop", func(w http.ResponseWriter, _ *http.Request) {
 		b.Stop()

@@ -30,6 +30,7 @@ type fake struct {
 	store   *state.Store
 	events  *state.Events
 	apply   func(ctx context.Context, r ApplyRequest) error
+	applied uint64
 	restart func(name string) error
 	mu      sync.Mutex
 	stops   int
@@ -38,8 +39,8 @@ type fake struct {
 
 func (f *fake) Store() *state.Store   { return f.store }
 func (f *fake) Events() *state.Events { return f.events }
-func (f *fake) Apply(ctx context.Context, r ApplyRequest) error {
-	return f.apply(ctx, r)
+func (f *fake) Apply(ctx context.Context, r ApplyRequest) (uint64, error) {
+	return f.applied, f.apply(ctx, r)
 }
 func (f *fake) RestartWorkload(_ context.Context, name string) error { return f.restart(name) }
 func (f *fake) Stop() {
@@ -184,18 +185,23 @@ func TestApply(t *testing.T) {
 	s := serve(t)
 	var got ApplyRequest
 	s.apply = func(_ context.Context, r ApplyRequest) error { got = r; return nil }
-	ok(t, s.client.Apply(t.Context(), ApplyRequest{Stack: &services.Stack{Name: "shop", Profile: "lean"}, PortsAuto: true, NoBuild: true}))
+	s.applied = 7
+	applied, err := s.client.Apply(t.Context(), ApplyRequest{Stack: &services.Stack{Name: "shop", Profile: "lean"}, PortsAuto: true, NoBuild: true})
+	ok(t, err)
+	if applied != 7 {
+		t.Errorf("the apply's number became %d", applied)
+	}
 	if got.Stack.Profile != "lean" || !got.PortsAuto || !got.NoBuild || got.Build {
 		t.Errorf("%+v", got)
 	}
 	s.apply = func(context.Context, ApplyRequest) error {
 		return errors.New("cannot bind 127.0.0.1:8000: \"redis\" (process 7) has it\nuse --ports-auto")
 	}
-	err := s.client.Apply(t.Context(), ApplyRequest{Stack: &services.Stack{}})
+	_, err = s.client.Apply(t.Context(), ApplyRequest{Stack: &services.Stack{}})
 	if err == nil || err.Error() != "cannot bind 127.0.0.1:8000: \"redis\" (process 7) has it\nuse --ports-auto" {
 		t.Errorf("the error became %v", err)
 	}
-	if err := s.client.Apply(t.Context(), ApplyRequest{}); err == nil || err.Error() != "cannot apply: the request has no stack" {
+	if _, err := s.client.Apply(t.Context(), ApplyRequest{}); err == nil || err.Error() != "cannot apply: the request has no stack" {
 		t.Errorf("without a stack: %v", err)
 	}
 }
@@ -212,7 +218,7 @@ func TestApplyEndsWithItsCaller(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-begun; cancel() }()
-	if err := s.client.Apply(ctx, ApplyRequest{Stack: &services.Stack{}}); !errors.Is(err, context.Canceled) {
+	if _, err := s.client.Apply(ctx, ApplyRequest{Stack: &services.Stack{}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	select {
@@ -357,7 +363,10 @@ func TestServeEndsWithinItsBound(t *testing.T) {
 	begun, release := make(chan struct{}), make(chan struct{})
 	s.apply = func(context.Context, ApplyRequest) error { close(begun); <-release; return nil }
 	done := make(chan error, 1)
-	go func() { done <- s.client.Apply(context.Background(), ApplyRequest{Stack: &services.Stack{}}) }()
+	go func() {
+		_, err := s.client.Apply(context.Background(), ApplyRequest{Stack: &services.Stack{}})
+		done <- err
+	}()
 	<-begun
 	took, err := s.end()
 	if took < 2*time.Second || took > 4*time.Second || err != nil {

@@ -79,9 +79,12 @@ func (c *Client) WatchEndpoints(ctx context.Context, f func(*network.Registry) b
 	return watch(ctx, c, "/v1/endpoints?watch=1", f)
 }
 
-// Apply hands over a stack and blocks until it has been taken over (its images built) or refused.
-func (c *Client) Apply(ctx context.Context, r ApplyRequest) error {
-	return c.do(ctx, http.MethodPut, "/v1/stack", r, nil)
+// Apply hands over a stack and blocks until it has been taken over (its images built) or refused. Snapshots whose Applied
+// is at least the number returned reflect the stack.
+func (c *Client) Apply(ctx context.Context, r ApplyRequest) (applied uint64, err error) {
+	var a ApplyAnswer
+	err = c.do(ctx, http.MethodPut, "/v1/stack", r, &a)
+	return a.Applied, err
 }
 
 // Stop asks for the end of the stack; a second call hurries. It does not wait.

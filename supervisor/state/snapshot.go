@@ -3,8 +3,10 @@
 package state
 
 import (
+	"cmp"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
@@ -37,7 +39,11 @@ const ConnectionsWait = "connections to Services wait: "
 // Snapshot is everything known at one moment. Its parts are shared and never changed once published.
 type Snapshot struct {
 	// Seq grows by one with every published snapshot.
-	Seq     uint64    `json:"seq"`
+	Seq uint64 `json:"seq"`
+	// Applied is the number of the latest apply that this snapshot reflects, 0 before the first one. It never gets smaller
+	// while a supervisor runs; the next supervisor counts from 0 again. Who has applied a stack waits for a snapshot whose
+	// Applied is at least the number that the apply returned.
+	Applied uint64    `json:"applied"`
 	Time    time.Time `json:"time"`
 	Project string    `json:"project"`
 	Profile string    `json:"profile,omitempty"`
@@ -76,10 +82,25 @@ type Workload struct {
 	Have    int32 `json:"have"`
 	Ready   int32 `json:"ready"`
 	Updated int32 `json:"updated"`
+	// Revision is the value of the hash label (pod-template-hash or controller-revision-hash) of pods made from the wanted
+	// template, "" if pods of this kind carry none.
+	Revision string `json:"revision,omitempty"`
+	// Leaving is true when the wanted stack has no such workload: its pods stop once everything that stays is ready.
+	Leaving bool `json:"leaving,omitempty"`
 	// Right is true when the workload is complete: all pods Ready (or the Job done).
 	Right bool `json:"right"`
 	// Hold is what it waits for, nil when nothing.
 	Hold *Hold `json:"hold,omitempty"`
+}
+
+// Wanted says whether a pod of the workload is one that the wanted stack asks for: it is not being deleted, its workload
+// stays, and it was made from the wanted template.
+func (w Workload) Wanted(p *corev1.Pod) bool {
+	if p.DeletionTimestamp != nil || w.Leaving {
+		return false
+	}
+	hash := cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey])
+	return w.Revision == "" || hash == "" || hash == w.Revision
 }
 
 // Hold is a named wait.

@@ -30,7 +30,7 @@ func (i *Instance) Stack() *services.Stack {
 // Apply hands a stack to the running supervisor, which must take it over.
 func (i *Instance) Apply(s *services.Stack) {
 	i.t.Helper()
-	if err := i.client.Apply(i.t.Context(), api.ApplyRequest{Stack: s, PortsAuto: true}); err != nil {
+	if _, err := i.client.Apply(i.t.Context(), api.ApplyRequest{Stack: s, PortsAuto: true}); err != nil {
 		i.t.Fatal(err)
 	}
 }

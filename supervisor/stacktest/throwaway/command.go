@@ -71,7 +71,8 @@ func (c *Copy) addTestPod(ctx context.Context, w *services.Workload, cmd service
 	c.tests.pods = append(c.tests.pods, testPod(w, name, cmd))
 	stack := c.stack.DeepCopy()
 	stack.Workloads = append(stack.Workloads, c.tests.pods...)
-	return name, c.sup.Apply(ctx, stack, supervisor.ApplyOptions{NoBuild: true, PortsAuto: true})
+	_, err := c.sup.Apply(ctx, stack, supervisor.ApplyOptions{NoBuild: true, PortsAuto: true})
+	return name, err
 }
 
 // testPod is a pod that runs a command once, with what the workload's first container has. It is pure.

@@ -144,7 +144,7 @@ func (c *Copy) applyWithPorts(ctx context.Context) error {
 		if err := choosePorts(c.stack.HostPorts); err != nil {
 			return err
 		}
-		err := c.sup.Apply(ctx, c.stack, supervisor.ApplyOptions{NoBuild: true, PortsAuto: true, Meanwhile: c.seeded})
+		_, err := c.sup.Apply(ctx, c.stack, supervisor.ApplyOptions{NoBuild: true, PortsAuto: true, Meanwhile: c.seeded})
 		var taken *network.PortConflict
 		c.applied = time.Now()
 		if err == nil || try == portTries || !engine.IsPortTaken(err) && !errors.As(err, &taken) {

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+// watchedApply is an arrivalWatch on a store, whose apply takes a while and then gives number 1.
+func watchedApply(ctx context.Context, store *state.Store, takes time.Duration) arrivalWatch {
+	return arrivalWatch{
+		wait: true, limit: 5 * time.Minute, show: func(*state.Snapshot) {}, stays: func(*state.Snapshot) bool { return true },
+		apply: func() (uint64, error) { time.Sleep(takes); return 1, nil },
+		snapshots: func(f func(*state.Snapshot) bool) error {
+			for s := range store.Subscribe(ctx) {
+				if !f(s) {
+					return nil
+				}
+			}
+			return context.Cause(ctx)
+		},
+	}
+}
+
+// TestReadyBeforeTheAnswer: the one snapshot that says that the stack is ready is published before the apply is answered, as
+// on a stack in which nothing changes; the next one comes 30 s later. What was before the apply does not count.
+func TestReadyBeforeTheAnswer(t *testing.T) {
+	for name, publish := range map[string]time.Duration{"before the answer": time.Second, "after it": 3 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer synctest.Wait()
+				defer cancel()
+				store := state.NewStore(&state.Snapshot{Phase: state.Ready}) // of the stack before
+				time.AfterFunc(publish, func() { store.Publish(&state.Snapshot{Phase: state.Ready, Applied: 1}) })
+				time.AfterFunc(30*time.Second, func() { store.Publish(&state.Snapshot{Phase: state.Ready, Applied: 1}) })
+				began := time.Now()
+				w := watchedApply(ctx, store, 2*time.Second)
+				if err := w.run(ctx); err != nil {
+					t.Fatal(err)
+				}
+				if took, want := time.Since(began), max(publish, 2*time.Second); took != want {
+					t.Errorf("it took %s, want %s", took, want)
+				}
+			})
+		})
+	}
+}
+
+func TestHowWaitingEnds(t *testing.T) {
+	refusal, cut := errors.New("no such image"), errors.New("it ended")
+	for name, c := range map[string]struct {
+		change func(w *arrivalWatch)
+		last   *state.Snapshot
+		want   error
+		took   time.Duration
+	}{
+		"the stack is refused": {
+			change: func(w *arrivalWatch) { w.apply = func() (uint64, error) { return 0, refusal } }, want: refusal,
+		},
+		"the snapshots end, and the apply's answer says why": {
+			change: func(w *arrivalWatch) {
+				w.apply = func() (uint64, error) { time.Sleep(time.Second); return 0, refusal }
+				w.snapshots = func(func(*state.Snapshot) bool) error { return cut }
+			}, want: refusal, took: time.Second,
+		},
+		"the snapshots end after the stack was taken over": {
+			change: func(w *arrivalWatch) {
+				w.snapshots = func(func(*state.Snapshot) bool) error { time.Sleep(time.Minute); return cut }
+			}, want: cut, took: time.Minute,
+		},
+		"never ready": {last: &state.Snapshot{Phase: state.Starting, Applied: 1}, want: errNotThere, took: 5 * time.Minute},
+		"it will never be": {
+			last: &state.Snapshot{Phase: state.Starting, Applied: 1, Pods: []*corev1.Pod{crashing("web", "new")}},
+			want: errNotThere,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer synctest.Wait()
+				defer cancel()
+				store := state.NewStore(&state.Snapshot{Phase: state.Starting})
+				if c.last != nil {
+					store.Publish(c.last)
+				}
+				w := watchedApply(ctx, store, 0)
+				if c.change != nil {
+					c.change(&w)
+				}
+				began := time.Now()
+				err := w.run(ctx)
+				if !errors.Is(err, c.want) || time.Since(began) != c.took {
+					t.Errorf("ended with %v after %s, want %v after %s", err, time.Since(began), c.want, c.took)
+				}
+			})
+		})
+	}
+}
+
+// crashing is a pod of a workload, with the hash of its template, that has crashed often.
+func crashing(workload, hash string) *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: workload + "-" + hash, Labels: map[string]string{
+		services.WorkloadLabel: workload, "pod-template-hash": hash,
+	}}}
+	p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", Name: workload + "-" + hash}}
+	p.Status.Phase = corev1.PodRunning
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: "app", RestartCount: 5,
+		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 0}},
+	}}
+	return p
+}
+
+// TestOnlyWantedPodsAreJudged: a pod of the revision that is being replaced, or of a workload that leaves, may crash as it
+// likes.
+func TestOnlyWantedPodsAreJudged(t *testing.T) {
+	workloads := []state.Workload{
+		{Name: "web", Revision: "new"}, {Name: "former", Leaving: true}, {Name: "plain"},
+	}
+	ended := crashing("web", "new")
+	ended.DeletionTimestamp = new(metav1.Now())
+	for _, c := range []struct {
+		pod      *corev1.Pod
+		hopeless bool
+	}{
+		{crashing("web", "new"), true},
+		{crashing("web", "old"), false},
+		{crashing("former", "any"), false},
+		{crashing("plain", "any"), true},
+		{ended, false},
+	} {
+		why := hopeless(&state.Snapshot{Workloads: workloads, Pods: []*corev1.Pod{c.pod}})
+		if (why != "") != c.hopeless {
+			t.Errorf("%s: %q", c.pod.Name, why)
+		}
+	}
+}
+
+var _ api.Backend = backend{}
