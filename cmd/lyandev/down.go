@@ -60,17 +60,15 @@ func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 	p := ui.NewProgress(st, quiet)
 	defer p.Close()
 	show := func(s *state.Snapshot) bool { p.Show(s); return true }
-	if s, err := t.client.State(c.Context); err == nil {
-		if err := engineAway("stop", s); err != nil {
-			return err
-		}
-		if err := askToStop(c.Context, t, show); err != nil {
-			return err
-		}
-		return waitUnlocked(c.Context, t)
+	answers, err := t.answers(c.Context)
+	if err == nil && !answers {
+		answers, err = waitUnlocked(c.Context, t)
 	}
-	if err := waitUnlocked(c.Context, t); err != nil {
+	if err != nil {
 		return err
+	}
+	if answers {
+		return stopRunning(c.Context, t, show)
 	}
 	s, err := serve(c.Context, c, t.instance, logger(c, st), true)
 	if err != nil {
@@ -84,6 +82,22 @@ func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 		}
 	}()
 	return <-s.done
+}
+
+// stopRunning has the running supervisor stop the stack, and waits until it has ended.
+func stopRunning(ctx context.Context, t *target, show func(*state.Snapshot) bool) error {
+	s, err := t.client.State(ctx)
+	if err != nil {
+		return err
+	}
+	if err := engineAway("stop", s); err != nil {
+		return err
+	}
+	if err := askToStop(ctx, t, show); err != nil {
+		return err
+	}
+	_, err = waitUnlocked(ctx, t)
+	return err
 }
 
 // askToStop asks the running supervisor, and waits until it has ended. It gives up when the engine is lost meanwhile.
@@ -107,8 +121,11 @@ func askToStop(ctx context.Context, t *target, show func(*state.Snapshot) bool) 
 // waitStopped waits until a stack that is being stopped has been; one that is not is not waited for.
 func waitStopped(ctx context.Context, t *target) error {
 	s, err := t.client.State(ctx)
-	if err != nil || s.Phase != state.Stopping && s.Phase != state.Stopped {
+	if errors.Is(err, api.ErrNoSupervisor) {
 		return nil
+	}
+	if err != nil || s.Phase != state.Stopping && s.Phase != state.Stopped {
+		return err
 	}
 	if err := engineAway("bring up", s); err != nil {
 		return err
@@ -117,28 +134,41 @@ func waitStopped(ctx context.Context, t *target) error {
 	if err != nil && !errors.Is(err, api.ErrNoSupervisor) {
 		return err
 	}
-	return waitUnlocked(ctx, t)
+	_, err = waitUnlocked(ctx, t)
+	return err
 }
 
-// waitUnlocked waits until no supervisor has the instance any more, 10 s at most. One that answers is not waited for.
-func waitUnlocked(ctx context.Context, t *target) error {
-	for range 1000 {
-		release, err := t.instance.Lock()
+// waitUnlocked waits until no supervisor has the instance any more, or one answers (answers is true then): 10 s at most. One
+// whose socket was removed makes it again within a second.
+func waitUnlocked(ctx context.Context, t *target) (answers bool, err error) {
+	deadline := time.Now().Add(patienceWithSupervisor)
+	for {
+		lock, err := t.instance.Lock()
 		if err == nil {
-			release()
-			return nil
+			lock.Release()
+			return false, nil
 		}
 		if !errors.Is(err, instance.ErrHeld) {
-			return err
+			return false, err
+		}
+		if answers, err = t.answers(ctx); answers || err != nil {
+			return answers, err
+		}
+		if time.Now().After(deadline) {
+			return false, fmt.Errorf("cannot go on: process %[1]d looks after %[2]s, and nobody answers on its socket %[3]s after %[4]s; "+
+				"see %[5]s, or end it with `kill %[1]d`: what runs goes on, and the next `lyandev up` or `lyandev down` takes it over",
+				t.instance.Holder(), t.instance.Name, t.instance.Socket(), patienceWithSupervisor, t.instance.LogFile())
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false, context.Cause(ctx)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	return fmt.Errorf("cannot go on: the supervisor of %s does not answer and does not end; see %s", t.instance.Name, t.instance.LogFile())
 }
+
+// patienceWithSupervisor is how long a command waits for a supervisor that has the lock and does not answer.
+const patienceWithSupervisor = 10 * time.Second
 
 // removeVolumes deletes the volumes with the project's label, and says which.
 func removeVolumes(ctx context.Context, st *ui.Streams, eng engine.Engine, project string) error {

@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -42,6 +44,9 @@ func runLs(c *cli.Context, st *ui.Streams, asJSON bool) error {
 			for _, h := range s.Bound {
 				row.Ports = append(row.Ports, fmt.Sprintf("%s:%d", h.HostIP, h.HostPort))
 			}
+		} else if !errors.Is(err, api.ErrNoSupervisor) {
+			row.Phase = "unknown"
+			fmt.Fprintf(st.Err, "%s %s: %v\n", st.Paint(ui.Red, "warning:"), i.Name, err)
 		}
 		out = append(out, row)
 	}

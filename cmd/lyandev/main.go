@@ -25,7 +25,7 @@ const (
 	exitNotReady = 3
 	// exitNoEngine: no Docker engine answers.
 	exitNoEngine = 4
-	// exitInterrupted: ended by Ctrl-C.
+	// exitInterrupted: ended by Ctrl-C or SIGTERM.
 	exitInterrupted = 130
 )
 
@@ -33,11 +33,19 @@ const (
 var version = "dev"
 
 func main() {
+	os.Exit(run(os.Args))
+}
+
+// run runs one command line and returns the process's exit code.
+func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	streams := ui.System()
-	err := newApp(streams).RunContext(ctx, os.Args)
-	os.Exit(report(streams, err))
+	err := newApp(streams).RunContext(ctx, args)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = withCode(exitInterrupted, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
+	}
+	return report(streams, err)
 }
 
 // codedError carries an exit code with an error. An error of nil prints nothing.

@@ -72,8 +72,8 @@ var errNotUp = errors.New("it does not run")
 
 // ensureSupervisor makes sure that somebody looks after the instance: pods without a supervisor, which was killed, get one.
 func ensureSupervisor(c *cli.Context, t *target, hint string) error {
-	if t.client.Alive(c.Context) {
-		return nil
+	if answers, err := t.answers(c.Context); err != nil || answers {
+		return err
 	}
 	eng, err := connect(c.Context)
 	if err != nil {

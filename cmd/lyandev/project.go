@@ -82,7 +82,18 @@ func findTarget(c *cli.Context, stack *services.Stack) (*target, error) {
 }
 
 func newTarget(i *instance.Instance) *target {
-	return &target{instance: i, client: api.NewClient(i.Socket())}
+	t := &target{instance: i, client: api.NewClient(i.Socket())}
+	t.client.Holder = i.Holder
+	return t
+}
+
+// answers says whether a supervisor answers. One that runs and does not is an error, with its process ID.
+func (t *target) answers(ctx context.Context) (bool, error) {
+	_, err := t.client.State(ctx)
+	if errors.Is(err, api.ErrNoSupervisor) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // takenBy asks the engine which directory a project's volumes and containers belong to.
@@ -107,25 +118,31 @@ func takenBy(ctx context.Context, name string) (string, error) {
 
 // connect finds the Docker engine and checks that it answers.
 func connect(ctx context.Context) (*engine.Docker, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx) // the engine has nothing to do with it
+	}
 	eng, err := engine.NewDocker(os.Getenv("LYANDEV_ALLOW_REMOTE") != "")
 	if err != nil {
 		return nil, withCode(exitNoEngine, err)
 	}
 	if _, err := eng.Info(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, errors.Join(context.Cause(ctx), eng.Close())
+		}
 		return nil, withCode(exitNoEngine, fmt.Errorf("%w; start the engine (on Debian as root: make engine), "+
 			"or say where it is with DOCKER_HOST", errors.Join(err, eng.Close())))
 	}
 	return eng, nil
 }
 
-// newSupervisor wires a supervisor for an instance.
-func newSupervisor(c *cli.Context, eng *engine.Docker, i *instance.Instance, log *slog.Logger) (*supervisor.Supervisor, error) {
+// newSupervisor wires a supervisor for an instance. It makes and removes nothing while allowed returns an error.
+func newSupervisor(c *cli.Context, eng *engine.Docker, i *instance.Instance, log *slog.Logger, allowed func() error) (*supervisor.Supervisor, error) {
 	binary, err := agentBinary()
 	if err != nil {
 		return nil, err
 	}
 	return supervisor.New(supervisor.Config{
-		Instance: i, Engine: eng, Operator: catalogue.New, Version: version, Binary: binary, Log: log,
+		Instance: i, Engine: engine.Guarded(eng, allowed), Operator: catalogue.New, Version: version, Binary: binary, Log: log,
 		Builder: &build.Builder{
 			API: eng.API(), Images: eng, Project: i.Name, CacheDir: filepath.Join(xdg.CacheHome, "lyandev"), Log: log,
 		},

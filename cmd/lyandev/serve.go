@@ -29,23 +29,23 @@ type served struct {
 
 // serve makes this process the instance's supervisor and returns when its API answers. stopAtOnce only ends what runs.
 func serve(ctx context.Context, c *cli.Context, i *instance.Instance, log *slog.Logger, stopAtOnce bool) (*served, error) {
-	release, err := i.Lock()
+	lock, err := i.Lock()
 	if err != nil {
 		return nil, err
 	}
 	eng, err := connect(ctx)
 	if err != nil {
-		release()
+		lock.Release()
 		return nil, err
 	}
-	sup, err := newSupervisor(c, eng, i, log)
+	sup, err := newSupervisor(c, eng, i, log, lock.Check)
 	if err != nil {
-		release()
+		lock.Release()
 		return nil, err
 	}
-	l, err := api.Listen(i.Socket())
+	l, err := api.ListenSocket(i.Socket())
 	if err != nil {
-		release()
+		lock.Release()
 		return nil, err
 	}
 	if stopAtOnce {
@@ -54,17 +54,49 @@ func serve(ctx context.Context, c *cli.Context, i *instance.Instance, log *slog.
 	ctx, leave := context.WithCancel(ctx)
 	s := &served{sup: sup, done: make(chan error, 1), leave: leave}
 	apiCtx, endAPI := context.WithCancel(context.WithoutCancel(ctx))
-	apiDone := make(chan error, 1)
+	apiDone, kept := make(chan error, 1), make(chan error, 1)
 	go func() { apiDone <- api.Serve(apiCtx, l, backend{sup}, log) }()
+	go func() { kept <- keepPlace(apiCtx, lock.Check, l.Restore, leave, log) }()
 	go func() {
 		defer leave()
 		err := sup.Run(ctx)
 		endAPI()
+		if lost := <-kept; lost != nil {
+			err = lost // what else went wrong followed from it
+		}
 		err = errors.Join(err, <-apiDone, eng.Close())
-		release()
+		lock.Release()
 		s.done <- err
 	}()
 	return s, nil
+}
+
+// keepEvery is how often a supervisor makes sure of its lock and its socket.
+const keepEvery = time.Second
+
+// keepPlace makes sure, until ctx ends, that this process still is the instance's supervisor: it makes the socket again when
+// that was removed, and when the lock is gone it calls leave and returns the lock's error.
+func keepPlace(ctx context.Context, check func() error, restore func() (bool, error), leave func(), log *slog.Logger) error {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := check(); err != nil {
+			leave()
+			return err
+		}
+		made, err := restore()
+		if err != nil {
+			log.Warn(err.Error())
+		}
+		if made {
+			log.Warn("the control socket had been removed; it was made again")
+		}
+	}
 }
 
 // backend fits the supervisor to the API.

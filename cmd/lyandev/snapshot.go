@@ -65,8 +65,8 @@ func named(c *cli.Context) (name string, services []string, err error) {
 }
 
 // copying says how the snapshots of an instance are made where no supervisor does it.
-func copying(c *cli.Context, st *ui.Streams, t *target, eng *engine.Docker) (snapshot.Config, error) {
-	s, err := newSupervisor(c, eng, t.instance, logger(c, st))
+func copying(c *cli.Context, st *ui.Streams, t *target, eng *engine.Docker, allowed func() error) (snapshot.Config, error) {
+	s, err := newSupervisor(c, eng, t.instance, logger(c, st), allowed)
 	if err != nil {
 		return snapshot.Config{}, err
 	}
@@ -120,17 +120,17 @@ func offline(c *cli.Context, st *ui.Streams, t *target, do func(snapshot.Config,
 	if err != nil {
 		return err
 	}
-	release, err := t.instance.Lock()
+	lock, err := t.instance.Lock()
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer lock.Release()
 	eng, err := connect(c.Context)
 	if err != nil {
 		return err
 	}
 	defer eng.Close()
-	cp, err := copying(c, st, t, eng)
+	cp, err := copying(c, st, t, eng, lock.Check)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,11 @@ func runUp(c *cli.Context, o upOptions) error {
 	if err := waitStopped(c.Context, t); err != nil {
 		return err
 	}
-	if t.client.Alive(c.Context) {
+	answers, err := t.answers(c.Context)
+	if err != nil {
+		return err
+	}
+	if answers {
 		return attach(c, t, o)
 	}
 	if o.detach {
@@ -173,7 +177,7 @@ func startInBackground(c *cli.Context, t *target) error {
 	if _, err := connect(c.Context); err != nil {
 		return err
 	}
-	if err := waitUnlocked(c.Context, t); err != nil { // one that is just ending
+	if answers, err := waitUnlocked(c.Context, t); err != nil || answers { // one that is just ending, or whose socket was removed
 		return err
 	}
 	if err := t.instance.Save(); err != nil {
@@ -210,6 +214,8 @@ func startInBackground(c *cli.Context, t *target) error {
 			return fmt.Errorf("cannot start the supervisor: %s", strings.TrimSpace(string(text)))
 		case <-deadline:
 			return fmt.Errorf("cannot reach the supervisor: it did not answer in 20 s; its log is %s", t.instance.LogFile())
+		case <-c.Context.Done():
+			return context.Cause(c.Context)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
@@ -296,7 +302,7 @@ func abandonEmpty(t *target, err error) error {
 	if s, e := t.client.State(ctx); e == nil && len(s.Pods) == 0 && len(s.Workloads) == 0 {
 		_ = t.client.Stop(ctx)
 		_ = t.client.WatchState(ctx, func(*state.Snapshot) bool { return true }) // ends with the supervisor
-		_ = waitUnlocked(ctx, t)
+		_, _ = waitUnlocked(ctx, t)
 	}
 	return err
 }

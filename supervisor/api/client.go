@@ -22,6 +22,9 @@ var ErrNoSupervisor = errors.New("no supervisor is running")
 
 // Client talks to the supervisor of one instance.
 type Client struct {
+	// Holder gives the supervisor's process ID for messages, 0 if it is not known; nil is never known.
+	Holder func() int
+
 	socket string
 	http   *http.Client
 }
@@ -106,20 +109,24 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		}
 		r = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://lyandev"+path, r)
+	watched, end := c.watchSilence(ctx)
+	req, err := http.NewRequestWithContext(watched, method, "http://lyandev"+path, r)
 	if err != nil {
+		end()
 		return nil, fmt.Errorf("cannot make the request: %w", err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+		defer end()
+		if watched.Err() != nil {
+			return nil, context.Cause(watched)
 		}
 		if unsafe := new(url.Error); errors.Is(err, socket.ErrUnsafe) && errors.As(err, &unsafe) {
 			return nil, unsafe.Err
 		}
 		return nil, fmt.Errorf("%w (nobody answers on %s); start the stack with `lyandev up`", ErrNoSupervisor, c.socket)
 	}
+	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: watched, end: end}
 	if resp.StatusCode < 300 {
 		return resp, nil
 	}
@@ -158,6 +165,9 @@ func watch[T any](ctx context.Context, c *Client, path string, f func(*T) bool) 
 		if err := dec.Decode(v); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
+			}
+			if errors.Is(err, ErrSilent) {
+				return err
 			}
 			return fmt.Errorf("%w (it ended)", ErrNoSupervisor)
 		}

@@ -18,13 +18,9 @@ import (
 	"time"
 
 	"github.com/adrg/xdg"
-	"github.com/gofrs/flock"
 
 	"github.com/lyandev/lyandev/supervisor/socket"
 )
-
-// ErrHeld says that another supervisor looks after the instance.
-var ErrHeld = errors.New("another supervisor is running")
 
 // Instance is one copy of a project on this machine.
 type Instance struct {
@@ -166,25 +162,6 @@ func (i *Instance) Remove() error {
 		return fmt.Errorf("cannot remove %s: %w", i.Home(), err)
 	}
 	return nil
-}
-
-// Lock makes this process the instance's supervisor until the release is called or the process ends, however it ends.
-// ErrHeld, with the holder's process ID in the text, says that there is one.
-func (i *Instance) Lock() (release func(), err error) {
-	if err := os.MkdirAll(i.Home(), 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the instance's directory: %w", err)
-	}
-	l := flock.New(i.File("lock"), flock.SetPermissions(0o600))
-	ok, err := l.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("cannot lock %s: %w", l.Path(), err)
-	}
-	if !ok {
-		pid, _ := os.ReadFile(i.File("pid"))
-		return nil, fmt.Errorf("%w for %s (process %s)", ErrHeld, i.Name, strings.TrimSpace(string(pid)))
-	}
-	_ = os.WriteFile(i.File("pid"), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600) // only for messages: the lock is what counts
-	return func() { _ = l.Unlock() }, nil
 }
 
 // WriteFile replaces a file in one step, so that a reader or a crash never sees half of it. Mode 0600.

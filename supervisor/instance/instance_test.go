@@ -151,26 +151,26 @@ func TestLock(t *testing.T) {
 	}
 	ok(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	release, err := i.Lock()
+	lock, err := i.Lock()
 	ok(t, err)
 	if _, err := i.Lock(); !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
 		t.Errorf("in the same process: %v", err)
 	}
-	release()
-	release, err = i.Lock()
+	lock.Release()
+	lock, err = i.Lock()
 	ok(t, err)
-	release()
+	lock.Release()
 }
 
 // holdLock is the other process: it holds the lock until it is killed.
 func holdLock(root string) {
 	i := (&Registry{Root: root}).fresh("shop", "shop", "/a")
-	release, err := i.Lock()
+	lock, err := i.Lock()
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	defer release() // keeps the lock's file from the garbage collector, which would close it
+	defer lock.Release() // keeps the file from the garbage collector, which would close it
 	fmt.Println("held")
 	select {}
 }
@@ -260,4 +260,36 @@ func TestResolvedNamesCanBeUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestALockIsLostWithItsFile: a supervisor whose directory was deleted finds that out, also when another one has made the
+// directory again and locked it.
+func TestALockIsLostWithItsFile(t *testing.T) {
+	for name, lose := range map[string]func(i *Instance) error{
+		"the directory is deleted": func(i *Instance) error { return os.RemoveAll(i.Home()) },
+		"the file is deleted":      func(i *Instance) error { return os.Remove(i.File("lock")) },
+		"another one is there": func(i *Instance) error {
+			other, err := os.CreateTemp(i.Home(), "lock-*")
+			return errors.Join(err, other.Close(), os.Rename(other.Name(), i.File("lock")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := (&Registry{Root: t.TempDir()}).fresh("shop", "shop", "/a")
+			first, err := i.Lock()
+			ok(t, err)
+			defer first.Release()
+			ok(t, first.Check())
+			ok(t, lose(i))
+			if err := first.Check(); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "shop") {
+				t.Errorf("the first one says %v", err)
+			}
+			second, err := i.Lock()
+			ok(t, err)
+			defer second.Release()
+			ok(t, second.Check())
+			if err := first.Check(); !errors.Is(err, ErrLost) {
+				t.Errorf("with a second one there, the first says %v", err)
+			}
+		})
+	}
 }

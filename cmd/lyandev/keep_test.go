@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lyandev/lyandev/supervisor/instance"
+)
+
+// TestASupervisorWithoutItsLockLeaves: it looks every second, makes a removed socket again, and leaves when the lock is gone.
+func TestASupervisorWithoutItsLockLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		socketGone := false
+		var restored, left time.Duration
+		check := func() error {
+			if time.Since(began) > 10*time.Second {
+				return instance.ErrLost
+			}
+			return nil
+		}
+		restore := func() (bool, error) {
+			if !socketGone {
+				return false, nil
+			}
+			socketGone, restored = false, time.Since(began)
+			return true, nil
+		}
+		time.AfterFunc(4500*time.Millisecond, func() { socketGone = true })
+		err := keepPlace(t.Context(), check, restore, func() { left = time.Since(began) }, slog.New(slog.DiscardHandler))
+		if !errors.Is(err, instance.ErrLost) || restored != 5*time.Second || left != 11*time.Second {
+			t.Errorf("socket after %s, left after %s with %v", restored, left, err)
+		}
+	})
+}
+
+func TestASupervisorThatEndsKeepsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	fail := func() error { return instance.ErrLost }
+	if err := keepPlace(ctx, fail, nil, func() { t.Error("left") }, nil); err != nil {
+		t.Error(err)
+	}
+}

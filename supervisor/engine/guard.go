@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"net/netip"
+)
+
+// Guarded is an engine on which nothing is made, started, connected or removed while allowed returns an error; the methods
+// return that error then. What only reads, and what stops or execs in containers, is not guarded.
+func Guarded(e Engine, allowed func() error) Engine { return &guarded{Engine: e, allowed: allowed} }
+
+type guarded struct {
+	Engine
+	allowed func() error
+}
+
+// CreateContainer implements Containers.
+func (g *guarded) CreateContainer(ctx context.Context, spec ContainerSpec) (string, error) {
+	if err := g.allowed(); err != nil {
+		return "", err
+	}
+	return g.Engine.CreateContainer(ctx, spec)
+}
+
+// StartContainer implements Containers.
+func (g *guarded) StartContainer(ctx context.Context, id string) error {
+	if err := g.allowed(); err != nil {
+		return err
+	}
+	return g.Engine.StartContainer(ctx, id)
+}
+
+// RemoveContainer implements Containers.
+func (g *guarded) RemoveContainer(ctx context.Context, id string) error {
+	if err := g.allowed(); err != nil {
+		return err
+	}
+	return g.Engine.RemoveContainer(ctx, id)
+}
+
+// ImportImage implements Images.
+func (g *guarded) ImportImage(ctx context.Context, ref string, changes []string, tar io.Reader) (string, error) {
+	if err := g.allowed(); err != nil {
+		return "", err
+	}
+	return g.Engine.ImportImage(ctx, ref, changes, tar)
+}
+
+// CreateNetwork implements Networks.
+func (g *guarded) CreateNetwork(ctx context.Context, spec NetworkSpec) (string, error) {
+	if err := g.allowed(); err != nil {
+		return "", err
+	}
+	return g.Engine.CreateNetwork(ctx, spec)
+}
+
+// RemoveNetwork implements Networks.
+func (g *guarded) RemoveNetwork(ctx context.Context, id string) error {
+	if err := g.allowed(); err != nil {
+		return err
+	}
+	return g.Engine.RemoveNetwork(ctx, id)
+}
+
+// ConnectNetwork implements Networks.
+func (g *guarded) ConnectNetwork(ctx context.Context, network, container string, ip netip.Addr, aliases []string) error {
+	if err := g.allowed(); err != nil {
+		return err
+	}
+	return g.Engine.ConnectNetwork(ctx, network, container, ip, aliases)
+}
+
+// CreateVolume implements Volumes.
+func (g *guarded) CreateVolume(ctx context.Context, name string, labels map[string]string) error {
+	if err := g.allowed(); err != nil {
+		return err
+	}
+	return g.Engine.CreateVolume(ctx, name, labels)
+}
+
+// RemoveVolume implements Volumes.
+func (g *guarded) RemoveVolume(ctx context.Context, name string) error {
+	if err := g.allowed(); err != nil {
+		return err
+	}
+	return g.Engine.RemoveVolume(ctx, name)
+}
