@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/lyandev/lyandev/profiles"
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor"
+	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/probe"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+type stubKey struct{}
+
+// stubHolder holds a script's supervisor, nil before there is one.
+type stubHolder struct{ stub *stub }
+
+// stub stands in for a supervisor: it serves an instance's socket under its lock, answers from a made-up snapshot of a stack,
+// and remembers what it was asked for.
+type stub struct {
+	store  *state.Store
+	events *state.Events
+	end    context.CancelFunc
+
+	mu    sync.Mutex
+	stack *services.Stack
+	mode  string
+	asked []string
+	// applied is the number of the last apply.
+	applied uint64
+}
+
+var (
+	_ api.SwitchBackend   = (*stub)(nil)
+	_ api.SnapshotBackend = (*stub)(nil)
+	_ api.OperatorUser    = (*stub)(nil)
+	_ api.Scaler          = (*stub)(nil)
+	_ api.WorkloadTeller  = (*stub)(nil)
+	_ api.ProbeTeller     = (*stub)(nil)
+	_ api.LoopBackend     = (*stub)(nil)
+)
+
+// startStub is the command supervisor.
+func startStub(ts *testscript.TestScript, neg bool, args []string) {
+	mode := "ready"
+	if len(args) > 0 {
+		mode = args[0]
+	}
+	if neg || len(args) > 1 || !slices.Contains([]string{"ready", "starting", "away"}, mode) {
+		ts.Fatalf("usage: supervisor [ready|starting|away]")
+	}
+	work := ts.Getenv("WORK")
+	stack, err := profiles.Load(context.Background(), profiles.Options{Files: []string{filepath.Join(work, "compose.yaml")}})
+	ts.Check(err)
+	reg := &instance.Registry{Root: filepath.Join(ts.Getenv("XDG_STATE_HOME"), "lyandev")}
+	i, err := reg.Resolve(context.Background(), stack.Name, stack.Dir, "")
+	ts.Check(err)
+	ts.Check(i.Save())
+	lock, err := i.Lock()
+	ts.Check(err)
+	l, err := api.ListenSocket(i.Socket())
+	ts.Check(err)
+	ctx, end := context.WithCancel(context.Background())
+	s := &stub{stack: stack, mode: mode, end: end, events: state.NewEvents(), store: state.NewStore(&state.Snapshot{})}
+	s.store.Publish(s.snapshot())
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s.events.Add(at, "Pod", "web-0", "Normal", "Started", "Started container web")
+	s.events.Add(at, "Pod", "db-0", "Warning", "Unhealthy", "Readiness probe failed: no")
+	done := make(chan error, 1)
+	go func() {
+		err := api.Serve(ctx, l, s, slog.New(slog.DiscardHandler))
+		lock.Release()
+		done <- err
+	}()
+	ts.Value(stubKey{}).(*stubHolder).stub = s
+	ts.Defer(func() {
+		end()
+		ts.Check(<-done)
+	})
+}
+
+// checkAsked is the command asked.
+func checkAsked(ts *testscript.TestScript, neg bool, args []string) {
+	s := ts.Value(stubKey{}).(*stubHolder).stub
+	if s == nil || len(args) != 1 {
+		ts.Fatalf("usage, after supervisor: asked TEXT")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(s.asked, args[0]) == neg {
+		ts.Fatalf("the supervisor was asked for %q", s.asked)
+	}
+}
+
+func (s *stub) ask(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, fmt.Sprintf(format, args...))
+}
+
+// snapshot makes up what a supervisor would publish of the stack: one pod of each workload for each replica. Called with mu
+// held, or before anybody has s.
+func (s *stub) snapshot() *state.Snapshot {
+	snap := &state.Snapshot{
+		Time: time.Now(), Project: s.stack.Name, Dir: s.stack.Dir, Profile: s.stack.Profile, Version: "stub", PID: os.Getpid(),
+		Applied: s.applied, Phase: state.Ready, Services: s.stack.Services, Bound: s.stack.HostPorts, Workloads: []state.Workload{},
+	}
+	switch s.mode {
+	case "starting":
+		snap.Phase, snap.Message = state.Starting, "web has pod web-0 not ready yet"
+	case "away":
+		snap.Phase, snap.Engine = state.Degraded, "the Docker engine does not answer: connection refused"
+		snap.Message = snap.Engine
+	}
+	for _, w := range s.stack.Workloads {
+		n := w.Replicas()
+		ready := s.mode == "ready"
+		x := state.Workload{Name: w.Name(), Kind: w.Kind(), Want: n, Have: n, Updated: n, Right: ready}
+		if ready {
+			x.Ready = n
+		}
+		snap.Workloads = append(snap.Workloads, x)
+		for k := range n {
+			snap.Pods = append(snap.Pods, stubPod(w, int(k), ready))
+		}
+	}
+	return snap
+}
+
+// stubPod is a pod of a workload that has been running for an hour. One that is not ready crashes.
+func stubPod(w *services.Workload, ordinal int, ready bool) *corev1.Pod {
+	name := fmt.Sprintf("%s-%d", w.Name(), ordinal)
+	began := metav1.NewTime(time.Now().Add(-time.Hour))
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Name: name, UID: types.UID("uid-" + name), CreationTimestamp: began, Labels: map[string]string{services.WorkloadLabel: w.Name()},
+		OwnerReferences: []metav1.OwnerReference{{Kind: w.Kind(), Name: w.Name(), Controller: new(true)}},
+	}, Spec: *w.PodSpec()}
+	p.Status.Phase, p.Status.PodIP, p.Status.StartTime = corev1.PodRunning, fmt.Sprintf("10.9.0.%d", 10+ordinal), &began
+	status := corev1.ConditionFalse
+	if ready {
+		status = corev1.ConditionTrue
+	}
+	for _, t := range []corev1.PodConditionType{corev1.ContainersReady, corev1.PodReady} {
+		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: t, Status: status, LastTransitionTime: began})
+	}
+	for _, c := range p.Spec.Containers {
+		cs := corev1.ContainerStatus{Name: c.Name, Image: c.Image, ContainerID: "docker://" + name, Ready: ready}
+		if ready {
+			cs.State.Running = &corev1.ContainerStateRunning{StartedAt: began}
+		} else {
+			cs.RestartCount = 4
+			cs.State.Waiting = &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: "back-off 1m20s"}
+			cs.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 7, Reason: "Error", StartedAt: began, FinishedAt: began}
+		}
+		p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, cs)
+	}
+	return p
+}
+
+func (s *stub) Store() *state.Store   { return s.store }
+func (s *stub) Events() *state.Events { return s.events }
+
+func (s *stub) Apply(_ context.Context, r api.ApplyRequest) (uint64, error) {
+	s.ask("apply %s %s", r.Stack.Name, r.Stack.Profile)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Stack.Workload("refused") != nil {
+		return 0, errors.New("cannot use image nowhere:1: it is not on this machine")
+	}
+	s.stack = r.Stack
+	s.applied++
+	s.store.Publish(s.snapshot())
+	return s.applied, nil
+}
+
+func (s *stub) Stop() {
+	s.ask("stop")
+	s.store.Publish(&state.Snapshot{Project: s.stack.Name, Phase: state.Stopped})
+	s.end()
+}
+
+func (s *stub) known(name string) error {
+	if s.stack.Workload(name) == nil {
+		return fmt.Errorf("cannot find %s: there is no such workload", name)
+	}
+	return nil
+}
+
+func (s *stub) RestartWorkload(_ context.Context, name string) error {
+	s.ask("restart %s", name)
+	return s.known(name)
+}
+
+func (s *stub) Scale(_ context.Context, replicas map[string]int) error {
+	for name, n := range replicas {
+		s.ask("scale %s=%d", name, n)
+		if err := s.known(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stub) Workload(_ context.Context, name string) (*services.Workload, error) {
+	return s.stack.Workload(name), s.known(name)
+}
+
+func (s *stub) ProbeAnswers() map[string][]probe.Answer { return map[string][]probe.Answer{} }
+
+func (s *stub) Loop() any { return []supervisor.LoopRecord{} }
+
+func (s *stub) Endpoints() network.Registry {
+	return network.Registry{Project: s.stack.Name, Services: []network.RegistryService{{
+		Name: "web", DNS: "web.default.svc.cluster.local", Type: "ClusterIP", Address: "10.9.3.1",
+		Ports: []network.RegistryPort{{Port: 80, Protocol: "TCP", Host: []string{"127.0.0.1:8080"}}},
+		Ready: []network.RegistryEndpoint{{Pod: "web-0", Address: "10.9.0.10"}},
+	}}}
+}
+
+func (s *stub) Operate(_ context.Context, r api.OperateRequest) (any, error) {
+	s.ask("operate %s", strings.TrimSpace(strings.Join([]string{r.Operator, r.Action, r.Target}, " ")))
+	if r.Action == "status" {
+		return map[string]any{"message": "all is right", "master": "db-0"}, nil
+	}
+	return nil, fmt.Errorf("cannot %s: nothing in this stack has operator %s", r.Action, r.Operator)
+}
+
+func (s *stub) PlanSwitch(_ context.Context, r api.SwitchRequest) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return supervisor.PlanSwitch(s.stack, r.Stack, nil), nil
+}
+
+func (s *stub) Switch(_ context.Context, r api.SwitchRequest) error {
+	s.ask("switch %s", r.Stack.Profile)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	t := &state.Switch{From: s.stack.Profile, To: r.Stack.Profile, Phase: state.SwitchDone, Started: now, Ended: now.Add(time.Second)}
+	if r.Stack.Workload("broken") != nil {
+		t.Phase, t.Error = state.SwitchRolledBack, "container broken exits with 1 again and again"
+	} else {
+		s.stack = r.Stack
+	}
+	snap := s.snapshot()
+	snap.Switch = t
+	s.store.Publish(snap)
+	return nil
+}
+
+func (s *stub) SaveSnapshot(_ context.Context, name string, _ api.SnapshotRequest) (any, error) {
+	s.ask("save %s", name)
+	return map[string]any{"name": name, "bytes": 2048}, nil
+}
+
+func (s *stub) RestoreSnapshot(_ context.Context, name string, _ api.SnapshotRequest) (any, error) {
+	s.ask("restore %s", name)
+	return nil, fmt.Errorf("cannot restore: there is no snapshot %s", name)
+}
