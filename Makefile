@@ -44,6 +44,12 @@ test: images ## run all the tests, those on the real engine included
 	@# One package at a time: those on the real engine start whole stacks, and would measure each other.
 	LYANDEV_BINARY=$(CURDIR)/$(BIN) $(GO) test -p 1 -timeout 30m $(TESTARGS) ./...
 
+.PHONY: cross
+cross: ## build for the other systems, so that nothing needs Linux by accident
+	@for os in darwin/arm64 darwin/amd64 windows/amd64; do \
+		echo "GOOS=$${os%/*} GOARCH=$${os#*/} go build ./..."; \
+		GOOS=$${os%/*} GOARCH=$${os#*/} $(GO) build ./... || exit 1; done
+
 .PHONY: lint
 lint: ## check style and import fences
 	@test -x $(LINT) || GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,7 +56,11 @@ func (i *Instance) KillSupervisor() {
 	if pid <= 1 || pid == os.Getpid() {
 		i.t.Fatalf("the supervisor says that it is process %d", pid)
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	p, err := os.FindProcess(pid)
+	if err == nil {
+		err = p.Kill()
+	}
+	if err != nil {
 		i.t.Fatalf("cannot kill the supervisor: %v", err)
 	}
 	i.Eventually(10*time.Second, "the supervisor is gone", func() bool { return !i.client.Alive(i.t.Context()) })
