@@ -128,6 +128,7 @@ func (f *fabric) agentSpec(ports []network.Published, image, hash, key string) e
 			HostIP: ip, HostPort: uint16(p.Host.HostPort), ContainerPort: p.AgentPort, Protocol: string(p.Host.Protocol),
 		})
 	}
+	spec.Warn = func(text string) { f.s.engineWarned("Agent", f.s.cfg.Instance.Name, text) }
 	return spec
 }
 

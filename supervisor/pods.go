@@ -30,6 +30,7 @@ func newWorkers(s *Supervisor) *workers.Workers {
 		BeforeStart: func(ctx context.Context, id string, p *corev1.Pod, container string) error {
 			return s.inner.BeforeStart(ctx, id, p, container)
 		},
+		Warn:       func(pod, text string) { s.engineWarned("Pod", pod, text) },
 		Sink:       podSink{s},
 		EngineLost: func(err error) { s.post(func() { s.engineLost(err) }) },
 		EngineBack: func(ctx context.Context, pods []*corev1.Pod, since time.Time) error {

@@ -81,6 +81,8 @@ type Supervisor struct {
 	builds  []state.Build
 	// noted is what note wrote last.
 	noted string
+	// warnings are those of the engine that have been told.
+	warnings sync.Map
 	// engineTrouble is what is wrong with the engine, "" while it answers.
 	engineTrouble string
 	// ended is true once the stack has been stopped to the end.

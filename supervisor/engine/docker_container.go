@@ -33,6 +33,11 @@ func (d *Docker) CreateContainer(ctx context.Context, spec ContainerSpec) (strin
 	if err != nil {
 		return "", wrap(err, "create container %s from image %s", spec.Name, spec.Image)
 	}
+	if spec.Warn != nil {
+		for _, text := range r.Warnings {
+			spec.Warn(text)
+		}
+	}
 	return r.ID, nil
 }
 

@@ -164,6 +164,10 @@ type ContainerSpec struct {
 	PIDMode       string
 	// LogMaxSize bounds the json-file log ("" is 20m, with 2 files).
 	LogMaxSize string
+
+	// Warn is told what the engine leaves out of the specification (limits that its kernel cannot keep), a call for each
+	// warning, before CreateContainer returns; nil drops it.
+	Warn func(text string)
 }
 
 // PortBinding publishes a container port on the host. HostPort 0 lets the engine choose.

@@ -76,3 +76,30 @@ func TestInfoOfALoadedEngine(t *testing.T) {
 		}
 	})
 }
+
+// answers is an engine that gives the same answer to everything.
+type answers string
+
+func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusCreated, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(string(a))), Request: r,
+	}, nil
+}
+
+func TestWarningsOfTheEngineArePassedOn(t *testing.T) {
+	api, err := client.NewClientWithOpts(client.WithVersion("1.41"),
+		client.WithHTTPClient(&http.Client{Transport: answers(`{"Id": "abc", "Warnings": ["no memory limit", "no swap limit"]}`)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Docker{api: api}
+	var got []string
+	id, err := d.CreateContainer(t.Context(), ContainerSpec{Name: "a", Image: "i", Warn: func(text string) { got = append(got, text) }})
+	if err != nil || id != "abc" || strings.Join(got, "; ") != "no memory limit; no swap limit" {
+		t.Errorf("container %q, warnings %q, %v", id, got, err)
+	}
+	if _, err := d.CreateContainer(t.Context(), ContainerSpec{Name: "a", Image: "i"}); err != nil {
+		t.Errorf("nobody asks for them: %v", err)
+	}
+}

@@ -42,7 +42,7 @@ type Addresses interface {
 	DNS() netip.Addr
 }
 
-// Config is what Workers work with. All but Wrap, BeforeStart, MessageDir and Log must be set.
+// Config is what Workers work with. All but Wrap, BeforeStart, Warn, MessageDir and Log must be set.
 type Config struct {
 	Engine engine.Engine
 	// Project is the instance's name, Dir its directory, Network its Docker network, Node the name of the one node.
@@ -58,6 +58,8 @@ type Config struct {
 	// dockerpod.Config.
 	Wrap        func(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error
 	BeforeStart func(ctx context.Context, containerID string, p *corev1.Pod, container string) error
+	// Warn is told what the engine leaves out when it makes a container of a pod.
+	Warn func(pod, text string)
 	// Sink is told what happens to the pods, from the workers' goroutines.
 	Sink pod.Sink
 
@@ -116,7 +118,7 @@ func New(cfg Config) *Workers {
 	w.runtime = dockerpod.New(dockerpod.Config{
 		Engine: cfg.Engine, Project: cfg.Project, Dir: cfg.Dir, Profile: w.objects.profile, Network: cfg.Network,
 		PodIP: cfg.Addresses.PodIP, DNS: cfg.Addresses.DNS, SandboxImage: cfg.SandboxImage, MadeHere: w.objects.madeHere,
-		Wrap: cfg.Wrap, BeforeStart: cfg.BeforeStart, MessageDir: cfg.MessageDir, Log: cfg.Log,
+		Wrap: cfg.Wrap, BeforeStart: cfg.BeforeStart, Warn: cfg.Warn, MessageDir: cfg.MessageDir, Log: cfg.Log,
 	})
 	return w
 }

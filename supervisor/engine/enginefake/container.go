@@ -87,11 +87,18 @@ func (e *Engine) sorted() []*container {
 // CreateContainer implements engine.Containers.
 func (e *Engine) CreateContainer(ctx context.Context, spec engine.ContainerSpec) (string, error) {
 	var id string
+	var warnings []string
 	err := e.call(ctx, "CreateContainer", spec.Name, func() error {
 		var err error
 		id, err = e.create(spec)
+		warnings = e.warnings
 		return err
 	})
+	if err == nil && spec.Warn != nil {
+		for _, text := range warnings {
+			spec.Warn(text)
+		}
+	}
 	return id, wrap(err, "create container %s from image %s", spec.Name, spec.Image)
 }
 

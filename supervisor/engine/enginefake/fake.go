@@ -37,6 +37,8 @@ type Engine struct {
 	serial     uint64
 	nextPort   uint16
 	nextPID    int
+	// warnings are what every creation of a container warns of.
+	warnings []string
 	// down is closed while the engine does not answer.
 	down   chan struct{}
 	isDown bool
@@ -64,6 +66,13 @@ func (e *Engine) SetInfo(i engine.Info) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.info = i
+}
+
+// SetWarnings makes every creation of a container warn of what the engine leaves out.
+func (e *Engine) SetWarnings(texts ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.warnings = texts
 }
 
 // Info implements engine.Engine.

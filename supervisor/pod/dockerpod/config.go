@@ -67,6 +67,8 @@ type Config struct {
 	// BeforeStart is called between create and start, so that synced files can be laid; nil does nothing. Its error
 	// keeps the container from starting.
 	BeforeStart func(ctx context.Context, containerID string, p *corev1.Pod, container string) error
+	// Warn is told what the engine leaves out when it makes a container of a pod; nil drops it.
+	Warn func(pod, text string)
 	// MessageDir is a directory of this host for termination messages below /dev, which Docker cannot copy out of an
 	// ended container; "" goes without those. It must be a path that the engine can bind.
 	MessageDir string

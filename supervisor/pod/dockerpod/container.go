@@ -51,6 +51,9 @@ func (r *Runtime) CreateContainer(ctx context.Context, q pod.CreateRequest) (str
 // create makes a container under its name. A name that is taken by a leftover of the same pod is freed; if another holds
 // it (a pod of that name that was deleted by force, somebody else's container) the pod's UID makes ours different.
 func (r *Runtime) create(ctx context.Context, p *corev1.Pod, spec engine.ContainerSpec) (string, error) {
+	if r.cfg.Warn != nil {
+		spec.Warn = func(text string) { r.cfg.Warn(p.Name, text) }
+	}
 	id, err := r.cfg.Engine.CreateContainer(ctx, spec)
 	if !engine.IsConflict(err) {
 		return id, err
