@@ -19,12 +19,13 @@ import (
 
 	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/switchplan"
 )
 
 type stubKey struct{}
@@ -224,7 +225,7 @@ func (s *stub) Workload(_ context.Context, name string) (*services.Workload, err
 
 func (s *stub) ProbeAnswers() map[string][]probe.Answer { return map[string][]probe.Answer{} }
 
-func (s *stub) Loop() any { return []supervisor.LoopRecord{} }
+func (s *stub) Loop() any { return []innerloop.Record{} }
 
 func (s *stub) Endpoints() network.Registry {
 	return network.Registry{Project: s.stack.Name, Services: []network.RegistryService{{
@@ -245,7 +246,7 @@ func (s *stub) Operate(_ context.Context, r api.OperateRequest) (any, error) {
 func (s *stub) PlanSwitch(_ context.Context, r api.SwitchRequest) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return supervisor.PlanSwitch(s.stack, r.Stack, nil), nil
+	return switchplan.New(s.stack, r.Stack, nil), nil
 }
 
 func (s *stub) Switch(_ context.Context, r api.SwitchRequest) error {

@@ -417,7 +417,7 @@ func TestNobodyElsesSocket(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	err = NewClient(path).Apply(t.Context(), ApplyRequest{Stack: &services.Stack{}})
+	_, err = NewClient(path).Apply(t.Context(), ApplyRequest{Stack: &services.Stack{}})
 	if !errors.Is(err, socket.ErrUnsafe) || errors.Is(err, ErrNoSupervisor) {
 		t.Errorf("the client says %v", err)
 	}
