@@ -50,6 +50,8 @@ type rig struct {
 	since     time.Time
 	backFails error
 	holds     map[types.UID]string
+	// change alters the Config of the next Workers, nil by default.
+	change func(c *Config)
 }
 
 // onRig runs a test with Workers that follow the engine.
@@ -72,14 +74,18 @@ func onRig(t *testing.T, test func(r *rig)) {
 func (r *rig) begin() []*corev1.Pod {
 	r.t.Helper()
 	r.statuses, r.holds, r.history = map[types.UID]*corev1.Pod{}, map[types.UID]string{}, nil
-	r.Workers = New(Config{
+	cfg := Config{
 		Engine: r.Engine, Project: "s", Dir: "/dir", Network: "s_default", Node: "node", Addresses: rigAddresses{r}, Dialer: nowhere{},
 		SandboxImage: func(context.Context) (string, error) { return "img:1", nil },
 		Sink:         rigSink{r},
 		EngineLost:   func(error) { r.mu.Lock(); defer r.mu.Unlock(); r.lost++ },
 		EngineBack:   r.engineBack,
 		AgentChanged: func() { r.mu.Lock(); defer r.mu.Unlock(); r.agent++ },
-	})
+	}
+	if r.change != nil {
+		r.change(&cfg)
+	}
+	r.Workers = New(cfg)
 	_, pods, err := r.Open(r.t.Context())
 	if err != nil {
 		r.t.Fatal(err)
@@ -106,6 +112,11 @@ func (r *rig) engineBack(_ context.Context, pods []*corev1.Pod, since time.Time)
 	r.back, r.since = pods, since
 	if r.backFails != nil {
 		return r.backFails
+	}
+	for _, p := range pods {
+		if len(p.Spec.InitContainers) > 0 {
+			r.LoseSandbox(p)
+		}
 	}
 	holds := r.holds
 	r.ResumeAll(func(uid types.UID) string { return holds[uid] }, since.Add(-time.Second), time.Now())

@@ -23,7 +23,7 @@ const agentKind = "agent"
 // events break off no worker starts anything until ResumeAll: containers that ended with the engine must come back in the
 // start order, and not in the order in which their workers notice.
 func (w *Workers) Run(ctx context.Context) error {
-	var since time.Time // of the first break that is not made good yet; zero while all is well
+	var since time.Time // when the trouble began: the last break, or the first failed try; zero until then
 	watch := enginewatch.Watch{
 		Engine: w.cfg.Engine, Labels: map[string]string{services.ProjectLabel: w.cfg.Project}, Event: w.notify,
 		Broken: func(err error) {
@@ -44,13 +44,10 @@ func (w *Workers) Run(ctx context.Context) error {
 				return nil
 			}
 			pods, err := w.runtime.Observe(ctx)
-			if err == nil {
-				err = w.cfg.EngineBack(ctx, pods, since)
+			if err != nil {
+				return err
 			}
-			if err == nil {
-				since = time.Time{}
-			}
-			return err
+			return w.cfg.EngineBack(ctx, pods, since)
 		},
 	}
 	return watch.Run(ctx)

@@ -193,6 +193,9 @@ func TestEventsOfTheAgent(t *testing.T) {
 		if err := r.StartContainer(r.t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
+		if err := errors.Join(r.PauseContainer(r.t.Context(), id), r.UnpauseContainer(r.t.Context(), id)); err != nil {
+			t.Fatal(err)
+		}
 		r.Exit(id, 0)
 		r.start(newPod("a", "a-1"))
 		if r.agent != 2 {
@@ -221,6 +224,58 @@ func TestAnotherStack(t *testing.T) {
 		spec, _ := r.Spec(r.container("a").ID)
 		if !slices.Contains(spec.Env, "X=y") {
 			t.Errorf("environment %v", spec.Env)
+		}
+	})
+}
+
+// TestWhatHappenedBeforeTheFirstSubscription: nothing told of it, so everybody looks once there is one.
+func TestWhatHappenedBeforeTheFirstSubscription(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.start(newPod("a", "a-1"))
+		r.Inject(func(f *enginefake.Faults) { f.Events = enginefake.Delay(10 * time.Second) })
+		p := r.restart()["a"]
+		r.Start(p, "")
+		r.pass(5 * time.Second)
+		r.Exit(r.container("a").ID, 1)
+		r.pass(6 * time.Second)
+		if n := r.ready("a-1", true).Status.ContainerStatuses[0].RestartCount; n != 1 {
+			t.Errorf("%d restarts", n)
+		}
+	})
+}
+
+// TestALostSandbox: a pod whose sandbox is said to have gone with the engine begins anew, with its init containers.
+func TestALostSandbox(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.On("s-a-init*", enginefake.Script{Exit: &enginefake.Exit{After: time.Second}})
+		r.start(newPod("a", "a-1", func(p *corev1.Pod) {
+			p.Spec.InitContainers = []corev1.Container{{Name: "init", Image: "img:1"}}
+		}))
+		r.ready("a-1", true)
+		before := len(r.Calls("StartContainer"))
+		r.Down()
+		r.pass(time.Second)
+		r.Up(true)
+		r.pass(time.Minute)
+		r.ready("a-1", true)
+		if got := r.done(before, "StartContainer"); len(got) != 2 || !strings.Contains(got[0], "init") {
+			t.Errorf("started: %v", got)
+		}
+	})
+}
+
+// TestRejoin: a pod that was taken out of its network is put back under its address.
+func TestRejoin(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.start(newPod("a", "a-1"))
+		if err := r.DisconnectNetwork(r.t.Context(), "s_default", r.container("a").ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Rejoin(r.t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if ip := r.container("a").IPs["s_default"]; ip.String() != "10.9.0.10" {
+			t.Errorf("its address is %v", ip)
 		}
 	})
 }

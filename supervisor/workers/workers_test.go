@@ -128,12 +128,15 @@ func TestASuccessorKeepsTheAddress(t *testing.T) {
 func TestWaitLeavesThePodsRunning(t *testing.T) {
 	onRig(t, func(r *rig) {
 		r.start(newPod("a", "a-1"))
-		before := len(r.Calls(changing...))
+		before, lists := len(r.Calls(changing...)), len(r.Calls("ListContainers"))
 		r.Wait()
 		r.Start(newPod("b", "b-1"), "")
 		r.Hurry()
 		r.pass(time.Hour)
 		wantCalls(t, r.done(before, changing...))
+		if n := len(r.Calls("ListContainers")); n != lists {
+			t.Error("Hurry does something after Wait")
+		}
 		if len(r.released) != 0 || len(r.gone) != 0 || r.Get("b") != nil {
 			t.Errorf("released %v, gone %v, b has the worker %v", r.released, r.gone, r.Get("b"))
 		}
