@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,8 @@ type rig struct {
 	*enginefake.Engine
 	s *Supervisor
 	t *testing.T
+	// stop ends the loop and the workers; the containers go on.
+	stop func()
 }
 
 // onRig runs a test with a stack that is ready.
@@ -59,12 +62,13 @@ func onRig(t *testing.T, stack *services.Stack, test func(r *rig)) {
 		ended := make(chan error, 2)
 		go func() { ended <- r.s.loop(ctx) }()
 		go func() { ended <- r.s.pods.Run(ctx) }()
-		defer func() {
+		r.stop = sync.OnceFunc(func() {
 			cancel()
 			<-ended
 			<-ended
 			r.s.pods.Wait()
-		}()
+		})
+		defer r.stop()
 		if err := r.s.ask(ctx, func() { r.s.take(stack) }); err != nil {
 			t.Fatal(err)
 		}
