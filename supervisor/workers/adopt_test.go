@@ -81,6 +81,8 @@ func TestReadinessAtAdoption(t *testing.T) {
 					case <-time.After(3 * time.Second):
 					case <-ctx.Done():
 					}
+					r.mu.Lock()
+					defer r.mu.Unlock()
 					return answer, nil
 				}})
 				r.Start(newPod("a", "a-1", c.change), "")
@@ -95,11 +97,11 @@ func TestReadinessAtAdoption(t *testing.T) {
 				if !slices.Equal(r.history, []string{"a ready"}) {
 					t.Errorf("adopted as ready it was %v", r.history)
 				}
-				answer = 1
+				r.do(func() { answer = 1 })
 				r.pass(10 * time.Minute)
 				probed := p.Spec.Containers[0].ReadinessProbe != nil
 				r.ready("a-1", !probed)
-				answer = 0
+				r.do(func() { answer = 0 })
 				r.pass(10 * time.Minute)
 				p = r.restart()["a"]
 				r.start(p)
@@ -138,8 +140,8 @@ func TestSavedStateIsKept(t *testing.T) {
 		r.Delete("b")
 		r.pass(10 * time.Minute)
 		wantCalls(t, r.done(starts, "StartContainer"))
-		if r.Get("a") == nil || r.Get("b") != nil || !slices.Equal(r.gone, []types.UID{"b-1"}) {
-			t.Errorf("a has worker %v, b %v; gone: %v", r.Get("a"), r.Get("b"), r.gone)
+		if r.Get("a") == nil || r.Get("b") != nil || !slices.Equal(r.told().gone, []types.UID{"b-1"}) {
+			t.Errorf("a has worker %v, b %v; gone: %v", r.Get("a"), r.Get("b"), r.told().gone)
 		}
 		if p := r.Get("a").Pod(); p.Status.Phase != corev1.PodSucceeded {
 			t.Errorf("the pod that had succeeded is %s", p.Status.Phase)

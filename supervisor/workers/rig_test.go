@@ -38,20 +38,32 @@ type rig struct {
 	statuses map[types.UID]*corev1.Pod
 	// history is every status since the last restart of the rig, as "name ready" or "name unready".
 	history []string
-	events  []string
-	gone    []types.UID
+	heard
 	// onGone is called by the sink, nil by default.
-	onGone   func(p *corev1.Pod)
-	released []string
-	lost     int
-	agent    int
-	// back is what EngineBack was given; backFails is what it answers, holds what ResumeAll is told.
-	back      []*corev1.Pod
-	since     time.Time
+	onGone func(p *corev1.Pod)
+	// backFails is what EngineBack answers, holds what ResumeAll is told.
 	backFails error
 	holds     map[types.UID]string
 	// change alters the Config of the next Workers, nil by default.
 	change func(c *Config)
+}
+
+// heard is what the Workers told the loop.
+type heard struct {
+	events      []string
+	gone        []types.UID
+	released    []string
+	lost, agent int
+	// back and since are what EngineBack was given last.
+	back  []*corev1.Pod
+	since time.Time
+}
+
+// told is what was heard up to now.
+func (r *rig) told() heard {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.heard
 }
 
 // onRig runs a test with Workers that follow the engine.

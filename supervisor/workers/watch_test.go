@@ -33,21 +33,21 @@ func TestAnEngineThatGoesAwayAndComesBack(t *testing.T) {
 		r.Start(newPod("a", "a-1"), "")
 		r.Start(newPod("b", "b-1"), "")
 		r.pass(time.Minute)
-		r.holds["b-1"] = "waits for a"
+		r.do(func() { r.holds["b-1"] = "waits for a" })
 		before := len(r.Calls("StartContainer"))
 		for restart := range 4 {
 			down := time.Now()
 			r.Down()
 			synctest.Wait()
-			if !r.Held() || r.lost == 0 {
-				t.Fatalf("held: %v; EngineLost was called %d times", r.Held(), r.lost)
+			if !r.Held() || r.told().lost == 0 {
+				t.Fatalf("held: %v; EngineLost was called %d times", r.Held(), r.told().lost)
 			}
 			r.pass(time.Minute)
 			r.do(func() { r.back, r.backFails = nil, errors.New("the loop is not ready") })
 			r.Up(true)
 			r.pass(10 * time.Second)
-			if len(r.back) != 2 || !r.since.Equal(down) {
-				t.Fatalf("EngineBack was given %d pods, since %v", len(r.back), r.since)
+			if len(r.told().back) != 2 || !r.told().since.Equal(down) {
+				t.Fatalf("EngineBack was given %d pods, since %v", len(r.told().back), r.told().since)
 			}
 			wantCalls(t, r.done(before, "StartContainer"))
 			if !r.Held() {
@@ -102,8 +102,8 @@ func TestEventsThatBreakOff(t *testing.T) {
 		}
 		r.Exit(id, 1)
 		r.pass(5 * time.Second)
-		if r.lost != 0 || r.back == nil || r.Held() {
-			t.Errorf("lost %d times, back with %v, held: %v", r.lost, r.back, r.Held())
+		if r.told().lost != 0 || r.told().back == nil || r.Held() {
+			t.Errorf("lost %d times, back with %v, held: %v", r.told().lost, r.told().back, r.Held())
 		}
 		if n := r.ready("a-1", true).Status.ContainerStatuses[0].RestartCount; n != 1 {
 			t.Errorf("%d restarts", n)
@@ -117,7 +117,7 @@ func TestAPodThatIsMadeWhileTheEngineIsAway(t *testing.T) {
 	onRig(t, func(r *rig) {
 		r.Down()
 		r.pass(time.Second)
-		r.holds["b-1"] = "waits for a"
+		r.do(func() { r.holds["b-1"] = "waits for a" })
 		r.Start(newPod("a", "a-1"), "")
 		r.Start(newPod("b", "b-1"), "waits for a")
 		r.do(func() { r.backFails = errors.New("the loop is not ready") })
@@ -151,13 +151,13 @@ func TestAnEngineThatIsAwayFromTheBeginning(t *testing.T) {
 		r.begin()
 		r.Down() // after Open and before the first subscription
 		r.pass(time.Minute)
-		if r.lost == 0 || !r.Held() {
-			t.Errorf("lost %d times, held: %v", r.lost, r.Held())
+		if r.told().lost == 0 || !r.Held() {
+			t.Errorf("lost %d times, held: %v", r.told().lost, r.Held())
 		}
 		r.Up(false)
 		r.pass(10 * time.Second)
-		if r.Held() || r.since.IsZero() {
-			t.Errorf("held: %v, since %v", r.Held(), r.since)
+		if r.Held() || r.told().since.IsZero() {
+			t.Errorf("held: %v, since %v", r.Held(), r.told().since)
 		}
 	})
 }
@@ -187,8 +187,8 @@ func TestEventsOfTheAgent(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.pass(time.Minute)
-		if r.agent != 0 {
-			t.Errorf("told of %d times before its start", r.agent)
+		if r.told().agent != 0 {
+			t.Errorf("told of %d times before its start", r.told().agent)
 		}
 		if err := r.StartContainer(r.t.Context(), id); err != nil {
 			t.Fatal(err)
@@ -198,8 +198,8 @@ func TestEventsOfTheAgent(t *testing.T) {
 		}
 		r.Exit(id, 0)
 		r.start(newPod("a", "a-1"))
-		if r.agent != 2 {
-			t.Errorf("told of %d times, want its start and its end", r.agent)
+		if r.told().agent != 2 {
+			t.Errorf("told of %d times, want its start and its end", r.told().agent)
 		}
 	})
 }
@@ -224,6 +224,17 @@ func TestAnotherStack(t *testing.T) {
 		spec, _ := r.Spec(r.container("a").ID)
 		if !slices.Contains(spec.Env, "X=y") {
 			t.Errorf("environment %v", spec.Env)
+		}
+	})
+}
+
+// TestAnImageThatTheStackBuilds: it is not looked for in a registry, and the pod says how to get it.
+func TestAnImageThatTheStackBuilds(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.SetStack(&services.Stack{Builds: []*services.Build{{Image: "made:1"}}})
+		r.start(newPod("a", "a-1", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "made:1" }))
+		if got := r.waits("a"); !strings.Contains(got, "lyandev build") || len(r.Calls("PullImage")) != 0 {
+			t.Errorf("it waits with %q; pulls: %v", got, r.Calls("PullImage"))
 		}
 	})
 }

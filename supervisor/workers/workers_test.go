@@ -33,16 +33,16 @@ func TestLifeOfAPod(t *testing.T) {
 		if n := r.ready("a-1", true).Status.ContainerStatuses[0].RestartCount; n != 1 {
 			t.Errorf("%d restarts after one end", n)
 		}
-		if r.Get("a") == nil || len(r.events) == 0 {
-			t.Errorf("worker %v, events %v", r.Get("a"), r.events)
+		if r.Get("a") == nil || len(r.told().events) == 0 {
+			t.Errorf("worker %v, events %v", r.Get("a"), r.told().events)
 		}
 		r.Delete("a")
 		r.pass(time.Minute)
 		if list, _ := r.ListContainers(r.t.Context(), nil); len(list) != 0 {
 			t.Errorf("left over: %+v", list)
 		}
-		if r.Get("a") != nil || len(r.pods) != 0 || !slices.Equal(r.gone, []types.UID{"a-1"}) || !slices.Equal(r.released, []string{"a"}) {
-			t.Errorf("after its end: workers %v, gone %v, released %v", r.pods, r.gone, r.released)
+		if r.Get("a") != nil || len(r.pods) != 0 || !slices.Equal(r.told().gone, []types.UID{"a-1"}) || !slices.Equal(r.told().released, []string{"a"}) {
+			t.Errorf("after its end: workers %v, gone %v, released %v", r.pods, r.told().gone, r.told().released)
 		}
 		for _, unknown := range []func(){
 			func() { r.Delete("a") }, func() { r.Hold("a", "x") }, func() { r.Update(newPod("a", "a-1")) },
@@ -99,17 +99,19 @@ func TestNothingIsStoppedBeforeDelete(t *testing.T) {
 // address is the successor's then.
 func TestASuccessorKeepsTheAddress(t *testing.T) {
 	onRig(t, func(r *rig) {
-		r.onGone = func(p *corev1.Pod) {
-			if p.UID == "a-1" {
-				r.Start(newPod("a", "a-2"), "") // the worker of a-1 ends after this call
+		r.do(func() {
+			r.onGone = func(p *corev1.Pod) {
+				if p.UID == "a-1" {
+					r.Start(newPod("a", "a-2"), "") // the worker of a-1 ends after this call
+				}
 			}
-		}
+		})
 		r.start(newPod("a", "a-1"))
 		r.Delete("a")
 		r.pass(2 * time.Minute)
 		r.ready("a-2", true)
-		if len(r.released) != 0 {
-			t.Errorf("released %v, which the successor uses", r.released)
+		if len(r.told().released) != 0 {
+			t.Errorf("released %v, which the successor uses", r.told().released)
 		}
 		r.Exit(r.container("a").ID, 1)
 		r.pass(time.Second)
@@ -118,8 +120,8 @@ func TestASuccessorKeepsTheAddress(t *testing.T) {
 		}
 		r.Delete("a")
 		r.pass(2 * time.Minute)
-		if !slices.Equal(r.released, []string{"a"}) || len(r.pods) != 0 {
-			t.Errorf("released %v, workers %v", r.released, r.pods)
+		if !slices.Equal(r.told().released, []string{"a"}) || len(r.pods) != 0 {
+			t.Errorf("released %v, workers %v", r.told().released, r.pods)
 		}
 	})
 }
@@ -137,8 +139,8 @@ func TestWaitLeavesThePodsRunning(t *testing.T) {
 		if n := len(r.Calls("ListContainers")); n != lists {
 			t.Error("Hurry does something after Wait")
 		}
-		if len(r.released) != 0 || len(r.gone) != 0 || r.Get("b") != nil {
-			t.Errorf("released %v, gone %v, b has the worker %v", r.released, r.gone, r.Get("b"))
+		if len(r.told().released) != 0 || len(r.told().gone) != 0 || r.Get("b") != nil {
+			t.Errorf("released %v, gone %v, b has the worker %v", r.told().released, r.told().gone, r.Get("b"))
 		}
 	})
 }
@@ -156,7 +158,7 @@ func TestHurry(t *testing.T) {
 			t.Fatal("it did not wait for its grace")
 		}
 		if _, err := r.CreateContainer(r.t.Context(), engine.ContainerSpec{
-			Name: "s-agent", Image: "img:1", Labels: map[string]string{services.ProjectLabel: "s"},
+			Name: "s-agent", Image: "img:1", Labels: map[string]string{services.ProjectLabel: "s", "dev.lyandev.kind": "agent"},
 		}); err != nil {
 			t.Fatal(err)
 		}
