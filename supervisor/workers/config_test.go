@@ -164,7 +164,7 @@ func TestTimingReachesThePods(t *testing.T) {
 			r.SetStack(&services.Stack{Timing: timing})
 			r.Start(newPod("a", "a-1", func(p *corev1.Pod) { p.Spec.Containers[0].ReadinessProbe = execProbe(10) }), "")
 			r.pass(5 * time.Second)
-			if n := len(r.Calls("Exec")); (n <= 2) != few {
+			if n := len(r.Calls("Exec")); (n < 8) != few { // a sync triggers a try too (R15), and there are a few at the start
 				t.Errorf("%s: %d tries in 5 s", timing, n)
 			}
 		})
