@@ -37,6 +37,9 @@ type delivery struct {
 	// synced is the last sequence number of the memory that was delivered; tried is the last attempt.
 	synced uint64
 	tried  attempt
+	// held is the last sequence number that is held back until the next edit, because a restart with those files failed in
+	// another pod.
+	held uint64
 	// failure is why the last delivery failed, "" if it did not.
 	failure string
 	// channel is nil before the first is opened.
@@ -190,6 +193,22 @@ func (f *containerFiles) due(t target) (items []livesync.Item, seq uint64) {
 	}
 	f.mu.Unlock()
 	return f.l.memory.Since(t.key(), t.image, synced)
+}
+
+// holdBack keeps the files that a container lacks now from it until the next edit.
+func (f *containerFiles) holdBack(t target) {
+	_, seq := f.due(t)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.of(t).held = seq
+}
+
+// isHeld reports whether everything that a container lacks is held back.
+func (f *containerFiles) isHeld(t target) bool {
+	_, seq := f.due(t)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return seq <= f.of(t).held
 }
 
 // ship brings a running container the files that it lacks, and returns how many those were. A newer change does not cancel
@@ -376,7 +395,7 @@ func (f *containerFiles) catchUp(t target) {
 	f.mu.Lock()
 	tried := f.of(t).tried
 	f.mu.Unlock()
-	if tried.seq >= seq && time.Since(tried.at) < retryAfter {
+	if f.isHeld(t) || tried.seq >= seq && time.Since(tried.at) < retryAfter {
 		return
 	}
 	f.l.offer(&task{

@@ -260,7 +260,9 @@ func laneRig(run func(context.Context, *task) error) (*lane, *state.Events) {
 	events := state.NewEvents()
 	l := &Loop{cfg: Config{
 		Instance: &instance.Instance{Name: "test"}, Log: slog.New(slog.DiscardHandler),
-		Event: func(kind, name, typ, reason, message string) { events.Add(time.Now(), kind, name, typ, reason, message) },
+		Event: func(kind, name, typ, reason, message string) {
+			events.Add(time.Now(), kind, name, typ, reason, message)
+		},
 	}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return &lane{loop: l, name: "workload web", run: run}, events

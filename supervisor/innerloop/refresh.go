@@ -53,6 +53,9 @@ func (l *Loop) shipAll(ctx context.Context, t *task, container string, r *Record
 	began := time.Now()
 	var shipped atomic.Int64
 	err := l.each(t.workload, container, func(at target) error {
+		if t.quiet && l.files.isHeld(at) {
+			return nil
+		}
 		n, err := l.files.ship(at)
 		if n > 0 {
 			shipped.Add(1)
@@ -144,6 +147,7 @@ func (l *Loop) restartAll(ctx context.Context, t *task, container string, r *Rec
 		}
 		if err := l.restartOne(ctx, t, p.Name, container, len(pods) > 1, r); err != nil {
 			if rest := len(pods) - i - 1; rest > 0 && ctx.Err() == nil {
+				l.holdBack(pods[i+1:], container)
 				err = fmt.Errorf("%w; the other %d pods are not restarted", err, rest)
 			}
 			return err
@@ -151,6 +155,15 @@ func (l *Loop) restartAll(ctx context.Context, t *task, container string, r *Rec
 		r.did(action, 1)
 	}
 	return nil
+}
+
+// holdBack keeps the files of a failed restart from the other pods, which were not restarted with them.
+func (l *Loop) holdBack(pods []*corev1.Pod, container string) {
+	for _, p := range pods {
+		if at, running := targetOf(p, container); running {
+			l.files.holdBack(at)
+		}
+	}
 }
 
 func boolOrder(a, b bool) int {
