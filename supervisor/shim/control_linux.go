@@ -61,7 +61,7 @@ func serve(q Request, content io.Reader, socket string) (Reply, error) {
 		}
 		return Reply{Shim: err == nil}, nil
 	case Lay:
-		failed, err := LayFiles(q.Files, content)
+		failed, err := LayIn("/", q.Files, content)
 		if err != nil {
 			return Reply{}, err
 		}

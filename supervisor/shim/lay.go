@@ -16,8 +16,20 @@ import (
 // LayFiles makes the files so, reading the contents of regular ones from content, one after the other. failed says what
 // could not be done, the rest was; err says that content broke off. New files belong to whom the directory belongs to, as
 // images' files do, changed ones keep their owner, and each appears whole or not at all.
+//
+// A symbolic link below a file's root that leads out of it is an error. See LayIn.
 func LayFiles(files []File, content io.Reader) (failed, err error) {
-	l := layer{roots: map[string]*os.Root{}}
+	return (&layer{roots: map[string]*os.Root{}}).layAll(files, content)
+}
+
+// LayIn is LayFiles in a container whose root directory is container ("/" in the container itself). Directories that are
+// symbolic links are followed, wherever in the container they lead, as `docker cp` does, and a directory to be made that is
+// a link to one stays a link. A link can never lead out of the container.
+func LayIn(container string, files []File, content io.Reader) (failed, err error) {
+	return (&layer{roots: map[string]*os.Root{}, container: container}).layAll(files, content)
+}
+
+func (l *layer) layAll(files []File, content io.Reader) (failed, err error) {
 	defer l.close()
 	var errs []error
 	for _, f := range files {
@@ -42,6 +54,8 @@ func LayFiles(files []File, content io.Reader) (failed, err error) {
 // one after the other, so the last directory stays open: walking to it for each of a dozen calls is what costs.
 type layer struct {
 	roots map[string]*os.Root
+	// container is the root directory in which links are followed, "" to follow none out of a file's root.
+	container string
 	// dir is the directory at dirPath below the root dirRoot, nil for none; owner is whose it is.
 	dir              *os.Root
 	dirRoot, dirPath string
@@ -110,6 +124,11 @@ func (l *layer) lay(f File, body io.Reader) error {
 	if !filepath.IsLocal(f.Path) || f.Path == "." {
 		return fmt.Errorf("cannot write %q: it is not below %s", f.Path, f.Root)
 	}
+	name := path.Join(f.Root, f.Path)
+	f, err := l.followed(f)
+	if err != nil {
+		return fmt.Errorf("cannot sync %s: %w", name, err)
+	}
 	r, err := l.root(f.Root, f.Kind != Gone)
 	if err != nil {
 		if f.Kind == Gone && errors.Is(err, fs.ErrNotExist) {
@@ -133,9 +152,38 @@ func (l *layer) lay(f File, body io.Reader) error {
 		err = fmt.Errorf("its kind is %q", f.Kind)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot sync %s: %w", path.Join(f.Root, f.Path), err)
+		return fmt.Errorf("cannot sync %s: %w", name, err)
 	}
 	return nil
+}
+
+// followed is the file with its root and path replaced, if a directory above it is a symbolic link: the root is then the
+// deepest directory that is there.
+func (l *layer) followed(f File) (File, error) {
+	if l.container == "" || !filepath.IsAbs(f.Root) || filepath.Clean(f.Root) != f.Root {
+		return f, nil
+	}
+	above := path.Join(f.Root, path.Dir(f.Path))
+	base := path.Base(f.Path)
+	if f.Kind == Directory { // one that is a link to a directory stays a link
+		if real, rest, err := follow(l.container, path.Join(f.Root, f.Path)); err == nil && rest == "." && isDir(real) && path.Dir(real) != real {
+			above, base = path.Dir(real), path.Base(real)
+		}
+	}
+	real, rest, err := follow(l.container, above)
+	if err != nil {
+		return f, err
+	}
+	if path.Join(real, rest, base) == path.Join(f.Root, f.Path) {
+		return f, nil
+	}
+	f.Root, f.Path = real, path.Join(rest, base)
+	return f, nil
+}
+
+func isDir(name string) bool {
+	info, err := os.Lstat(name)
+	return err == nil && info.IsDir()
 }
 
 func removeAll(r *os.Root, name string) error {

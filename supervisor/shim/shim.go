@@ -69,7 +69,8 @@ const (
 	Gone Kind = "gone"
 )
 
-// File is one path to make so. Nothing outside Root is ever touched, whatever Path or the links in Root say.
+// File is one path to make so. Path cannot name anything outside Root; directories that are symbolic links in the container
+// are followed (LayIn).
 type File struct {
 	// Root is an absolute directory, made if it is not there; Path is relative to it, with slashes.
 	Root string `json:"root"`
