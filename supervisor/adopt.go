@@ -28,7 +28,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	}
 	s.local = info.Local
 	if len(pods) == 0 {
-		s.switcher.adoptNothing()
+		s.switcher.Discard()
 		return nil
 	}
 	s.log.Info("found the stack running", "pods", len(pods))
@@ -53,9 +53,9 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	s.adoptEnded(pods)
 	s.world.adoptOwners()
 	stack := s.recall()
-	if in := s.switcher.adopt(); in != nil {
-		stack = in.wanted().DeepCopy()
-		defer s.world.adoptLeaving(in.other())
+	if in := s.switcher.Resume(); in != nil {
+		stack = in.Wanted().DeepCopy()
+		defer s.world.adoptLeaving(in.Other())
 	}
 	if stack != nil {
 		s.fabric.adoptPorts(ctx, stack)

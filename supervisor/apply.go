@@ -47,7 +47,7 @@ type ApplyOptions struct {
 func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) (uint64, error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if err := s.switcher.await(ctx); err != nil {
+	if err := s.switcher.Await(ctx); err != nil {
 		return 0, err
 	}
 	prepared, err := s.prepareStack(ctx, stack, opts)

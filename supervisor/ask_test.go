@@ -21,7 +21,7 @@ func TestCallersThatGiveUpShareNothingWithTheLoop(t *testing.T) {
 		store: state.NewStore(&state.Snapshot{}), inbox: make(chan func(), 256), done: make(chan struct{}), world: w,
 	}
 	s.inner, s.switcher = newInnerLoop(s), newSwitcher(s)
-	s.switcher.adoptNothing()
+	s.switcher.Discard()
 	go func() {
 		defer close(s.done)
 		for f := range s.inbox {

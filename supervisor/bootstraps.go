@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"io"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,17 +14,6 @@ import (
 
 // bootstrapMemory is the file that says which bootstrap steps have passed.
 const bootstrapMemory = "bootstrap.json"
-
-// makeOperator makes the operator of a catalogue name, or the one that looks after a workload's bootstrap steps.
-func (r *operatorRunner) makeOperator(name string) (services.Operator, error) {
-	if _, ok := bootstrap.WorkloadOf(name); !ok {
-		return r.s.cfg.Operator(name)
-	}
-	if r.memory == nil {
-		r.memory = bootstrap.OpenFile(r.s.cfg.Instance.File(bootstrapMemory), instance.WriteFile)
-	}
-	return bootstrap.New(r.memory, r.s.log), nil
-}
 
 // passedSteps are the bootstrap steps that have passed, as a snapshot of all volumes keeps them.
 func (s *Supervisor) passedSteps() map[string]string {
@@ -48,15 +36,8 @@ func (s *Supervisor) RecallSteps(passed map[string]string) error {
 func (w *world) bootstrapViews(views map[string]services.View) {
 	for _, x := range w.inOrder() {
 		if len(x.Bootstrap) > 0 {
-			views[bootstrap.OperatorName(x.Name())] = services.View{Workloads: []*services.Workload{x}, Pods: w.podsOf(x.Name())}
+			views[bootstrap.OperatorName(x.Name())] = services.View{Stack: w.stack, Workloads: []*services.Workload{x}, Pods: w.podsOf(x.Name())}
 		}
-	}
-}
-
-// endOperator ends the work that an operator has of its own under way, and waits for it.
-func endOperator(op services.Operator) {
-	if c, ok := op.(io.Closer); ok {
-		_ = c.Close()
 	}
 }
 

@@ -33,6 +33,12 @@ type rig struct {
 // onRig runs a test with a stack that is ready.
 func onRig(t *testing.T, stack *services.Stack, test func(r *rig)) {
 	t.Helper()
+	onRigWith(t, nil, stack, test)
+}
+
+// onRigWith is onRig with operators.
+func onRigWith(t *testing.T, operator func(name string) (services.Operator, error), stack *services.Stack, test func(r *rig)) {
+	t.Helper()
 	root := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{Engine: enginefake.New(), t: t}
@@ -50,7 +56,7 @@ func onRig(t *testing.T, stack *services.Stack, test func(r *rig)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.s = New(Config{Instance: i, Engine: r.Engine, Log: slog.New(slog.DiscardHandler)})
+		r.s = New(Config{Instance: i, Engine: r.Engine, Operator: operator, Log: slog.New(slog.DiscardHandler)})
 		subnet := netip.MustParsePrefix("10.9.0.0/22")
 		if err := r.s.fabric.createNetwork(t.Context(), subnet); err != nil {
 			t.Fatal(err)
@@ -67,6 +73,8 @@ func onRig(t *testing.T, stack *services.Stack, test func(r *rig)) {
 			<-ended
 			<-ended
 			r.s.pods.Wait()
+			r.s.background.Wait()
+			r.s.ops.Wait()
 		})
 		defer r.stop()
 		if err := r.s.ask(ctx, func() { r.s.take(stack) }); err != nil {

@@ -41,7 +41,7 @@ func (s *Supervisor) publish(now time.Time) {
 		snap.Warnings = append(snap.Warnings, rolloutWarnings(x)...)
 	}
 	snap.Warnings = append(snap.Warnings, s.inner.Warnings()...)
-	snap.Switch = s.switcher.latest()
+	snap.Switch = s.switcher.Latest()
 	snap.Phase, snap.Message = s.phase(snap)
 	s.store.Publish(snap)
 }

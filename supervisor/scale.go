@@ -22,7 +22,7 @@ const maxReplicas = 100
 func (s *Supervisor) Scale(ctx context.Context, replicas map[string]int) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if err := s.switcher.await(ctx); err != nil {
+	if err := s.switcher.Await(ctx); err != nil {
 		return err
 	}
 	stack, err := s.scaledTo(ctx, replicas)

@@ -94,7 +94,7 @@ func (s *Supervisor) save(ctx context.Context, q snapshot.SaveRequest, names []s
 func (s *Supervisor) RestoreSnapshot(ctx context.Context, name string, names []string) (*snapshot.Restored, error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if err := s.switcher.await(ctx); err != nil {
+	if err := s.switcher.Await(ctx); err != nil {
 		return nil, err
 	}
 	c := s.Snapshots()

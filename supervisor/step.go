@@ -33,8 +33,8 @@ func (s *Supervisor) step(ctx context.Context) (ended bool) {
 		}
 	}
 	s.letPodsBack()
-	s.ops.follow(ctx)
-	s.seekHome(ctx)
+	s.followOperators(ctx)
+	s.beginHandover(ctx)
 	s.note()
 	s.fabric.offer(s.world)
 	s.publish(now)

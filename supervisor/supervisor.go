@@ -24,7 +24,9 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/operators"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/switcher"
 	"github.com/lyandev/lyandev/supervisor/workers"
 )
 
@@ -53,12 +55,10 @@ type Supervisor struct {
 	done   chan struct{} // closed when the loop has ended, or Run has failed before it began
 	fabric *fabric
 	pods   *workers.Workers
-	ops    *operatorRunner
+	ops    *operators.Runner
 	inner  *innerloop.Loop
 	// switcher carries out changes of profiles.
-	switcher *switcher
-
-	envs environments
+	switcher *switcher.Switcher
 
 	// background counts what nobody waits for but Run, at its end, when it has cancelled life.
 	background sync.WaitGroup
@@ -110,10 +110,10 @@ func New(cfg Config) *Supervisor {
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.fabric = newFabric(s)
 	s.pods = newWorkers(s)
-	s.ops = newOperatorRunner(s)
+	s.ops = newOperators(s)
 	s.inner = newInnerLoop(s)
 	s.switcher = newSwitcher(s)
-	first.Switch = s.switcher.recall().status() // so that nobody thinks there is none before it is taken over
+	first.Switch = s.switcher.Saved().Status() // so that nobody thinks there is none before it is taken over
 	return s
 }
 
@@ -137,7 +137,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	g.Go(func() error { return s.fabric.run(ctx) })
 	g.Go(func() error { return s.pods.Run(ctx) })
 	g.Go(func() error { return s.inner.Run(ctx) })
-	g.Go(func() error { return s.switcher.run(ctx) })
+	g.Go(func() error { return s.switcher.Run(ctx) })
 	g.Go(func() error { return s.finishExchange(ctx, exchange) })
 	g.Go(func() error { return s.undoFaults(ctx) })
 	g.Go(func() error {
@@ -148,7 +148,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	s.endLife()
 	s.pods.Wait()
 	s.background.Wait()
-	s.ops.wait()
+	s.ops.Wait()
 	if errors.Is(err, errEnded) || errors.Is(err, context.Canceled) {
 		return s.cleanUp()
 	}

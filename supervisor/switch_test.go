@@ -1,9 +1,6 @@
 package supervisor
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 func operated(w *services.Workload, operator string) *services.Workload {
@@ -38,24 +34,24 @@ func upWith(t *testing.T, s *services.Stack) *world {
 
 func TestAnOperatorIsAskedBeforeItsPodsLeave(t *testing.T) {
 	w := upWith(t, prepared(t, operated(deployment("db", 1), "mariadb"), operated(deployment("slave", 1), "mariadb")))
-	w.canHome["mariadb"] = true
+	w.handover.able["mariadb"] = true
 	now := time.Now()
 	w.want(prepared(t, operated(deployment("db", 1), "mariadb")))
 	settle(t, w, now)
-	if !w.homeWanted || len(w.podsOf("slave")) != 1 {
-		t.Fatalf("the slave left unasked: wanted %v", w.homeWanted)
+	if !w.handover.needed || len(w.podsOf("slave")) != 1 {
+		t.Fatalf("the slave left unasked: wanted %v", w.handover.needed)
 	}
-	w.homeUntil = now.Add(homeFresh)
-	settle(t, w, now.Add(homeFresh+time.Second))
-	if len(w.podsOf("slave")) != 1 || !w.homeWanted {
+	w.handover.approvedUntil = now.Add(approvalFresh)
+	settle(t, w, now.Add(approvalFresh+time.Second))
+	if len(w.podsOf("slave")) != 1 || !w.handover.needed {
 		t.Error("an old word let the slave go")
 	}
 	settle(t, w, now.Add(time.Second))
-	if len(w.podsOf("slave")) != 0 || w.homeWanted {
+	if len(w.podsOf("slave")) != 0 || w.handover.needed {
 		t.Error("the slave stays although its operator has agreed")
 	}
 	w.want(prepared(t, operated(deployment("db", 1), "mariadb"), deployment("web", 1)))
-	if !w.homeUntil.IsZero() {
+	if !w.handover.approvedUntil.IsZero() {
 		t.Error("the word of another stack counts")
 	}
 }
@@ -64,45 +60,8 @@ func TestPodsWithoutSuchAnOperatorJustLeave(t *testing.T) {
 	w := upWith(t, prepared(t, deployment("web", 1), operated(deployment("cache", 1), "memcached")))
 	w.want(prepared(t, deployment("web", 1)))
 	settle(t, w, time.Now())
-	if len(w.podsOf("cache")) != 0 || w.homeWanted {
+	if len(w.podsOf("cache")) != 0 || w.handover.needed {
 		t.Error("a cache waits for an operator that cannot be asked")
-	}
-}
-
-// homer is an operator that is asked; roles counts the calls.
-type homer struct {
-	moved string
-	err   error
-	asked int
-}
-
-func (h *homer) Reconcile(context.Context, services.View) (services.Verdict, error) {
-	return services.Verdict{}, nil
-}
-
-func (h *homer) Home(_ context.Context, _ services.View, stays func(string) bool) (string, error) {
-	h.asked++
-	if stays("gone") {
-		return "", errors.New("a pod that leaves stays")
-	}
-	return h.moved, h.err
-}
-
-func TestBringHome(t *testing.T) {
-	pod := func(name string) *corev1.Pod { return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}} }
-	stays := func(name string) bool { return name != "gone" }
-	all, leaving, failing := &homer{moved: "x"}, &homer{moved: "db-0"}, &homer{err: errors.New("not in sync")}
-	r := &operatorRunner{running: map[string]*operatorLoop{
-		"a": {name: "a", op: all, view: services.View{Pods: []*corev1.Pod{pod("here")}}, wake: make(chan struct{}, 1)},
-		"b": {name: "b", op: leaving, view: services.View{Pods: []*corev1.Pod{pod("here"), pod("gone")}}, wake: make(chan struct{}, 1)},
-		"c": {name: "c", op: failing, view: services.View{Pods: []*corev1.Pod{pod("gone")}}, wake: make(chan struct{}, 1)},
-	}}
-	moved, err := r.bringHome(t.Context(), stays)
-	if !slices.Equal(moved, []string{"db-0"}) || err == nil || !strings.Contains(err.Error(), "c: not in sync") {
-		t.Errorf("moved %v, %v", moved, err)
-	}
-	if all.asked != 0 || leaving.asked != 1 || failing.asked != 1 {
-		t.Errorf("asked %d, %d, %d times: one whose pods all stay need not be", all.asked, leaving.asked, failing.asked)
 	}
 }
 
@@ -186,48 +145,5 @@ func TestNever(t *testing.T) {
 		if got := never(c.pod); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 			t.Errorf("%s: %q", name, got)
 		}
-	}
-}
-
-func TestIntent(t *testing.T) {
-	in := &intent{From: &services.Stack{Profile: "minimal"}, To: &services.Stack{Profile: "ha"}, Limit: time.Minute, Started: time.Now().UTC()}
-	b, err := json.Marshal(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got intent
-	if err := json.Unmarshal(b, &got); err != nil {
-		t.Fatal(err)
-	}
-	if got.wanted().Profile != "ha" || got.other().Profile != "minimal" || got.status().Phase != state.SwitchGoing || !got.Started.Equal(in.Started) {
-		t.Errorf("forward: %+v", got)
-	}
-	got.Back, got.Reason = true, "why"
-	if got.wanted().Profile != "minimal" || got.other().Profile != "ha" || got.status().Phase != state.SwitchRollingBack || got.status().Error != "why" {
-		t.Errorf("back: %+v", got)
-	}
-	if (*intent)(nil).status() != nil {
-		t.Error("no intent has a status")
-	}
-}
-
-func TestOneSwitchAtATime(t *testing.T) {
-	s := &Supervisor{inbox: make(chan func(), 8), done: make(chan struct{})}
-	r := newSwitcher(s)
-	if !r.begin(&state.Switch{To: "ha"}) || r.begin(&state.Switch{To: "minimal"}) {
-		t.Fatal("two switches at a time")
-	}
-	close(r.adopted)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := r.await(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("a change does not wait for the switch: %v", err)
-	}
-	r.tell(func(n *state.Switch) { n.Ended = time.Now() })
-	if err := r.await(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if !r.begin(&state.Switch{To: "minimal"}) {
-		t.Error("no switch after the first has ended")
 	}
 }

@@ -10,29 +10,20 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/podchange"
+	"github.com/lyandev/lyandev/supervisor/switcher"
 )
-
-// arrival is how far a switch has come.
-type arrival struct {
-	// there: everything wanted is right, and nothing else is left. waiting says what is missing.
-	there   bool
-	waiting string
-	// never says why it will not get there by itself.
-	never    string
-	stopping bool
-}
 
 // crashesToGiveUp is how often a container may have crashed before a switch gives up on it.
 const crashesToGiveUp = 3
 
-// arrival looks how far the stack of a profile has come. Called by the loop.
-func (s *Supervisor) arrival(profile string) arrival {
+// progress is how far the stack of a profile has come. Called by the loop.
+func (s *Supervisor) progress(profile string) switcher.Progress {
 	w := s.world
 	if s.stop != nil {
-		return arrival{stopping: true}
+		return switcher.Progress{Stopping: true}
 	}
 	if w.stack == nil || w.stack.Profile != profile {
-		return arrival{waiting: "it is not the wanted one yet"}
+		return switcher.Progress{Waiting: "it is not the wanted one yet"}
 	}
 	facts := w.allFacts()
 	for _, x := range w.stack.Workloads {
@@ -40,35 +31,35 @@ func (s *Supervisor) arrival(profile string) arrival {
 		if f.Right || f.Done {
 			continue
 		}
-		a := arrival{waiting: x.Name() + " is not ready yet"}
+		a := switcher.Progress{Waiting: x.Name() + " is not ready yet"}
 		if f.Waiting != "" {
-			a.waiting = x.Name() + " " + f.Waiting
+			a.Waiting = x.Name() + " " + f.Waiting
 		}
-		a.never = f.Failed
+		a.Never = f.Failed
 		for _, p := range w.podsOf(x.Name()) {
-			if why := never(p); why != "" && a.never == "" && !w.outdated(p) {
-				a.never = why
+			if why := never(p); why != "" && a.Never == "" && !w.outdated(p) {
+				a.Never = why
 			}
 		}
 		return a
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.verdicts)) {
 		if v := w.verdicts[name]; !v.Right && w.hasOperator(name) {
-			return arrival{waiting: name + ": " + v.Message}
+			return switcher.Progress{Waiting: name + ": " + v.Message}
 		}
 	}
 	for _, p := range sorted(w.pods) {
 		if name := p.Labels[services.WorkloadLabel]; w.stack.Workload(name) == nil {
-			if w.homeTrouble != "" {
-				return arrival{waiting: "before " + name + " leaves: " + w.homeTrouble}
+			if w.handover.refusal != "" {
+				return switcher.Progress{Waiting: "before " + name + " leaves: " + w.handover.refusal}
 			}
-			return arrival{waiting: fmt.Sprintf("pod %s of %s, which leaves, has not ended", p.Name, name)}
+			return switcher.Progress{Waiting: fmt.Sprintf("pod %s of %s, which leaves, has not ended", p.Name, name)}
 		}
 	}
 	if p := w.youngest(time.Now().Add(-steadyFor)); p != "" {
-		return arrival{waiting: "pod " + p + " has only just started"}
+		return switcher.Progress{Waiting: "pod " + p + " has only just started"}
 	}
-	return arrival{there: true}
+	return switcher.Progress{Done: true}
 }
 
 // steadyFor is how long containers must have been running: one without a readiness probe counts as ready until it crashes.

@@ -54,13 +54,8 @@ type world struct {
 	// wasReady is true once everything was right since the last Apply.
 	wasReady bool
 
-	// canHome are the operators that are asked before pods leave. homeWanted: they are to be; homeAsked: they are being;
-	// until homeUntil their word counts; homeTrouble is why they said no.
-	canHome     map[string]bool
-	homeWanted  bool
-	homeAsked   bool
-	homeUntil   time.Time
-	homeTrouble string
+	// handover is about pods that are to leave while they may have a role that others need.
+	handover handover
 	// comebacks are the pods that come back after the engine or the machine was restarted, turns the workloads of which they
 	// must wait for another, as release found them last.
 	comebacks map[types.UID]*comeback
@@ -77,7 +72,7 @@ func newWorld(project string) *world {
 		replicaSets: map[string]*appsv1.ReplicaSet{}, jobs: map[string]*batchv1.Job{},
 		revisions: map[string]*appsv1.ControllerRevision{}, pods: map[string]*corev1.Pod{},
 		names: controller.RandomNames(), verdicts: map[string]services.Verdict{}, bootstraps: map[string]state.Hold{}, facts: map[string]string{},
-		restarts: map[string]string{}, canHome: map[string]bool{}, suspended: map[string]string{},
+		restarts: map[string]string{}, handover: handover{able: map[string]bool{}}, suspended: map[string]string{},
 		comebacks: map[types.UID]*comeback{}, factRestarts: map[string]bool{},
 	}
 }
@@ -89,7 +84,7 @@ func (w *world) want(stack *services.Stack) {
 	}
 	w.stack, w.advice = stack, explain.Advise(stack)
 	w.wasReady = false
-	w.homeUntil, w.homeTrouble = time.Time{}, ""
+	w.handover.reset()
 	for _, x := range stack.Workloads {
 		if at, ok := w.restarts[x.Name()]; ok {
 			prepare.Annotate(x, podchange.RestartedAt, at)
@@ -235,7 +230,7 @@ func (w *world) dismiss(facts map[string]order.Facts, now time.Time) bool {
 			return false
 		}
 	}
-	if w.mustAskHome(leaving, now) {
+	if w.handoverBlocks(leaving, now) {
 		return false
 	}
 	may := map[string]bool{}
