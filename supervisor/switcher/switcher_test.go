@@ -401,6 +401,9 @@ func TestSavedFormat(t *testing.T) {
 			t.Errorf("%s: read %q, want %q", text, got, want)
 		}
 	}
+	if err := os.RemoveAll(file); err != nil {
+		t.Fatal(err)
+	}
 	if s.Saved().Status() != nil {
 		t.Error("without a file there is a switch")
 	}
