@@ -136,6 +136,8 @@ func (r *rig) is(phase state.SwitchPhase, errText string) *state.Switch {
 
 func (r *rig) wantTaken(want ...string) {
 	r.t.Helper()
+	r.stack.mu.Lock()
+	defer r.stack.mu.Unlock()
 	if !slices.Equal(r.taken, want) {
 		r.t.Errorf("taken were %v, want %v", r.taken, want)
 	}
