@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"os"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,9 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/controller"
-	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/podchange"
 	"github.com/lyandev/lyandev/supervisor/workers"
 )
@@ -22,29 +21,23 @@ import (
 // adopt takes over what a former supervisor left running: the network, the agent with its table, the pods with their
 // counters. Nothing is restarted. It fails when the engine does not answer.
 func (s *Supervisor) adopt(ctx context.Context) error {
-	info, pods, err := s.pods.Open(ctx)
+	_, pods, err := s.pods.Open(ctx)
 	if err != nil {
 		return err
 	}
-	s.local = info.Local
 	if len(pods) == 0 {
 		s.switcher.Discard()
 		return nil
 	}
 	s.log.Info("found the stack running", "pods", len(pods))
-	made, err := s.fabric.ensureNetwork(ctx)
+	table, err := s.podnet.Adopt(ctx)
 	if err != nil {
 		return err
 	}
-	if made { // what runs is in no network, and neither is the agent
-		if err := errors.Join(s.fabric.dropAgent(ctx), s.pods.Rejoin(ctx)); err != nil {
-			s.log.Warn("cannot put what runs into the network again", "error", err)
-		}
-	}
 	pods = s.recallPods(pods)
-	ready := s.adoptAgent(ctx)
+	ready := readyIn(table)
 	for _, p := range pods {
-		s.fabric.adoptPod(p.Name, p.Status.PodIP)
+		s.podnet.AdoptPod(p.Name, p.Status.PodIP)
 		if ready[string(p.UID)] && runs(p) {
 			workers.MarkReady(p, services.RightGate, bootstrap.Gate)
 		}
@@ -58,7 +51,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		defer s.world.adoptLeaving(in.Other())
 	}
 	if stack != nil {
-		s.fabric.adoptPorts(ctx, stack)
+		s.podnet.AdoptPorts(ctx, stack.HostPorts)
 		s.inner.Use(stack)
 		s.world.want(stack)
 		s.secrets.learn(stack)
@@ -94,29 +87,13 @@ func (s *Supervisor) adoptEnded(pods []*corev1.Pod) {
 	}
 }
 
-// adoptAgent connects to a running agent and returns the UIDs of the pods that its table calls ready.
-func (s *Supervisor) adoptAgent(ctx context.Context) map[string]bool {
+// readyIn are the UIDs of the pods that a table of the agent, which may be nil, calls ready.
+func readyIn(table *agent.Table) map[string]bool {
 	ready := map[string]bool{}
-	c, err := s.fabric.findAgent(ctx)
-	if err != nil || c == nil {
-		return ready
-	}
-	if s.fabric.token, err = s.fabric.secret(); err != nil {
-		return ready
-	}
-	if c.State != engine.StateRunning {
-		return ready // it is started as soon as the table is pushed
-	}
-	if err := s.fabric.connect(ctx, *c, nil); err != nil {
-		s.log.Warn("the agent does not answer; it will be replaced", "error", err)
-		return ready
-	}
-	table, err := s.fabric.client.Table(ctx)
-	if err != nil {
-		return ready
-	}
-	for _, p := range table.Pods {
-		ready[p.UID] = p.Ready
+	if table != nil {
+		for _, p := range table.Pods {
+			ready[p.UID] = p.Ready
+		}
 	}
 	return ready
 }

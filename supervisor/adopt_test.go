@@ -37,7 +37,7 @@ func tableServer(t *testing.T, table *agent.Table) netip.AddrPort {
 func (r *rig) addAgent(at netip.AddrPort) {
 	r.t.Helper()
 	id, err := r.CreateContainer(r.t.Context(), engine.ContainerSpec{
-		Name: "s-agent", Image: "img:1", Labels: r.s.fabric.labels("agent"),
+		Name: "s-agent", Image: "img:1", Labels: r.s.podnet.Labels("agent"),
 		Publish: []engine.PortBinding{{HostIP: at.Addr(), HostPort: at.Port(), ContainerPort: agent.ControlPort}},
 	})
 	if err == nil {
@@ -167,7 +167,7 @@ func TestNothingIsStoppedBeforeTheTableIsPushed(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(r.t.Context())
 		pushed := make(chan error, 1)
-		go func() { pushed <- r.s.fabric.run(ctx) }()
+		go func() { pushed <- r.s.podnet.Run(ctx) }()
 		r.pass(time.Minute)
 		if p := r.s.Store().Latest().Pod(name); p != nil {
 			t.Error("the pod is still there after the push")

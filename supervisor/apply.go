@@ -71,7 +71,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	var images map[string]string
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { images, err = s.makeImages(gctx, stack, opts); return err })
-	g.Go(func() error { return s.ensureFabric(gctx, stack, opts) })
+	g.Go(func() error { return s.ensureNetwork(gctx, stack, opts) })
 	if opts.Meanwhile != nil {
 		g.Go(func() error { return opts.Meanwhile(gctx) })
 	}
@@ -85,7 +85,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	if err != nil {
 		return nil, err
 	}
-	return prepared, s.fabric.clusterIPs(prepared.Services)
+	return prepared, s.podnet.ClusterIPs(prepared.Services)
 }
 
 // takeApplied makes the prepared stack the wanted one and returns the number of this apply. Called by the loop.
@@ -103,19 +103,12 @@ func (s *Supervisor) take(stack *services.Stack) {
 	s.pods.SetStack(stack)
 }
 
-// ensureFabric brings up the network and the agent.
-func (s *Supervisor) ensureFabric(ctx context.Context, stack *services.Stack, opts ApplyOptions) error {
-	// What the engine has begun it ends, and nobody would take it away: an image that fails meanwhile does not cut this short.
+// ensureNetwork brings up the network and the agent. It is not cancelled with ctx: the engine would finish what it has begun
+// anyway, and nobody would remove it.
+func (s *Supervisor) ensureNetwork(ctx context.Context, stack *services.Stack, opts ApplyOptions) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	made, err := s.fabric.ensureNetwork(ctx)
-	if err == nil && made { // what runs already, if anything does, was in one that is gone
-		err = errors.Join(s.fabric.dropAgent(ctx), s.pods.Rejoin(ctx))
-	}
-	if err != nil {
-		return err
-	}
-	return s.fabric.ensureAgent(ctx, stack.HostPorts, opts.PortsAuto)
+	return s.podnet.Ensure(ctx, stack.HostPorts, opts.PortsAuto)
 }
 
 // savedStack is the file that keeps the stack for the next supervisor of the instance.

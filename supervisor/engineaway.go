@@ -37,5 +37,5 @@ func (s *Supervisor) engineBack(observed []*corev1.Pod, since time.Time) {
 	}
 	// Containers may have ended with the engine a moment before the break was noticed.
 	s.pods.ResumeAll(s.world.holdOfPod, since.Add(-time.Second), now)
-	s.fabric.look()
+	s.podnet.Look()
 }

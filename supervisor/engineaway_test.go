@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -57,11 +56,7 @@ func onRigWith(t *testing.T, operator func(name string) (services.Operator, erro
 			t.Fatal(err)
 		}
 		r.s = New(Config{Instance: i, Engine: r.Engine, Operator: operator, Log: slog.New(slog.DiscardHandler)})
-		subnet := netip.MustParsePrefix("10.9.0.0/22")
-		if err := r.s.fabric.createNetwork(t.Context(), subnet); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.s.fabric.use(subnet, savedAddresses{}); err != nil {
+		if _, err := r.s.podnet.Adopt(t.Context()); err != nil { // makes the network
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -208,7 +203,7 @@ func TestAStackThatIsStoppedWhileTheEngineIsAway(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(r.t.Context())
 		pushed := make(chan error, 1)
-		go func() { pushed <- r.s.fabric.run(ctx) }() // deletions wait for the table
+		go func() { pushed <- r.s.podnet.Run(ctx) }() // deletions wait for the table
 		defer func() { cancel(); <-pushed }()
 		r.Inject(func(f *enginefake.Faults) { f.RemoveContainer = enginefake.Delay(20 * time.Second) }) // dependents go slowly
 		r.Up(true)

@@ -22,7 +22,7 @@ func newInnerLoop(s *Supervisor) *innerloop.Loop {
 		Statuses: loopStatuses{s.store, s}, Pods: loopPods{s}, Images: loopImages{s},
 		Event:       func(kind, name, typ, reason, message string) { s.event(kind, name, typ, reason, "%s", message) },
 		Changed:     func() { s.post(func() {}) },
-		HelperImage: s.fabric.agentImage, Labels: s.fabric.labels,
+		HelperImage: s.image.Ensure, Labels: s.podnet.Labels,
 	})
 }
 
@@ -71,7 +71,7 @@ func (l loopPods) ResumeProbes(p *corev1.Pod, container string) {
 // AwaitPush implements innerloop.Pods.
 func (l loopPods) AwaitPush(ctx context.Context) error {
 	pushed := make(chan struct{})
-	l.s.post(func() { l.s.fabric.afterNextPush(func() { close(pushed) }) })
+	l.s.post(func() { l.s.podnet.AfterNextPush("", func() { close(pushed) }) })
 	select {
 	case <-pushed:
 		return nil

@@ -20,9 +20,9 @@ func newOperators(s *Supervisor) *operators.Runner {
 	return operators.New(operators.Config{
 		New: s.cfg.Operator, StepsFile: s.cfg.Instance.File(bootstrapMemory), Log: s.log,
 		Reach: operators.Reach{
-			Dial: s.fabric.dial, Exec: exec.Exec, Env: exec.Env,
+			Dial: s.podnet.DialContext, Exec: exec.Exec, Env: exec.Env,
 			Addr: func(pod string) (string, bool) {
-				a, err := s.fabric.podIP(pod)
+				a, err := s.podnet.PodIP(pod)
 				return a.String(), err == nil
 			},
 		},

@@ -2,8 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"net"
-	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,10 +16,10 @@ const nodeName = "lyandev"
 
 func newWorkers(s *Supervisor) *workers.Workers {
 	return workers.New(workers.Config{
-		Engine: s.cfg.Engine, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Network: s.fabric.networkName(), Node: nodeName,
-		MessageDir: s.cfg.Instance.File("messages"), Addresses: podAddresses{s.fabric}, Dialer: dialer{s.fabric},
+		Engine: s.cfg.Engine, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Network: s.podnet.Name(), Node: nodeName,
+		MessageDir: s.cfg.Instance.File("messages"), Addresses: s.podnet, Dialer: s.podnet,
 		SandboxImage: func(ctx context.Context) (string, error) {
-			ref, _, err := s.fabric.agentImage(ctx)
+			ref, _, err := s.image.Ensure(ctx)
 			return ref, err
 		},
 		Wrap: func(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error {
@@ -36,30 +34,9 @@ func newWorkers(s *Supervisor) *workers.Workers {
 		EngineBack: func(ctx context.Context, pods []*corev1.Pod, since time.Time) error {
 			return s.ask(ctx, func() { s.engineBack(pods, since) })
 		},
-		AgentChanged: s.fabric.agentChanged,
+		AgentChanged: s.podnet.Look,
 		Log:          s.log,
 	})
-}
-
-// podAddresses implements workers.Addresses.
-type podAddresses struct{ f *fabric }
-
-func (a podAddresses) PodIP(pod string) (netip.Addr, error) { return a.f.podIP(pod) }
-func (a podAddresses) Release(pod string)                   { a.f.releasePod(pod) }
-func (a podAddresses) Gateway() string                      { return a.f.gateway() }
-
-func (a podAddresses) DNS() netip.Addr {
-	a.f.mu.Lock()
-	defer a.f.mu.Unlock()
-	return a.f.layout.Agent
-}
-
-// dialer implements probe.Dialer.
-type dialer struct{ f *fabric }
-
-// DialContext implements probe.Dialer.
-func (d dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	return d.f.dial(ctx, network, addr)
 }
 
 // ProbeAnswers are the last answers of every pod's probes, by pod name: up to ten a probe, oldest first. Secrets are masked.

@@ -15,17 +15,17 @@ func (s *Supervisor) publish(now time.Time) {
 	w := s.world
 	snap := &state.Snapshot{
 		Time: now, Applied: s.applied, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Version: s.cfg.Version, PID: os.Getpid(),
-		Pods: sorted(w.pods), Operators: maps.Clone(w.verdicts), Engine: s.engineTrouble, Bound: s.fabric.boundPorts(),
+		Pods: sorted(w.pods), Operators: maps.Clone(w.verdicts), Engine: s.engineTrouble, Bound: s.podnet.Bound(),
 		Builds: slices.Clone(s.builds), Workloads: []state.Workload{},
 	}
 	if w.stack != nil {
 		snap.Profile, snap.Services, snap.Advice = w.stack.Profile, w.services(), w.advice
 	}
-	if t := s.fabric.agentTrouble(); t != "" {
+	if t := s.podnet.Trouble(); t != "" {
 		snap.Warnings = append(snap.Warnings, t)
 	}
-	if t := s.fabric.crowding(); t != "" {
-		snap.Warnings = append(snap.Warnings, t)
+	if t := s.podnet.Crowding(); t != "" {
+		snap.Warnings = append(snap.Warnings, state.ConnectionsWait+t)
 	}
 	for _, x := range w.listed() {
 		c := countsOf(x, w.podsOf(x.Name()))
@@ -60,8 +60,8 @@ func (s *Supervisor) phase(snap *state.Snapshot) (state.Phase, string) {
 		return state.Starting, s.engineTrouble
 	case w.stack == nil:
 		return state.Starting, errNoStack.Error()
-	case s.fabric.agentTrouble() != "" && w.wasReady:
-		return state.Degraded, s.fabric.agentTrouble()
+	case s.podnet.Trouble() != "" && w.wasReady:
+		return state.Degraded, s.podnet.Trouble()
 	}
 	for _, ws := range snap.Workloads {
 		if ws.Right {

@@ -29,7 +29,7 @@ func (s *Supervisor) Snapshots() snapshot.Config {
 	return snapshot.Config{
 		Engine: s.cfg.Engine, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Home: s.cfg.Instance.Home(),
 		Image: func(ctx context.Context) (string, error) {
-			ref, _, err := s.fabric.agentImage(ctx)
+			ref, _, err := s.image.Ensure(ctx)
 			return ref, err
 		},
 	}

@@ -36,7 +36,7 @@ func (s *Supervisor) step(ctx context.Context) (ended bool) {
 	s.followOperators(ctx)
 	s.beginHandover(ctx)
 	s.note()
-	s.fabric.offer(s.world)
+	s.offerTable()
 	s.publish(now)
 	s.timer.Reset(max(time.Until(next), time.Millisecond))
 	return false
@@ -120,8 +120,8 @@ func withObject(x *services.Workload, a controller.UpdateStatus) *services.Workl
 	return &y
 }
 
-// deletePod marks a pod as ending, and asks its worker to end it once the endpoint table without it has been pushed, so
-// that traffic stops coming before the stop signal does.
+// deletePod marks a pod as ending, and asks its worker to end it once the agent has acknowledged the endpoint table without
+// it, so that traffic stops coming before the stop signal does. podnet bounds the wait.
 func (s *Supervisor) deletePod(name, cause string, now time.Time) {
 	p := s.world.pods[name]
 	if p == nil || p.DeletionTimestamp != nil {
@@ -132,7 +132,7 @@ func (s *Supervisor) deletePod(name, cause string, now time.Time) {
 	p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &at, p.Spec.TerminationGracePeriodSeconds
 	s.world.pods[name] = p
 	s.log.Debug("delete pod", "pod", name, "cause", cause)
-	s.fabric.afterNextPush(func() { s.pods.Delete(name) })
+	s.podnet.AfterNextPush(name, func() { s.pods.Delete(name) })
 }
 
 // podChanged takes a pod's new status. What the store knows better is kept: the deletion, and the role that an operator gave.

@@ -25,6 +25,8 @@ import (
 	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/operators"
+	"github.com/lyandev/lyandev/supervisor/podnet"
+	"github.com/lyandev/lyandev/supervisor/selfimage"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/switcher"
 	"github.com/lyandev/lyandev/supervisor/workers"
@@ -53,7 +55,8 @@ type Supervisor struct {
 
 	inbox  chan func()
 	done   chan struct{} // closed when the loop has ended, or Run has failed before it began
-	fabric *fabric
+	image  *selfimage.Image
+	podnet *podnet.Network
 	pods   *workers.Workers
 	ops    *operators.Runner
 	inner  *innerloop.Loop
@@ -68,9 +71,6 @@ type Supervisor struct {
 	applying sync.Mutex
 	// saving is held while a stack is saved and then made the wanted one, so that the two cannot differ for long.
 	saving sync.Mutex
-
-	// local is what the engine said of itself at the start.
-	local bool
 
 	// The rest belongs to the loop.
 	world *world
@@ -108,7 +108,8 @@ func New(cfg Config) *Supervisor {
 		inbox: make(chan func(), 256), done: make(chan struct{}), world: newWorld(cfg.Instance.Name),
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
-	s.fabric = newFabric(s)
+	s.image = selfimage.New(cfg.Engine, cfg.Binary)
+	s.podnet = s.newNetwork()
 	s.pods = newWorkers(s)
 	s.ops = newOperators(s)
 	s.inner = newInnerLoop(s)
@@ -134,7 +135,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.fabric.run(ctx) })
+	g.Go(func() error { return s.podnet.Run(ctx) })
 	g.Go(func() error { return s.pods.Run(ctx) })
 	g.Go(func() error { return s.inner.Run(ctx) })
 	g.Go(func() error { return s.switcher.Run(ctx) })
@@ -149,6 +150,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	s.pods.Wait()
 	s.background.Wait()
 	s.ops.Wait()
+	s.image.Close()
 	if errors.Is(err, errEnded) || errors.Is(err, context.Canceled) {
 		return s.cleanUp()
 	}
@@ -163,7 +165,7 @@ func (s *Supervisor) cleanUp() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	err := errors.Join(s.fabric.remove(ctx), s.forget())
+	err := errors.Join(s.podnet.Remove(ctx), s.forget())
 	s.inner.RemoveVolumes(ctx)
 	return err
 }

@@ -97,6 +97,9 @@ func (a *Allocator) Release(name string) {
 	a.Remember(name, addr)
 }
 
+// Len is how many addresses are in use.
+func (a *Allocator) Len() int { return len(a.held) }
+
 // Held are the addresses in use by name; whoever keeps them can give them to Adopt later.
 func (a *Allocator) Held() map[string]netip.Addr { return maps.Clone(a.held) }
 

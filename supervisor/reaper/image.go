@@ -1,17 +1,12 @@
 package reaper
 
 import (
-	"archive/tar"
 	"context"
-	"crypto/sha256"
-	"debug/elf"
-	"encoding/hex"
-	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/selfimage"
 )
 
 // imageLabel is on images made here, with a hash of the binary: it tells ours from the real one, which is never replaced.
@@ -43,62 +38,10 @@ func EnsureImage(ctx context.Context, eng Images, ref, binary string) (ours bool
 			return false, nil
 		}
 	}
-	file, err := os.Open(binary)
-	if err != nil {
-		return true, fmt.Errorf("cannot make the reaper's image: %w", err)
-	}
-	defer file.Close()
-	size, sum, err := examine(file)
-	if err != nil {
+	own := selfimage.NewBinary(binary)
+	sum, err := own.Hash()
+	if err != nil || have.Labels[imageLabel] == sum {
 		return true, err
 	}
-	if have.Labels[imageLabel] == sum {
-		return true, nil
-	}
-	r, w := io.Pipe()
-	go func() { _ = w.CloseWithError(writeRoot(w, file, size)) }()
-	changes := []string{`ENTRYPOINT ["/lyandev", "` + Command + `"]`, "LABEL " + imageLabel + "=" + sum}
-	_, err = eng.ImportImage(ctx, ref, changes, r)
-	_ = r.Close()
-	return true, err
-}
-
-// examine refuses a binary that would not start in an image of nothing else, and gives its size and a hash.
-func examine(file *os.File) (size int64, sum string, err error) {
-	f, err := elf.NewFile(file)
-	if err != nil {
-		return 0, "", fmt.Errorf("cannot make the reaper's image: %s is not a Linux binary; name one with LYANDEV_AGENT_BINARY", file.Name())
-	}
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			return 0, "", fmt.Errorf("cannot make the reaper's image: %s is not statically linked; build it with CGO_ENABLED=0", file.Name())
-		}
-	}
-	if _, err = file.Seek(0, io.SeekStart); err == nil {
-		h := sha256.New()
-		if size, err = io.Copy(h, file); err == nil {
-			sum = hex.EncodeToString(h.Sum(nil))[:12]
-			_, err = file.Seek(0, io.SeekStart)
-		}
-	}
-	if err != nil {
-		return 0, "", fmt.Errorf("cannot make the reaper's image: %w", err)
-	}
-	return size, sum, nil
-}
-
-func writeRoot(w io.Writer, file io.Reader, size int64) error {
-	t := tar.NewWriter(w)
-	for _, dir := range []string{"tmp/", "var/", "var/run/", "etc/", "proc/", "sys/", "dev/"} {
-		if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o755, ModTime: time.Unix(0, 0)}); err != nil {
-			return err
-		}
-	}
-	if err := t.WriteHeader(&tar.Header{Name: "lyandev", Mode: 0o755, Size: size, ModTime: time.Unix(0, 0)}); err != nil {
-		return err
-	}
-	if _, err := io.Copy(t, file); err != nil {
-		return err
-	}
-	return t.Close()
+	return true, own.Import(ctx, eng, ref, imageLabel, Command)
 }

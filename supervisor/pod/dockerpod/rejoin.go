@@ -11,12 +11,13 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-// Rejoin puts every running container that has an address of its own back into the project's network, under that address,
-// after the network was removed and made again. What is in it stays as it is.
-func (r *Runtime) Rejoin(ctx context.Context) error {
+// Rejoin puts every running container that has an address of its own and is not in the project's network back into it, under
+// that address: the network was removed and made again, or the container was disconnected. What is in it stays as it is. It
+// returns the names of the pods that were put back, also with an error.
+func (r *Runtime) Rejoin(ctx context.Context) (pods []string, err error) {
 	all, err := r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, PodUIDLabel: ""})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var errs []error
 	for i := range all {
@@ -25,10 +26,13 @@ func (r *Runtime) Rejoin(ctx context.Context) error {
 			if err == nil {
 				err = r.cfg.Engine.ConnectNetwork(ctx, r.cfg.Network, all[i].ID, ip, nil)
 			}
+			if err == nil {
+				pods = append(pods, p.Name)
+			}
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return pods, errors.Join(errs...)
 }
 
 // outside is the pod of a running container that should be in the network and is not, else nil.

@@ -1,4 +1,4 @@
-package supervisor
+package podnet
 
 import (
 	"context"
@@ -16,11 +16,15 @@ import (
 // publish chooses the host ports: those wanted, or, with auto or a wanted port 0, others that are free. What the present
 // agent has stays, and so does what was chosen before, also over a down and an up, as long as it can be had. A port that
 // something else listens at is a *network.PortConflict.
-func (f *fabric) publish(ctx context.Context, ports []services.HostPort, old *engine.Container, auto bool) ([]network.Published, error) {
-	f.mu.Lock()
-	chosen := maps.Clone(f.chosen)
-	f.mu.Unlock()
-	c := portChooser{local: f.s.local, auto: auto, old: old, before: chosen, taken: map[string]bool{}}
+func (n *Network) publish(ctx context.Context, ports []services.HostPort, old *engine.Container, auto bool) ([]network.Published, error) {
+	local, err := n.isLocal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	chosen := maps.Clone(n.chosen)
+	n.mu.Unlock()
+	c := portChooser{local: local, auto: auto, old: old, before: chosen, taken: map[string]bool{}}
 	ports = append([]services.HostPort(nil), ports...)
 	for _, p := range ports {
 		c.taken[portAddress(p)] = p.HostPort != 0
@@ -30,7 +34,7 @@ func (f *fabric) publish(ctx context.Context, ports []services.HostPort, old *en
 	for i := range ports {
 		key, wanted := portKey(ports[i]), ports[i].HostPort
 		if err := c.choose(&ports[i]); err != nil {
-			errs = append(errs, f.nameHolder(ctx, err))
+			errs = append(errs, n.nameHolder(ctx, err))
 			continue
 		}
 		if ports[i].HostPort != wanted {
@@ -40,22 +44,23 @@ func (f *fabric) publish(ctx context.Context, ports []services.HostPort, old *en
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	f.mu.Lock()
-	if !maps.Equal(now, f.chosen) {
-		f.chosen = now
-		f.save()
+	n.mu.Lock()
+	changed := !maps.Equal(now, n.chosen)
+	n.chosen = now
+	n.mu.Unlock()
+	if changed {
+		n.save()
 	}
-	f.mu.Unlock()
 	return network.AgentPorts(ports)
 }
 
 // nameHolder adds to an error about a taken port which container publishes it, if one does.
-func (f *fabric) nameHolder(ctx context.Context, err error) error {
+func (n *Network) nameHolder(ctx context.Context, err error) error {
 	var conflict *network.PortConflict
 	if !errors.As(err, &conflict) {
 		return err
 	}
-	list, listErr := f.s.cfg.Engine.ListContainers(ctx, nil)
+	list, listErr := n.cfg.Engine.ListContainers(ctx, nil)
 	if listErr != nil {
 		return err
 	}
@@ -73,19 +78,19 @@ func (f *fabric) nameHolder(ctx context.Context, err error) error {
 	return err
 }
 
-// adoptPorts takes the host ports of a running stack, as the agent that runs publishes them.
-func (f *fabric) adoptPorts(ctx context.Context, stack *services.Stack) {
-	old, err := f.findAgent(ctx)
+// AdoptPorts takes over the host ports of a running stack, as the agent that runs publishes them.
+func (n *Network) AdoptPorts(ctx context.Context, ports []services.HostPort) {
+	old, err := n.findAgent(ctx)
 	if err != nil {
 		return
 	}
-	bound, err := f.publish(ctx, stack.HostPorts, old, false)
+	bound, err := n.publish(ctx, ports, old, false)
 	if err != nil {
-		f.s.log.Warn("cannot take over the host ports", "error", err)
+		n.log.Warn("cannot take over the host ports", "error", err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.bound, f.wanted = bound, stack.HostPorts
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.bound, n.wanted = bound, ports
 }
 
 // portChooser chooses host ports one after another.

@@ -1,0 +1,129 @@
+package selfimage
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/lyandev/lyandev/supervisor/engine"
+)
+
+// Importer is what Binary needs of the engine.
+type Importer interface {
+	ImportImage(ctx context.Context, ref string, changes []string, tar io.Reader) (id string, err error)
+}
+
+var _ Importer = engine.Images(nil)
+
+// Binary is a static Linux binary that images are made from. Its methods may be called at the same time.
+type Binary struct {
+	path string
+
+	mu sync.Mutex
+	// hash and size are those of the file, "" and 0 until it was read.
+	hash string
+	size int64
+}
+
+// NewBinary is the binary at path. The file is not touched yet.
+func NewBinary(path string) *Binary { return &Binary{path: path} }
+
+// Hash identifies the content of the file: the first 12 hexadecimal digits of its SHA-256. The file, some 50 MB, is read at
+// the first call only. It is an error if it is not a statically linked Linux binary: nothing else starts in an image that
+// holds nothing else.
+func (b *Binary) Hash() (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.hash != "" {
+		return b.hash, nil
+	}
+	file, err := os.Open(b.path)
+	if err != nil {
+		return "", fmt.Errorf("cannot make an image of lyandev: %w", err)
+	}
+	defer file.Close()
+	if err := checkStatic(file); err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	size, err := io.Copy(h, file)
+	if err != nil {
+		return "", fmt.Errorf("cannot make an image of lyandev: %w", err)
+	}
+	b.hash, b.size = hex.EncodeToString(h.Sum(nil))[:12], size
+	return b.hash, nil
+}
+
+// Import makes the image ref of the binary: /lyandev is the entrypoint, with args as its first arguments, and label has the
+// binary's hash as its value. It replaces an image of that name.
+func (b *Binary) Import(ctx context.Context, eng Importer, ref, label string, args ...string) error {
+	hash, err := b.Hash()
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(b.path)
+	if err != nil {
+		return fmt.Errorf("cannot make an image of lyandev: %w", err)
+	}
+	defer file.Close()
+	entrypoint := `ENTRYPOINT ["/lyandev"`
+	for _, a := range args {
+		entrypoint += fmt.Sprintf(", %q", a)
+	}
+	r, w := io.Pipe()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_ = w.CloseWithError(writeRoot(w, file, b.size))
+	}()
+	_, err = eng.ImportImage(ctx, ref, []string{entrypoint + "]", "LABEL " + label + "=" + hash}, r)
+	_ = r.Close()
+	<-written
+	return err
+}
+
+// checkStatic refuses a binary that would not start in an image of nothing else, and leaves the file at its beginning.
+func checkStatic(file *os.File) error {
+	f, err := elf.NewFile(file)
+	if err != nil {
+		return fmt.Errorf("cannot make an image of lyandev: %s is not a Linux binary; name one with LYANDEV_AGENT_BINARY", file.Name())
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return fmt.Errorf("cannot make an image of lyandev: %s is not statically linked; build it with `make build`", file.Name())
+		}
+	}
+	_, err = file.Seek(0, io.SeekStart)
+	return err
+}
+
+// directories are those of the image's root file system besides the binary.
+var directories = []string{"tmp/", "var/", "var/lib/", "var/lib/lyandev-agent/", "var/run/", "etc/", "proc/", "sys/", "dev/"}
+
+// writeRoot writes the root file system as tar. Its times are fixed, so that one binary makes one image.
+func writeRoot(w io.Writer, file io.Reader, size int64) error {
+	t := tar.NewWriter(w)
+	for _, dir := range directories {
+		mode := int64(0o755)
+		if dir == "tmp/" {
+			mode = 0o1777
+		}
+		if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: mode, ModTime: time.Unix(0, 0)}); err != nil {
+			return err
+		}
+	}
+	if err := t.WriteHeader(&tar.Header{Name: "lyandev", Mode: 0o755, Size: size, ModTime: time.Unix(0, 0)}); err != nil {
+		return err
+	}
+	if _, err := io.Copy(t, file); err != nil {
+		return err
+	}
+	return t.Close()
+}
