@@ -66,8 +66,11 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	if _, err := order.Layers(stack); err != nil {
 		return nil, fmt.Errorf("cannot start the stack: %w", err)
 	}
-	s.inner.BuildsBegin()
 	network.Expose(stack)
+	if err := s.podnet.CheckRoom(stack); err != nil {
+		return nil, err
+	}
+	s.inner.BuildsBegin()
 	var images map[string]string
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { images, err = s.makeImages(gctx, stack, opts); return err })

@@ -80,7 +80,7 @@ func (a *Allocator) Allocate(name string) (netip.Addr, error) {
 	}
 	if !ok {
 		return netip.Addr{}, fmt.Errorf("cannot allocate an address for %s: %w, all %d of %s-%s are in use",
-			name, ErrFull, a.within.size(), a.within.First, a.within.Last)
+			name, ErrFull, a.within.Size(), a.within.First, a.within.Last)
 	}
 	a.take(name, addr)
 	return addr, nil
@@ -122,7 +122,7 @@ func (a *Allocator) forget(name string) {
 // free is the address for a new name: the first from its hash on that nobody has or had, else the one that has been
 // without its holder for longest.
 func (a *Allocator) free(name string) (netip.Addr, bool) {
-	size := a.within.size()
+	size := a.within.Size()
 	start := hash(name) % size
 	var oldest netip.Addr
 	var order uint64

@@ -10,8 +10,8 @@ import (
 	"net/netip"
 )
 
-// subnetBits is the size of a project's subnet: 1024 addresses.
-const subnetBits = 22
+// SubnetBits is the size of a project's subnet: 1024 addresses.
+const SubnetBits = 22
 
 // ErrNoSubnet says that every candidate overlaps something.
 var ErrNoSubnet = errors.New("no free subnet")
@@ -24,8 +24,8 @@ func (r Range) Contains(a netip.Addr) bool {
 	return a.Is4() && r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0
 }
 
-// size is the number of addresses.
-func (r Range) size() uint32 { return number(r.Last) - number(r.First) + 1 }
+// Size is the number of addresses.
+func (r Range) Size() uint32 { return number(r.Last) - number(r.First) + 1 }
 
 func (r Range) at(i uint32) netip.Addr { return address(number(r.First) + i) }
 
@@ -77,8 +77,8 @@ func ChooseSubnet(project string, occupied []netip.Prefix) (netip.Prefix, error)
 	}
 	// 10.0.0.0/8 as a whole is often a company's; the other private range is the last resort.
 	for third := 16; third < 32; third++ {
-		for low := 0; low < 256; low += 1 << (24 - subnetBits) {
-			c := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(third), byte(low), 0}), subnetBits)
+		for low := 0; low < 256; low += 1 << (24 - SubnetBits) {
+			c := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(third), byte(low), 0}), SubnetBits)
 			if !overlapsAny(c, occupied) {
 				return c, nil
 			}
@@ -92,8 +92,8 @@ func ChooseSubnet(project string, occupied []netip.Prefix) (netip.Prefix, error)
 func candidateSubnets() []netip.Prefix {
 	var all []netip.Prefix
 	for second := 201; second <= 254; second++ {
-		for third := 0; third < 256; third += 1 << (24 - subnetBits) {
-			all = append(all, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(second), byte(third), 0}), subnetBits))
+		for third := 0; third < 256; third += 1 << (24 - SubnetBits) {
+			all = append(all, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(second), byte(third), 0}), SubnetBits))
 		}
 	}
 	return all

@@ -87,20 +87,3 @@ func TestManyStacksNeverCollide(t *testing.T) {
 		occupied = append(occupied, c)
 	}
 }
-
-func TestRoute(t *testing.T) {
-	for line, want := range map[string]string{
-		"eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0": "192.168.0.0/24 true",
-		"eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0": "0.0.0.0/0 false",
-		"Iface\tDestination\tGateway":                                "invalid Prefix false",
-		"tun0\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0": "10.0.0.0/8 true",
-	} {
-		p, ok := route(line)
-		if got := fmt.Sprint(p, " ", ok); got != want {
-			t.Errorf("%q: %s, want %s", line, got, want)
-		}
-	}
-	if all, err := HostPrefixes(); err != nil || len(all) == 0 {
-		t.Errorf("host prefixes %v, %v", all, err)
-	}
-}
