@@ -37,7 +37,7 @@ func tableServer(t *testing.T, table *agent.Table) netip.AddrPort {
 func (r *rig) addAgent(at netip.AddrPort) {
 	r.t.Helper()
 	id, err := r.CreateContainer(r.t.Context(), engine.ContainerSpec{
-		Name: "s-agent", Image: "img:1", Labels: r.s.podnet.Labels("agent"),
+		Name: "s-agent", Image: "img:1", Labels: r.s.podnet.Labels("agent"), Network: r.s.podnet.Name(), IP: r.s.podnet.DNS(),
 		Publish: []engine.PortBinding{{HostIP: at.Addr(), HostPort: at.Port(), ContainerPort: agent.ControlPort}},
 	})
 	if err == nil {
