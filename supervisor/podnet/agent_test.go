@@ -141,14 +141,7 @@ func TestAdoptPutsWhatRunsIntoANewNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	web := r.run("web-0")
-	for _, id := range []string{web, r.agent().ID} {
-		if err := r.DisconnectNetwork(t.Context(), r.n.Name(), id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := r.RemoveNetwork(t.Context(), r.n.Name()); err != nil {
-		t.Fatal(err)
-	}
+	r.loseNetwork(web)
 	next := newRig(t, root)
 	next.n.cfg.Engine, next.Engine = r.Engine, r.Engine
 	if _, err := next.n.Adopt(t.Context()); err != nil {
@@ -160,6 +153,29 @@ func TestAdoptPutsWhatRunsIntoANewNetwork(t *testing.T) {
 	}
 	if a, err := next.n.findAgent(t.Context()); err != nil || a != nil {
 		t.Errorf("the agent of the old network is left: %v, %v", a, err)
+	}
+	if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+		t.Fatal(err)
+	}
+	r.loseNetwork(web) // and now an apply finds it gone
+	if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := r.InspectContainer(t.Context(), web); err != nil || c.IPs[r.n.Name()] != was {
+		t.Errorf("after an apply web-0 has %v, had %s (%v)", c.IPs, was, err)
+	}
+}
+
+// loseNetwork removes the network, after a container and the agent have been disconnected from it.
+func (r *rig) loseNetwork(id string) {
+	r.t.Helper()
+	for _, id := range []string{id, r.agent().ID} {
+		if err := r.DisconnectNetwork(r.t.Context(), r.n.Name(), id); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	if err := r.RemoveNetwork(r.t.Context(), r.n.Name()); err != nil {
+		r.t.Fatal(err)
 	}
 }
 
