@@ -209,6 +209,7 @@ func TestManyUsersAtATime(t *testing.T) {
 				_ = r.n.use(netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(112 + 4*(i%2)), 0}), 22), savedAddresses{})
 			})
 			all.Go(func() { r.n.revive(r.t.Context()); r.n.checkMembers(r.t.Context()) })
+			all.Go(func() { r.n.agentSpec(nil, "agent:1", "hash1"); r.n.innerAddress(); _, _ = r.n.secret() })
 			all.Go(func() { _, _ = r.n.PodIP("web-0"); r.n.DNS(); r.n.Gateway(); r.n.Release("web-0") })
 			all.Go(func() { r.n.Look(); r.n.Bound(); r.n.Trouble(); r.n.Complete(*view()) })
 		}
