@@ -315,6 +315,11 @@ func TestALaneThatFeedsItselfIsSlowedDown(t *testing.T) {
 			return nil
 		})
 		n.offer(edit(time.Now(), "/src/log"))
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if runs > cycleCount+1 {
+			t.Fatalf("%d runs in five seconds", runs)
+		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if runs > cycleCount+cycleEnd+1 {

@@ -363,7 +363,16 @@ func TestWithoutWatchingNothingIsBrought(t *testing.T) {
 	})
 }
 
-// TestTheEndWaitsForARestart: the process of a pod must not be left stopped.
+// TestAChannelIsOpenBeforeTheFirstEdit: opening one takes longer than a sync.
+func TestAChannelIsOpenBeforeTheFirstEdit(t *testing.T) {
+	onRig(t, 2, one(actionSync), func(t *testing.T, r *rig) {
+		if n := len(r.eng.Calls("Exec")); n != 2 {
+			t.Fatalf("%d channels were opened", n)
+		}
+	})
+}
+
+// TestTheEndOfTheLoopEndsItsWork: the process of a pod must not be left stopped.
 func TestTheEndOfTheLoopEndsItsWork(t *testing.T) {
 	onRig(t, 2, one(actionSyncRestart), func(t *testing.T, r *rig) {
 		r.edit("a.py one")
