@@ -5,16 +5,12 @@ import (
 	"encoding/json"
 	"os"
 
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
-	"github.com/lyandev/lyandev/supervisor/controller"
-	"github.com/lyandev/lyandev/supervisor/podchange"
+	"github.com/lyandev/lyandev/supervisor/cluster/view"
 	"github.com/lyandev/lyandev/supervisor/workers"
 )
 
@@ -34,35 +30,23 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pods = s.recallPods(pods)
+	pods = s.loadState(pods)
 	ready := readyIn(table)
 	for _, p := range pods {
 		s.podnet.AdoptPod(p.Name, p.Status.PodIP)
-		if ready[string(p.UID)] && runs(p) {
+		if ready[string(p.UID)] && view.Runs(p) {
 			workers.MarkReady(p, services.RightGate, bootstrap.Gate)
 		}
-		s.world.pods[p.Name] = p
+	}
+	if err := s.cluster.AdoptPods(pods); err != nil {
+		return err
 	}
 	s.adoptEnded(pods)
-	s.world.adoptOwners()
-	stack := s.recall()
-	if in := s.switcher.Resume(); in != nil {
-		stack = in.Wanted().DeepCopy()
-		defer s.world.adoptLeaving(in.Other())
+	if err := s.adoptStack(ctx); err != nil {
+		return err
 	}
-	if stack != nil {
-		s.podnet.AdoptPorts(ctx, stack.HostPorts)
-		s.inner.Use(stack)
-		s.world.want(stack)
-		s.secrets.learn(stack)
-		s.pods.SetStack(stack)
-		for _, x := range stack.Workloads {
-			s.world.released[x.Name()] = carryStatus(nil, x)
-			s.world.adoptTemplate(x)
-		}
-	}
-	for _, p := range pods {
-		s.pods.Start(p, s.world.holdOfPod(p.UID))
+	for _, p := range s.cluster.Pods() {
+		s.pods.Start(p, s.cluster.Recovery.Hold(p.UID))
 		if p.DeletionTimestamp != nil {
 			s.pods.Delete(p.Name)
 		}
@@ -70,15 +54,37 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	return nil
 }
 
+// adoptStack makes the stack that the former supervisor looked after the wanted one: the saved one, or the one that a switch
+// of profiles in progress leads to.
+func (s *Supervisor) adoptStack(ctx context.Context) error {
+	stack := s.loadStack()
+	pending := s.switcher.Resume()
+	if pending != nil {
+		stack = pending.Wanted().DeepCopy()
+	}
+	if stack == nil {
+		return nil
+	}
+	s.podnet.AdoptPorts(ctx, stack.HostPorts)
+	err := s.take(stack)
+	if err == nil {
+		err = s.cluster.AdoptStack()
+	}
+	if err == nil && pending != nil {
+		err = s.cluster.AdoptLeaving(pending.Other())
+	}
+	return err
+}
+
 // adoptEnded holds the pods of which nothing runs: the machine or the engine was restarted, so they come back in order.
 func (s *Supervisor) adoptEnded(pods []*corev1.Pod) {
-	ended := s.world.endedWithEngine(pods)
+	ended := s.cluster.EndedWithEngine(pods)
 	if len(ended) == 0 {
 		return
 	}
 	s.log.Info("pods have ended; each is started again when what it depends on is ready", "pods", len(ended))
 	for _, p := range pods {
-		if runs(p) {
+		if view.Runs(p) {
 			return // one crashed, nothing else
 		}
 	}
@@ -98,8 +104,8 @@ func readyIn(table *agent.Table) map[string]bool {
 	return ready
 }
 
-// recall reads the stack that the former supervisor looked after; nil if that is not known.
-func (s *Supervisor) recall() *services.Stack {
+// loadStack reads the stack that the former supervisor looked after; nil if that is not known.
+func (s *Supervisor) loadStack() *services.Stack {
 	b, err := os.ReadFile(s.cfg.Instance.File(savedStack))
 	if err != nil {
 		return nil
@@ -110,77 +116,4 @@ func (s *Supervisor) recall() *services.Stack {
 		return nil
 	}
 	return stack
-}
-
-// adoptOwners makes the ReplicaSets and Jobs again that the pods name as their owners, and remembers restarts by hand.
-func (w *world) adoptOwners() {
-	for _, p := range w.pods {
-		if at := p.Annotations[podchange.RestartedAt]; at > w.restarts[p.Labels[workloadLabel]] {
-			w.restarts[p.Labels[workloadLabel]] = at
-		}
-		ref := metav1.GetControllerOf(p)
-		if ref == nil {
-			continue
-		}
-		switch ref.Kind {
-		case "ReplicaSet":
-			w.adoptReplicaSet(p, ref)
-		case "Job":
-			w.adoptJob(p, ref)
-		}
-	}
-}
-
-// adoptReplicaSet makes a Deployment's ReplicaSet from one of its pods. A ReplicaSet that is a workload of the stack has no
-// hash label, and is made from the stack.
-func (w *world) adoptReplicaSet(p *corev1.Pod, ref *metav1.OwnerReference) {
-	hash := p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
-	if hash == "" {
-		return
-	}
-	rs := w.replicaSets[ref.Name]
-	if rs == nil {
-		rs = &appsv1.ReplicaSet{}
-		rs.Name, rs.Namespace, rs.UID, rs.Labels = ref.Name, p.Namespace, ref.UID, p.Labels
-		rs.CreationTimestamp = p.CreationTimestamp
-		rs.OwnerReferences = []metav1.OwnerReference{{
-			APIVersion: "apps/v1", Kind: "Deployment", Name: p.Labels[workloadLabel], Controller: new(true),
-		}}
-		rs.Spec.Replicas = new(int32)
-		rs.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{appsv1.DefaultDeploymentUniqueLabelKey: hash}}
-		rs.Spec.Template.ObjectMeta = metav1.ObjectMeta{Labels: p.Labels, Annotations: p.Annotations}
-		rs.Spec.Template.Spec = p.Spec
-		w.replicaSets[ref.Name] = rs
-	}
-	*rs.Spec.Replicas++
-}
-
-// adoptTemplate gives the ReplicaSet that was made of a Deployment's present template that very template: the one that was
-// read off a pod has what the pod got besides, and would count as another version.
-func (w *world) adoptTemplate(x *services.Workload) {
-	d, ok := x.Object.(*appsv1.Deployment)
-	if !ok {
-		return
-	}
-	hash := controller.TemplateHash(&d.Spec.Template, nil)
-	rs := w.replicaSets[d.Name+"-"+hash]
-	if rs == nil {
-		return
-	}
-	rs.Spec.Template = *d.Spec.Template.DeepCopy()
-	rs.Spec.Template.Labels[appsv1.DefaultDeploymentUniqueLabelKey] = hash
-	rs.Spec.Selector = d.Spec.Selector.DeepCopy()
-	rs.Spec.Selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey] = hash
-}
-
-// adoptJob makes a CronJob's Job from one of its pods. A Job that is a workload of the stack is made from the stack.
-func (w *world) adoptJob(p *corev1.Pod, ref *metav1.OwnerReference) {
-	if w.jobs[ref.Name] != nil || ref.Name == p.Labels[workloadLabel] {
-		return
-	}
-	j := &batchv1.Job{}
-	j.Name, j.Namespace, j.UID, j.CreationTimestamp = ref.Name, p.Namespace, ref.UID, p.CreationTimestamp
-	j.Labels = p.Labels
-	j.Spec.Template.Spec = p.Spec
-	w.jobs[ref.Name] = j
 }

@@ -84,12 +84,12 @@ func TestReadinessAtAdoption(t *testing.T) {
 	at := tableServer(t, table)
 	stack := starting(t)
 	onRig(t, stack, func(r *rig) {
-		if err := r.s.remember(stack); err != nil {
+		if err := r.s.saveStack(stack); err != nil {
 			t.Fatal(err)
 		}
 		unready := ""
 		for _, p := range r.phase(state.Ready).Pods {
-			if p.Labels[workloadLabel] == "web" && unready == "" {
+			if p.Labels[services.WorkloadLabel] == "web" && unready == "" {
 				unready = p.Name
 			}
 			table.Pods = append(table.Pods, agent.Pod{Name: p.Name, UID: string(p.UID), Ready: p.Name != unready})
@@ -97,10 +97,10 @@ func TestReadinessAtAdoption(t *testing.T) {
 		r.addAgent(at)
 		before := len(r.Calls("CreateContainer", "StartContainer", "StopContainer", "KillContainer"))
 		next := r.successor()
-		if n := len(next.world.pods); n != 4 {
+		if n := len(next.cluster.Pods()); n != 4 {
 			t.Fatalf("%d pods were adopted", n)
 		}
-		for _, p := range next.world.pods {
+		for _, p := range next.cluster.Pods() {
 			if isReady(p) != (p.Name != unready) {
 				t.Errorf("%s was adopted as ready: %v", p.Name, isReady(p))
 			}
@@ -120,27 +120,27 @@ func TestReadinessAtAdoption(t *testing.T) {
 // TestSavedStateAtAdoption: roles and deletions under way are saved as they come, and the next supervisor goes on with them.
 func TestSavedStateAtAdoption(t *testing.T) {
 	onRig(t, starting(t), func(r *rig) {
-		names := map[string]string{}
-		err := r.s.ask(r.t.Context(), func() {
-			for _, p := range sorted(r.s.world.pods) {
-				names[p.Labels[workloadLabel]] = p.Name
-			}
-			r.s.world.pods[names["db"]].Labels[services.RoleLabel] = "master"
-			r.s.deletePod(names["api"], "test", time.Now())
+		var db, api *corev1.Pod
+		err := r.s.change(r.t.Context(), "test", func() error {
+			pods := podsByWorkload(r.s.cluster.Pods())
+			db, api = pods["db"], pods["api"]
+			r.s.deletePod(api, "test", time.Now())
+			_, err := r.s.cluster.SetRole(db.UID, "master")
+			return err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.pass(0)
 		next := r.successor()
-		if role := next.world.pods[names["db"]].Labels[services.RoleLabel]; role != "master" {
+		if role := next.cluster.Pod(db.UID).Labels[services.RoleLabel]; role != "master" {
 			t.Errorf("the role of db is %q", role)
 		}
-		if next.world.pods[names["api"]].DeletionTimestamp == nil {
+		if next.cluster.Pod(api.UID).DeletionTimestamp == nil {
 			t.Error("the deletion of api is forgotten")
 		}
 		r.follow(next, func() { r.pass(time.Minute) })
-		if p := next.world.pods[names["api"]]; p != nil {
+		if p := next.cluster.Pod(api.UID); p != nil {
 			t.Errorf("api is still there: %v", p.DeletionTimestamp)
 		}
 	})
@@ -151,10 +151,11 @@ func TestSavedStateAtAdoption(t *testing.T) {
 func TestNothingIsStoppedBeforeTheTableIsPushed(t *testing.T) {
 	onRig(t, starting(t), func(r *rig) {
 		name := ""
-		if err := r.s.ask(r.t.Context(), func() {
-			p := r.s.world.podsOf("api")[0]
+		if err := r.s.change(r.t.Context(), "test", func() error {
+			p := r.s.cluster.PodsOf("api")[0]
 			name = p.Name
-			r.s.apply(controller.DeletePod{Pod: p}, time.Now())
+			r.s.perform(controller.DeletePod{Pod: p}, time.Now())
+			return nil
 		}); err != nil {
 			t.Fatal(err)
 		}

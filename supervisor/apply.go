@@ -19,6 +19,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/build"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/order"
@@ -54,11 +55,11 @@ func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts Appl
 	if err != nil {
 		return 0, err
 	}
-	if err := s.remember(prepared); err != nil {
+	if err := s.saveStack(prepared); err != nil {
 		return 0, err
 	}
 	s.inner.WatchFiles(!opts.NoWatch)
-	return ask(ctx, s, func() (uint64, error) { return s.takeApplied(prepared), nil })
+	return ask(ctx, s, "apply a stack", func() (uint64, error) { return s.takeApplied(prepared) })
 }
 
 // prepareStack does everything that can fail before a pod is touched.
@@ -92,18 +93,24 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 }
 
 // takeApplied makes the prepared stack the wanted one and returns the number of this apply. Called by the loop.
-func (s *Supervisor) takeApplied(stack *services.Stack) uint64 {
-	s.take(stack)
+func (s *Supervisor) takeApplied(stack *services.Stack) (uint64, error) {
+	if err := s.take(stack); err != nil {
+		return 0, err
+	}
 	s.applied++
-	return s.applied
+	return s.applied, nil
 }
 
 // take makes the prepared stack the wanted one. Called by the loop.
-func (s *Supervisor) take(stack *services.Stack) {
+func (s *Supervisor) take(stack *services.Stack) error {
 	s.inner.Use(stack)
-	s.world.want(stack)
+	s.advice = explain.Advise(stack)
+	if err := s.cluster.Want(stack); err != nil {
+		return err
+	}
 	s.secrets.learn(stack)
 	s.pods.SetStack(stack)
+	return nil
 }
 
 // ensureNetwork brings up the network and the agent. It is not cancelled with ctx: the engine would finish what it has begun
@@ -117,10 +124,10 @@ func (s *Supervisor) ensureNetwork(ctx context.Context, stack *services.Stack, o
 // savedStack is the file that keeps the stack for the next supervisor of the instance.
 const savedStack = "stack.json"
 
-func (s *Supervisor) remember(stack *services.Stack) error {
+func (s *Supervisor) saveStack(stack *services.Stack) error {
 	b, err := json.Marshal(stack)
 	if err != nil {
-		return fmt.Errorf("cannot remember the stack: %w", err)
+		return fmt.Errorf("cannot save the stack: %w", err)
 	}
 	if err := s.cfg.Instance.Save(); err != nil {
 		return err
@@ -174,34 +181,12 @@ func (s *Supervisor) makeImages(ctx context.Context, stack *services.Stack, opts
 // build runs builds and shows them in the snapshot.
 func (s *Supervisor) build(ctx context.Context, list []*services.Build, opts build.Options) ([]build.Result, error) {
 	opts.Refs = build.RefsOf(list)
-	s.post(func() {
-		s.builds = nil
-		for _, b := range list {
-			s.builds = append(s.builds, state.Build{Name: b.Name, Image: b.Image, State: "waiting", Started: time.Now()})
-		}
-	})
-	return s.cfg.Builder.All(ctx, list, opts, s.showBuild)
+	s.post(buildsBegin{list, true})
+	return s.cfg.Builder.All(ctx, list, opts, s.showProgress)
 }
 
-// showBuild puts a build's progress into the snapshot.
-func (s *Supervisor) showBuild(p build.Progress) {
-	s.post(func() {
-		i := slices.IndexFunc(s.builds, func(b state.Build) bool { return b.Name == p.Build })
-		if i < 0 {
-			return
-		}
-		b := &s.builds[i]
-		if p.State != "" {
-			b.State, b.Took = p.State, p.Took
-		}
-		if p.State == "failed" {
-			b.Error = p.Line
-		}
-		if p.Step != "" {
-			b.Step = p.Step
-		}
-	})
-}
+// showProgress puts a build's progress into the status.
+func (s *Supervisor) showProgress(p build.Progress) { s.post(buildProgress{p}) }
 
 // pullMissing pulls the images that no build makes and that are not there, side by side, and reports all that cannot be had.
 func (s *Supervisor) pullMissing(ctx context.Context, stack *services.Stack, built map[string]string) error {
@@ -248,9 +233,7 @@ func (s *Supervisor) showPull(ref string, pull func(out io.Writer) error) error 
 	began := time.Now()
 	show := func(b state.Build) {
 		b.Name, b.Image, b.Pull, b.Started, b.Took = ref, ref, true, began, time.Since(began)
-		s.post(func() {
-			s.builds = append(slices.DeleteFunc(s.builds, func(old state.Build) bool { return old.Name == ref }), b)
-		})
+		s.post(pullProgress{b})
 	}
 	show(state.Build{State: "running"})
 	err := pull(writerFunc(func(line []byte) { show(state.Build{State: "running", Step: strings.TrimSpace(string(line))}) }))

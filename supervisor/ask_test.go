@@ -3,10 +3,12 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/cluster"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -14,21 +16,21 @@ import (
 // TestCallersThatGiveUpShareNothingWithTheLoop calls everything that asks the loop for a value with a context that has ended,
 // while the loop answers. It is meant for the race detector.
 func TestCallersThatGiveUpShareNothingWithTheLoop(t *testing.T) {
-	w := newWorld("s")
-	w.want(prepared(t, deployment("web", 1)))
 	s := &Supervisor{
 		cfg:   Config{Instance: &instance.Instance{Name: "s"}},
-		store: state.NewStore(&state.Snapshot{}), inbox: make(chan func(), 256), done: make(chan struct{}), world: w,
+		store: state.NewStore(&state.Snapshot{}), inbox: make(chan message, 256), done: make(chan struct{}),
+		cluster: cluster.NewCluster(cluster.Config{}), log: slog.New(slog.DiscardHandler),
 	}
+	want(t, s, prepared(t, deployment("web", 1)))
 	s.inner, s.switcher = newInnerLoop(s), newSwitcher(s)
 	s.switcher.Discard()
 	go func() {
 		defer close(s.done)
-		for f := range s.inbox {
-			if f == nil {
+		for m := range s.inbox {
+			if m == nil {
 				return
 			}
-			f()
+			m.handle(s)
 		}
 	}()
 	gone := errors.New("the caller has gone")

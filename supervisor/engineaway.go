@@ -21,7 +21,7 @@ func (s *Supervisor) engineLost(err error) {
 // engineBack goes on after the engine was not heard of since a time, with the pods as they are now. Called by the loop.
 func (s *Supervisor) engineBack(observed []*corev1.Pod, since time.Time) {
 	now := time.Now()
-	ended := s.world.endedWithEngine(observed)
+	ended := s.cluster.EndedWithEngine(observed)
 	if len(ended) > 0 || s.engineTrouble != "" {
 		text := "nothing had ended"
 		if n := len(ended); n > 0 {
@@ -36,6 +36,6 @@ func (s *Supervisor) engineBack(observed []*corev1.Pod, since time.Time) {
 		s.pods.LoseSandbox(p)
 	}
 	// Containers may have ended with the engine a moment before the break was noticed.
-	s.pods.ResumeAll(s.world.holdOfPod, since.Add(-time.Second), now)
+	s.pods.ResumeAll(s.cluster.Recovery.Hold, since.Add(-time.Second), now)
 	s.podnet.Look()
 }

@@ -72,7 +72,7 @@ func onRigWith(t *testing.T, operator func(name string) (services.Operator, erro
 			r.s.ops.Wait()
 		})
 		defer r.stop()
-		if err := r.s.ask(ctx, func() { r.s.take(stack) }); err != nil {
+		if err := r.s.change(ctx, "take", func() error { return r.s.take(stack) }); err != nil {
 			t.Fatal(err)
 		}
 		r.pass(time.Minute)

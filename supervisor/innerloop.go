@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,7 +20,7 @@ func newInnerLoop(s *Supervisor) *innerloop.Loop {
 		Engine: s.cfg.Engine, Instance: s.cfg.Instance, Binary: s.cfg.Binary, Log: s.log,
 		Statuses: loopStatuses{s.store, s}, Pods: loopPods{s}, Images: loopImages{s},
 		Event:       func(kind, name, typ, reason, message string) { s.event(kind, name, typ, reason, "%s", message) },
-		Changed:     func() { s.post(func() {}) },
+		Changed:     func() { s.post(lookAgain{"the inner loop"}) },
 		HelperImage: s.image.Ensure, Labels: s.podnet.Labels,
 	})
 }
@@ -37,7 +36,7 @@ type loopStatuses struct {
 
 // Mark implements innerloop.Statuses.
 func (l loopStatuses) Mark(ctx context.Context) (uint64, error) {
-	return ask(ctx, l.s, func() (uint64, error) { return l.Latest().Seq, nil })
+	return ask(ctx, l.s, "the number of the latest status", func() (uint64, error) { return l.Latest().Seq, nil })
 }
 
 // loopPods implements innerloop.Pods with the pods' workers.
@@ -71,7 +70,7 @@ func (l loopPods) ResumeProbes(p *corev1.Pod, container string) {
 // AwaitPush implements innerloop.Pods.
 func (l loopPods) AwaitPush(ctx context.Context) error {
 	pushed := make(chan struct{})
-	l.s.post(func() { l.s.podnet.AfterNextPush("", func() { close(pushed) }) })
+	l.s.post(awaitPush{pushed})
 	select {
 	case <-pushed:
 		return nil
@@ -97,15 +96,8 @@ func (l loopImages) Pin(ctx context.Context, ref, id string, built time.Time) ([
 
 // buildOne makes one image and shows its progress in the snapshot beside the others.
 func (s *Supervisor) buildOne(ctx context.Context, stack *services.Stack, b *services.Build) (build.Result, error) {
-	s.post(func() {
-		fresh := state.Build{Name: b.Name, Image: b.Image, State: "waiting", Started: time.Now()}
-		if i := slices.IndexFunc(s.builds, func(o state.Build) bool { return o.Name == b.Name }); i >= 0 {
-			s.builds[i] = fresh
-		} else {
-			s.builds = append(s.builds, fresh)
-		}
-	})
-	return s.cfg.Builder.Build(ctx, b, build.Options{Refs: build.RefsOf(stack.Builds)}, s.showBuild)
+	s.post(buildsBegin{list: []*services.Build{b}})
+	return s.cfg.Builder.Build(ctx, b, build.Options{Refs: build.RefsOf(stack.Builds)}, s.showProgress)
 }
 
 // repin puts an image that was just built into the pods made from its reference, and returns the workloads that it
@@ -117,7 +109,7 @@ func (s *Supervisor) repin(ctx context.Context, ref, id string, built time.Time)
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	for saved := false; ; saved = true {
-		read, err := ask(ctx, s, func() (*services.Stack, error) { return s.world.stack, nil })
+		read, err := ask(ctx, s, "the wanted stack", func() (*services.Stack, error) { return s.cluster.Stack(), nil })
 		if err != nil || read == nil {
 			return nil, err
 		}
@@ -125,15 +117,14 @@ func (s *Supervisor) repin(ctx context.Context, ref, id string, built time.Time)
 		if len(changed) == 0 && !saved {
 			return nil, nil
 		}
-		if err := s.remember(next); err != nil {
+		if err := s.saveStack(next); err != nil {
 			return nil, err
 		}
-		taken, err := ask(ctx, s, func() (bool, error) {
-			if s.world.stack != read {
+		taken, err := ask(ctx, s, "use the new image of "+ref, func() (bool, error) {
+			if s.cluster.Stack() != read {
 				return false, nil
 			}
-			s.takeImages(next, built)
-			return true, nil
+			return true, s.takeImages(next, built)
 		})
 		if err != nil || taken {
 			return changed, err
@@ -154,10 +145,13 @@ func repinned(stack *services.Stack, ref, id string) (next *services.Stack, chan
 
 // takeImages makes a stack the wanted one that differs from the one before only in images built at that time. Called by
 // the loop.
-func (s *Supervisor) takeImages(stack *services.Stack, built time.Time) {
+func (s *Supervisor) takeImages(stack *services.Stack, built time.Time) error {
+	if err := s.cluster.Replace(stack); err != nil {
+		return err
+	}
 	s.inner.UseImages(stack, built)
 	s.inner.Use(stack)
-	s.world.stack = stack
 	s.secrets.learn(stack)
 	s.pods.SetStack(stack)
+	return nil
 }

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/bootstrap"
+	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/operators"
 	"github.com/lyandev/lyandev/supervisor/podexec"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -29,45 +30,9 @@ func newOperators(s *Supervisor) *operators.Runner {
 		Event: func(pod, typ, reason, message string) { s.event("Pod", pod, typ, reason, "%s", message) },
 		Verdict: func(name string, seen services.View, v services.Verdict) {
 			s.secrets.maskVerdict(&v)
-			s.post(func() { s.takeVerdict(name, seen, v, time.Now()) })
+			s.post(verdict{name, seen, v})
 		},
 	})
-}
-
-// followOperators runs the operators that released workloads name, and none while the stack is stopped. Called by the loop.
-func (s *Supervisor) followOperators(ctx context.Context) {
-	w := s.world
-	views := map[string]services.View{}
-	if w.stack != nil && s.stop == nil {
-		views = w.operatorViews()
-	}
-	failed := s.ops.Follow(ctx, views)
-	for name := range w.verdicts {
-		if _, ok := views[name]; !ok {
-			w.forgetOperator(name)
-		}
-	}
-	for name := range views {
-		w.handover.able[name] = s.ops.CanHandOver(name)
-		if err := failed[name]; err != nil {
-			w.verdicts[name] = services.Verdict{Message: err.Error()}
-		}
-	}
-}
-
-// operatorViews are the workloads and pods of each operator.
-func (w *world) operatorViews() map[string]services.View {
-	views := map[string]services.View{}
-	for _, x := range w.inOrder() {
-		if x.Operator == "" {
-			continue
-		}
-		v := views[x.Operator]
-		v.Stack, v.Workloads, v.Pods = w.stack, append(v.Workloads, x), append(v.Pods, w.podsOf(x.Name())...)
-		views[x.Operator] = v
-	}
-	w.bootstrapViews(views)
-	return views
 }
 
 // WithOperator calls f with an operator of the running stack and its current view, and has the operator look again
@@ -79,8 +44,8 @@ func (s *Supervisor) WithOperator(ctx context.Context, name string, f func(conte
 
 // Workload is a workload of the running stack as its controller sees it, with its status.
 func (s *Supervisor) Workload(ctx context.Context, name string) (*services.Workload, error) {
-	found, err := ask(ctx, s, func() (*services.Workload, error) {
-		for _, x := range s.world.listed() {
+	found, err := ask(ctx, s, "workload "+name, func() (*services.Workload, error) {
+		for _, x := range s.cluster.Listed() {
 			if x.Name() == name {
 				return x.DeepCopy(), nil
 			}
@@ -99,4 +64,24 @@ func workloadList(snap *state.Snapshot) string {
 		out = append(out, w.Name)
 	}
 	return strings.Join(out, ", ")
+}
+
+// bootstrapMemory is the file that says which bootstrap steps have passed.
+const bootstrapMemory = "bootstrap.json"
+
+// passedSteps are the bootstrap steps that have passed, as a snapshot of all volumes keeps them.
+func (s *Supervisor) passedSteps() map[string]string {
+	return bootstrap.OpenFile(s.cfg.Instance.File(bootstrapMemory), instance.WriteFile).All()
+}
+
+// RecallSteps says which bootstrap steps had passed when the volumes' content was written, so that those for the first start
+// are not done again. It is called before the stack is handed over.
+func (s *Supervisor) RecallSteps(passed map[string]string) error {
+	f := bootstrap.OpenFile(s.cfg.Instance.File(bootstrapMemory), instance.WriteFile)
+	for key, container := range passed {
+		if err := f.SetPassed(key, container); err != nil {
+			return err
+		}
+	}
+	return nil
 }

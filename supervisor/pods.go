@@ -30,9 +30,9 @@ func newWorkers(s *Supervisor) *workers.Workers {
 		},
 		Warn:       func(pod, text string) { s.engineWarned("Pod", pod, text) },
 		Sink:       podSink{s},
-		EngineLost: func(err error) { s.post(func() { s.engineLost(err) }) },
+		EngineLost: func(err error) { s.post(engineLost{err}) },
 		EngineBack: func(ctx context.Context, pods []*corev1.Pod, since time.Time) error {
-			return s.ask(ctx, func() { s.engineBack(pods, since) })
+			return s.change(ctx, "the engine answers again", func() error { s.engineBack(pods, since); return nil })
 		},
 		AgentChanged: s.podnet.Look,
 		Log:          s.log,
@@ -53,12 +53,10 @@ func (s *Supervisor) ProbeAnswers() map[string][]probe.Answer {
 // podSink implements pod.Sink: it passes what workers say on to the loop.
 type podSink struct{ s *Supervisor }
 
-type podUpdate struct{ pod *corev1.Pod }
-
 // StatusChanged implements pod.Sink.
 func (k podSink) StatusChanged(p *corev1.Pod) {
 	k.s.secrets.maskStatus(&p.Status)
-	k.s.podChanged(&podUpdate{p})
+	k.s.post(podStatus{p})
 }
 
 // Event implements pod.Sink.
@@ -67,4 +65,4 @@ func (k podSink) Event(p *corev1.Pod, container, typ, reason, message string) {
 }
 
 // Gone implements pod.Sink. A pod that was deleted by force goes from the store while its containers still stop.
-func (k podSink) Gone(p *corev1.Pod) { k.s.podGone(p.Name, p.UID) }
+func (k podSink) Gone(p *corev1.Pod) { k.s.post(podGone{p.Name, p.UID}) }

@@ -7,19 +7,22 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/cluster"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 // publish tells everybody how things stand. Called by the loop, after every step.
 func (s *Supervisor) publish(now time.Time) {
-	w := s.world
+	c := s.cluster
 	snap := &state.Snapshot{
 		Time: now, Applied: s.applied, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Version: s.cfg.Version, PID: os.Getpid(),
-		Pods: sorted(w.pods), Operators: maps.Clone(w.verdicts), Engine: s.engineTrouble, Bound: s.podnet.Bound(),
-		Builds: slices.Clone(s.builds), Workloads: []state.Workload{},
+		Pods: c.Pods(), Operators: maps.Clone(c.Verdicts()), Engine: s.engineTrouble, Bound: s.podnet.Bound(),
+		Builds: slices.Clone(s.builds), Switch: s.switcher.Latest(),
 	}
-	if w.stack != nil {
-		snap.Profile, snap.Services, snap.Advice = w.stack.Profile, w.services(), w.advice
+	if stack := c.Stack(); stack != nil {
+		snap.Profile, snap.Services, snap.Advice = stack.Profile, cluster.List[*corev1.Service](c.Store), s.advice
 	}
 	if t := s.podnet.Trouble(); t != "" {
 		snap.Warnings = append(snap.Warnings, t)
@@ -27,69 +30,38 @@ func (s *Supervisor) publish(now time.Time) {
 	if t := s.podnet.Crowding(); t != "" {
 		snap.Warnings = append(snap.Warnings, state.ConnectionsWait+t)
 	}
-	for _, x := range w.listed() {
-		c := countsOf(x, w.podsOf(x.Name()))
-		ws := state.Workload{
-			Name: x.Name(), Kind: x.Kind(), Want: c.want, Have: c.have, Ready: c.ready, Updated: c.updated,
-			Right:    w.stack.Workload(x.Name()) != nil && w.factsOf(w.stack.Workload(x.Name())).Right,
-			Revision: w.wantedRevision(x.Name()), Leaving: w.stack.Workload(x.Name()) == nil,
-		}
-		if h, ok := w.holdOf(x.Name()); ok {
-			ws.Hold = &h
-		}
-		snap.Workloads = append(snap.Workloads, ws)
-		snap.Warnings = append(snap.Warnings, rolloutWarnings(x)...)
-	}
+	var rollouts []string
+	snap.Workloads, rollouts = c.Workloads()
 	snap.Warnings = append(snap.Warnings, s.inner.Warnings()...)
-	snap.Switch = s.switcher.Latest()
+	snap.Warnings = append(snap.Warnings, rollouts...)
 	snap.Phase, snap.Message = s.phase(snap)
+	if snap.Phase == state.Ready {
+		c.SetReady()
+	}
 	s.store.Publish(snap)
 }
 
 // phase is where the stack stands, and the first reason that it is not ready.
 func (s *Supervisor) phase(snap *state.Snapshot) (state.Phase, string) {
-	w := s.world
+	c := s.cluster
+	notReady := state.Starting
+	if c.WasReady() {
+		notReady = state.Degraded
+	}
 	switch {
-	case s.stop != nil && len(w.pods) == 0:
+	case s.stopping && len(snap.Pods) == 0:
 		return state.Stopped, ""
-	case s.stop != nil:
-		return state.Stopping, fmt.Sprintf("%d pods to go", len(w.pods))
-	case s.engineTrouble != "" && w.wasReady:
-		return state.Degraded, s.engineTrouble
+	case s.stopping:
+		return state.Stopping, fmt.Sprintf("%d pods to go", len(snap.Pods))
 	case s.engineTrouble != "":
-		return state.Starting, s.engineTrouble
-	case w.stack == nil:
+		return notReady, s.engineTrouble
+	case c.Stack() == nil:
 		return state.Starting, errNoStack.Error()
-	case s.podnet.Trouble() != "" && w.wasReady:
+	case s.podnet.Trouble() != "" && c.WasReady():
 		return state.Degraded, s.podnet.Trouble()
 	}
-	for _, ws := range snap.Workloads {
-		if ws.Right {
-			continue
-		}
-		phase := state.Starting
-		if w.wasReady {
-			phase = state.Degraded
-		}
-		if ws.Hold != nil {
-			return phase, ws.Name + " " + ws.Hold.Reason
-		}
-		if x := w.stack.Workload(ws.Name); x != nil {
-			if f := w.factsOf(x); f.Waiting != "" {
-				return phase, ws.Name + " " + f.Waiting
-			}
-		}
-		return phase, fmt.Sprintf("%s has %d of %d pods ready", ws.Name, ws.Ready, ws.Want)
+	if why := c.FirstTrouble(snap.Workloads); why != "" {
+		return notReady, why
 	}
-	for _, name := range slices.Sorted(maps.Keys(w.verdicts)) {
-		if v := w.verdicts[name]; !v.Right {
-			phase := state.Starting
-			if w.wasReady {
-				phase = state.Degraded
-			}
-			return phase, name + ": " + v.Message
-		}
-	}
-	w.wasReady = true
 	return state.Ready, ""
 }

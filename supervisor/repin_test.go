@@ -34,7 +34,7 @@ func builtStack(t *testing.T, profile string, others ...*services.Workload) *ser
 func served(t *testing.T) (s *Supervisor, serve func()) {
 	t.Helper()
 	s = idle(t, t.TempDir())
-	return s, func() { (<-s.inbox)() }
+	return s, func() { (<-s.inbox).handle(s) }
 }
 
 // TestARebuildUndoesNothing changes the wanted stack between repin's read and its write.
@@ -48,22 +48,22 @@ func TestARebuildUndoesNothing(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, *Supervisor) {}, "dev", false, []string{"web"}},
 		{
-			"a switch", func(t *testing.T, s *Supervisor) { s.world.want(builtStack(t, "ha", deployment("new", 1))) },
+			"a switch", func(t *testing.T, s *Supervisor) { want(t, s, builtStack(t, "ha", deployment("new", 1))) },
 			"ha", false, []string{"new", "web"},
 		},
 		{
-			"a switch to what does not use the image", func(t *testing.T, s *Supervisor) { s.world.want(prepared(t, deployment("web", 1))) },
+			"a switch to what does not use the image", func(t *testing.T, s *Supervisor) { want(t, s, prepared(t, deployment("web", 1))) },
 			"", false, nil,
 		},
 		{"a restart", func(t *testing.T, s *Supervisor) {
-			if err := s.world.restart("web", time.Now()); err != nil {
+			if err := s.cluster.Restart("web", time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}, "dev", true, []string{"web"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, serve := served(t)
-			s.world.want(builtStack(t, "dev"))
+			want(t, s, builtStack(t, "dev"))
 			type result struct {
 				changed []string
 				err     error
@@ -80,8 +80,8 @@ func TestARebuildUndoesNothing(t *testing.T) {
 			var got result
 			for done := false; !done; {
 				select {
-				case f := <-s.inbox:
-					f()
+				case m := <-s.inbox:
+					m.handle(s)
 				case got = <-ended:
 					done = true
 				}
@@ -89,8 +89,8 @@ func TestARebuildUndoesNothing(t *testing.T) {
 			if got.err != nil || !slices.Equal(got.changed, c.changed) {
 				t.Fatalf("changed %v, %v; want %v", got.changed, got.err, c.changed)
 			}
-			x := s.world.stack.Workload("web")
-			if p := s.world.stack.Profile; p != c.profile {
+			x := s.cluster.Stack().Workload("web")
+			if p := s.cluster.Stack().Profile; p != c.profile {
 				t.Errorf("the profile is %q, want %q", p, c.profile)
 			}
 			if _, ok := x.PodMeta().Annotations[podchange.RestartedAt]; ok != c.restarted {
@@ -120,8 +120,8 @@ func TestBuildsAtTheSameTime(t *testing.T) {
 	wg.Go(func() {
 		for {
 			select {
-			case f := <-s.inbox:
-				f()
+			case m := <-s.inbox:
+				m.handle(s)
 			case <-ctx.Done():
 				return
 			}

@@ -29,15 +29,15 @@ func (s *Supervisor) Scale(ctx context.Context, replicas map[string]int) error {
 	if err != nil {
 		return err
 	}
-	if err := s.remember(stack); err != nil {
+	if err := s.saveStack(stack); err != nil {
 		return err
 	}
-	return s.ask(ctx, func() { s.take(stack) })
+	return s.change(ctx, "scale", func() error { return s.take(stack) })
 }
 
 // scaledTo is the stack that is wanted now, with other replicas.
 func (s *Supervisor) scaledTo(ctx context.Context, replicas map[string]int) (*services.Stack, error) {
-	return ask(ctx, s, func() (*services.Stack, error) { return scaled(s.world.stack, replicas) })
+	return ask(ctx, s, "the stack with other replicas", func() (*services.Stack, error) { return scaled(s.cluster.Stack(), replicas) })
 }
 
 // scaled is the stack with other replicas, or everything that is wrong with them. It shares what it does not change.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/lyandev/lyandev/services"
@@ -41,12 +42,12 @@ func (s *Supervisor) sources(ctx context.Context, names []string) (*services.Sta
 		stack   *services.Stack
 		sources []snapshot.Source
 	}
-	f, err := ask(ctx, s, func() (f found, err error) {
-		if s.world.stack == nil {
+	f, err := ask(ctx, s, "the claims of the stack", func() (f found, err error) {
+		if s.cluster.Stack() == nil {
 			return f, errNoStack
 		}
-		f.stack = s.world.stack
-		f.sources, err = snapshot.Sources(f.stack, sorted(s.world.pods), names)
+		f.stack = s.cluster.Stack()
+		f.sources, err = snapshot.Sources(f.stack, s.cluster.Pods(), names)
 		return f, err
 	})
 	return f.stack, f.sources, err
@@ -189,7 +190,7 @@ func (s *Supervisor) adoptExchange() *exchange {
 		return nil
 	}
 	for _, n := range x.Workloads {
-		s.world.suspended[n] = "waits for snapshot " + x.Name + " to be restored"
+		s.cluster.Suspensions.Add(n, "waits for snapshot "+x.Name+" to be restored")
 	}
 	return x
 }
@@ -213,4 +214,25 @@ func (s *Supervisor) finishExchange(ctx context.Context, x *exchange) error {
 		}
 	}
 	return nil
+}
+
+// suspend ends the pods of workloads, dependents first, and keeps them away until resume. It returns when the last pod has
+// gone.
+func (s *Supervisor) suspend(ctx context.Context, names []string, why string) error {
+	for {
+		left, err := ask(ctx, s, "suspend "+strings.Join(names, ", "), func() (int, error) { return s.cluster.SuspendMore(names, why), nil })
+		if err != nil || left == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("cannot stop %s: %w", strings.Join(names, ", "), context.Cause(ctx))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// resume lets workloads start again.
+func (s *Supervisor) resume(ctx context.Context, names []string) error {
+	return s.change(ctx, "resume "+strings.Join(names, ", "), func() error { s.cluster.Suspensions.Remove(names); return nil })
 }

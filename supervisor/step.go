@@ -6,51 +6,70 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/cluster"
 	"github.com/lyandev/lyandev/supervisor/controller"
+	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/switchplan"
 )
 
-// maxLooks bounds the looks of one step. A plan that is never empty is a bug; it must not stop the loop from hearing.
-const maxLooks = 50
+const (
+	// maxLooks bounds the looks of one step. A plan that is never empty is a bug; it must not stop the loop from hearing.
+	maxLooks = 50
+	// idleLook is the time of the next step if nothing happens before.
+	idleLook = 30 * time.Second
+	// handoverLimit bounds one round of asking all operators, handoverRetry is the pause after a refusal.
+	handoverLimit = time.Minute
+	handoverRetry = time.Second
+)
 
-// step looks at the world until there is nothing to do, tells everybody, and says whether the supervisor has ended.
+// step brings the cluster forward until there is nothing to do, and tells everybody. It reports whether the stack has been
+// stopped to the end.
 func (s *Supervisor) step(ctx context.Context) (ended bool) {
 	now := time.Now()
-	next := now.Add(30 * time.Second)
-	if s.stop != nil {
-		if s.stopStep() {
+	next := now.Add(idleLook)
+	switch {
+	case s.stopping:
+		if len(s.cluster.Pods()) == 0 {
 			s.publish(now)
 			return true
 		}
-	} else if s.world.stack != nil {
+		for _, p := range s.cluster.MayStop() {
+			s.deletePod(p, "the stack is being stopped", now)
+		}
+	case s.cluster.Stack() != nil:
 		if at := s.reconcile(now); !at.IsZero() && at.Before(next) {
 			next = at
 		}
 	}
-	s.letPodsBack()
+	s.releaseRecovered()
 	s.followOperators(ctx)
 	s.beginHandover(ctx)
-	s.note()
+	s.saveState()
 	s.offerTable()
 	s.publish(now)
 	s.timer.Reset(max(time.Until(next), time.Millisecond))
 	return false
 }
 
-// reconcile releases what may go on and applies the controllers' plans until there is nothing left to do.
+// reconcile releases the workloads that may go on, and carries out the controllers' plans until there is nothing left to do.
 func (s *Supervisor) reconcile(now time.Time) (next time.Time) {
 	for range maxLooks {
-		released := s.world.release(now)
-		plan := controller.Reconcile(s.world.view(), now)
-		s.world.memory, next = plan.Memory, plan.Next
-		actions := append(s.world.barePods(), plan.Actions...)
+		released, err := s.cluster.Release(now)
+		if err != nil {
+			s.log.Error("cannot release a workload", "error", err)
+			return now.Add(time.Second)
+		}
+		plan := controller.Reconcile(s.cluster.View(), now)
+		s.cluster.Remember(plan.Memory)
+		next = plan.Next
+		actions := append(s.cluster.BarePods(), plan.Actions...)
 		for _, a := range actions {
-			s.apply(a, now)
+			s.perform(a, now)
 		}
 		if len(actions) == 0 && !released {
 			return next
@@ -60,103 +79,121 @@ func (s *Supervisor) reconcile(now time.Time) (next time.Time) {
 	return now.Add(time.Second)
 }
 
-// apply does one action: the store first, then the worker.
-func (s *Supervisor) apply(a controller.Action, now time.Time) {
-	w := s.world
+// perform does one action: the store first, then the worker.
+func (s *Supervisor) perform(a controller.Action, now time.Time) {
+	s.log.Debug("action", "after", s.received, "action", a)
+	var err error
 	switch a := a.(type) {
 	case controller.CreatePod:
-		p := a.Pod.DeepCopy()
-		p.UID = types.UID(uuid.NewString())
-		p.CreationTimestamp = metav1.NewTime(now)
-		w.pods[p.Name] = p
-		s.log.Debug("create pod", "pod", p.Name, "cause", a.Cause())
-		s.pods.Start(p, w.holdNew(p))
+		err = s.createPod(a.Pod, now)
 	case controller.DeletePod:
-		s.deletePod(a.Pod.Name, a.Cause(), now)
-	case controller.CreateReplicaSet:
-		w.replicaSets[a.ReplicaSet.Name] = a.ReplicaSet
-	case controller.ScaleReplicaSet:
-		w.replicaSets[a.ReplicaSet.Name] = a.ReplicaSet
-	case controller.DeleteReplicaSet:
-		delete(w.replicaSets, a.ReplicaSet.Name)
-	case controller.CreateJob:
-		w.jobs[a.Job.Name] = a.Job
-	case controller.DeleteJob:
-		delete(w.jobs, a.Job.Name)
-	case controller.CreateRevision:
-		w.revisions[a.Revision.Name] = a.Revision
-	case controller.UpdateRevision:
-		w.revisions[a.Revision.Name] = a.Revision
-	case controller.DeleteRevision:
-		delete(w.revisions, a.Revision.Name)
-	case controller.UpdateStatus:
-		w.setStatus(a)
+		s.deletePod(a.Pod, a.Cause(), now)
+	case cluster.UpdatePod:
+		var p *corev1.Pod
+		if p, err = s.cluster.UpdatePod(a.Pod); err == nil {
+			s.pods.Update(p)
+			s.event("Pod", p.Name, corev1.EventTypeNormal, "UpdatedInPlace", "%s", a.Cause())
+		}
 	case controller.Event:
 		s.events.Add(now, a.Kind, a.Name, a.Type, a.Reason, a.Message)
-	case updatePod:
-		w.update(a.pod)
-		s.pods.Update(w.pods[a.pod.Name])
-		s.event("Pod", a.pod.Name, "Normal", "UpdatedInPlace", "%s", a.Cause())
+	default:
+		err = s.cluster.Perform(a)
+	}
+	if err != nil {
+		s.log.Error("an action failed", "action", a, "error", err)
 	}
 }
 
-// setStatus stores the object with its new status: a released workload, or a ReplicaSet or Job that a controller made.
-func (w *world) setStatus(a controller.UpdateStatus) {
-	if x := w.released[a.Name]; x != nil && x.Kind() == a.Kind {
-		w.released[a.Name] = withObject(x, a)
-		return
+func (s *Supervisor) createPod(wanted *corev1.Pod, now time.Time) error {
+	p := wanted.DeepCopy()
+	p.UID = types.UID(uuid.NewString())
+	p.CreationTimestamp = metav1.NewTime(now)
+	stored, err := s.cluster.Create(p, "")
+	if err != nil {
+		return err
 	}
-	switch o := a.Object.(type) {
-	case *appsv1.ReplicaSet:
-		w.replicaSets[o.Name] = o
-	case *batchv1.Job:
-		w.jobs[o.Name] = o
-	}
-}
-
-func withObject(x *services.Workload, a controller.UpdateStatus) *services.Workload {
-	y := *x
-	y.Object = a.Object
-	return &y
+	p = stored.(*corev1.Pod)
+	s.pods.Start(p, s.cluster.Recovery.HoldNew(p))
+	return nil
 }
 
 // deletePod marks a pod as ending, and asks its worker to end it once the agent has acknowledged the endpoint table without
 // it, so that traffic stops coming before the stop signal does. podnet bounds the wait.
-func (s *Supervisor) deletePod(name, cause string, now time.Time) {
-	p := s.world.pods[name]
-	if p == nil || p.DeletionTimestamp != nil {
+func (s *Supervisor) deletePod(wanted *corev1.Pod, cause string, now time.Time) {
+	p, err := s.cluster.MarkDeleted(wanted.UID, now)
+	if err != nil {
+		s.log.Error("cannot delete a pod", "pod", wanted.Name, "error", err)
+	}
+	if p == nil {
 		return
 	}
-	p = p.DeepCopy()
-	at := metav1.NewTime(now)
-	p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &at, p.Spec.TerminationGracePeriodSeconds
-	s.world.pods[name] = p
-	s.log.Debug("delete pod", "pod", name, "cause", cause)
-	s.podnet.AfterNextPush(name, func() { s.pods.Delete(name) })
+	s.log.Debug("delete pod", "pod", p.Name, "cause", cause)
+	s.podnet.AfterNextPush(p.Name, func() { s.pods.Delete(p.Name) })
 }
 
-// podChanged takes a pod's new status. What the store knows better is kept: the deletion, and the role that an operator gave.
-func (s *Supervisor) podChanged(p *podUpdate) {
-	s.post(func() {
-		old := s.world.pods[p.pod.Name]
-		if old == nil || old.UID != p.pod.UID {
-			return
+// releaseRecovered tells the workers of pods that ended with the engine what they wait for now, or that they may go on.
+func (s *Supervisor) releaseRecovered() {
+	if s.pods.Held() || s.stopping {
+		return // every pod is held and its status predates the break, or nothing is to be started again
+	}
+	for _, p := range s.cluster.ChangedHolds() {
+		s.pods.Hold(p.Name, s.cluster.Recovery.Hold(p.UID))
+	}
+}
+
+// followOperators runs the operators that released workloads name, and none while the stack is stopped.
+func (s *Supervisor) followOperators(ctx context.Context) {
+	views := map[string]services.View{}
+	if !s.stopping {
+		views = s.cluster.OperatorViews()
+	}
+	failed := s.ops.Follow(ctx, views)
+	for name := range s.cluster.Verdicts() {
+		if _, ok := views[name]; !ok {
+			s.cluster.ForgetOperator(name)
 		}
-		next := old.DeepCopy()
-		next.Status = p.pod.Status
-		if p.pod.DeletionTimestamp != nil && next.DeletionTimestamp == nil {
-			next.DeletionTimestamp = p.pod.DeletionTimestamp
+	}
+	for name := range views {
+		s.cluster.Handover.SetAble(name, s.ops.CanHandOver(name))
+		if err := failed[name]; err != nil {
+			s.cluster.SetVerdict(name, services.Verdict{Message: err.Error()})
 		}
-		s.world.pods[next.Name] = next
+	}
+}
+
+// beginHandover asks the operators in the background whether pods may leave, if that is needed and not going on already.
+func (s *Supervisor) beginHandover(ctx context.Context) {
+	if !s.cluster.Handover.Begin() {
+		return
+	}
+	stack, pods := s.cluster.Stack(), s.cluster.Pods()
+	s.background.Go(func() {
+		limited, cancel := context.WithTimeout(ctx, handoverLimit)
+		defer cancel()
+		moved, err := s.ops.Handover(limited, switchplan.Stays(stack, pods))
+		for _, pod := range moved {
+			s.event("Pod", pod, corev1.EventTypeNormal, "BroughtHome", "is the master now, because the pod that was leaves")
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("pods cannot leave yet", "error", err)
+			select {
+			case <-time.After(handoverRetry):
+			case <-ctx.Done():
+			}
+		}
+		s.post(handoverAnswer{stack, err})
 	})
 }
 
-// podGone forgets a pod.
-func (s *Supervisor) podGone(name string, uid types.UID) {
-	s.post(func() {
-		if p := s.world.pods[name]; p != nil && p.UID == uid {
-			delete(s.world.pods, name)
-		}
+// offerTable gives the network what the endpoint table is made from.
+func (s *Supervisor) offerTable() {
+	stack := s.cluster.Stack()
+	if stack == nil {
+		s.podnet.Offer(nil)
+		return
+	}
+	s.podnet.Offer(&network.View{
+		Pods: s.cluster.Pods(), Services: cluster.List[*corev1.Service](s.cluster.Store), Ingresses: stack.Ingresses,
 	})
 }
 

@@ -1,5 +1,5 @@
-// Package supervisor is the loop that everything hangs on: the wanted stack and what is observed go in, actions come
-// out, and one goroutine owns the state in between.
+// Package supervisor runs the control loop of one stack. One goroutine owns the desired and the observed state: messages go in,
+// actions come out.
 //
 //	file -> Stack -> wanted pods -> actions -> Docker -> observations -> state -> endpoints, UI
 //
@@ -21,6 +21,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/cluster"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/instance"
@@ -53,7 +54,7 @@ type Supervisor struct {
 	events  *state.Events
 	secrets secrets
 
-	inbox  chan func()
+	inbox  chan message
 	done   chan struct{} // closed when the loop has ended, or Run has failed before it began
 	image  *selfimage.Image
 	podnet *podnet.Network
@@ -73,28 +74,25 @@ type Supervisor struct {
 	saving sync.Mutex
 
 	// The rest belongs to the loop.
-	world *world
-	timer *time.Timer
-	stop  *stopRequest
+	cluster *cluster.Cluster
+	timer   *time.Timer
+	// received counts the messages.
+	received uint64
+	// stopping says that the stack is being stopped.
+	stopping bool
 	// applied counts the stacks that Apply has made the wanted one.
 	applied uint64
-	builds  []state.Build
-	// noted is what note wrote last.
-	noted string
+	// advice is what people should know of the wanted stack.
+	advice []string
+	builds []state.Build
+	// saved is what saveState wrote last.
+	saved savedState
 	// warnings are those of the engine that have been told.
 	warnings sync.Map
 	// engineTrouble is what is wrong with the engine, "" while it answers.
 	engineTrouble string
 	// ended is true once the stack has been stopped to the end.
 	ended bool
-}
-
-const workloadLabel = services.WorkloadLabel
-
-// stopRequest is a wish to end the stack.
-type stopRequest struct {
-	// hurry kills instead of asking.
-	hurry bool
 }
 
 // New makes a supervisor that is not running yet.
@@ -105,7 +103,7 @@ func New(cfg Config) *Supervisor {
 	}
 	s := &Supervisor{
 		cfg: cfg, log: cfg.Log, store: state.NewStore(first), events: state.NewEvents(),
-		inbox: make(chan func(), 256), done: make(chan struct{}), world: newWorld(cfg.Instance.Name),
+		inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.image = selfimage.New(cfg.Engine, cfg.Binary)
@@ -173,20 +171,23 @@ func (s *Supervisor) cleanUp() error {
 // errEnded is the cause by which the loop ends its helpers.
 var errEnded = errors.New("the supervisor has ended")
 
-// loop is the one goroutine that owns the world. It closes done at its end: what workers and helpers post while they end is
+// loop is the one goroutine that owns the cluster. It closes done at its end: what workers and helpers post while they end is
 // dropped, so that it cannot fill the inbox and block them.
 func (s *Supervisor) loop(ctx context.Context) error {
 	defer close(s.done)
 	s.timer = time.NewTimer(0)
 	defer s.timer.Stop()
-	s.drain() // a wish to stop that came before Run must be known before the first look
+	select {
+	case m := <-s.inbox: // a request to stop that came before Run must be known before the first step
+		s.receive(m)
+	default:
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case f := <-s.inbox:
-			f()
-			s.drain()
+		case m := <-s.inbox:
+			s.receive(m)
 		case <-s.timer.C:
 		}
 		if s.step(ctx) {
@@ -196,73 +197,14 @@ func (s *Supervisor) loop(ctx context.Context) error {
 	}
 }
 
-// drain takes what else is waiting, so that a burst of events makes one look.
-func (s *Supervisor) drain() {
-	for {
-		select {
-		case f := <-s.inbox:
-			f()
-		default:
-			return
-		}
-	}
-}
-
-// post hands f to the loop. It waits only while the inbox is full; after the loop's end it does nothing.
-func (s *Supervisor) post(f func()) {
-	select {
-	case s.inbox <- f:
-	case <-s.done:
-	}
-}
-
-// ask runs f in the loop, waits for it, and returns what f returns. It returns an error without waiting further when ctx or the
-// loop ends; f may run later then. So f must not write variables of its caller: what it finds it returns.
-func ask[T any](ctx context.Context, s *Supervisor, f func() (T, error)) (T, error) {
-	type answer struct {
-		value T
-		err   error
-	}
-	answers := make(chan answer, 1)
-	s.post(func() {
-		v, err := f()
-		answers <- answer{v, err}
-	})
-	var none T
-	select {
-	case a := <-answers:
-		return a.value, a.err
-	case <-ctx.Done():
-		return none, context.Cause(ctx)
-	case <-s.done:
-		return none, errors.New("cannot reach the supervisor: it has ended")
-	}
-}
-
-// ask runs f in the loop and waits for it, as the function ask does for an f that finds nothing out.
-func (s *Supervisor) ask(ctx context.Context, f func()) error {
-	_, err := ask(ctx, s, func() (struct{}, error) { f(); return struct{}{}, nil })
-	return err
-}
-
 // Stop ends the stack in reverse order, each pod with its grace period, and then Run. A second call hurries. It does not
 // wait: Run's end says that it is done. Volumes stay.
-func (s *Supervisor) Stop() {
-	s.post(func() {
-		if s.stop != nil {
-			s.stop.hurry = true
-			s.pods.Hurry()
-			return
-		}
-		s.stop = &stopRequest{}
-	})
-}
+func (s *Supervisor) Stop() { s.post(stopRequest{}) }
 
 // RestartWorkload rolls the pods of a workload as `kubectl rollout restart` does: by its update strategy, each new pod
 // ready before the next goes. A bare pod is replaced. It returns when the restart has begun.
 func (s *Supervisor) RestartWorkload(ctx context.Context, name string) error {
-	_, err := ask(ctx, s, func() (struct{}, error) { return struct{}{}, s.world.restart(name, time.Now()) })
-	return err
+	return s.change(ctx, "restart "+name, func() error { return s.cluster.Restart(name, time.Now()) })
 }
 
 // event records an event on a pod or workload.

@@ -33,7 +33,7 @@ func TestPostsAfterTheLoopsEndDoNotBlock(t *testing.T) {
 		s.background.Go(func() {
 			<-ctx.Done()
 			for range 2 * cap(s.inbox) {
-				s.post(func() {})
+				s.post(lookAgain{"test"})
 			}
 		})
 		cancel()
@@ -53,9 +53,9 @@ func TestCallsOfASupervisorThatNeverRan(t *testing.T) {
 			t.Fatal("Run succeeds without an engine")
 		}
 		for range 2 * cap(s.inbox) {
-			s.post(func() {})
+			s.post(lookAgain{"test"})
 		}
-		if err := s.ask(t.Context(), func() {}); err == nil {
+		if err := s.change(t.Context(), "test", func() error { return nil }); err == nil {
 			t.Error("a question to a supervisor that has ended is answered")
 		}
 	})

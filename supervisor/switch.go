@@ -23,7 +23,7 @@ const (
 func newSwitcher(s *Supervisor) *switcher.Switcher {
 	return switcher.New(switcher.Config{
 		Stack: switchedStack{s}, File: s.cfg.Instance.File(savedSwitch), Log: s.log, Done: s.done,
-		Changed: func() { s.post(func() {}) }, // the loop's next look publishes it
+		Changed: func() { s.post(lookAgain{"the switch of profiles"}) },
 		Event: func(typ, reason, message string) {
 			s.event("Stack", s.cfg.Instance.Name, typ, reason, "%s", message)
 		},
@@ -32,7 +32,7 @@ func newSwitcher(s *Supervisor) *switcher.Switcher {
 
 // PlanSwitch says what a switch to a loaded stack would do to what runs. It changes nothing.
 func (s *Supervisor) PlanSwitch(ctx context.Context, stack *services.Stack) (switchplan.Plan, error) {
-	plan, err := ask(ctx, s, func() (switchplan.Plan, error) { return s.planSwitch(stack) })
+	plan, err := ask(ctx, s, "plan a switch", func() (switchplan.Plan, error) { return s.planSwitch(stack) })
 	if err != nil {
 		return plan, fmt.Errorf("cannot plan the switch to %s: %w", switchplan.ProfileText(stack), err)
 	}
@@ -42,21 +42,21 @@ func (s *Supervisor) PlanSwitch(ctx context.Context, stack *services.Stack) (swi
 // planSwitch is called by the loop. Images that are built here count as the ones that run: whether a build changes one is
 // known only after it.
 func (s *Supervisor) planSwitch(stack *services.Stack) (switchplan.Plan, error) {
-	w := s.world
-	if w.stack == nil {
+	running := s.cluster.Stack()
+	if running == nil {
 		return switchplan.Plan{}, errNoStack
 	}
-	to, err := prepare.Stack(stack, s.cfg.Instance.Name, prepare.Images(w.stack))
+	to, err := prepare.Stack(stack, s.cfg.Instance.Name, prepare.Images(running))
 	if err != nil {
 		return switchplan.Plan{}, err
 	}
 	var masters []*corev1.Pod
-	for _, p := range sorted(w.pods) {
+	for _, p := range s.cluster.Pods() {
 		if p.Labels[services.RoleLabel] == masterRole {
 			masters = append(masters, p)
 		}
 	}
-	return switchplan.New(w.withoutRestarts(), to, masters), nil
+	return switchplan.New(s.cluster.WithoutRestarts(), to, masters), nil
 }
 
 // Switch begins to change the running stack to another profile and returns; the snapshots' Switch tells how it goes. If the
@@ -82,7 +82,7 @@ func (s *Supervisor) Switch(ctx context.Context, stack *services.Stack, opts App
 			if err != nil {
 				return nil, nil, err
 			}
-			running, err := ask(ctx, s, func() (*services.Stack, error) { return s.world.withoutRestarts(), nil })
+			running, err := ask(ctx, s, "the wanted stack", func() (*services.Stack, error) { return s.cluster.WithoutRestarts(), nil })
 			return running, to, err
 		},
 	})
@@ -100,24 +100,28 @@ func (k switchedStack) Take(ctx context.Context, stack *services.Stack) error {
 	s := k.s
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	if err := s.remember(stack); err != nil {
+	if err := s.saveStack(stack); err != nil {
 		return err
 	}
-	return s.ask(ctx, func() {
-		if s.world.stack == nil || s.world.stack.Profile != stack.Profile {
-			s.take(stack.DeepCopy())
+	return s.change(ctx, "switch to "+switchplan.ProfileText(stack), func() error {
+		if now := s.cluster.Stack(); now != nil && now.Profile == stack.Profile {
+			return nil
 		}
+		return s.take(stack.DeepCopy())
 	})
 }
 
 // Progress implements switcher.Stack.
 func (k switchedStack) Progress(ctx context.Context, profile string) (switcher.Progress, error) {
-	return ask(ctx, k.s, func() (switcher.Progress, error) { return k.s.progress(profile), nil })
+	return ask(ctx, k.s, "the progress of the switch to "+profile, func() (switcher.Progress, error) {
+		done, waiting, never := k.s.cluster.Progress(profile, time.Now())
+		return switcher.Progress{Done: done, Waiting: waiting, Never: never, Stopping: k.s.stopping}, nil
+	})
 }
 
 // Handover implements switcher.Stack.
 func (k switchedStack) Handover(ctx context.Context, to *services.Stack) (moved []string, err error) {
-	pods, err := ask(ctx, k.s, func() ([]*corev1.Pod, error) { return sorted(k.s.world.pods), nil })
+	pods, err := ask(ctx, k.s, "the pods", func() ([]*corev1.Pod, error) { return k.s.cluster.Pods(), nil })
 	if err != nil {
 		return nil, err
 	}

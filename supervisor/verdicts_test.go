@@ -79,22 +79,20 @@ func TestAVerdictAfterItsOperatorWasStopped(t *testing.T) {
 		s.ops = newOperators(s)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer func() { cancel(); s.ops.Wait() }()
-		s.world.want(prepared(t, operated(deployment("redis", 1), "redis")))
-		s.world.release(time.Now())
+		want(t, s, prepared(t, operated(deployment("redis", 1), "redis")))
 		s.followOperators(ctx)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		s.drain()
-		if v := s.world.verdicts["redis"]; v.Message != "no master" {
+		drain(s)
+		if v := s.cluster.Verdicts()["redis"]; v.Message != "no master" {
 			t.Fatalf("the verdict is %+v", v)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		s.world.want(prepared(t, deployment("web", 1)))
-		clear(s.world.released)
+		want(t, s, prepared(t))
 		s.followOperators(ctx)
-		s.drain()
-		if v, ok := s.world.verdicts["redis"]; ok {
+		drain(s)
+		if v, ok := s.cluster.Verdicts()["redis"]; ok {
 			t.Errorf("%q stays though there is no redis", v.Message)
 		}
 	})

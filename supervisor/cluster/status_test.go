@@ -1,7 +1,6 @@
-package supervisor
+package cluster
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 // ofKind is a workload of a kind, with one container that runs a command.
@@ -39,59 +37,32 @@ func ofKind(kind, name, command string) *services.Workload {
 func TestPodsOfTheFormerRevisionAreOutdated(t *testing.T) {
 	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
 		t.Run(kind, func(t *testing.T) {
-			w := newWorld("s")
-			w.want(prepared(t, ofKind(kind, "web", "false")))
+			w := NewCluster(Config{})
+			want(t, w, prepared(t, ofKind(kind, "web", "false")))
 			settle(t, w, time.Now())
-			pods := w.podsOf("web")
+			pods := w.PodsOf("web")
 			if len(pods) != 1 {
 				t.Fatalf("%d pods", len(pods))
 			}
 			if w.wantedRevision("web") == "" || w.outdated(pods[0]) {
 				t.Fatalf("a pod of the wanted revision %q is outdated: labels %v", w.wantedRevision("web"), pods[0].Labels)
 			}
-			w.want(prepared(t, ofKind(kind, "web", "true")))
+			want(t, w, prepared(t, ofKind(kind, "web", "true")))
 			if !w.outdated(pods[0]) {
 				t.Errorf("a pod of the former revision is not outdated: labels %v", pods[0].Labels)
 			}
 			for range 3 { // roll it out
 				settle(t, w, time.Now())
-				makeReady(w, "web")
+				makeReady(t, w, "web")
 			}
-			if len(w.podsOf("web")) != 1 {
-				t.Fatalf("%d pods after the roll-out", len(w.podsOf("web")))
+			if len(w.PodsOf("web")) != 1 {
+				t.Fatalf("%d pods after the roll-out", len(w.PodsOf("web")))
 			}
-			for _, p := range w.podsOf("web") {
+			for _, p := range w.PodsOf("web") {
 				if w.outdated(p) {
 					t.Errorf("the new pod is outdated: labels %v, want %s", p.Labels, w.wantedRevision("web"))
 				}
 			}
 		})
 	}
-}
-
-// TestApplyIsNumbered: a snapshot with the number that Apply returned reflects the stack that was applied.
-func TestApplyIsNumbered(t *testing.T) {
-	onRig(t, starting(t), func(r *rig) {
-		before := r.phase(state.Ready)
-		changed := prepared(t, ofKind("Deployment", "web", "true"))
-		var applied uint64
-		if err := r.s.ask(r.t.Context(), func() { applied = r.s.takeApplied(changed) }); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(r.t.Context())
-		defer cancel()
-		for snap := range r.s.Store().Subscribe(ctx) {
-			if snap.Applied < applied {
-				continue
-			}
-			w, ok := snap.Workload("web")
-			if snap.Applied != before.Applied+1 || !ok || w.Revision == "" || snap.Phase != state.Starting {
-				t.Errorf("apply %d, phase %s, workload %+v", snap.Applied, snap.Phase, w)
-			}
-			if old, ok := snap.Workload("db"); !ok || !old.Leaving {
-				t.Errorf("db, which the stack does not have, is %+v", old)
-			}
-			return
-		}
-	})
 }

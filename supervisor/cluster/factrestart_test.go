@@ -1,10 +1,8 @@
-package supervisor
+package cluster
 
 import (
 	"testing"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
 )
@@ -21,23 +19,21 @@ func TestUnreadyPodsAreRestartedAllAtOnceForAFact(t *testing.T) {
 		"all are ready": {0, 3, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := idle(t, t.TempDir())
 			web := deployment("web", 3, services.Dependency{Workload: "redis", Condition: services.Healthy})
 			web.RestartOn = []string{"redis-master-changed"}
 			w := upWith(t, prepared(t, operated(deployment("redis", 1), "redis"), web))
-			s.world = w
-			s.noteFacts(map[string]string{"redis-master": "10.0.0.1:6379"}, time.Now())
+			w.takeFacts(map[string]string{"redis-master": "10.0.0.1:6379"}, time.Now())
 			settle(t, w, time.Now())
 			old := map[string]bool{}
-			for _, p := range w.podsOf("web") {
+			for _, p := range w.PodsOf("web") {
 				old[p.Name] = true
 			}
-			notReady(w.podsOf("redis"))
-			notReady(w.podsOf("web")[:c.unready])
-			s.noteFacts(map[string]string{"redis-master": "10.0.0.2:6379"}, time.Now())
+			notReady(t, w, w.PodsOf("redis"))
+			notReady(t, w, w.PodsOf("web")[:c.unready])
+			w.takeFacts(map[string]string{"redis-master": "10.0.0.2:6379"}, time.Now())
 			settle(t, w, time.Now())
 			was, now := 0, 0
-			for _, p := range w.podsOf("web") {
+			for _, p := range w.PodsOf("web") {
 				if old[p.Name] {
 					was++
 				} else {
@@ -48,19 +44,13 @@ func TestUnreadyPodsAreRestartedAllAtOnceForAFact(t *testing.T) {
 				t.Errorf("%d old and %d new pods, want %d and %d", was, now, c.wantOld, c.wantNew)
 			}
 			for range 4 {
-				makeReady(w, "redis")
-				makeReady(w, "web")
+				makeReady(t, w, "redis")
+				makeReady(t, w, "web")
 				settle(t, w, time.Now())
 			}
 			if len(w.factRestarts) != 0 {
 				t.Errorf("%v are still said to be restarted", w.factRestarts)
 			}
 		})
-	}
-}
-
-func notReady(pods []*corev1.Pod) {
-	for _, p := range pods {
-		p.Status.Conditions[0].Status = corev1.ConditionFalse
 	}
 }

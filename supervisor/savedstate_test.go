@@ -15,10 +15,10 @@ func TestWhatHadEndedIsRemembered(t *testing.T) {
 	pod := func(name string, phase corev1.PodPhase) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}, Status: corev1.PodStatus{Phase: phase}}
 	}
-	b, err := json.Marshal(remembered{Ended: map[types.UID]*corev1.Pod{
+	b, err := json.Marshal(podState{Ended: map[types.UID]*corev1.Pod{
 		"left": pod("left", corev1.PodFailed), "pruned": pod("pruned", corev1.PodSucceeded),
 	}})
-	var m remembered
+	var m podState
 	if err == nil {
 		err = json.Unmarshal(b, &m)
 	}

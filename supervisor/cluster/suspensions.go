@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/order"
+)
+
+// Suspensions are the workloads that must have no pods for now, with the reason.
+type Suspensions struct{ reasons map[string]string }
+
+// Add suspends a workload.
+func (s *Suspensions) Add(workload, why string) {
+	if s.reasons == nil {
+		s.reasons = map[string]string{}
+	}
+	s.reasons[workload] = why
+}
+
+// Remove lets workloads start again.
+func (s *Suspensions) Remove(workloads []string) {
+	for _, n := range workloads {
+		delete(s.reasons, n)
+	}
+}
+
+// SuspendMore suspends those of the workloads of which no dependent among them has pods left, and counts the pods that they
+// all still have.
+func (c *Cluster) SuspendMore(names []string, why string) (left int) {
+	if c.stack == nil {
+		return 0
+	}
+	part := &services.Stack{}
+	facts := map[string]order.Facts{}
+	for _, x := range c.stack.Workloads {
+		if slices.Contains(names, x.Name()) {
+			part.Workloads = append(part.Workloads, x)
+			n := len(c.PodsOf(x.Name()))
+			facts[x.Name()] = order.Facts{Pods: n}
+			left += n
+		}
+	}
+	for name := range order.MayStop(part, facts) {
+		c.Suspensions.Add(name, why)
+	}
+	return left
+}
+
+// MayStop are the pods that may end now when the whole stack is stopped: those of workloads without a dependent that still
+// has pods, and those that are in no stack.
+func (c *Cluster) MayStop() []*corev1.Pod {
+	facts := map[string]order.Facts{}
+	for name := range c.WorkloadsWithPods() {
+		facts[name] = order.Facts{Pods: len(c.PodsOf(name))}
+	}
+	var may map[string]bool
+	if c.stack != nil {
+		may = order.MayStop(c.stack, facts)
+	}
+	var out []*corev1.Pod
+	for _, p := range c.Pods() {
+		name := p.Labels[services.WorkloadLabel]
+		if c.stack == nil || c.stack.Workload(name) == nil || may[name] {
+			out = append(out, p)
+		}
+	}
+	return out
+}
