@@ -12,10 +12,10 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// newAgentCommand is what the agent's container runs.
+// newAgentCommand is the entry point of the agent's container.
 func newAgentCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: agent.Command, Hidden: true, Usage: "serve names and addresses inside a project's network",
+		Name: agent.Command, Hidden: true, Usage: "serve DNS and service addresses inside a project's network",
 		Action: func(c *cli.Context) error {
 			conf, err := agent.ConfigFromEnv(os.Getenv)
 			if err != nil {
@@ -27,7 +27,7 @@ func newAgentCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-// newSandboxCommand is what a pod's sandbox runs: nothing, until it is told to end.
+// newSandboxCommand is the entry point of a pod's sandbox container: it idles until it gets a stop signal.
 func newSandboxCommand(*ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "sandbox", Hidden: true, Usage: "hold a pod's network namespace",

@@ -8,22 +8,22 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// newApp is the command line: global flags, and a command a file.
+// newApp returns the command line: the global flags and all commands. Each command is in its own file.
 func newApp(st *ui.Streams) *cli.App {
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version and exit"}
 	app := &cli.App{
 		Name:            "lyandev",
-		Usage:           "the semantics of Kubernetes at the weight of Compose, on plain Docker",
+		Usage:           "run an application with Kubernetes semantics on plain Docker, without a cluster",
 		Version:         version,
 		Writer:          st.Out,
 		ErrWriter:       st.Err,
 		HideHelpCommand: true,
 		Suggest:         true,
 		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "file", Aliases: []string{"f"}, Usage: "the stack's `FILE` (again for more, merged in order); default: lyanna.dev.yaml, compose.yaml here or above", EnvVars: []string{"LYANDEV_FILE"}},
-			&cli.StringFlag{Name: "project-name", Aliases: []string{"p"}, Usage: "the `NAME` of the instance; default: the file's name, one instance a directory", EnvVars: []string{"LYANDEV_PROJECT"}},
+			&cli.StringSliceFlag{Name: "file", Aliases: []string{"f"}, Usage: "the stack's `FILE`; repeat it to merge several in order; default: lyanna.dev.yaml or compose.yaml in this directory or a parent", EnvVars: []string{"LYANDEV_FILE"}},
+			&cli.StringFlag{Name: "project-name", Aliases: []string{"p"}, Usage: "the `NAME` of the instance; default: derived from the file's name: and the directory", EnvVars: []string{"LYANDEV_PROJECT"}},
 			&cli.StringSliceFlag{Name: "env-file", Usage: "read variables from `FILE`"},
-			&cli.BoolFlag{Name: "debug", Usage: "log what the supervisor decides", EnvVars: []string{"LYANDEV_DEBUG"}},
+			&cli.BoolFlag{Name: "debug", Usage: "log the supervisor's decisions", EnvVars: []string{"LYANDEV_DEBUG"}},
 		},
 		Commands: []*cli.Command{
 			newUpCommand(st), newDownCommand(st), newPsCommand(st), newLogsCommand(st), newExecCommand(st), newConfigCommand(st),

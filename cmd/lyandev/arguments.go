@@ -8,8 +8,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// arguments are a command's arguments when flags may also stand after them ("use ha --dry-run"): the library itself stops at
-// the first argument. What follows "--" is never a flag.
+// arguments returns a command's arguments and also parses flags that follow them ("use ha --dry-run"), where the library
+// stops parsing at the first argument. Anything after "--" is an argument.
 func arguments(c *cli.Context) ([]string, error) {
 	var out []string
 	rest := c.Args().Slice()

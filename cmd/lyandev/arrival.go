@@ -9,42 +9,43 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// errNotThere says that a stack did not get as far as was asked for, in time or ever.
-var errNotThere = errors.New("it is not there yet")
+// errNotThere matches every error of a stack that did not start or become ready within the limit, or that cannot.
+var errNotThere = errors.New("the stack is not ready")
 
-// notThere is an errNotThere with the reason as its text.
+// notThere matches errNotThere; its text is the reason.
 type notThere struct{ why string }
 
 func (e notThere) Error() string { return e.why }
 
 func (e notThere) Is(target error) bool { return target == errNotThere }
 
-// applyError is why a stack was not taken over.
+// applyError is the error with which the supervisor rejected a stack.
 type applyError struct{ err error }
 
 func (e *applyError) Error() string { return e.err.Error() }
 
 func (e *applyError) Unwrap() error { return e.err }
 
-// arrivalWatch hands a stack over and waits until it has arrived: it is started or, with wait, ready. It judges only
-// snapshots that reflect the apply (Snapshot.Applied), and the latest of them also if it came before the apply's answer:
-// a stack in which nothing changes publishes no other one for up to 30 s.
+// arrivalWatch applies a stack and waits until it has started or, with wait, is ready. It evaluates only snapshots that
+// include the apply (Snapshot.Applied >= the apply's number). The latest snapshot counts even if it was received before
+// Apply returned: when nothing changes, the supervisor publishes no further one for up to 30 s.
 type arrivalWatch struct {
 	wait bool
-	// limit is how long the stack may take once it has been taken over.
+	// limit is the time the stack may take, counted from the end of the apply.
 	limit time.Duration
 	// show is called with every snapshot, in order.
 	show func(*state.Snapshot)
-	// apply blocks until the stack has been taken over and returns the apply's number.
+	// apply blocks until the supervisor has accepted the stack and returns the apply's number.
 	apply func() (uint64, error)
-	// snapshots calls f with the latest snapshot and every newer one until f says false or the run's context ends.
+	// snapshots calls f with the latest snapshot and every newer one until f returns false or the run's context ends.
 	snapshots func(f func(*state.Snapshot) bool) error
-	// stays says whether a stack that is ready still is a moment later.
+	// stays reports whether a ready stack is still ready a moment later.
 	stays func(*state.Snapshot) bool
 }
 
-// run returns nil when the stack has arrived, an applyError when it was not taken over, errNotThere when it did not arrive
-// in time or never will by itself, and otherwise what ended the snapshots. ctx must end after it, which ends its goroutines.
+// run blocks until the stack has started or is ready and then returns nil. It returns an applyError when the supervisor
+// rejected the stack, an error matching errNotThere when the limit has passed or the stack cannot become ready without
+// intervention, and otherwise the error of snapshots. The caller must cancel ctx afterwards to end run's goroutines.
 func (w *arrivalWatch) run(ctx context.Context) error {
 	type answer struct {
 		applied uint64
@@ -83,11 +84,11 @@ func (w *arrivalWatch) run(ctx context.Context) error {
 			if taken != nil || ctx.Err() != nil {
 				return err
 			}
-			ended <- err // the apply's own answer says more
+			ended <- err // wait for the apply's error, which is more specific
 			watching = nil
 			continue
 		case <-over:
-			return notThere{fmt.Sprintf("cannot wait longer than %s", w.limit)}
+			return notThere{fmt.Sprintf("timed out after %s", w.limit)}
 		}
 		if taken == nil {
 			continue
@@ -102,7 +103,7 @@ func (w *arrivalWatch) run(ctx context.Context) error {
 	}
 }
 
-// judge says whether a stack that has been taken over has arrived, with an error that it never will.
+// judge reports whether an accepted stack has started or is ready. The error says why it cannot become ready.
 func (w *arrivalWatch) judge(s *state.Snapshot) (there bool, err error) {
 	switch {
 	case s.Phase == state.Ready && w.wait:

@@ -23,9 +23,9 @@ func newBuildCommand(st *ui.Streams) *cli.Command {
 		Name: "build", Usage: "build the images of services", ArgsUsage: "[SERVICE...]",
 		Flags: []cli.Flag{
 			profileFlag(),
-			&cli.BoolFlag{Name: "no-cache", Usage: "run every step again"},
+			&cli.BoolFlag{Name: "no-cache", Usage: "build every step again, without the build cache"},
 			&cli.BoolFlag{Name: "force", Usage: "build even if nothing changed"},
-			&cli.StringFlag{Name: "progress", Value: "plain", Usage: "how to show it: `plain`, a line a step; json, a line of JSON a step; quiet"},
+			&cli.StringFlag{Name: "progress", Value: "plain", Usage: "progress format: `plain` (one line per step), json (one line of JSON per step) or quiet"},
 		},
 		Action: func(c *cli.Context) error {
 			stack, err := loadStack(c, c.String("profile"))
@@ -73,14 +73,14 @@ func chooseBuilds(stack *services.Stack, only []string) ([]*services.Build, erro
 			for _, b := range stack.Builds {
 				all = append(all, b.Name)
 			}
-			return nil, fmt.Errorf("cannot build %s: it has no build; there are builds of %s", name, strings.Join(all, ", "))
+			return nil, fmt.Errorf("cannot build %s: it has no build section; services with one: %s", name, strings.Join(all, ", "))
 		}
 		list = append(list, stack.Builds[i])
 	}
 	return list, nil
 }
 
-// buildSink shows builds in the way asked for.
+// buildSink returns the printer for a value of --progress.
 func buildSink(st *ui.Streams, how string) (build.Sink, error) {
 	switch how {
 	case "plain":
@@ -90,10 +90,10 @@ func buildSink(st *ui.Streams, how string) (build.Sink, error) {
 	case "quiet":
 		return func(build.Progress) {}, nil
 	}
-	return nil, fmt.Errorf("cannot show builds as %q: it is plain, json or quiet", how)
+	return nil, fmt.Errorf("cannot use --progress %q: it must be plain, json or quiet", how)
 }
 
-// buildJSON prints a line of JSON for everything that happens.
+// buildJSON prints one line of JSON per build event.
 func buildJSON(out io.Writer) build.Sink {
 	var mu sync.Mutex
 	enc := json.NewEncoder(out)

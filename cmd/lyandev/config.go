@@ -16,8 +16,8 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 		Name: "config", Usage: "check the file and print the effective, merged stack",
 		Flags: []cli.Flag{
 			profileFlag(), jsonFlag(),
-			&cli.BoolFlag{Name: "show-secrets", Usage: "print passwords and tokens as they are"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "only check"},
+			&cli.BoolFlag{Name: "show-secrets", Usage: "print passwords and tokens unmasked"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "check only, print nothing"},
 		},
 		Action: func(c *cli.Context) error {
 			stack, err := loadStack(c, c.String("profile"))

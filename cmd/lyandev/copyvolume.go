@@ -7,10 +7,10 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// newCopyVolumeCommand is what snapshots run in a container of lyandev's own image, which has nothing else in it.
+// newCopyVolumeCommand is the entry point of the helper container that copies volumes for snapshots.
 func newCopyVolumeCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: snapshot.Command, Hidden: true, Usage: "copy volumes' contents as standard input says",
+		Name: snapshot.Command, Hidden: true, Usage: "copy volumes; the job is read from standard input",
 		Action: func(*cli.Context) error { return snapshot.Serve(st.In, st.RawOut()) },
 	}
 }

@@ -14,20 +14,20 @@ import (
 
 func newDescribeCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "describe", Usage: "tell everything about pods or services: spec, state, probes, conditions, events", ArgsUsage: "POD|SERVICE...",
+		Name: "describe", Usage: "show the details of pods or services: spec, state, probes, conditions, events", ArgsUsage: "POD|SERVICE...",
 		Flags:  []cli.Flag{jsonFlag()},
 		Action: func(c *cli.Context) error { return runDescribe(c, st, c.Bool("json")) },
 	}
 }
 
-// description is a pod's or a workload's.
+// description describes a pod or a workload.
 type description interface {
 	Text(f explain.Facts) string
 }
 
 func runDescribe(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	if c.NArg() == 0 {
-		return withCode(exitUsage, errors.New("cannot describe nothing: lyandev describe POD|SERVICE..."))
+		return withCode(exitUsage, errors.New("describe requires at least one POD or SERVICE: lyandev describe POD|SERVICE..."))
 	}
 	t, err := findTarget(c, nil)
 	if err != nil {
@@ -64,7 +64,7 @@ func runDescribe(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	return nil
 }
 
-// describe finds what has the name: a pod, unless a service that is no bare pod has it.
+// describe describes the workload or pod of a name. A workload wins over a pod of the same name, unless it is a bare pod.
 func describe(c *cli.Context, t *target, f explain.Facts, name string) (description, error) {
 	if w, ok := f.Snapshot.Workload(name); ok && (w.Kind != "Pod" || f.Snapshot.Pod(name) == nil) {
 		x, err := t.client.Workload(c.Context, name)

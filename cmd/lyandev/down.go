@@ -20,10 +20,10 @@ import (
 
 func newDownCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "down", Usage: "stop the stack and remove its containers and network; volumes stay unless asked for",
+		Name: "down", Usage: "stop the stack and remove its containers and network; volumes are kept unless --volumes is given",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "volumes", Aliases: []string{"v"}, Usage: "delete the stack's volumes too, and say which; snapshots stay (snapshot rm deletes them)"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
+			&cli.BoolFlag{Name: "volumes", Aliases: []string{"v"}, Usage: "delete the stack's volumes too and list them; snapshots are kept (snapshot rm deletes them)"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 		},
 		Action: func(c *cli.Context) error { return runDown(c, st, c.Bool("volumes"), c.Bool("quiet")) },
 	}
@@ -52,10 +52,10 @@ func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
 	if err != nil || len(left) > 0 {
 		return err
 	}
-	return t.instance.Remove() // nothing of it is left: the directory may have another name next time
+	return t.instance.Remove() // no volumes left either, so the directory is free for another name
 }
 
-// stopStack asks the running supervisor, or becomes one for the purpose.
+// stopStack stops the stack through the running supervisor, or with a supervisor in this process if none runs.
 func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 	p := ui.NewProgress(st, quiet)
 	defer p.Close()
@@ -84,7 +84,7 @@ func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 	return <-s.done
 }
 
-// stopRunning has the running supervisor stop the stack, and waits until it has ended.
+// stopRunning tells the running supervisor to stop the stack and blocks until the supervisor has exited.
 func stopRunning(ctx context.Context, t *target, show func(*state.Snapshot) bool) error {
 	s, err := t.client.State(ctx)
 	if err != nil {
@@ -100,7 +100,8 @@ func stopRunning(ctx context.Context, t *target, show func(*state.Snapshot) bool
 	return err
 }
 
-// askToStop asks the running supervisor, and waits until it has ended. It gives up when the engine is lost meanwhile.
+// askToStop sends the stop request and blocks until the supervisor's API has closed, or until the engine has been
+// unreachable for patienceWithEngine.
 func askToStop(ctx context.Context, t *target, show func(*state.Snapshot) bool) error {
 	if err := t.client.Stop(ctx); err != nil {
 		return err
@@ -109,8 +110,8 @@ func askToStop(ctx context.Context, t *target, show func(*state.Snapshot) bool) 
 	defer end()
 	err := t.client.WatchState(limited, func(s *state.Snapshot) bool { look(s); return show(s) })
 	if s := gone(); s != nil {
-		return withCode(exitNoEngine, fmt.Errorf("cannot stop %s to the end: the Docker engine does not answer; %d pods are left, and "+
-			"are stopped as soon as it does; volumes stay", s.Project, len(s.Pods)))
+		return withCode(exitNoEngine, fmt.Errorf("cannot stop %s completely: the Docker engine does not answer; the %d remaining pods "+
+			"are stopped as soon as it answers; volumes are kept", s.Project, len(s.Pods)))
 	}
 	if errors.Is(err, api.ErrNoSupervisor) {
 		return nil
@@ -118,7 +119,8 @@ func askToStop(ctx context.Context, t *target, show func(*state.Snapshot) bool) 
 	return err
 }
 
-// waitStopped waits until a stack that is being stopped has been; one that is not is not waited for.
+// waitStopped blocks until the supervisor of a stack that is being stopped has exited. It returns at once if the stack is
+// not being stopped.
 func waitStopped(ctx context.Context, t *target) error {
 	s, err := t.client.State(ctx)
 	if errors.Is(err, api.ErrNoSupervisor) {
@@ -138,8 +140,8 @@ func waitStopped(ctx context.Context, t *target) error {
 	return err
 }
 
-// waitUnlocked waits until no supervisor has the instance any more, or one answers (answers is true then): 10 s at most. One
-// whose socket was removed makes it again within a second.
+// waitUnlocked blocks until no supervisor holds the instance's lock or the supervisor that holds it answers (answers is
+// true then), for at most patienceWithSupervisor. A supervisor recreates a removed socket within a second.
 func waitUnlocked(ctx context.Context, t *target) (answers bool, err error) {
 	deadline := time.Now().Add(patienceWithSupervisor)
 	for {
@@ -155,8 +157,8 @@ func waitUnlocked(ctx context.Context, t *target) (answers bool, err error) {
 			return answers, err
 		}
 		if time.Now().After(deadline) {
-			return false, fmt.Errorf("cannot go on: process %[1]d looks after %[2]s, and nobody answers on its socket %[3]s after %[4]s; "+
-				"see %[5]s, or end it with `kill %[1]d`: what runs goes on, and the next `lyandev up` or `lyandev down` takes it over",
+			return false, fmt.Errorf("cannot reach the supervisor of %[2]s: process %[1]d holds its lock, but did not answer on the socket %[3]s within %[4]s; "+
+				"see its log %[5]s, or end it with `kill %[1]d`: the pods keep running, and the next `lyandev up` or `lyandev down` takes them over",
 				t.instance.Holder(), t.instance.Name, t.instance.Socket(), patienceWithSupervisor, t.instance.LogFile())
 		}
 		select {
@@ -167,10 +169,10 @@ func waitUnlocked(ctx context.Context, t *target) (answers bool, err error) {
 	}
 }
 
-// patienceWithSupervisor is how long a command waits for a supervisor that has the lock and does not answer.
+// patienceWithSupervisor is how long a command waits for a supervisor that holds the lock and does not answer.
 const patienceWithSupervisor = 10 * time.Second
 
-// removeVolumes deletes the volumes with the project's label, and says which.
+// removeVolumes deletes the volumes with the project's label, except snapshots, and prints their names.
 func removeVolumes(ctx context.Context, st *ui.Streams, eng engine.Engine, project string) error {
 	list, err := eng.ListVolumes(ctx, map[string]string{services.ProjectLabel: project})
 	if err != nil {

@@ -27,21 +27,21 @@ import (
 )
 
 func newDrillCommand(st *ui.Streams) *cli.Command {
-	about := "Breaks the running stack on purpose, watches with real clients through the names that the app uses, undoes the fault\n" +
-		"and reports. It ends with 0 if the limits were kept, and with 3 if not.\n\nDrills:\n"
+	about := "Injects a fault into the running stack, measures its effect with real clients that use the app's service names,\n" +
+		"removes the fault and prints a report. Exits with 0 if the limits were met, otherwise with 3.\n\nDrills:\n"
 	for _, n := range drill.Names() {
 		about += fmt.Sprintf("  %-17s %s\n", n[0], n[1])
 	}
 	return &cli.Command{
-		Name: "drill", Usage: "break something on purpose and report what that did", ArgsUsage: "DRILL [SERVICE]", Description: about,
+		Name: "drill", Usage: "inject a fault and report its effect on clients", ArgsUsage: "DRILL [SERVICE]", Description: about,
 		Flags: []cli.Flag{
-			&cli.DurationFlag{Name: "max-recover", Usage: "fail if clients are served again only after `DURATION`; default: the drill's own"},
-			&cli.IntFlag{Name: "max-failed", Value: -1, Usage: "fail if more than `N` requests fail; -1 is any number"},
+			&cli.DurationFlag{Name: "max-recover", Usage: "fail if clients are not served again within `DURATION`; default: the drill's own limit"},
+			&cli.IntFlag{Name: "max-failed", Value: -1, Usage: "fail if more than `N` requests fail; -1 means no limit"},
 			&cli.IntFlag{Name: "max-lost", Usage: "fail if more than `N` acknowledged writes are lost"},
 			&cli.DurationFlag{Name: "timeout", Usage: "give up after `DURATION`; default: 2m"},
-			&cli.DurationFlag{Name: "for", Usage: "partition: how long (10s)"},
-			&cli.IntFlag{Name: "times", Aliases: []string{"n"}, Usage: "profile-switch: how often (10)"},
-			&cli.StringFlag{Name: "to", Value: "ha", Usage: "profile-switch: the other profile; it is there and back"},
+			&cli.DurationFlag{Name: "for", Usage: "partition: length of the partition (10s)"},
+			&cli.IntFlag{Name: "times", Aliases: []string{"n"}, Usage: "profile-switch: number of switches (10)"},
+			&cli.StringFlag{Name: "to", Value: "ha", Usage: "profile-switch: the profile to switch to and back from"},
 			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error { return runDrill(c, st) },
@@ -54,7 +54,7 @@ func runDrill(c *cli.Context, st *ui.Streams) error {
 		return err
 	}
 	if len(args) == 0 || len(args) > 2 {
-		return withCode(exitUsage, errors.New("cannot begin a drill: lyandev drill DRILL [SERVICE]; `lyandev drill --help` lists them"))
+		return withCode(exitUsage, errors.New("drill requires the name of a drill and at most one service: lyandev drill DRILL [SERVICE]; `lyandev drill --help` lists the drills"))
 	}
 	s := drill.Scenario{Name: args[0], For: c.Duration("for"), Times: c.Int("times")}
 	if len(args) == 2 {
@@ -93,7 +93,7 @@ func runDrill(c *cli.Context, st *ui.Streams) error {
 		Recover: c.Duration("max-recover"), Failed: c.Int("max-failed"), Lost: c.Int("max-lost"), Timeout: c.Duration("timeout"),
 	})
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(st.Err, "broken off; the fault is undone")
+		fmt.Fprintln(st.Err, "interrupted; the fault was removed")
 		return exitCode(exitInterrupted)
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func runDrill(c *cli.Context, st *ui.Streams) error {
 	return err
 }
 
-// agentDial reaches names and addresses of the stack through its agent.
+// agentDial returns a dialer for the stack's names and addresses that connects through the stack's agent.
 func agentDial(ctx context.Context, eng *engine.Docker, t *target) (func(ctx context.Context, network, addr string) (net.Conn, error), error) {
 	list, err := eng.ListContainers(ctx, map[string]string{services.ProjectLabel: t.instance.Name, dockerpod.KindLabel: "agent"})
 	if err != nil {
@@ -125,10 +125,11 @@ func agentDial(ctx context.Context, eng *engine.Docker, t *target) (func(ctx con
 			}
 		}
 	}
-	return nil, fmt.Errorf("cannot reach the names of %s: its agent does not run; `lyandev up` starts it", t.instance.Name)
+	return nil, fmt.Errorf("cannot reach the services of %s: its network agent is not running; `lyandev up` starts it", t.instance.Name)
 }
 
-// switchOver switches to a profile, or, if that is the one that runs, to the file's default one, and waits.
+// switchOver switches to a profile, or to the file's default profile if that one is already active, and blocks until the
+// switch is over.
 func switchOver(ctx context.Context, c *cli.Context, t *target, other string) (string, error) {
 	s, err := t.client.State(ctx)
 	if err != nil {
@@ -188,7 +189,7 @@ func printReport(st *ui.Streams, r *drill.Report) error {
 		switch {
 		case !telling(e):
 		case printed == maxPrinted:
-			fmt.Fprintln(st.Out, "  ... (--json has all)")
+			fmt.Fprintln(st.Out, "  ... (--json prints all)")
 			printed++
 		case printed < maxPrinted:
 			fmt.Fprintf(st.Out, "  %s %s/%s %s: %s\n", e.Last.Local().Format("15:04:05.000"), strings.ToLower(e.Kind), e.Name, e.Reason, oneLineOf(e.Message))
@@ -201,10 +202,10 @@ func printReport(st *ui.Streams, r *drill.Report) error {
 	return nil
 }
 
-// maxPrinted bounds the events that a report prints.
+// maxPrinted is the maximum number of events that a report prints.
 const maxPrinted = 25
 
-// telling are the events that say what was done about a fault.
+// telling reports whether an event shows the reaction to a fault.
 func telling(e state.Event) bool {
 	return e.Type == "Warning" || e.Kind == "Stack" || strings.HasPrefix(e.Reason, "Redis") || strings.HasPrefix(e.Reason, "MariaDB") ||
 		e.Reason == "RoleChanged" || e.Reason == "Started"

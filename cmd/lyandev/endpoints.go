@@ -16,7 +16,7 @@ import (
 func newEndpointsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "endpoints", Usage: "list every service with its address, ports, endpoints and host ports",
-		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "go on, printing again after every change"}},
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "watch, and print again after every change"}},
 		Action: func(c *cli.Context) error {
 			t, err := findTarget(c, nil)
 			if err != nil {

@@ -18,8 +18,8 @@ import (
 
 func newEventsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "events", Usage: "list what happened to pods and workloads, in Kubernetes' words", ArgsUsage: "[NAME...]",
-		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on until Ctrl-C"}},
+		Name: "events", Usage: "list the events of pods and workloads, with the reasons that Kubernetes uses", ArgsUsage: "[NAME...]",
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "follow new events until Ctrl-C"}},
 		Action: func(c *cli.Context) error {
 			t, err := findTarget(c, nil)
 			if err != nil {

@@ -25,7 +25,7 @@ func newExecCommand(st *ui.Streams) *cli.Command {
 			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "run as `USER`"},
 			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "run in `DIR`"},
 			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set `NAME=VALUE`"},
-			&cli.BoolFlag{Name: "no-tty", Aliases: []string{"T"}, Usage: "no terminal, even if there is one"},
+			&cli.BoolFlag{Name: "no-tty", Aliases: []string{"T"}, Usage: "do not allocate a terminal"},
 		},
 		Action: func(c *cli.Context) error {
 			args := c.Args().Slice()
@@ -33,7 +33,7 @@ func newExecCommand(st *ui.Streams) *cli.Command {
 				args = append(args[:1:1], args[2:]...)
 			}
 			if len(args) < 2 {
-				return withCode(exitUsage, fmt.Errorf("cannot run anything: lyandev exec SERVICE|POD -- CMD [ARG...]"))
+				return withCode(exitUsage, fmt.Errorf("exec requires a SERVICE or POD and a command: lyandev exec SERVICE|POD -- CMD [ARG...]"))
 			}
 			return runExec(c, st, args[0], args[1:])
 		},
@@ -85,24 +85,24 @@ func runExec(c *cli.Context, st *ui.Streams, name string, cmd []string) error {
 	return exitCode(r.ExitCode)
 }
 
-// notStarted says why a command could not be started, with the exit codes of shells. The engine's own words have been printed;
-// its exit code is 126 for both.
+// notStarted returns why a command could not be started, with the exit code that shells use: 126 for not executable, 127
+// for not found. The engine reports 126 for both and has already printed its own message.
 func notStarted(c engine.Container, command string, err error) error {
-	code, why := 126, "it cannot be executed"
+	code, why := 126, "the file is not executable"
 	if text := err.Error(); strings.Contains(text, "not found") || strings.Contains(text, "no such file") {
-		code, why = 127, "the image has no such command"
+		code, why = 127, "command not found in the image"
 	}
 	return withCode(code, fmt.Errorf("cannot run %s in container %s of pod %s: %s",
 		command, c.Labels[logs.ContainerLabel], c.Labels[logs.PodLabel], why))
 }
 
-// hasInput says that standard input is something to read, not the null device.
+// hasInput reports whether standard input can be read, that is, is not the null device.
 func hasInput() bool {
 	info, err := os.Stdin.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice == 0
 }
 
-// findContainer finds a running container by pod or by workload; of several pods it takes the first by name.
+// findContainer finds a running container by pod or by workload. It takes the first pod by name if there are several.
 func findContainer(ctx context.Context, eng engine.Engine, project, name, container string) (engine.Container, error) {
 	list, err := eng.ListContainers(ctx, map[string]string{services.ProjectLabel: project})
 	if err != nil {
@@ -131,12 +131,12 @@ func findContainer(ctx context.Context, eng engine.Engine, project, name, contai
 		if container != "" {
 			pod += " with a container " + container
 		}
-		return engine.Container{}, fmt.Errorf("cannot find a running pod of %s; running are pods of %s", pod, strings.Join(keysOf(known), ", "))
+		return engine.Container{}, fmt.Errorf("cannot find a running pod of %s; services with running pods: %s", pod, strings.Join(keysOf(known), ", "))
 	}
 	return best, nil
 }
 
-// before orders containers by pod, then by when they were made: a pod's first container is made first.
+// before orders containers by pod, then by creation time: a pod's first container is created first.
 func before(a, b engine.Container) bool {
 	if a.Labels[logs.PodLabel] != b.Labels[logs.PodLabel] {
 		return a.Labels[logs.PodLabel] < b.Labels[logs.PodLabel]
@@ -144,12 +144,12 @@ func before(a, b engine.Container) bool {
 	return a.Created.Before(b.Created)
 }
 
-// rawTerminal hands the terminal to the container.
+// rawTerminal puts the terminal into raw mode and forwards its size to the container. restore undoes that.
 func rawTerminal(st *ui.Streams) (restore func(), sizes <-chan [2]uint, err error) {
 	fd := int(os.Stdin.Fd())
 	old, err := term.MakeRaw(fd)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot hand over the terminal: %w", err)
+		return nil, nil, fmt.Errorf("cannot put the terminal into raw mode: %w", err)
 	}
 	ch := make(chan [2]uint, 1)
 	stop := watchSize(func() {

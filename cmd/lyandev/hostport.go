@@ -8,7 +8,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// hostPortLine is a host port and where it leads.
+// hostPortLine returns a host port and its target in one line.
 func hostPortLine(h services.HostPort) string {
 	at := fmt.Sprintf("%s:%d", h.HostIP, h.HostPort)
 	if h.Protocol == corev1.ProtocolUDP {

@@ -30,12 +30,12 @@ type logOptions struct {
 
 func newLogsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "logs", Usage: "print what the containers printed", ArgsUsage: "[SERVICE|POD...]",
+		Name: "logs", Usage: "print the containers' logs", ArgsUsage: "[SERVICE|POD...]",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on until Ctrl-C, also with pods that come later"},
-			&cli.IntFlag{Name: "tail", Aliases: []string{"n"}, Value: -1, Usage: "only the last `N` lines of each container"},
-			&cli.DurationFlag{Name: "since", Usage: "only lines of the last `DURATION`"},
-			&cli.BoolFlag{Name: "timestamps", Aliases: []string{"t"}, Usage: "with the time of each line"},
+			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "follow until Ctrl-C, including pods that start later"},
+			&cli.IntFlag{Name: "tail", Aliases: []string{"n"}, Value: -1, Usage: "print only the last `N` lines of each container"},
+			&cli.DurationFlag{Name: "since", Usage: "print only lines of the last `DURATION`"},
+			&cli.BoolFlag{Name: "timestamps", Aliases: []string{"t"}, Usage: "print the time of each line"},
 		},
 		Action: func(c *cli.Context) error {
 			t, err := findTarget(c, nil)
@@ -53,7 +53,7 @@ func newLogsCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-// followLogs says that up has attached, and follows the logs until Ctrl-C or until the supervisor ends.
+// followLogs prints that up has attached and follows the logs until Ctrl-C or until the supervisor exits.
 func followLogs(c *cli.Context, st *ui.Streams, t *target) error {
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -61,7 +61,7 @@ func followLogs(c *cli.Context, st *ui.Streams, t *target) error {
 	return printLogs(ctx, c, st, t, logOptions{follow: true, tail: 0})
 }
 
-// printLogs prints lines as they come, each with its pod's name in front, without the secrets of the pods' environments.
+// printLogs prints log lines, each prefixed with its pod's name. Secrets in the pods' environments are masked.
 func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o logOptions) error {
 	m := maskerOf(c, t)
 	eng, err := connect(ctx)
@@ -93,14 +93,14 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 			name += "/" + l.Container
 		}
 		width = max(width, min(len(name), 44))
-		text, out := m.String(l.Text), st.RawOut() // not for a terminal: what the container said, byte for byte
+		text, out := m.String(l.Text), st.RawOut() // not a terminal: print the container's bytes unchanged
 		if st.OutTTY {
 			text, out = printable(st, text), st.Out
 		}
 		fmt.Fprintf(out, "%s %s\n", paintName(st, name, width), text)
 	})
 	if err == nil && !matched && len(o.names) > 0 && !o.follow {
-		err = fmt.Errorf("cannot find logs of %s: there are logs of %s", strings.Join(o.names, ", "), strings.Join(keysOf(known), ", "))
+		err = fmt.Errorf("cannot find logs of %s; pods with logs: %s", strings.Join(o.names, ", "), strings.Join(keysOf(known), ", "))
 	}
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -108,7 +108,8 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 	return err
 }
 
-// maskerOf knows the secrets of the pods that there are, and what passwords look like if they cannot be told.
+// maskerOf returns a masker for the secrets of the existing pods. If the pods cannot be listed, it masks only values that
+// look like passwords.
 func maskerOf(c *cli.Context, t *target) *mask.Masker {
 	s, err := t.client.State(c.Context)
 	if err != nil {

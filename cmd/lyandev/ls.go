@@ -20,7 +20,7 @@ func newLsCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-// lsInstance is one instance for programs.
+// lsInstance is the JSON form of one instance.
 type lsInstance struct {
 	Name    string   `json:"name"`
 	Project string   `json:"project"`

@@ -17,15 +17,15 @@ import (
 // Exit codes.
 const (
 	exitOK = 0
-	// exitFailed: the command could not do what it was asked to.
+	// exitFailed: the command failed.
 	exitFailed = 1
-	// exitUsage: the command line or the stack's file is wrong; nothing was tried.
+	// exitUsage: the command line or the stack's file is invalid; nothing was changed.
 	exitUsage = 2
-	// exitNotReady: the stack runs, but did not get ready in time or never will by itself.
+	// exitNotReady: the stack runs but did not become ready in time, or cannot without intervention.
 	exitNotReady = 3
-	// exitNoEngine: no Docker engine answers.
+	// exitNoEngine: the Docker engine does not answer.
 	exitNoEngine = 4
-	// exitInterrupted: ended by Ctrl-C or SIGTERM.
+	// exitInterrupted: interrupted by Ctrl-C or SIGTERM.
 	exitInterrupted = 130
 )
 
@@ -36,7 +36,7 @@ func main() {
 	os.Exit(run(os.Args))
 }
 
-// run runs one command line and returns the process's exit code.
+// run runs one command line and returns the process's exit code. It blocks until the command has ended.
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -48,7 +48,7 @@ func run(args []string) int {
 	return report(streams, err)
 }
 
-// codedError carries an exit code with an error. An error of nil prints nothing.
+// codedError is an error with an exit code. If err is nil, nothing is printed.
 type codedError struct {
 	err  error
 	code int
@@ -70,7 +70,7 @@ func withCode(code int, err error) error {
 	return &codedError{err: err, code: code}
 }
 
-// report prints an error, once and here only, and gives the exit code.
+// report prints an error and returns its exit code. It is the only place that prints errors.
 func report(st *ui.Streams, err error) int {
 	if err == nil {
 		return exitOK
@@ -86,7 +86,7 @@ func report(st *ui.Streams, err error) int {
 	return code
 }
 
-// exitCode ends with a code and prints nothing.
+// exitCode returns an error that sets the exit code and prints nothing; nil for 0.
 func exitCode(code int) error {
 	if code == 0 {
 		return nil

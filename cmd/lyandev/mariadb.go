@@ -17,15 +17,15 @@ import (
 func newMariaDBCommand(st *ui.Streams) *cli.Command {
 	changed := func(_ *cli.Context, p mariadb.Promoted) { printPromoted(st.Out, p) }
 	return &cli.Command{
-		Name: "mariadb", Usage: "look at the MariaDB servers, or make another one the master",
+		Name: "mariadb", Usage: "show the MariaDB servers or change the master",
 		Subcommands: []*cli.Command{
 			operatorCommand(st, "mariadb", cli.Command{Name: "status", Usage: "roles, positions, replication threads and lag"},
 				func(_ *cli.Context, s mariadb.Status) { printMariaDB(st.Out, s) }),
 			operatorCommand(st, "mariadb", cli.Command{
-				Name: "promote", Usage: "make a slave the master, losing nothing; the old master becomes a slave", ArgsUsage: "[POD]",
-				Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "do it although writes are lost that the slave does not have; says which"}},
+				Name: "promote", Usage: "promote a slave to master without losing writes; the old master becomes a slave", ArgsUsage: "[POD]",
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "promote even if the slave lacks writes, which are lost; prints their GTIDs"}},
 			}, changed),
-			operatorCommand(st, "mariadb", cli.Command{Name: "switchback", Usage: "make the declared master the master again"}, changed),
+			operatorCommand(st, "mariadb", cli.Command{Name: "switchback", Usage: "promote the declared master again"}, changed),
 		},
 	}
 }
@@ -43,12 +43,12 @@ func printMariaDB(out io.Writer, s mariadb.Status) {
 
 func printPromoted(out io.Writer, p mariadb.Promoted) {
 	if p.From == "" && p.Closed == 0 {
-		fmt.Fprintf(out, "%s is the master already: nothing was changed\n", p.To)
+		fmt.Fprintf(out, "%s is already the master; nothing was changed\n", p.To)
 		return
 	}
-	fmt.Fprintf(out, "%s is the master now (was %s); nobody could write for %s\n", p.To, dash(p.From), p.Closed.Round(time.Millisecond))
+	fmt.Fprintf(out, "%s is now the master (was %s); writes were blocked for %s\n", p.To, dash(p.From), p.Closed.Round(time.Millisecond))
 	if p.Lost != "" {
-		fmt.Fprintf(out, "given up: %s\n", p.Lost)
+		fmt.Fprintf(out, "lost writes: %s\n", p.Lost)
 	}
 }
 
@@ -59,7 +59,7 @@ func yes(b bool) string {
 	return "no"
 }
 
-// why is a reason and a message in one line.
+// why joins a reason and a message into one line.
 func why(reason, message string) string {
 	return strings.Trim(reason+": "+strings.ReplaceAll(message, "\n", " "), ": ")
 }

@@ -9,28 +9,27 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// engineAway is the error of a command that the supervisor cannot carry out because its engine does not answer; nil if it
-// does.
+// engineAway returns an error if the supervisor cannot carry out a command because the engine does not answer, else nil.
 func engineAway(verb string, s *state.Snapshot) error {
 	if s == nil || s.Engine == "" {
 		return nil
 	}
-	return withCode(exitNoEngine, fmt.Errorf("cannot %s %s: %s; start it (on Debian as root: make engine), then run this again",
+	return withCode(exitNoEngine, fmt.Errorf("cannot %s %s: %s; start it (on Debian, as root: make engine) and run the command again",
 		verb, s.Project, s.Engine))
 }
 
-// warnEngine tells of an engine that does not answer beside what a command prints: that is of before.
+// warnEngine prints a warning if the engine does not answer: the snapshot that the command prints is then out of date.
 func warnEngine(st *ui.Streams, s *state.Snapshot) {
 	if s.Engine != "" {
 		fmt.Fprintf(st.Err, "%s %s\n", st.Paint(ui.Red, "warning:"), s.Engine)
 	}
 }
 
-// patienceWithEngine is how long a command that has begun waits for an engine that does not answer.
+// patienceWithEngine is how long a running command waits for an engine that has stopped answering.
 const patienceWithEngine = 10 * time.Second
 
-// engineLimit ends ctx when the engine has not answered for patienceWithEngine, by the snapshots that look is shown. gone is
-// the snapshot by which it was ended, nil if it was not.
+// engineLimit returns a context that is cancelled when the engine has not answered for patienceWithEngine, according to the
+// snapshots passed to look. gone returns the snapshot that caused the cancellation, or nil.
 func engineLimit(ctx context.Context) (limited context.Context, look func(*state.Snapshot), gone func() *state.Snapshot, end func()) {
 	limited, cancel := context.WithCancel(ctx)
 	last := make(chan *state.Snapshot, 1)

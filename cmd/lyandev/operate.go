@@ -14,7 +14,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// Operate lets an operator of the running stack do something by hand.
+// Operate runs a manual action of one of the running stack's operators and blocks until it has ended.
 func (b backend) Operate(ctx context.Context, r api.OperateRequest) (result any, err error) {
 	e := b.WithOperator(ctx, r.Operator, func(ctx context.Context, op services.Operator, view services.View) error {
 		result, err = catalogue.Operate(ctx, op, view, r.Action, r.Target, r.Force)
@@ -23,7 +23,7 @@ func (b backend) Operate(ctx context.Context, r api.OperateRequest) (result any,
 	return result, e
 }
 
-// operate asks for it and tells meanwhile, on standard error, what the operator says and does.
+// operate requests a manual action and prints the operator's events on standard error until it has ended.
 func operate(c *cli.Context, st *ui.Streams, r api.OperateRequest, into any) error {
 	t, err := findTarget(c, nil)
 	if err != nil {
@@ -41,7 +41,7 @@ func operate(c *cli.Context, st *ui.Streams, r api.OperateRequest, into any) err
 	return err
 }
 
-// tellProgress prints a line for everything that happens to the operator's pods, until ctx ends.
+// tellProgress prints one line per event of the operator's pods until ctx ends.
 func tellProgress(ctx context.Context, st *ui.Streams, t *target, operator string) {
 	snap, err := t.client.State(ctx)
 	if err != nil {
@@ -60,12 +60,12 @@ func tellProgress(ctx context.Context, st *ui.Streams, t *target, operator strin
 	})
 }
 
-// operatorCommand is a command of one operator; done prints the result of a type.
+// operatorCommand adds the action to a command of an operator; done prints the result.
 func operatorCommand[T any](st *ui.Streams, operator string, cmd cli.Command, done func(c *cli.Context, result T)) *cli.Command {
 	cmd.Flags = append(cmd.Flags, jsonFlag())
 	cmd.Action = func(c *cli.Context) error {
 		if c.NArg() > 1 {
-			return withCode(exitUsage, fmt.Errorf("cannot %s more than one pod: lyandev %s %s %s", cmd.Name, operator, cmd.Name, cmd.ArgsUsage))
+			return withCode(exitUsage, fmt.Errorf("%[1]s accepts at most one pod: lyandev %[2]s %[1]s %[3]s", cmd.Name, operator, cmd.ArgsUsage))
 		}
 		var result T
 		r := api.OperateRequest{Operator: operator, Action: cmd.Name, Target: c.Args().First(), Force: c.Bool("force")}

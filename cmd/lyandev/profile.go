@@ -18,7 +18,7 @@ import (
 
 func newProfileCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "profile", Usage: "list, show and compare profiles, and switch a running stack to another one",
+		Name: "profile", Usage: "list, show and compare profiles; switch a running stack to another profile",
 		Subcommands: []*cli.Command{
 			{
 				Name: "ls", Usage: "list the profiles of the file", Flags: []cli.Flag{jsonFlag()},
@@ -29,7 +29,7 @@ func newProfileCommand(st *ui.Streams) *cli.Command {
 				Action: func(c *cli.Context) error { return runProfileShow(c, st, c.Args().First(), c.Bool("json")) },
 			},
 			{
-				Name: "diff", Usage: "say what differs between two profiles", ArgsUsage: "A B", Flags: []cli.Flag{jsonFlag()},
+				Name: "diff", Usage: "show the differences between two profiles", ArgsUsage: "A B", Flags: []cli.Flag{jsonFlag()},
 				Action: func(c *cli.Context) error { return runProfileDiff(c, st, c.Bool("json")) },
 			},
 			newProfileUseCommand(st),
@@ -37,7 +37,7 @@ func newProfileCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-// runningProfile is the profile of the supervised stack, "" if none runs.
+// runningProfile returns the profile of the supervised stack, "" if none runs.
 func runningProfile(c *cli.Context) string {
 	t, err := findTarget(c, nil)
 	if err != nil {
@@ -86,7 +86,7 @@ func runProfileLs(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	return w.Flush()
 }
 
-// profileView is what a profile runs.
+// profileView is the JSON form of a profile's workloads and services.
 type profileView struct {
 	Name      string              `json:"name"`
 	Running   bool                `json:"running"`
@@ -137,7 +137,7 @@ func runProfileShow(c *cli.Context, st *ui.Streams, name string, asJSON bool) er
 	return nil
 }
 
-// viewProfile puts a stack into a view.
+// viewProfile returns the view of a stack.
 func viewProfile(stack *services.Stack, running string) profileView {
 	v := profileView{Name: stack.Profile, Running: running != "" && running == stack.Profile, HostPorts: stack.HostPorts}
 	for _, w := range stack.Workloads {
@@ -162,7 +162,7 @@ func viewProfile(stack *services.Stack, running string) profileView {
 
 func runProfileDiff(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	if c.NArg() != 2 {
-		return withCode(exitUsage, fmt.Errorf("cannot compare: lyandev profile diff A B"))
+		return withCode(exitUsage, fmt.Errorf("profile diff requires two profiles: lyandev profile diff A B"))
 	}
 	a, err := loadStack(c, c.Args().Get(0))
 	if err != nil {
@@ -183,23 +183,24 @@ func runProfileDiff(c *cli.Context, st *ui.Streams, asJSON bool) error {
 		fmt.Fprintln(st.Out, x)
 	}
 	if len(changes) == 0 {
-		fmt.Fprintf(st.Err, "%s and %s are the same\n", a.Profile, b.Profile)
+		fmt.Fprintf(st.Err, "%s and %s do not differ\n", a.Profile, b.Profile)
 	}
 	return nil
 }
 
 func newProfileUseCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "use", Usage: "switch the running stack to another profile, and back if that fails", ArgsUsage: "NAME",
-		Description: "Prints the plan and does it. What both profiles have goes on with its address; what leaves stays until all that\n" +
-			"stays is ready, and keeps its volumes. A master that leaves hands its role over first. If the new profile is not\n" +
-			"ready in time, the old one comes back. Ctrl-C only stops watching.",
+		Name: "use", Usage: "switch the running stack to another profile; roll back on failure", ArgsUsage: "NAME",
+		Description: "Prints the plan and carries it out. Workloads that both profiles share keep running with their addresses. Removed\n" +
+			"workloads are stopped only when all remaining ones are ready; their volumes are kept. A master that is removed\n" +
+			"hands its role over first. If the new profile is not ready in time, the switch is rolled back. Ctrl-C only\n" +
+			"detaches; the switch continues.",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "dry-run", Usage: "only print the plan"},
-			&cli.DurationFlag{Name: "limit", Value: 3 * time.Minute, Usage: "roll back when the new profile is not ready after `DURATION`"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"},
+			&cli.DurationFlag{Name: "limit", Value: 3 * time.Minute, Usage: "roll back if the new profile is not ready within `DURATION`"},
 			&cli.BoolFlag{Name: "build", Usage: "build images even if nothing changed"},
-			&cli.BoolFlag{Name: "no-build", Usage: "use the images that are there"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
+			&cli.BoolFlag{Name: "no-build", Usage: "do not build; use the existing images"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error { return runProfileUse(c, st) },

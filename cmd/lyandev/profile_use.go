@@ -24,11 +24,11 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 		return err
 	}
 	if len(args) != 1 || args[0] == "" {
-		return withCode(exitUsage, errors.New("cannot switch: lyandev profile use NAME; `lyandev profile ls` lists them"))
+		return withCode(exitUsage, errors.New("profile use requires one profile: lyandev profile use NAME; `lyandev profile ls` lists them"))
 	}
 	name := args[0]
 	if c.Duration("limit") <= 0 {
-		return withCode(exitUsage, fmt.Errorf("cannot use --limit %s: it must be more than 0", c.Duration("limit")))
+		return withCode(exitUsage, fmt.Errorf("cannot use --limit %s: it must be greater than 0", c.Duration("limit")))
 	}
 	stack, err := loadStack(c, name)
 	if err != nil {
@@ -54,7 +54,7 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 		return err
 	}
 	if plan.From == plan.To {
-		fmt.Fprintf(st.Err, "%s runs profile %s already; `lyandev up` brings it to what the file says\n", t.instance.Name, plan.To)
+		fmt.Fprintf(st.Err, "profile %[2]s of %[1]s is already active; run `lyandev up` to apply changes to the file\n", t.instance.Name, plan.To)
 		return nil
 	}
 	if err := printPlan(st, plan, c.Bool("json") && c.Bool("dry-run")); err != nil || c.Bool("dry-run") {
@@ -67,10 +67,11 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 	return watchSwitch(ctx, t, st, began, c.Bool("quiet"), c.Bool("json"))
 }
 
-// errNotUp says that nothing of the instance runs.
-var errNotUp = errors.New("it does not run")
+// errNotUp is returned for an instance without running pods.
+var errNotUp = errors.New("no pods are running")
 
-// ensureSupervisor makes sure that somebody looks after the instance: pods without a supervisor, which was killed, get one.
+// ensureSupervisor starts a supervisor in the background if pods of the instance run without one (it was killed). It returns
+// an errNotUp if no pods run; hint is the command that starts them.
 func ensureSupervisor(c *cli.Context, t *target, hint string) error {
 	if answers, err := t.answers(c.Context); err != nil || answers {
 		return err
@@ -90,13 +91,13 @@ func ensureSupervisor(c *cli.Context, t *target, hint string) error {
 	return startInBackground(c, t)
 }
 
-// finishFormer lets a switch that was cut off come to its end first.
+// finishFormer waits for a switch that is still in progress, for example after a restart of the supervisor.
 func finishFormer(ctx context.Context, t *target, st *ui.Streams, quiet bool) error {
 	s, err := t.client.State(ctx)
 	if err != nil || s.Switch.Over() {
 		return err
 	}
-	fmt.Fprintf(st.Err, "the switch from %s to %s goes on first\n", s.Switch.From, s.Switch.To)
+	fmt.Fprintf(st.Err, "waiting for the switch from %s to %s, which is still in progress\n", s.Switch.From, s.Switch.To)
 	if err := watchSwitch(ctx, t, st, time.Time{}, quiet, false); err != nil && ctx.Err() != nil {
 		return err
 	}
@@ -123,7 +124,8 @@ func printPlan(st *ui.Streams, plan switchplan.Plan, asJSON bool) error {
 	return nil
 }
 
-// watchSwitch shows progress until the switch that began at that time, or later, has ended, and says how.
+// watchSwitch shows progress until the switch that started at began or later has ended, and prints its result. A zero
+// began means the current switch.
 func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time, quiet, asJSON bool) error {
 	progress := ui.NewProgress(st, quiet)
 	var last *state.Switch
@@ -142,7 +144,7 @@ func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time
 	})
 	progress.Close()
 	if ctx.Err() != nil {
-		fmt.Fprintln(st.Err, "\nthe switch goes on; `lyandev profile use` and `lyandev ps` tell how")
+		fmt.Fprintln(st.Err, "\nthe switch continues; see its progress with `lyandev profile use` and `lyandev ps`")
 		return exitCode(exitInterrupted)
 	}
 	if err != nil || last == nil {
@@ -159,7 +161,7 @@ func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time
 func tellSwitch(st *ui.Streams, s *state.Switch) error {
 	took := s.Ended.Sub(s.Started).Round(100 * time.Millisecond)
 	for _, pod := range s.Moved {
-		fmt.Fprintf(st.Err, "  %s became the master on the way\n", pod)
+		fmt.Fprintf(st.Err, "  %s was promoted to master during the switch\n", pod)
 	}
 	switch s.Phase {
 	case state.SwitchDone:
@@ -168,7 +170,7 @@ func tellSwitch(st *ui.Streams, s *state.Switch) error {
 	case state.SwitchRefused:
 		return fmt.Errorf("cannot switch from %s to %s: %s", s.From, s.To, s.Error)
 	case state.SwitchRolledBack:
-		return withCode(exitNotReady, fmt.Errorf("the switch from %s to %s was rolled back after %s, %s runs as before: %s", s.From, s.To, took, s.From, s.Error))
+		return withCode(exitNotReady, fmt.Errorf("the switch from %s to %s was rolled back after %s; %s is active again: %s", s.From, s.To, took, s.From, s.Error))
 	}
 	return withCode(exitNotReady, fmt.Errorf("the switch from %s to %s failed: %s; see `lyandev ps` and `lyandev events`", s.From, s.To, s.Error))
 }

@@ -22,15 +22,15 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// profileFlag is the flag of the commands that load a stack.
+// profileFlag returns the flag of commands that load a stack.
 func profileFlag() cli.Flag {
-	return &cli.StringFlag{Name: "profile", Usage: "the `PROFILE` to run; default: the running one, else the file's default", EnvVars: []string{"LYANDEV_PROFILE"}}
+	return &cli.StringFlag{Name: "profile", Usage: "the `PROFILE` to run; default: the active profile, else the file's default", EnvVars: []string{"LYANDEV_PROFILE"}}
 }
 
-// jsonFlag is the flag of the commands whose output a program might read.
+// jsonFlag returns the flag of commands that can print JSON.
 func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON"} }
 
-// loadStack loads the stack that the command line names, under a profile ("" is the file's default).
+// loadStack loads the stack named on the command line for a profile ("" is the file's default). Errors have exitUsage.
 func loadStack(c *cli.Context, profile string) (*services.Stack, error) {
 	files := c.StringSlice("file")
 	for i, f := range files {
@@ -46,14 +46,14 @@ func loadStack(c *cli.Context, profile string) (*services.Stack, error) {
 	return stack, withCode(exitUsage, err)
 }
 
-// target is the instance that a command is about.
+// target is the instance that a command works on, with the client of its supervisor.
 type target struct {
 	instance *instance.Instance
 	client   *api.Client
 }
 
-// findTarget finds the instance by -p, else by the file's name and directory. stack may be nil: then it is loaded where
-// the name is needed.
+// findTarget finds the instance by -p, else by the file's name and directory. If stack is nil, it is loaded when the name
+// is needed.
 func findTarget(c *cli.Context, stack *services.Stack) (*target, error) {
 	explicit := c.String("project-name")
 	reg := instance.Open()
@@ -87,7 +87,8 @@ func newTarget(i *instance.Instance) *target {
 	return t
 }
 
-// answers says whether a supervisor answers. One that runs and does not is an error, with its process ID.
+// answers reports whether the supervisor answers. It returns false if none runs, and an error with the process ID if one
+// runs but does not answer.
 func (t *target) answers(ctx context.Context) (bool, error) {
 	_, err := t.client.State(ctx)
 	if errors.Is(err, api.ErrNoSupervisor) {
@@ -96,11 +97,11 @@ func (t *target) answers(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// takenBy asks the engine which directory a project's volumes and containers belong to.
+// takenBy returns the directory that owns the volumes of a project name, "" if there are none or no engine answers.
 func takenBy(ctx context.Context, name string) (string, error) {
 	eng, err := connect(ctx)
 	if err != nil {
-		return "", nil // no engine, so nothing of ours to collide with; whoever needs it says so
+		return "", nil // without an engine there is no conflict; commands that need the engine report it
 	}
 	defer eng.Close()
 	labels := map[string]string{services.ProjectLabel: name}
@@ -116,10 +117,10 @@ func takenBy(ctx context.Context, name string) (string, error) {
 	return "", nil
 }
 
-// connect finds the Docker engine and checks that it answers.
+// connect connects to the Docker engine and checks that it answers. Errors have exitNoEngine.
 func connect(ctx context.Context) (*engine.Docker, error) {
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx) // the engine has nothing to do with it
+		return nil, context.Cause(ctx) // interrupted: not an engine error
 	}
 	eng, err := engine.NewDocker(os.Getenv("LYANDEV_ALLOW_REMOTE") != "")
 	if err != nil {
@@ -129,13 +130,14 @@ func connect(ctx context.Context) (*engine.Docker, error) {
 		if ctx.Err() != nil {
 			return nil, errors.Join(context.Cause(ctx), eng.Close())
 		}
-		return nil, withCode(exitNoEngine, fmt.Errorf("%w; start the engine (on Debian as root: make engine), "+
-			"or say where it is with DOCKER_HOST", errors.Join(err, eng.Close())))
+		return nil, withCode(exitNoEngine, fmt.Errorf("%w; start the engine (on Debian, as root: make engine), "+
+			"or set DOCKER_HOST to its address", errors.Join(err, eng.Close())))
 	}
 	return eng, nil
 }
 
-// newSupervisor wires a supervisor for an instance. It makes and removes nothing while allowed returns an error.
+// newSupervisor creates a supervisor for an instance. Its engine calls that create or remove objects fail while allowed
+// returns an error.
 func newSupervisor(c *cli.Context, eng *engine.Docker, i *instance.Instance, log *slog.Logger, allowed func() error) (*supervisor.Supervisor, error) {
 	binary, err := agentBinary()
 	if err != nil {
@@ -149,20 +151,20 @@ func newSupervisor(c *cli.Context, eng *engine.Docker, i *instance.Instance, log
 	}), nil
 }
 
-// agentBinary is the static Linux binary that agents and sandboxes are made from: this one, unless LYANDEV_AGENT_BINARY
-// names another (on a machine that is not Linux).
+// agentBinary returns the path of the static Linux binary that goes into the images of agents and sandboxes: this
+// executable, or $LYANDEV_AGENT_BINARY on hosts that are not Linux.
 func agentBinary() (string, error) {
 	if p := os.Getenv("LYANDEV_AGENT_BINARY"); p != "" {
 		return p, nil
 	}
 	p, err := os.Executable()
 	if err != nil {
-		return "", fmt.Errorf("cannot find lyandev's own binary: %w", err)
+		return "", fmt.Errorf("cannot find the lyandev executable: %w", err)
 	}
 	return p, nil
 }
 
-// logger writes the supervisor's own log.
+// logger returns the supervisor's logger: warnings, or everything with --debug.
 func logger(c *cli.Context, st *ui.Streams) *slog.Logger {
 	level := slog.LevelWarn
 	if c.Bool("debug") {

@@ -29,7 +29,7 @@ func newPsCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-// psPod is one pod for programs.
+// psPod is the JSON form of one pod.
 type psPod struct {
 	Name       string        `json:"name"`
 	Workload   string        `json:"workload"`
@@ -105,7 +105,7 @@ func describePod(snap *state.Snapshot, p *corev1.Pod) psPod {
 	return out
 }
 
-// kindOf is the kind of what owns the pod, for a pod whose workload is not known any more.
+// kindOf returns the kind of a pod's owner; it is used when the pod's workload is no longer in the stack.
 func kindOf(p *corev1.Pod) string {
 	switch r := metav1.GetControllerOf(p); {
 	case r == nil:
@@ -133,7 +133,7 @@ func describeContainer(p *corev1.Pod, s corev1.ContainerStatus) psContainer {
 	return c
 }
 
-// imageOf is the reference that a person wrote: a built image is pinned to its ID in the pod.
+// imageOf returns the image reference as written in the file. In the pod, a built image is pinned to its ID.
 func imageOf(p *corev1.Pod, s corev1.ContainerStatus) string {
 	if ref := p.Annotations["dev.lyandev.image/"+s.Name]; ref != "" {
 		return ref
@@ -158,7 +158,7 @@ func printPods(st *ui.Streams, snap *state.Snapshot, pods []psPod) {
 	}
 }
 
-// observe looks at what runs without a supervisor.
+// observe returns a snapshot of the running pods, read from the engine without a supervisor.
 func observe(c *cli.Context, t *target) (*state.Snapshot, error) {
 	eng, err := connect(c.Context)
 	if err != nil {

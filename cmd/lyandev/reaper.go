@@ -13,10 +13,10 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// newReaperCommand is what the reaper's container runs: it removes what test runs that were killed leave behind.
+// newReaperCommand is the entry point of the reaper's container, which removes the objects of killed test runs.
 func newReaperCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: reaper.Command, Hidden: true, Usage: "remove what a test run leaves behind",
+		Name: reaper.Command, Hidden: true, Usage: "remove the Docker objects of killed test runs",
 		Action: func(c *cli.Context) error {
 			conf, err := reaper.ConfigFromEnv(os.Getenv)
 			if err != nil {
@@ -31,7 +31,7 @@ func newReaperCommand(st *ui.Streams) *cli.Command {
 			port := cmp.Or(os.Getenv("RYUK_PORT"), "8080")
 			l, err := net.Listen("tcp", ":"+port)
 			if err != nil {
-				return fmt.Errorf("cannot listen at port %s: %w", port, err)
+				return fmt.Errorf("cannot listen on port %s: %w", port, err)
 			}
 			conf.Log.Info("waiting for clients", "address", l.Addr().String())
 			return reaper.Run(c.Context, conf, l)

@@ -15,14 +15,14 @@ import (
 
 func newRedisCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "redis", Usage: "look at the Redis servers and sentinels, or have another server made the master",
+		Name: "redis", Usage: "show the Redis servers and sentinels or fail over to another master",
 		Subcommands: []*cli.Command{
-			operatorCommand(st, "redis", cli.Command{Name: "status", Usage: "roles, links, offsets, what each sentinel thinks"},
+			operatorCommand(st, "redis", cli.Command{Name: "status", Usage: "roles, links, offsets, and each sentinel's view"},
 				func(_ *cli.Context, s redis.Status) { printRedis(st.Out, s) }),
 			operatorCommand(st, "redis", cli.Command{
-				Name: "failover", Usage: "have the sentinels choose another master, with writes held meanwhile so that none is lost",
+				Name: "failover", Usage: "fail over to another master chosen by the sentinels; writes are paused meanwhile so that none is lost",
 			}, func(_ *cli.Context, f redis.FailedOver) {
-				fmt.Fprintf(st.Out, "%s is the master now (was %s), after %s\n", f.To, f.From, f.Took.Round(time.Millisecond))
+				fmt.Fprintf(st.Out, "%s is now the master (was %s); the failover took %s\n", f.To, f.From, f.Took.Round(time.Millisecond))
 			}),
 		},
 	}

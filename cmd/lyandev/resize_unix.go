@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// watchSize calls f now and whenever the terminal's size changes, until the stop is called.
+// watchSize calls f now and whenever the terminal's size changes, until the returned function is called.
 func watchSize(f func()) (stop func()) {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, syscall.SIGWINCH)

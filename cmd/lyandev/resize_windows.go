@@ -1,6 +1,6 @@
 package main
 
-// watchSize calls f once: this platform tells of no changes.
+// watchSize calls f once: Windows has no signal for size changes.
 func watchSize(f func()) (stop func()) {
 	f()
 	return func() {}

@@ -15,31 +15,32 @@ import (
 
 func newScaleCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "scale", Usage: "change how many pods services of the running stack have", ArgsUsage: "SERVICE=N...",
-		Description: "It lasts until the next up or profile switch: the file's numbers count again then. Deployments, StatefulSets (by\n" +
-			"ordinal; volumes stay) and ReplicaSets can be scaled, to 0 too. With a wrong argument nothing is changed.",
+		Name: "scale", Usage: "change the number of replicas of services in the running stack", ArgsUsage: "SERVICE=N...",
+		Description: "The change lasts until the next up or profile switch, which restores the file's numbers. Deployments, ReplicaSets and\n" +
+			"StatefulSets can be scaled, also to 0 (StatefulSets by ordinal; volumes are kept). If any argument is invalid,\n" +
+			"nothing is changed.",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "wait", Usage: "return when the services are right again and the pods that left are gone"},
+			&cli.BoolFlag{Name: "wait", Usage: "return when the services are ready and surplus pods are gone"},
 			&cli.DurationFlag{Name: "timeout", Value: 5 * time.Minute, Usage: "with --wait: give up after `DURATION`"},
 		},
 		Action: func(c *cli.Context) error { return runScale(c, st) },
 	}
 }
 
-// parseScale reads SERVICE=N arguments; a service may be named once.
+// parseScale parses SERVICE=N arguments; each service may appear once.
 func parseScale(args []string) (map[string]int, error) {
 	if len(args) == 0 {
-		return nil, errors.New("cannot scale nothing: lyandev scale SERVICE=N...")
+		return nil, errors.New("scale requires at least one SERVICE=N: lyandev scale SERVICE=N...")
 	}
 	out := map[string]int{}
 	for _, a := range args {
 		name, number, ok := strings.Cut(a, "=")
 		n, err := strconv.Atoi(number)
 		if !ok || name == "" || err != nil {
-			return nil, fmt.Errorf("cannot scale by %q: it is SERVICE=N, such as web=3", a)
+			return nil, fmt.Errorf("cannot parse %q: it must be SERVICE=N, for example web=3", a)
 		}
 		if _, twice := out[name]; twice {
-			return nil, fmt.Errorf("cannot scale %s twice at once", name)
+			return nil, fmt.Errorf("cannot scale %s: it is given more than once", name)
 		}
 		if n < 0 {
 			return nil, fmt.Errorf("cannot scale %s to %d: a service cannot have less than 0 pods", name, n)
@@ -63,7 +64,7 @@ func runScale(c *cli.Context, st *ui.Streams) error {
 	}
 	for _, a := range c.Args().Slice() {
 		name, n, _ := strings.Cut(a, "=")
-		fmt.Fprintf(st.Err, "%s is to have %s pods\n", name, n)
+		fmt.Fprintf(st.Err, "scaling %s to %s pods\n", name, n)
 	}
 	if !c.Bool("wait") {
 		return nil
@@ -71,7 +72,7 @@ func runScale(c *cli.Context, st *ui.Streams) error {
 	return waitScaled(c, t, replicas)
 }
 
-// waitScaled blocks until the services have the pods wanted and are right.
+// waitScaled blocks until the services have the desired number of pods and are ready, or until --timeout.
 func waitScaled(c *cli.Context, t *target, replicas map[string]int) error {
 	done := make(chan error, 1)
 	go func() {
@@ -88,6 +89,6 @@ func waitScaled(c *cli.Context, t *target, replicas map[string]int) error {
 	case err := <-done:
 		return err
 	case <-time.After(c.Duration("timeout")):
-		return notReady(t, fmt.Errorf("cannot wait longer than %s", c.Duration("timeout")))
+		return notReady(t, fmt.Errorf("timed out after %s", c.Duration("timeout")))
 	}
 }

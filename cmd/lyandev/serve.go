@@ -19,15 +19,16 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// served is a supervisor in this process, with its API.
+// served is a supervisor that runs in this process, with its API. done receives its error when it has exited.
 type served struct {
 	sup  *supervisor.Supervisor
 	done chan error
-	// leave ends the supervisor and leaves what runs as it is.
+	// leave ends the supervisor and leaves the pods running.
 	leave context.CancelFunc
 }
 
-// serve makes this process the instance's supervisor and returns when its API answers. stopAtOnce only ends what runs.
+// serve takes the instance's lock, starts a supervisor in this process and returns when its API listens. With stopAtOnce
+// the supervisor only stops the running stack.
 func serve(ctx context.Context, c *cli.Context, i *instance.Instance, log *slog.Logger, stopAtOnce bool) (*served, error) {
 	lock, err := i.Lock()
 	if err != nil {
@@ -62,7 +63,7 @@ func serve(ctx context.Context, c *cli.Context, i *instance.Instance, log *slog.
 		err := sup.Run(ctx)
 		endAPI()
 		if lost := <-kept; lost != nil {
-			err = lost // what else went wrong followed from it
+			err = lost // the root cause of any other error
 		}
 		err = errors.Join(err, <-apiDone, eng.Close())
 		lock.Release()
@@ -71,11 +72,11 @@ func serve(ctx context.Context, c *cli.Context, i *instance.Instance, log *slog.
 	return s, nil
 }
 
-// keepEvery is how often a supervisor makes sure of its lock and its socket.
+// keepEvery is the interval at which a supervisor checks its lock and its socket.
 const keepEvery = time.Second
 
-// keepPlace makes sure, until ctx ends, that this process still is the instance's supervisor: it makes the socket again when
-// that was removed, and when the lock is gone it calls leave and returns the lock's error.
+// keepPlace checks every keepEvery, until ctx ends, that this process is still the instance's supervisor. It recreates a
+// removed socket. When the lock is lost, it calls leave and returns the error of check.
 func keepPlace(ctx context.Context, check func() error, restore func() (bool, error), leave func(), log *slog.Logger) error {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
@@ -94,12 +95,12 @@ func keepPlace(ctx context.Context, check func() error, restore func() (bool, er
 			log.Warn(err.Error())
 		}
 		if made {
-			log.Warn("the control socket had been removed; it was made again")
+			log.Warn("the control socket had been removed; it was recreated")
 		}
 	}
 }
 
-// backend fits the supervisor to the API.
+// backend adapts the supervisor to the API's backend interfaces.
 type backend struct{ *supervisor.Supervisor }
 
 func (b backend) Apply(ctx context.Context, r api.ApplyRequest) (uint64, error) {
@@ -129,12 +130,12 @@ func (b backend) RestoreSnapshot(ctx context.Context, name string, r api.Snapsho
 	return b.Supervisor.RestoreSnapshot(ctx, name, r.Services)
 }
 
-// foreground runs the supervisor in this process until the stack has been stopped.
+// foreground runs the supervisor in this process and blocks until the stack has been stopped.
 func foreground(c *cli.Context, t *target, o upOptions) error {
 	if err := t.instance.Save(); err != nil {
 		return err
 	}
-	// The signal that ends the process must not end the supervisor: it stops the stack first.
+	// A signal that cancels the command's context must not end the supervisor: it has to stop the stack first.
 	ctx := context.WithoutCancel(c.Context)
 	s, err := serve(ctx, c, t.instance, logger(c, o.st), false)
 	if errors.Is(err, instance.ErrHeld) && t.client.Alive(ctx) {
@@ -153,7 +154,7 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		var coded *codedError
 		if errors.As(err, &coded) && coded.code == exitNotReady {
-			fmt.Fprintln(o.st.Err, o.st.Paint(ui.Yellow, err.Error())) // it may still come: go on as any foreground up
+			fmt.Fprintln(o.st.Err, o.st.Paint(ui.Yellow, err.Error())) // the stack may still become ready: keep running
 		} else {
 			s.sup.Stop()
 			return errors.Join(err, <-s.done)
@@ -167,7 +168,8 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	return waitForEnd(s, t, o, view, interrupted)
 }
 
-// stopOnSignal stops the stack at the first Ctrl-C and hurries at the second. The channel closes at the first.
+// stopOnSignal stops the stack at the first Ctrl-C and cuts the grace periods short at the second. The returned channel is
+// closed at the first.
 func stopOnSignal(s *served, st *ui.Streams, endView context.CancelFunc) <-chan struct{} {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -177,14 +179,14 @@ func stopOnSignal(s *served, st *ui.Streams, endView context.CancelFunc) <-chan 
 		close(interrupted)
 		endView()
 		if s.sup.Store().Latest().Engine != "" {
-			fmt.Fprintln(st.Err, "\nthe Docker engine does not answer, so nothing can be stopped until it does; Ctrl-C again leaves what runs")
+			fmt.Fprintln(st.Err, "\nthe Docker engine does not answer, so nothing can be stopped until it does; Ctrl-C again exits and leaves the pods running")
 		} else {
-			fmt.Fprintln(st.Err, "\nstopping; Ctrl-C again hurries")
+			fmt.Fprintln(st.Err, "\nstopping; Ctrl-C again stops immediately")
 		}
 		s.sup.Stop()
 		for range signals {
 			if s.sup.Store().Latest().Engine != "" {
-				fmt.Fprintln(st.Err, "\nleft as it is: `lyandev up` takes it over, `lyandev down` stops it, once the engine answers")
+				fmt.Fprintln(st.Err, "\nthe pods are left running; once the engine answers, `lyandev up` takes them over and `lyandev down` stops them")
 				s.leave()
 			}
 			s.sup.Stop()
@@ -193,7 +195,7 @@ func stopOnSignal(s *served, st *ui.Streams, endView context.CancelFunc) <-chan 
 	return interrupted
 }
 
-// waitForEnd shows the teardown once it begins, and returns when the supervisor has ended.
+// waitForEnd blocks until the supervisor has exited and shows the progress of the teardown.
 func waitForEnd(s *served, t *target, o upOptions, view context.Context, interrupted <-chan struct{}) error {
 	stopped := make(chan struct{})
 	go func() {
@@ -218,7 +220,7 @@ func waitForEnd(s *served, t *target, o upOptions, view context.Context, interru
 	case <-stopped:
 	case <-time.After(time.Second):
 	}
-	_ = t.instance // its name and volumes stay: the next up finds them
+	_ = t.instance // the instance and its volumes are kept for the next up
 	select {
 	case <-interrupted:
 		if err == nil {
@@ -229,10 +231,10 @@ func waitForEnd(s *served, t *target, o upOptions, view context.Context, interru
 	return err
 }
 
-// newSuperviseCommand is what `up -d` leaves behind.
+// newSuperviseCommand is the process that `up -d` leaves in the background.
 func newSuperviseCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "supervise", Hidden: true, ArgsUsage: "INSTANCE", Usage: "look after an instance in the background",
+		Name: "supervise", Hidden: true, ArgsUsage: "INSTANCE", Usage: "run the supervisor of an instance in the background",
 		Action: func(c *cli.Context) error {
 			i, err := instance.Open().Get(c.Args().First())
 			if err != nil {

@@ -4,5 +4,5 @@ package main
 
 import "syscall"
 
-// ownSession takes a process out of the terminal's reach.
+// ownSession starts a process in its own session, so that the terminal's signals do not reach it.
 func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

@@ -36,7 +36,7 @@ func newVersionCommand(st *ui.Streams) *cli.Command {
 			if v["engine"] != "" {
 				fmt.Fprintf(st.Out, "docker engine %s (API %s)\n", v["engine"], v["api"])
 			} else {
-				fmt.Fprintln(st.Out, "docker engine: none answers")
+				fmt.Fprintln(st.Out, "docker engine: no answer")
 			}
 			return nil
 		},
@@ -45,11 +45,11 @@ func newVersionCommand(st *ui.Streams) *cli.Command {
 
 func newRestartCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "restart", Usage: "replace the pods of services, rolling, each new pod ready before the next old one goes",
+		Name: "restart", Usage: "restart services with a rolling update of their pods",
 		ArgsUsage: "SERVICE...",
 		Action: func(c *cli.Context) error {
 			if c.NArg() == 0 {
-				return withCode(exitUsage, fmt.Errorf("cannot restart: name the services, as in `lyandev restart web`"))
+				return withCode(exitUsage, fmt.Errorf("restart requires at least one service: lyandev restart SERVICE..."))
 			}
 			t, err := findTarget(c, nil)
 			if err != nil {

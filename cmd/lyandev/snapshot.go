@@ -23,12 +23,12 @@ import (
 
 func newSnapshotCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "snapshot", Usage: "save the volumes of stateful services, and put them back",
+		Name: "snapshot", Usage: "save and restore the volumes of stateful services",
 		Subcommands: []*cli.Command{
 			{
-				Name: "save", Usage: "copy the volumes of the services, which go on", ArgsUsage: "NAME [SERVICE...]",
+				Name: "save", Usage: "copy the volumes of running services", ArgsUsage: "NAME [SERVICE...]",
 				Flags: []cli.Flag{
-					&cli.BoolFlag{Name: "replace", Usage: "take the place of a snapshot of that name"}, jsonFlag(),
+					&cli.BoolFlag{Name: "replace", Usage: "replace an existing snapshot of that name"}, jsonFlag(),
 				},
 				Action: func(c *cli.Context) error { return runSnapshotSave(c, st) },
 			},
@@ -37,10 +37,10 @@ func newSnapshotCommand(st *ui.Streams) *cli.Command {
 				Action: func(c *cli.Context) error { return runSnapshotLs(c, st) },
 			},
 			{
-				Name: "restore", Usage: "give the services' volumes the content of a snapshot; what they hold now is lost", ArgsUsage: "NAME [SERVICE...]",
+				Name: "restore", Usage: "overwrite the services' volumes with a snapshot; their current data is lost", ArgsUsage: "NAME [SERVICE...]",
 				Flags: []cli.Flag{
-					&cli.DurationFlag{Name: "timeout", Value: 3 * time.Minute, Usage: "how long to wait until everything is ready again"},
-					&cli.BoolFlag{Name: "no-wait", Usage: "return when the services start"}, jsonFlag(),
+					&cli.DurationFlag{Name: "timeout", Value: 3 * time.Minute, Usage: "how long to wait for the stack to become ready again"},
+					&cli.BoolFlag{Name: "no-wait", Usage: "do not wait until the stack is ready"}, jsonFlag(),
 				},
 				Action: func(c *cli.Context) error { return runSnapshotRestore(c, st) },
 			},
@@ -52,19 +52,19 @@ func newSnapshotCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-// named takes the name of a snapshot and the services from the arguments.
+// named returns the snapshot's name and the services from the arguments.
 func named(c *cli.Context) (name string, services []string, err error) {
 	args, err := arguments(c)
 	if err != nil {
 		return "", nil, err
 	}
 	if len(args) == 0 {
-		return "", nil, withCode(exitUsage, fmt.Errorf("cannot %s: a name is missing: lyandev snapshot %s NAME", c.Command.Name, c.Command.Name))
+		return "", nil, withCode(exitUsage, fmt.Errorf("snapshot %[1]s requires a name: lyandev snapshot %[1]s NAME", c.Command.Name))
 	}
 	return args[0], args[1:], withCode(exitUsage, snapshot.CheckName(args[0]))
 }
 
-// copying says how the snapshots of an instance are made where no supervisor does it.
+// copying returns the snapshot configuration of an instance for use without a running supervisor.
 func copying(c *cli.Context, st *ui.Streams, t *target, eng *engine.Docker, allowed func() error) (snapshot.Config, error) {
 	s, err := newSupervisor(c, eng, t.instance, logger(c, st), allowed)
 	if err != nil {
@@ -104,13 +104,13 @@ func runSnapshotSave(c *cli.Context, st *ui.Streams) error {
 	}
 	fmt.Fprintf(st.Err, "saved %s: %s of %s in %s", st.Paint(ui.Bold, name), size(m.Bytes), claims(m), short(m.Took))
 	if m.Frozen > 0 {
-		fmt.Fprintf(st.Err, "; the services stood still for %s", short(m.Frozen))
+		fmt.Fprintf(st.Err, "; writes were paused for %s", short(m.Frozen))
 	}
 	fmt.Fprintln(st.Err)
 	return nil
 }
 
-// offline works on the volumes of an instance that does not run, under its lock.
+// offline calls do for the volumes of an instance that is not running, while holding the instance's lock.
 func offline(c *cli.Context, st *ui.Streams, t *target, do func(snapshot.Config, []snapshot.Source) error, names []string) error {
 	stack, err := loadStack(c, "")
 	if err != nil {
@@ -174,22 +174,22 @@ func runSnapshotRestore(c *cli.Context, st *ui.Streams) error {
 	}
 	fmt.Fprintf(st.Err, "restored %s: %s in %s", st.Paint(ui.Bold, name), size(done.Bytes), short(done.Copying))
 	if done.Stopped > 0 {
-		fmt.Fprintf(st.Err, "; the services were stopped for %s, everything was ready after %s", short(done.Stopped), short(time.Since(began)))
+		fmt.Fprintf(st.Err, "; downtime %s, stack ready after %s", short(done.Stopped), short(time.Since(began)))
 	}
 	fmt.Fprintln(st.Err)
 	for _, r := range done.Claims {
 		if r.From == "" {
-			fmt.Fprintf(st.Err, "  %s has no copy in it: it was emptied, and is filled again by replication\n", r.Workload)
+			fmt.Fprintf(st.Err, "  %s is not in the snapshot: its volume was emptied and is filled by replication\n", r.Workload)
 		}
 	}
 	return nil
 }
 
-// restoreOffline restores while nothing runs.
+// restoreOffline restores the volumes of an instance that is not running.
 func restoreOffline(ctx context.Context, cp snapshot.Config, name string, all []snapshot.Source) (*snapshot.Restored, error) {
 	m, err := cp.Find(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("cannot restore: %w", err)
+		return nil, fmt.Errorf("cannot restore the snapshot: %w", err)
 	}
 	list, err := snapshot.PlanRestore(m, all, "")
 	if err != nil {
@@ -208,7 +208,7 @@ func restoreOffline(ctx context.Context, cp snapshot.Config, name string, all []
 	return done, err
 }
 
-// waitReady waits until the stack is ready again.
+// waitReady blocks until the stack is ready, or for limit; the error then has exitNotReady.
 func waitReady(ctx context.Context, t *target, limit time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready after %s", limit))
 	defer cancel()
@@ -218,7 +218,7 @@ func waitReady(ctx context.Context, t *target, limit time.Duration) error {
 		return s.Phase != state.Ready
 	})
 	if err != nil && ctx.Err() != nil {
-		return withCode(exitNotReady, fmt.Errorf("it was restored, but the stack is not ready: %w: %s", context.Cause(ctx), message))
+		return withCode(exitNotReady, fmt.Errorf("the snapshot was restored, but the stack is not ready: %w: %s", context.Cause(ctx), message))
 	}
 	return err
 }
@@ -258,7 +258,7 @@ func snapshots(c *cli.Context) ([]snapshot.Meta, error) {
 
 func runSnapshotRm(c *cli.Context, st *ui.Streams) error {
 	if c.NArg() == 0 {
-		return withCode(exitUsage, errors.New("cannot remove nothing: lyandev snapshot rm NAME..."))
+		return withCode(exitUsage, errors.New("snapshot rm requires at least one name: lyandev snapshot rm NAME..."))
 	}
 	t, err := findTarget(c, nil)
 	if err != nil {
@@ -270,9 +270,9 @@ func runSnapshotRm(c *cli.Context, st *ui.Streams) error {
 	}
 	defer eng.Close()
 	cp := snapshot.Config{Engine: eng, Project: t.instance.Name}
-	for _, name := range c.Args().Slice() { // all must exist before the first goes
+	for _, name := range c.Args().Slice() { // check that all exist before removing the first
 		if _, err := cp.Find(c.Context, name); err != nil {
-			return fmt.Errorf("cannot remove: %w", err)
+			return fmt.Errorf("cannot remove the snapshot: %w", err)
 		}
 	}
 	for _, name := range c.Args().Slice() {
@@ -284,7 +284,7 @@ func runSnapshotRm(c *cli.Context, st *ui.Streams) error {
 	return nil
 }
 
-// claims says what a snapshot holds: "lyanna-mariadb-master (mariadb 11.8), redis-master (redis 8.0)".
+// claims lists a snapshot's contents: "lyanna-mariadb-master (mariadb 11.8), redis-master (redis 8.0)".
 func claims(m *snapshot.Meta) string {
 	var out []string
 	for _, c := range m.Claims {

@@ -15,11 +15,11 @@ import (
 
 func newStatsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "stats", Usage: "how long things take",
+		Name: "stats", Usage: "show timing statistics",
 		Subcommands: []*cli.Command{{
-			Name: "loop", Usage: "the percentiles of the inner loop's stages, from an edit to ready pods",
-			Description: "Times count from the first change that was noticed. Stages: batched (until the burst of changes ended),\n" +
-				"waited (for the edit before), built, shipped, restarted, ready. Of pods that take turns they are sums.",
+			Name: "loop", Usage: "percentiles of the inner loop's stages, from an edit to ready pods",
+			Description: "Times count from the first detected change. Stages: batched (until the burst of changes ended), waited (for the\n" +
+				"previous edit), built, shipped, restarted, ready. For pods updated one after another, the times are summed.",
 			Flags:  []cli.Flag{jsonFlag()},
 			Action: func(c *cli.Context) error { return runStatsLoop(c, st) },
 		}},
@@ -33,14 +33,14 @@ func runStatsLoop(c *cli.Context, st *ui.Streams) error {
 	}
 	var records []innerloop.Record
 	if err := t.client.Loop(c.Context, &records); err != nil {
-		return fmt.Errorf("cannot read the inner loop's times: %w", err)
+		return fmt.Errorf("cannot read the inner loop's statistics: %w", err)
 	}
 	stats := innerloop.Stats(records)
 	if c.Bool("json") {
 		return json.NewEncoder(st.Out).Encode(map[string]any{"stats": stats, "records": records})
 	}
 	if len(records) == 0 {
-		fmt.Fprintln(st.Err, "no edit has been brought to a pod since the supervisor began")
+		fmt.Fprintln(st.Err, "no edit has been delivered to a pod since the supervisor started")
 		return nil
 	}
 	return printLoop(st.Out, stats)

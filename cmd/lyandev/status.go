@@ -11,8 +11,8 @@ import (
 
 func newStatusCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "status", Usage: "say on one screen whether each part is right: roles, lag, quorum, hit rate",
-		Description: "Ends with 0 when everything is right, with 3 otherwise.",
+		Name: "status", Usage: "show whether each service is healthy: roles, lag, quorum, hit rate",
+		Description: "Exits with 0 if everything is healthy, otherwise with 3.",
 		Flags:       []cli.Flag{jsonFlag()},
 		Action: func(c *cli.Context) error {
 			t, err := findTarget(c, nil)
@@ -37,7 +37,7 @@ func newStatusCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-// paintOf colours results where a person reads them.
+// paintOf returns the function that colours results on a terminal.
 func paintOf(st *ui.Streams) explain.Paint {
 	if !st.OutTTY || !st.Color {
 		return explain.Paint{}

@@ -25,7 +25,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// testOptions is what `test` needs.
+// testOptions are the options of `test`.
 type testOptions struct {
 	st       *ui.Streams
 	profiles []string
@@ -37,7 +37,8 @@ type testOptions struct {
 	bundles  string
 	timeout  time.Duration
 	quiet    bool
-	// service is the workload whose image and environment a command from the line runs with; host runs it here.
+	// service is the workload whose image and environment the command of the command line uses; with host it runs on this
+	// host.
 	service string
 	host    bool
 	command []string
@@ -45,30 +46,31 @@ type testOptions struct {
 
 func newTestCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "test", Usage: "run a command against a throw-away copy of the stack", ArgsUsage: "[-- CMD...]",
-		Description: "Each profile gets a fresh copy: its own network, names, free host ports and empty volumes. The running stack is\n" +
-			"neither touched nor shared. The command comes from the line, else from x-lyandev.test of the services. It runs in\n" +
-			"the app's image inside the stack, or here (--host, or host: true) with addresses that point at mapped ports.\n" +
-			"What a start from empty volumes that took longer than 30 s has made of them is kept, once the stack is right and\n" +
-			"before its tests begin, as a snapshot named test-PROFILE-..., and later runs of the same stack begin with it; any\n" +
-			"change of images, configuration, mounted files or bootstrap steps makes it another stack. --prepared always keeps\n" +
-			"what any start has made, --prepared never keeps and uses nothing.\n" +
-			"test exits with the command's code; when the stack did not get ready, with 3.",
+		Name: "test", Usage: "run tests against a temporary copy of the stack", ArgsUsage: "[-- CMD...]",
+		Description: "Each profile runs in a new copy of the stack with its own network, names, free host ports and empty volumes. The\n" +
+			"running stack is not used. CMD defaults to x-lyandev.test of the services. It runs in a container of the app's\n" +
+			"image inside the stack or, with --host or host: true, on this host with addresses of mapped ports.\n" +
+			"If the copy took longer than 30 s to become ready from empty volumes, the volumes are saved before the tests\n" +
+			"start, as a snapshot named test-PROFILE-..., and later runs of the same stack start from it. Any change to\n" +
+			"images, configuration, mounted files or bootstrap steps makes the saved volumes unusable, and the next run starts\n" +
+			"from empty ones. --prepared always saves them however short the start was; --prepared never neither saves nor\n" +
+			"uses them.\n" +
+			"Exits with CMD's exit code, or with 3 if the stack did not become ready.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "profile", Usage: "the `PROFILES` to test, separated by commas; default: the file's default"},
-			&cli.IntFlag{Name: "parallel", Value: 1, Usage: "run up to `N` profiles side by side"},
-			&cli.StringFlag{Name: "snapshot", Usage: "begin with the volumes of snapshot `NAME`"},
+			&cli.IntFlag{Name: "parallel", Value: 1, Usage: "run up to `N` profiles in parallel"},
+			&cli.StringFlag{Name: "snapshot", Usage: "start from the volumes of snapshot `NAME`"},
 			&cli.StringFlag{
 				Name: "prepared", Value: string(throwaway.PrepareAuto),
-				Usage: "begin with volumes that an earlier run prepared, and prepare them for later ones: `WHEN` is auto, always or never",
+				Usage: "start from volumes saved by an earlier run, and save them for later ones: `WHEN` is auto, always or never",
 			},
-			&cli.BoolFlag{Name: "keep-on-failure", Usage: "leave the copy running when its test fails"},
+			&cli.BoolFlag{Name: "keep-on-failure", Usage: "leave the copy running if its tests fail"},
 			&cli.StringFlag{Name: "junit", Usage: "write the results to `FILE` as JUnit XML"},
-			&cli.StringFlag{Name: "bundle-dir", Usage: "make the bundles of failed tests in `DIR`; default: the system's directory for temporary files"},
-			&cli.DurationFlag{Name: "timeout", Value: 15 * time.Minute, Usage: "give each profile at most `DURATION`, from start to end of its tests"},
+			&cli.StringFlag{Name: "bundle-dir", Usage: "write the failure bundles to `DIR`; default: the system's temporary directory"},
+			&cli.DurationFlag{Name: "timeout", Value: 15 * time.Minute, Usage: "limit each profile to `DURATION`, including start and tests"},
 			&cli.StringFlag{Name: "service", Usage: "run CMD with the image and environment of `SERVICE`"},
 			&cli.BoolFlag{Name: "host", Usage: "run CMD on this host"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 		},
 		Action: func(c *cli.Context) error {
 			o := testOptions{
@@ -141,11 +143,11 @@ func runTest(c *cli.Context, o testOptions) error {
 	for _, r := range runs {
 		g.Go(func() error { r.run(ctx); return nil })
 	}
-	_ = g.Wait() // what went wrong stands in each run's result
+	_ = g.Wait() // errors are in each run's result
 	return endTest(ctx, o, eng, runs)
 }
 
-// endTest reports, keeps what is to be kept, and chooses the exit code.
+// endTest prints the summary, keeps the copies of --keep-on-failure and returns the exit code as an error.
 func endTest(ctx context.Context, o testOptions, eng *tcengine.Engine, runs []*testRun) error {
 	var errs []error
 	if slices.ContainsFunc(runs, func(r *testRun) bool { return r.kept }) {
@@ -169,7 +171,7 @@ func endTest(ctx context.Context, o testOptions, eng *tcengine.Engine, runs []*t
 	return nil
 }
 
-// testEngine connects by way of testcontainers and makes sure of its reaper. Each process is a session of its own.
+// testEngine connects to the engine through testcontainers and starts its reaper. Each process uses its own session.
 func testEngine(ctx context.Context, c *cli.Context, o testOptions) (*tcengine.Engine, *throwaway.Images, error) {
 	binary, err := agentBinary()
 	if err != nil {
@@ -195,7 +197,7 @@ func testEngine(ctx context.Context, c *cli.Context, o testOptions) (*tcengine.E
 	return eng, images, nil
 }
 
-// testCases chooses the commands: the line's, else those that services declare.
+// testCases returns the commands to run: that of the command line, else those declared by the services.
 func testCases(stack *services.Stack, o testOptions) ([]testCase, error) {
 	if len(o.command) > 0 {
 		w, err := testWorkload(stack, o.service)
@@ -218,19 +220,19 @@ func testCases(stack *services.Stack, o testOptions) ([]testCase, error) {
 		out = append(out, testCase{workload: w.Name(), command: cmd})
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("cannot test profile %q: no service of it has x-lyandev.test; give a command after --", stack.Profile)
+		return nil, fmt.Errorf("cannot test profile %q: none of its services has x-lyandev.test; give a command after --", stack.Profile)
 	}
 	return out, nil
 }
 
-// testWorkload is the workload that a command from the line belongs to: the one asked for, else the first with a test, else
-// the first with an image that is built from here and no operator, else the first.
+// testWorkload returns the workload whose image the command of the command line uses: the named one, else the first with a
+// test, else the first with a built image and no operator, else the first.
 func testWorkload(stack *services.Stack, name string) (*services.Workload, error) {
 	if name != "" {
 		if w := stack.Workload(name); w != nil {
 			return w, nil
 		}
-		return nil, fmt.Errorf("cannot test with service %s: there is none in profile %q", name, stack.Profile)
+		return nil, fmt.Errorf("cannot test with service %s: profile %q has no such service", name, stack.Profile)
 	}
 	built := map[string]bool{}
 	for _, b := range stack.Builds {

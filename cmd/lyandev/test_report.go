@@ -12,7 +12,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// printSummary says how every profile went, one line each, and where to look after a failure.
+// printSummary prints the result of every profile, one line each, and where to find details of a failure.
 func printSummary(st *ui.Streams, runs []*testRun) {
 	w := tabwriter.NewWriter(st.Err, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nPROFILE\tRESULT\tREADY\tTOOK\tCODE")
@@ -29,19 +29,19 @@ func printSummary(st *ui.Streams, runs []*testRun) {
 	_ = w.Flush()
 	for _, r := range runs {
 		if from := r.volumesText(); from != "" {
-			fmt.Fprintf(st.Err, "%s: began %s\n", r.profile(), from)
+			fmt.Fprintf(st.Err, "%s: started %s\n", r.profile(), from)
 		}
 		if r.prepared != "" && r.ready == 0 {
-			fmt.Fprintf(st.Err, "%s: with --prepared never it begins with empty volumes\n", r.profile())
+			fmt.Fprintf(st.Err, "%s: use --prepared never to start from empty volumes\n", r.profile())
 		}
 		if r.err != nil {
 			fmt.Fprintf(st.Err, "%s %s\n", st.Paint(ui.Red, r.profile()+":"), mask.New(r.stack).String(r.err.Error()))
 		}
 		if r.bundle != "" {
-			fmt.Fprintf(st.Err, "%s: logs, events and all that is known of the failure: %s\n", r.profile(), r.bundle)
+			fmt.Fprintf(st.Err, "%s: logs, events and details of the failure: %s\n", r.profile(), r.bundle)
 		}
 		if r.kept {
-			fmt.Fprintf(st.Err, "%s: left running as %s; look with `lyandev -p %s ps`, remove with `lyandev -p %s down --volumes`\n",
+			fmt.Fprintf(st.Err, "%s: left running as %s; inspect it with `lyandev -p %s ps`, remove it with `lyandev -p %s down --volumes`\n",
 				r.profile(), r.name, r.name, r.name)
 		}
 	}
@@ -83,8 +83,7 @@ type junitProblem struct {
 	Text    string `xml:",chardata"`
 }
 
-// junit is the result of all runs: a suite a profile, in it a case for the stack's becoming ready and one a command. It is
-// pure.
+// junit returns the results of all runs: one suite per profile, with one case for the start of the stack and one per command.
 func junit(runs []*testRun) junitSuites {
 	all := junitSuites{Name: "lyandev test"}
 	var total time.Duration
@@ -136,14 +135,14 @@ func junitSuiteOf(r *testRun) junitSuite {
 func problem(m *mask.Masker, message, bundle string) *junitProblem {
 	p := &junitProblem{Message: m.String(xmlText(message))}
 	if bundle != "" {
-		p.Text = "all that is known: " + bundle
+		p.Text = "details: " + bundle
 	}
 	return p
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
 
-// xmlText drops what XML cannot hold (escape codes of colours among it).
+// xmlText drops control characters that XML does not allow, such as those of colour codes.
 func xmlText(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' {

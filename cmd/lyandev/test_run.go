@@ -18,7 +18,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// testRun is the tests of one profile on one copy.
+// testRun runs the tests of one profile on one copy of the stack.
 type testRun struct {
 	o      testOptions
 	stack  *services.Stack
@@ -35,14 +35,14 @@ type testRun struct {
 	ready   time.Duration
 	took    time.Duration
 	results []testResult
-	err     error // what kept the tests from running or ending
+	err     error // why tests did not run or the copy could not be removed
 	bundle  string
 	kept    bool
-	// prepared is the snapshot, made by an earlier run, that the volumes began with, "" if none.
+	// prepared is the snapshot of an earlier run that the volumes were filled from, "" if none.
 	prepared string
 }
 
-// testResult is how one command ended. err is why it has no exit code.
+// testResult is the result of one command. If err is set, there is no exit code.
 type testResult struct {
 	testCase
 	code int
@@ -62,10 +62,10 @@ func (r *testRun) profile() string {
 	return name
 }
 
-// failed says whether anything went wrong.
+// failed reports whether the run's exit code is not 0.
 func (r *testRun) failed() bool { return r.exitCode() != exitOK }
 
-// exitCode is the first command's that failed, else what kept the tests from running.
+// exitCode returns the exit code of the first failed command, else exitNotReady or exitFailed if the tests did not run.
 func (r *testRun) exitCode() int {
 	for _, t := range r.results {
 		if t.code != 0 {
@@ -88,11 +88,11 @@ func (r *testRun) say(format string, args ...any) {
 	}
 }
 
-// run starts the copy, runs the commands and takes the copy down. The outcome stands in r.
+// run starts the copy, runs the commands, removes the copy and stores the outcome in r. It blocks until then.
 func (r *testRun) run(ctx context.Context) {
 	began := time.Now()
 	defer func() { r.took = time.Since(began) }()
-	limited, cancel := context.WithTimeoutCause(ctx, r.o.timeout, fmt.Errorf("the time of %s is over", r.o.timeout))
+	limited, cancel := context.WithTimeoutCause(ctx, r.o.timeout, fmt.Errorf("timed out after %s", r.o.timeout))
 	defer cancel()
 	r.name = throwaway.NewName(r.stack.Name)
 	r.config.Name = r.name
@@ -126,7 +126,7 @@ func (r *testRun) sayReady() {
 	r.say("%s", text)
 }
 
-// prepare keeps the volumes for later runs where that pays. Whatever becomes of it, the tests begin.
+// prepare saves the volumes for later runs if the policy says so. A failure is only logged.
 func (r *testRun) prepare(ctx context.Context, c *throwaway.Copy) {
 	began := time.Now()
 	name, err := c.Prepare(ctx)
@@ -183,7 +183,7 @@ func (r *testRun) runCase(ctx context.Context, c *throwaway.Copy, t testCase) te
 	return res
 }
 
-// takeDown writes the bundle of a failure and removes the copy, or leaves it where that was asked for.
+// takeDown writes the bundle of a failed run and removes the copy, or leaves it running with --keep-on-failure.
 func (r *testRun) takeDown(ctx context.Context, c *throwaway.Copy) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 	defer cancel()
@@ -198,7 +198,7 @@ func (r *testRun) takeDown(ctx context.Context, c *throwaway.Copy) {
 		err = c.Close(ctx)
 	}
 	if err != nil {
-		r.err = errors.Join(r.err, fmt.Errorf("cannot take down %s: %w", r.name, err))
+		r.err = errors.Join(r.err, fmt.Errorf("cannot remove the copy %s: %w", r.name, err))
 	}
 }
 
@@ -215,7 +215,7 @@ func (r *testRun) writeBundle(ctx context.Context, c *throwaway.Copy) error {
 	return c.Bundle(ctx, dir)
 }
 
-// output is where a command's output goes: as it is, or line by line with the profile's name before.
+// output returns the writer for a command's output. With prefix set it prefixes each line with the profile's name.
 func (r *testRun) output(to io.Writer) *lineWriter {
 	w := &lineWriter{to: to}
 	if r.prefix {
@@ -224,7 +224,7 @@ func (r *testRun) output(to io.Writer) *lineWriter {
 	return w
 }
 
-// lineWriter passes text on; with a prefix, whole lines only.
+// lineWriter passes text on. With a prefix it writes whole lines only.
 type lineWriter struct {
 	to     io.Writer
 	prefix string
@@ -255,10 +255,10 @@ func (w *lineWriter) flush() {
 	}
 }
 
-// maxTail is how much of a command's output a report keeps.
+// maxTail is how many bytes of a command's output a report keeps.
 const maxTail = 64 << 10
 
-// tailWriter keeps the end of what is written. Writes may come from two streams.
+// tailWriter keeps the last maxTail bytes written. It is safe for concurrent use.
 type tailWriter struct {
 	mu   sync.Mutex
 	text []byte

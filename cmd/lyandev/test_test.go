@@ -59,7 +59,7 @@ func TestTestCases(t *testing.T) {
 		{name: "the line's, as the first built app", stack: untested, o: testOptions{command: []string{"sh"}}, want: "worker[sh] false map[]"},
 		{name: "the line's, as asked for", stack: stack, o: testOptions{command: []string{"sh"}, service: "db", host: true}, want: "db[sh] true map[]"},
 		{name: "nothing declared", stack: untested, err: "give a command after --"},
-		{name: "no such service", stack: stack, o: testOptions{command: []string{"sh"}, service: "x"}, err: "there is none"},
+		{name: "no such service", stack: stack, o: testOptions{command: []string{"sh"}, service: "x"}, err: `profile "p" has no such service`},
 		{name: "an empty stack", stack: &services.Stack{}, o: testOptions{command: []string{"sh"}}, err: "no services"},
 	} {
 		cases, err := testCases(c.stack, c.o)
@@ -127,7 +127,7 @@ func TestSummary(t *testing.T) {
 	printSummary(&ui.Streams{Out: io.Discard, Err: &out}, outcomes())
 	for _, want := range []string{
 		"good     passed", "bad      FAILED  1s     2s    4", "never    FAILED  -", "lyandev -p s-test-1 down --volumes",
-		"failure: /b", "again: began from volumes prepared by an earlier run (test-again-0123)",
+		"failure: /b", "again: started from volumes prepared by an earlier run (test-again-0123)",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the summary lacks %q:\n%s", want, out.String())

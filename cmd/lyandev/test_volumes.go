@@ -10,20 +10,20 @@ import (
 	"github.com/lyandev/lyandev/supervisor/stacktest/throwaway"
 )
 
-// preparedPolicy reads --prepared. A snapshot that is asked for excludes prepared volumes.
+// preparedPolicy parses --prepared, which cannot be combined with --snapshot.
 func preparedPolicy(c *cli.Context) (throwaway.Policy, error) {
 	p, err := throwaway.ParsePolicy(c.String("prepared"))
 	if err != nil || c.String("snapshot") == "" {
 		return p, err
 	}
 	if c.IsSet("prepared") && p != throwaway.PrepareNever {
-		return "", errors.New("cannot use --prepared together with --snapshot: volumes begin with one of them; leave one out")
+		return "", errors.New("cannot use --prepared together with --snapshot: both set the initial content of the volumes; leave one out")
 	}
 	return throwaway.PrepareNever, nil
 }
 
-// beginning says what the volumes of a copy begin with: a snapshot of the directory's instance (or of -p's), or what an
-// earlier run prepared, which is a snapshot of that instance too.
+// beginning sets the initial content of a copy's volumes: a snapshot of the directory's instance (or of -p's), or the
+// volumes saved by an earlier run, which are a snapshot of that instance too.
 func beginning(c *cli.Context, o testOptions, conf *throwaway.Config) error {
 	if o.snapshot == "" && o.prepared == throwaway.PrepareNever {
 		return nil
@@ -42,7 +42,7 @@ func beginning(c *cli.Context, o testOptions, conf *throwaway.Config) error {
 	return nil
 }
 
-// volumesText says what the volumes of a run began with, "" if that is nothing.
+// volumesText names the snapshot that the volumes of a run were filled from, "" if they were empty.
 func (r *testRun) volumesText() string {
 	switch {
 	case r.prepared != "":

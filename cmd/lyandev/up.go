@@ -19,7 +19,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// upOptions is what `up` needs.
+// upOptions are the options of `up`. timeout applies only with wait.
 type upOptions struct {
 	st      *ui.Streams
 	profile string
@@ -34,21 +34,21 @@ type upOptions struct {
 
 func newUpCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "up", Usage: "start the stack, or bring a running one to what the file says", ArgsUsage: "[SERVICE...]",
-		Description: "In the foreground the stack's logs follow until Ctrl-C, which stops it (twice: at once). With a supervisor\n" +
-			"already running, up hands the stack over to it and attaches; Ctrl-C then only detaches.",
+		Name: "up", Usage: "start the stack, or apply changes of the file to a running one", ArgsUsage: "[SERVICE...]",
+		Description: "Runs in the foreground and follows the logs until Ctrl-C, which stops the stack (a second Ctrl-C stops it\n" +
+			"immediately). If a supervisor is already running, up applies the stack to it and attaches; Ctrl-C then only detaches.",
 		Flags: []cli.Flag{
 			profileFlag(),
-			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "leave a supervisor in the background"},
-			&cli.BoolFlag{Name: "wait", Usage: "return when everything is ready (implies -d)"},
+			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "run the supervisor in the background"},
+			&cli.BoolFlag{Name: "wait", Usage: "return when the stack is ready (implies -d)"},
 			&cli.DurationFlag{Name: "timeout", Value: 5 * time.Minute, Usage: "with --wait: give up after `DURATION`"},
-			&cli.StringFlag{Name: "ports", Value: "fixed", Usage: "what to do about a host port that is taken: `fixed` (fail) or auto (take the next free one)"},
+			&cli.StringFlag{Name: "ports", Value: "fixed", Usage: "if a host port is in use: `fixed` (fail) or auto (use the next free port)"},
 			&cli.StringFlag{Name: "timing", Usage: "probe timing: `fast` or strict; default: the file's"},
 			&cli.BoolFlag{Name: "build", Usage: "build images even if nothing changed"},
-			&cli.BoolFlag{Name: "no-build", Usage: "use the images that are there"},
-			&cli.BoolFlag{Name: "no-watch", Usage: "do not watch the files that develop.watch names"},
+			&cli.BoolFlag{Name: "no-build", Usage: "do not build; use the existing images"},
+			&cli.BoolFlag{Name: "no-watch", Usage: "do not watch the paths in develop.watch"},
 			&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 		},
 		Action: func(c *cli.Context) error {
 			o := upOptions{
@@ -57,7 +57,7 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), NoWatch: c.Bool("no-watch"), PortsAuto: c.String("ports") == "auto"},
 			}
 			if p := c.String("ports"); p != "fixed" && p != "auto" {
-				return withCode(exitUsage, fmt.Errorf("cannot use --ports %q: it is fixed or auto", p))
+				return withCode(exitUsage, fmt.Errorf("cannot use --ports %q: it must be fixed or auto", p))
 			}
 			return runUp(c, o)
 		},
@@ -75,7 +75,7 @@ func runUp(c *cli.Context, o upOptions) error {
 	}
 	o.request.Stack = stack
 	if t.instance.Name != t.instance.Project && !c.IsSet("ports") {
-		o.request.PortsAuto = true // a second copy of the project cannot have the first one's ports
+		o.request.PortsAuto = true // the project's main instance uses the declared ports
 	}
 	if err := waitStopped(c.Context, t); err != nil {
 		return err
@@ -96,7 +96,7 @@ func runUp(c *cli.Context, o upOptions) error {
 	return foreground(c, t, o)
 }
 
-// loadForUp loads the stack under the profile asked for, else the one that runs, else the file's default.
+// loadForUp loads the stack for the profile of --profile, else the active profile, else the file's default.
 func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
 	stack, err := loadStack(c, o.profile)
 	if err != nil {
@@ -116,7 +116,7 @@ func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
 	case "fast", "strict":
 		stack.Timing = timing
 	default:
-		return nil, withCode(exitUsage, fmt.Errorf("cannot use --timing %q: it is fast or strict", timing))
+		return nil, withCode(exitUsage, fmt.Errorf("cannot use --timing %q: it must be fast or strict", timing))
 	}
 	if len(o.only) > 0 {
 		if err := keepOnly(stack, o.only); err != nil {
@@ -126,7 +126,8 @@ func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
 	return stack, nil
 }
 
-// keepOnly leaves the named services and what they depend on.
+// keepOnly removes all workloads from the stack except the named ones and their dependencies, and the builds that only the
+// removed ones use.
 func keepOnly(stack *services.Stack, names []string) error {
 	keep := map[string]bool{}
 	var add func(name string)
@@ -146,7 +147,7 @@ func keepOnly(stack *services.Stack, names []string) error {
 			for _, w := range stack.Workloads {
 				all = append(all, w.Name())
 			}
-			return fmt.Errorf("cannot start %s: there is no such service in profile %q; there are %s", n, stack.Profile, strings.Join(all, ", "))
+			return fmt.Errorf("cannot start %s: profile %q has no such service; its services: %s", n, stack.Profile, strings.Join(all, ", "))
 		}
 		add(n)
 	}
@@ -172,12 +173,12 @@ func keepOnly(stack *services.Stack, names []string) error {
 	return nil
 }
 
-// startInBackground leaves a supervisor behind and waits until it answers.
+// startInBackground starts a supervisor process in the background and blocks until it answers, for at most 20 s.
 func startInBackground(c *cli.Context, t *target) error {
 	if _, err := connect(c.Context); err != nil {
 		return err
 	}
-	if answers, err := waitUnlocked(c.Context, t); err != nil || answers { // one that is just ending, or whose socket was removed
+	if answers, err := waitUnlocked(c.Context, t); err != nil || answers { // a supervisor that is exiting, or whose socket was removed
 		return err
 	}
 	if err := t.instance.Save(); err != nil {
@@ -185,7 +186,7 @@ func startInBackground(c *cli.Context, t *target) error {
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("cannot find lyandev's own binary: %w", err)
+		return fmt.Errorf("cannot find the lyandev executable: %w", err)
 	}
 	log, err := os.OpenFile(t.instance.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -208,12 +209,12 @@ func startInBackground(c *cli.Context, t *target) error {
 		select {
 		case <-died:
 			if t.client.Alive(c.Context) {
-				return nil // another one was quicker
+				return nil // another process started one first
 			}
 			text, _ := os.ReadFile(t.instance.LogFile())
 			return fmt.Errorf("cannot start the supervisor: %s", strings.TrimSpace(string(text)))
 		case <-deadline:
-			return fmt.Errorf("cannot reach the supervisor: it did not answer in 20 s; its log is %s", t.instance.LogFile())
+			return fmt.Errorf("cannot reach the supervisor: it did not answer within 20 s; see its log %s", t.instance.LogFile())
 		case <-c.Context.Done():
 			return context.Cause(c.Context)
 		case <-time.After(5 * time.Millisecond):
@@ -222,7 +223,7 @@ func startInBackground(c *cli.Context, t *target) error {
 	return nil
 }
 
-// detached hands the stack over and returns when it has been started or, with --wait, is ready.
+// detached applies the stack and blocks until it has started or, with --wait, is ready.
 func detached(c *cli.Context, t *target, o upOptions) error {
 	began := time.Now()
 	if err := applyAndShow(c.Context, t, o); err != nil {
@@ -234,7 +235,7 @@ func detached(c *cli.Context, t *target, o upOptions) error {
 	return nil
 }
 
-// attach hands the stack over to the supervisor that runs.
+// attach applies the stack to the running supervisor and, unless detached, follows the logs.
 func attach(c *cli.Context, t *target, o upOptions) error {
 	if o.detach {
 		return detached(c, t, o)
@@ -251,7 +252,8 @@ func attach(c *cli.Context, t *target, o upOptions) error {
 	return followLogs(c, o.st, t)
 }
 
-// applyAndShow hands the stack over, shows progress, and returns when the stack is as far as was asked for.
+// applyAndShow applies the stack, shows progress and blocks until the stack has started or, with o.wait, is ready. If the
+// stack cannot be applied and no pods exist, it also ends the supervisor.
 func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	shown, endShow := context.WithCancel(ctx)
 	defer endShow()
@@ -287,7 +289,7 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	return err
 }
 
-// timeoutOf is how long the stack may take once it has been taken over.
+// timeoutOf is the time the stack may take to start or become ready, counted from the end of the apply.
 func timeoutOf(o upOptions) time.Duration {
 	if !o.wait {
 		return 10 * time.Minute
@@ -295,7 +297,8 @@ func timeoutOf(o upOptions) time.Duration {
 	return o.timeout
 }
 
-// abandonEmpty ends a supervisor that was started for a stack that could not be applied: nothing half-built stays.
+// abandonEmpty ends the supervisor if it has no workloads and no pods, because its first stack could not be applied. It
+// returns err.
 func abandonEmpty(t *target, err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -307,7 +310,8 @@ func abandonEmpty(t *target, err error) error {
 	return err
 }
 
-// stays says whether a stack that is ready still is a moment later, if that is in doubt.
+// stays reports whether a ready stack is still ready a moment later. It waits only if a container may exit right after its
+// start.
 func stays(ctx context.Context, t *target, s *state.Snapshot) bool {
 	if !unproved(s) {
 		return true
@@ -330,8 +334,8 @@ func watchEvents(ctx context.Context, t *target, p ui.Progress) {
 }
 
 func notReady(t *target, err error) error {
-	return withCode(exitNotReady, fmt.Errorf("the stack is not ready: %w; it goes on trying: `lyandev ps`, `lyandev events` and "+
-		"`lyandev logs` tell more, `lyandev down` stops it", err))
+	return withCode(exitNotReady, fmt.Errorf("the stack is not ready: %w; the supervisor keeps trying: see `lyandev ps`, `lyandev events` and "+
+		"`lyandev logs`, or stop it with `lyandev down`", err))
 }
 
 func printWhereToLook(st *ui.Streams, t *target, began time.Time) {

@@ -11,10 +11,10 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// hopelessRestarts is how often a container may have crashed before --wait gives up on it.
+// hopelessRestarts is the number of crashes of a container after which --wait gives up.
 const hopelessRestarts = 3
 
-// started says that every workload that waits for nothing has all its pods, and each has started its containers once.
+// started reports whether no workload is held back, all desired pods exist and none of them is pending.
 func started(s *state.Snapshot) bool {
 	for _, w := range s.Workloads {
 		if w.Right {
@@ -32,14 +32,14 @@ func started(s *state.Snapshot) bool {
 	return true
 }
 
-// A container without a readiness probe is ready as soon as it runs, also when it ends a moment later: one that is younger
-// than young is given another moment before it counts as one that stays. (Times come in whole seconds.)
+// A container without a readiness probe is ready as soon as it runs, even if it exits right afterwards. If such a container
+// is younger than young, readiness is checked again after moment. (Kubernetes' times have a resolution of one second.)
 const (
 	young  = 1500 * time.Millisecond
 	moment = 400 * time.Millisecond
 )
 
-// unproved says whether a container may be about to end as soon as it has begun.
+// unproved reports whether a container without a readiness probe started less than young ago.
 func unproved(s *state.Snapshot) bool {
 	for _, p := range s.Pods {
 		for _, c := range p.Spec.Containers {
@@ -54,11 +54,11 @@ func unproved(s *state.Snapshot) bool {
 	return false
 }
 
-// hopeless says why the stack will not get ready without somebody doing something, "" while it may.
+// hopeless returns why the stack cannot become ready without intervention, "" if it still may.
 func hopeless(s *state.Snapshot) string {
 	for _, p := range s.Pods {
 		if w, ok := s.Workload(p.Labels[services.WorkloadLabel]); p.DeletionTimestamp != nil || ok && !w.Wanted(p) {
-			continue // it goes, or is being replaced: how it fares says nothing about what was asked for
+			continue // being deleted or replaced: its state is irrelevant to the applied stack
 		}
 		for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
 			for _, c := range list {

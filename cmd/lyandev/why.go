@@ -14,9 +14,9 @@ import (
 
 func newWhyCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "why", Usage: "say what a service or pod waits for, down to the cause", ArgsUsage: "[SERVICE|POD]",
-		Description: "Without an argument: the first thing that keeps the stack from being ready. Ends with 0 when nothing waits,\n" +
-			"with 3 otherwise.",
+		Name: "why", Usage: "explain what a service or pod waits for, down to the root cause", ArgsUsage: "[SERVICE|POD]",
+		Description: "Without an argument, explains the first cause that keeps the stack from being ready. Exits with 0 if nothing waits,\n" +
+			"otherwise with 3.",
 		Flags:  []cli.Flag{jsonFlag()},
 		Action: func(c *cli.Context) error { return runWhy(c, st, c.Bool("json")) },
 	}
@@ -24,7 +24,7 @@ func newWhyCommand(st *ui.Streams) *cli.Command {
 
 func runWhy(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	if c.NArg() > 1 {
-		return withCode(exitUsage, fmt.Errorf("cannot explain %d things at once: lyandev why [SERVICE|POD]", c.NArg()))
+		return withCode(exitUsage, fmt.Errorf("why accepts at most one argument, got %d: lyandev why [SERVICE|POD]", c.NArg()))
 	}
 	t, err := findTarget(c, nil)
 	if err != nil {
@@ -49,13 +49,13 @@ func runWhy(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	return err
 }
 
-// findFacts asks the supervisor for everything that answers are made from.
+// findFacts asks the supervisor for the snapshot, events and probe results that explanations are based on.
 func findFacts(c *cli.Context, t *target) (explain.Facts, error) {
 	f := explain.Facts{Now: time.Now()}
 	var err error
 	f.Snapshot, err = t.client.State(c.Context)
 	if errors.Is(err, api.ErrNoSupervisor) {
-		return f, fmt.Errorf("cannot tell about %s: %w; `lyandev up` starts one, and takes over what runs", t.instance.Name, err)
+		return f, fmt.Errorf("cannot read the state of %s: %w; `lyandev up` starts one and takes over running pods", t.instance.Name, err)
 	}
 	if err == nil {
 		f.Events, err = t.client.Events(c.Context, 0)

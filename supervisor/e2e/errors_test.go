@@ -159,10 +159,10 @@ func TestUnknownNames(t *testing.T) {
 		{[]string{"exec", "app"}, codeUsage, []string{"CMD"}},
 		{[]string{"logs", "nobody"}, codeFailed, []string{"nobody", "app"}},
 		{[]string{"restart", "nobody"}, codeFailed, []string{"nobody", "app"}},
-		{[]string{"restart"}, codeUsage, []string{"name the services"}},
+		{[]string{"restart"}, codeUsage, []string{"restart requires at least one service"}},
 		{[]string{"nosuchcommand"}, codeUsage, []string{"nosuchcommand"}},
 		{[]string{"exec", "app", "--", "sh", "-c", "exit 7"}, 7, nil},
-		{[]string{"exec", "app", "--", "nosuchcommand"}, 127, []string{"nosuchcommand", "container app of pod app-", "no such command"}},
+		{[]string{"exec", "app", "--", "nosuchcommand"}, 127, []string{"nosuchcommand", "container app of pod app-", "command not found in the image"}},
 	} {
 		r := i.Run(c.args...)
 		if r.Code != c.code {

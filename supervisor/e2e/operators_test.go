@@ -35,7 +35,7 @@ func TestOperatorsByHand(t *testing.T) {
 	}
 
 	for _, step := range []struct{ action, master string }{{"promote", "lyanna-mariadb-slave-0"}, {"switchback", "lyanna-mariadb-master-0"}} {
-		if out := i.Must("mariadb", step.action); !strings.HasPrefix(out, step.master+" is the master now") {
+		if out := i.Must("mariadb", step.action); !strings.HasPrefix(out, step.master+" is now the master") {
 			t.Errorf("%s: %s", step.action, out)
 		}
 		i.JSON(&db, "mariadb", "status", "--json")
@@ -45,7 +45,7 @@ func TestOperatorsByHand(t *testing.T) {
 	}
 	out := i.Must("redis", "failover")
 	i.JSON(&cache, "redis", "status", "--json")
-	if cache.Master == "redis-master" || !strings.HasPrefix(out, cache.Master+" is the master now (was redis-master)") {
+	if cache.Master == "redis-master" || !strings.HasPrefix(out, cache.Master+" is now the master (was redis-master)") {
 		t.Errorf("after the failover the master is %s: %s", cache.Master, out)
 	}
 	i.Until(time.Minute, "everything is right again", func(s *state) bool {
@@ -59,7 +59,7 @@ func TestOperatorsByHand(t *testing.T) {
 		want string
 	}{
 		{[]string{"mariadb", "promote", "nobody-0"}, "cannot promote nobody-0: there is no slave"},
-		{[]string{"mariadb", "promote", "a", "b"}, "cannot promote more than one pod"},
+		{[]string{"mariadb", "promote", "a", "b"}, "promote accepts at most one pod"},
 		{[]string{"scale", "redis-master=2"}, "cannot scale redis-master: a Pod has no replicas"},
 	} {
 		if r := i.Run(c.args...); r.Code == 0 || !strings.Contains(r.Err, c.want) {

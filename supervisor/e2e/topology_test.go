@@ -127,8 +127,8 @@ func TestSwitchProfiles(t *testing.T) {
 	}{
 		{[]string{"profile", "use", "nope"}, 2, `there is no profile "nope"`},
 		{[]string{"profile", "use"}, 2, "lyandev profile use NAME"},
-		{[]string{"profile", "use", "ha"}, 1, "it does not run; start it with"},
-		{[]string{"profile", "use", "ha", "--limit", "-1s"}, 2, "must be more than 0"},
+		{[]string{"profile", "use", "ha"}, 1, "no pods are running; start it with"},
+		{[]string{"profile", "use", "ha", "--limit", "-1s"}, 2, "must be greater than 0"},
 	} {
 		if r := s.Run(c.args...); r.Code != c.code || !strings.Contains(r.Err, c.want) {
 			t.Errorf("%v ended with %d: %s", c.args, r.Code, r.Err)
@@ -157,7 +157,7 @@ func TestSwitchProfiles(t *testing.T) {
 	s.Must("mariadb", "promote")
 	s.sql("db-slave-0", "INSERT INTO t VALUES (3)")
 	r := s.Run("profile", "use", "minimal", "-q")
-	if r.Code != 0 || !strings.Contains(r.Err, "move") || !strings.Contains(r.Err, "db-0 became the master on the way") {
+	if r.Code != 0 || !strings.Contains(r.Err, "move") || !strings.Contains(r.Err, "db-0 was promoted to master during the switch") {
 		t.Fatalf("back to minimal with a promoted slave ended with %d: %s", r.Code, r.Err)
 	}
 	if got := s.sql("db-0", "SELECT GROUP_CONCAT(n ORDER BY n) FROM t"); got != "1,2,3" {
@@ -241,7 +241,7 @@ func TestSnapshots(t *testing.T) {
 	}{
 		{[]string{"snapshot", "save", "base"}, 1, "there is a snapshot of that name already"},
 		{[]string{"snapshot", "save", "Bad_Name"}, 2, "cannot use"},
-		{[]string{"snapshot", "save"}, 2, "a name is missing"},
+		{[]string{"snapshot", "save"}, 2, "snapshot save requires a name"},
 		{[]string{"snapshot", "save", "x", "nobody"}, 1, "cannot find service nobody"},
 		{[]string{"snapshot", "restore", "other"}, 1, "there are base"},
 		{[]string{"snapshot", "rm", "base", "other"}, 1, "there are base"},
