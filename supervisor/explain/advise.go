@@ -14,20 +14,20 @@ import (
 
 const masterChanged = "redis-master-changed"
 
-// Advise says what people should know of a stack though nothing is wrong now, a sentence each: which services have rights on
-// this machine that containers do not have otherwise, and which ask Sentinel for the master and do not say with restartOn
-// what that means for them. Many clients ask only once.
+// Advise returns warnings about a stack's configuration, one sentence each, which hold even while the stack is healthy:
+// services with host privileges that containers do not have by default, and services that ask Sentinel for the Redis master
+// but do not set restartOn. Many Sentinel clients look the master up only once, at startup.
 func Advise(stack *services.Stack) []string {
 	out := adviseRights(stack)
 	sentinels := sentinelServices(stack)
 	for _, w := range stack.Workloads {
-		if w.Operator == "redis" || w.RestartOn != nil { // an empty list says that it has been thought of
+		if w.Operator == "redis" || w.RestartOn != nil { // an empty list is a deliberate "no restart"
 			continue
 		}
 		for _, name := range sentinels {
 			if env := namesHost(stack, w, name); env != "" {
-				out = append(out, fmt.Sprintf("%s asks Sentinel (%s names %s): if it does so only at its start it keeps a master that failed over; "+
-					"`restartOn: [%s]` in its x-lyandev restarts it then", w.Name(), env, name, masterChanged))
+				out = append(out, fmt.Sprintf("%s asks Sentinel (%s names %s): if it looks the master up only at startup, it keeps using the old master after a failover; "+
+					"set `restartOn: [%s]` in its x-lyandev to restart it on failover", w.Name(), env, name, masterChanged))
 				break
 			}
 		}
@@ -35,7 +35,7 @@ func Advise(stack *services.Stack) []string {
 	return out
 }
 
-// sentinelServices are the Services that lead to pods which the redis operator has for sentinels.
+// sentinelServices returns the names of the Services that select the redis operator's sentinel pods.
 func sentinelServices(stack *services.Stack) []string {
 	var out []string
 	for _, v := range stack.Services {
@@ -70,7 +70,7 @@ func isSentinel(w *services.Workload) bool {
 	return false
 }
 
-// namesHost is the variable of a workload whose value has the host in it, "" if none has.
+// namesHost returns the name of the first environment variable of w whose value contains host, "" if there is none.
 func namesHost(stack *services.Stack, w *services.Workload, host string) string {
 	word := regexp.MustCompile(`(^|[/@,;= ])` + regexp.QuoteMeta(host) + `($|[.:/,; ])`)
 	for _, c := range w.PodSpec().Containers {

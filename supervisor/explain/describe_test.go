@@ -186,7 +186,7 @@ func TestNoSecretIsTold(t *testing.T) {
 func TestPodUnknown(t *testing.T) {
 	_, err := Pod(facts(nil), "x")
 	var unknown *UnknownError
-	if !errors.As(err, &unknown) || err.Error() != "cannot describe x: nothing runs" {
+	if !errors.As(err, &unknown) || err.Error() != "cannot describe x: nothing is running" {
 		t.Errorf("error %v", err)
 	}
 }

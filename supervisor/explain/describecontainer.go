@@ -41,7 +41,7 @@ func (d PodDescription) containers(f Facts, out *page, title string, specs []cor
 	}
 }
 
-// template is what the manifest says of a container and its status does not.
+// template writes the fields that only the manifest has: ports, command and arguments.
 func template(out *page, c corev1.Container) {
 	var ports []string
 	for _, p := range c.Ports {
@@ -167,7 +167,8 @@ func optional(o *bool) string {
 	return ""
 }
 
-// envValue is a variable's value, or where it comes from: references are not resolved, so that no secret shows.
+// envValue returns a variable's value, or for a reference where the value comes from. References are not resolved, so no
+// secret is shown.
 func envValue(e corev1.EnvVar) string {
 	from := e.ValueFrom
 	switch {
@@ -225,9 +226,9 @@ func volumeText(v corev1.Volume) string {
 	case v.Secret != nil:
 		return "Secret " + v.Secret.SecretName + optional(v.Secret.Optional)
 	case v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory:
-		return "EmptyDir in memory (goes with the pod)"
+		return "EmptyDir in memory (deleted with the pod)"
 	case v.EmptyDir != nil:
-		return "EmptyDir (goes with the pod)"
+		return "EmptyDir (deleted with the pod)"
 	case v.HostPath != nil:
 		return "HostPath " + v.HostPath.Path
 	case v.Projected != nil:
@@ -235,5 +236,5 @@ func volumeText(v corev1.Volume) string {
 	case v.DownwardAPI != nil:
 		return "DownwardAPI"
 	}
-	return "of another kind"
+	return "other"
 }

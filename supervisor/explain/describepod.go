@@ -14,10 +14,10 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// PodDescription is everything known of a pod, for programs; secrets are masked.
+// PodDescription is the JSON form of `describe POD`. Secrets are masked.
 type PodDescription struct {
 	Pod *corev1.Pod `json:"pod"`
-	// Status is the word that `ps` shows.
+	// Status is the STATUS column of `ps`.
 	Status string        `json:"status"`
 	Probes []ProbeResult `json:"probes"`
 	Events []state.Event `json:"events"`
@@ -37,7 +37,7 @@ func Pod(f Facts, name string) (PodDescription, error) {
 	return d, nil
 }
 
-// Masker knows the secrets that the pods of a snapshot have in their environment.
+// Masker returns a masker for the secrets in the environment of all pods of s.
 func Masker(s *state.Snapshot) *mask.Masker {
 	stack := &services.Stack{}
 	for _, p := range s.Pods {
@@ -46,7 +46,7 @@ func Masker(s *state.Snapshot) *mask.Masker {
 	return mask.New(stack)
 }
 
-// maskPod is a copy of a pod without the secrets of its environment, commands and annotations.
+// maskPod returns a copy of p with the secrets in its environment, commands, annotations and status masked.
 func maskPod(s *state.Snapshot, p *corev1.Pod) *corev1.Pod {
 	p = p.DeepCopy()
 	m := Masker(s)
@@ -78,7 +78,7 @@ func maskSpec(m *mask.Masker, spec *corev1.PodSpec) {
 	}
 }
 
-// Text is the description for people, in the order and words of `kubectl describe pod`.
+// Text renders the description in the layout of `kubectl describe pod`.
 func (d PodDescription) Text(f Facts) string {
 	p, out := d.Pod, newPage()
 	out.row(0, "Name", p.Name)

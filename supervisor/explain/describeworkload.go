@@ -14,17 +14,17 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// WorkloadDescription is everything known of a workload, for programs; secrets are masked.
+// WorkloadDescription is the JSON form of `describe SERVICE`. Secrets are masked.
 type WorkloadDescription struct {
 	Workload *services.Workload `json:"workload"`
 	State    state.Workload     `json:"state"`
-	// Operator is what the workload's operator says, nil without one.
+	// Operator is the verdict of the workload's operator, nil if it has none.
 	Operator *services.Verdict `json:"operator,omitempty"`
 	Pods     []PodLine         `json:"pods"`
 	Events   []state.Event     `json:"events"`
 }
 
-// PodLine is a pod in one line.
+// PodLine is one row of the pod table.
 type PodLine struct {
 	Name     string `json:"name"`
 	Ready    string `json:"ready"`
@@ -34,7 +34,7 @@ type PodLine struct {
 	Age      string `json:"age"`
 }
 
-// Workload describes a workload, which the supervisor has given with its status.
+// Workload describes w, which must be the supervisor's copy with the status filled in.
 func Workload(f Facts, w *services.Workload) WorkloadDescription {
 	w = w.DeepCopy()
 	m := Masker(f.Snapshot)
@@ -53,7 +53,7 @@ func Workload(f Facts, w *services.Workload) WorkloadDescription {
 	return d
 }
 
-// Text is the description for people, in the order and words of `kubectl describe`.
+// Text renders the description in the layout of `kubectl describe`.
 func (d WorkloadDescription) Text(f Facts) string {
 	w, out := d.Workload, newPage()
 	out.row(0, "Name", w.Name())
@@ -63,7 +63,7 @@ func (d WorkloadDescription) Text(f Facts) string {
 	if a := w.Meta().Annotations; len(a) > 0 {
 		out.row(0, "Annotations", labelLines(a))
 	}
-	out.rowf(0, "Pods", "%d wanted, %d there, %d ready, %d of the current version", d.State.Want, d.State.Have, d.State.Ready, d.State.Updated)
+	out.rowf(0, "Pods", "%d desired, %d total, %d ready, %d updated", d.State.Want, d.State.Have, d.State.Ready, d.State.Updated)
 	out.row(0, "Right", title(d.State.Right))
 	if h := d.State.Hold; h != nil {
 		out.rowf(0, "Held", "%s (%s, for %s)", h.Reason, h.Kind, f.ago(h.Since))
@@ -131,13 +131,13 @@ func bootstrapRows(out *page, w *services.Workload) {
 	}
 	table := [][]string{{"Step", "When", "Pod", "Check"}}
 	for _, b := range w.Bootstrap {
-		table = append(table, []string{b.Name, cmp.Or(b.When, "always"), cmp.Or(b.Pod, "the first"), cmp.Or(strings.Join(b.Check, " "), "-")})
+		table = append(table, []string{b.Name, cmp.Or(b.When, "always"), cmp.Or(b.Pod, "first pod"), cmp.Or(strings.Join(b.Check, " "), "-")})
 	}
 	out.head(0, "Bootstrap")
 	out.rows(1, table)
 }
 
-// template shows the pod template, as if it were a pod that has not begun.
+// template writes the pod template like a pod that has not started.
 func (d WorkloadDescription) template(out *page) {
 	w := d.Workload
 	t := PodDescription{Pod: &corev1.Pod{ObjectMeta: *w.PodMeta(), Spec: *w.PodSpec()}}
@@ -175,13 +175,13 @@ func (d WorkloadDescription) conditions(out *page) {
 
 func (d WorkloadDescription) pods(out *page) {
 	if len(d.Pods) == 0 {
-		out.row(0, "Pods Now", "<none>")
+		out.row(0, "Current Pods", "<none>")
 		return
 	}
 	table := [][]string{{"Name", "Ready", "Status", "Restarts", "Age", "Role"}}
 	for _, p := range d.Pods {
 		table = append(table, []string{p.Name, p.Ready, p.Status, fmt.Sprint(p.Restarts), p.Age, cmp.Or(p.Role, "-")})
 	}
-	out.head(0, "Pods Now")
+	out.head(0, "Current Pods")
 	out.rows(1, table)
 }

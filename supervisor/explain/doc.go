@@ -1,3 +1,4 @@
-// Package explain puts into words what is known of a running stack: why something waits, what an object is and how it is,
-// and whether each part is right. Pure functions from a snapshot and the event log to text.
+// Package explain renders the state of a running stack as text: why something is waiting (why), what an object is and what
+// state it is in (describe), and whether each part is right (status). All functions are pure: supervisor state and the
+// event log go in, text comes out.
 package explain

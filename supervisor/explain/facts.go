@@ -15,18 +15,18 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// Facts is what answers are made from.
+// Facts is the input of every function of this package.
 type Facts struct {
 	Snapshot *state.Snapshot
-	// Events is the whole log, oldest first.
+	// Events is the whole event log, oldest first.
 	Events []state.Event
-	// Probes are what the probes of each pod said last, by pod, each probe's oldest first; nil is not known.
+	// Probes holds the latest probe answers by pod name, the oldest of each probe first; nil if not known.
 	Probes map[string][]probe.Answer
-	// Now is the time of the answer; times are written in its location.
+	// Now is the time of the answer. Its location is the time zone of the text.
 	Now time.Time
 }
 
-// events are those of an object, in the order in which they happened last.
+// events returns the events of an object, the most recent occurrence last.
 func (f Facts) events(kind, name string) []state.Event {
 	var out []state.Event
 	for _, e := range f.Events {
@@ -38,7 +38,7 @@ func (f Facts) events(kind, name string) []state.Event {
 	return out
 }
 
-// ago is a span of time before now, for people.
+// ago formats the time between t and now.
 func (f Facts) ago(t time.Time) string { return ui.Age(t, f.Now) }
 
 func (f Facts) clock(t time.Time) string { return t.In(f.Now.Location()).Format(time.TimeOnly) }
@@ -50,7 +50,7 @@ func (f Facts) date(t time.Time) string {
 	return t.In(f.Now.Location()).Format(time.RFC1123Z)
 }
 
-// names are what a person may ask about: workloads, then pods.
+// names returns the valid arguments of why and describe: workloads, then pods.
 func (f Facts) names() []string {
 	var out []string
 	for _, w := range f.Snapshot.Workloads {
@@ -64,22 +64,22 @@ func (f Facts) names() []string {
 	return out
 }
 
-// UnknownError says that nothing has the name asked for.
+// UnknownError reports that no workload or pod has the given name.
 type UnknownError struct {
-	// Verb is what was to be done with it; Known are the names that there are.
+	// Verb is the attempted action, Known the existing names.
 	Verb, Name string
 	Known      []string
 }
 
 func (e *UnknownError) Error() string {
 	if len(e.Known) == 0 {
-		return fmt.Sprintf("cannot %s %s: nothing runs", e.Verb, e.Name)
+		return fmt.Sprintf("cannot %s %s: nothing is running", e.Verb, e.Name)
 	}
-	return fmt.Sprintf("cannot %s %s: there is no service or pod of that name; there are %s", e.Verb, e.Name, strings.Join(e.Known, ", "))
+	return fmt.Sprintf("cannot %s %s: no service or pod has that name; known names: %s", e.Verb, e.Name, strings.Join(e.Known, ", "))
 }
 
-// answer is the last answer of a probe that was not a plain success, as the event log has it or, for the early tries of
-// fast timing, which make no events, as the probe remembers it.
+// answer returns the last answer of a probe that was not a plain success. It comes from the event log or, for the early
+// tries of fast timing, which emit no events, from the probe's own history.
 func (f Facts) answer(p *corev1.Pod, container string, typ probe.Type) (state.Event, bool) {
 	var last state.Event
 	list := f.events("Pod", p.Name)
@@ -102,7 +102,7 @@ func (f Facts) answer(p *corev1.Pod, container string, typ probe.Type) (state.Ev
 	return last, last.Count > 0
 }
 
-// tries are the last tries of one probe, oldest first.
+// tries returns the recorded tries of one probe, oldest first.
 func (f Facts) tries(pod, container string, typ probe.Type) []probe.Answer {
 	var out []probe.Answer
 	for _, a := range f.Probes[pod] {
@@ -113,7 +113,7 @@ func (f Facts) tries(pod, container string, typ probe.Type) []probe.Answer {
 	return out
 }
 
-// times says how often and when an event happened.
+// times formats when and how often an event occurred.
 func (f Facts) times(e state.Event) string {
 	if e.Count > 1 {
 		return fmt.Sprintf("%s ago, %d times in %s", f.ago(e.Last), e.Count, ui.Age(e.First, e.Last))

@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 )
 
-// page is text in two columns, as `kubectl describe` lays it out: keys, indented by level, and values.
+// page builds text in the two-column layout of `kubectl describe`: keys, indented by level, and values.
 type page struct {
 	text strings.Builder
 	w    *tabwriter.Writer
@@ -18,7 +18,7 @@ func newPage() *page {
 	return p
 }
 
-// row writes a key and its value; further lines of the value stand below its first.
+// row writes a key and its value. Further lines of the value are aligned below the first.
 func (p *page) row(level int, key, value string) {
 	if key != "" {
 		key += ":"
@@ -42,7 +42,7 @@ func (p *page) head(level int, key string) {
 	fmt.Fprintf(p.w, "%s%s:\t\n", strings.Repeat("  ", level), key)
 }
 
-// rows writes a table in which the columns are as wide as they must be.
+// rows writes a table with columns as wide as their longest cell.
 func (p *page) rows(level int, table [][]string) {
 	widths := map[int]int{}
 	for _, r := range table {
@@ -77,7 +77,7 @@ func orNone(s string) string {
 	return s
 }
 
-// labelLines are "a=b" a line, in order.
+// labelLines formats a map as sorted "key=value" lines.
 func labelLines(m map[string]string) string {
 	var out []string
 	for _, k := range sortedKeys(m) {

@@ -13,24 +13,24 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
-// ProbeResult is a probe of a container and what it said last.
+// ProbeResult is a probe of a container and its latest result.
 type ProbeResult struct {
 	Container string `json:"container"`
-	// Type is Startup, Readiness or Liveness; Spec the probe in one line.
+	// Type is Startup, Readiness or Liveness. Spec is the probe's configuration in one line.
 	Type string `json:"type"`
 	Spec string `json:"spec"`
-	// Result is "success", "failure" (its threshold has been reached, or it has never succeeded), or "unknown" while the
-	// container does not run or the probe waits for the startup probe.
+	// Result is "success", "failure" (the failure threshold was reached, or the probe has never succeeded) or "unknown" (the
+	// container is not running, or the startup probe has not succeeded yet).
 	Result string `json:"result"`
-	// Last is the last try, nil if there was none yet or it is not known.
+	// Last is the last try, nil if there was none or it is not known.
 	Last *probe.Answer `json:"last,omitempty"`
-	// Answer is the last answer of this instance of the container that was not a success, with its time and count.
+	// Answer is the last answer from this instance of the container that was not a success, with its time and count.
 	Answer      string    `json:"answer,omitempty"`
 	AnswerAt    time.Time `json:"answerAt,omitzero"`
 	AnswerCount int       `json:"answerCount,omitempty"`
 }
 
-// probes are the probes of a pod with their results, containers in the order of the spec.
+// probes returns the probes of a pod with their results, in the container order of the spec.
 func (f Facts) probes(p *corev1.Pod) []ProbeResult {
 	out := []ProbeResult{}
 	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
@@ -62,8 +62,8 @@ func statusOf(p *corev1.Pod, container string) corev1.ContainerStatus {
 	return corev1.ContainerStatus{}
 }
 
-// resultOf is the published result: readiness shows in ready, startup in started; a container that failed liveness has
-// been killed (R80), so one that runs has not.
+// resultOf derives a probe's result from the container status: readiness from ready, startup from started. A container that
+// failed its liveness probe was killed (R80), so liveness of a running container is a success.
 func resultOf(typ probe.Type, c corev1.Container, s corev1.ContainerStatus) string {
 	started := s.Started != nil && *s.Started
 	switch {
@@ -75,7 +75,7 @@ func resultOf(typ probe.Type, c corev1.Container, s corev1.ContainerStatus) stri
 	return "success"
 }
 
-// probeLine is a probe in one line: what is tried, then the five numbers (R30).
+// probeLine formats a probe as `kubectl describe` does: the handler, then the five numbers (R30).
 func probeLine(x *corev1.Probe) string {
 	or := func(v, def int32) int32 { return cmp.Or(v, def) }
 	return fmt.Sprintf("%s delay=%ds timeout=%ds period=%ds #success=%d #failure=%d", handlerText(x.ProbeHandler),
@@ -118,7 +118,7 @@ func (d PodDescription) probeRows(f Facts, out *page, c corev1.Container) {
 			text += fmt.Sprintf("; last try %s ago: %s in %s", f.ago(r.Last.At), r.Last.Verdict, r.Last.Took.Round(100*time.Microsecond))
 		}
 		if r.Answer != "" {
-			text += fmt.Sprintf("; last trouble %s ago (%d times): %s", f.ago(r.AnswerAt), r.AnswerCount, strings.TrimRight(r.Answer, "\n"))
+			text += fmt.Sprintf("; last failure %s ago (%d times): %s", f.ago(r.AnswerAt), r.AnswerCount, strings.TrimRight(r.Answer, "\n"))
 		}
 		out.row(3, "Result", text)
 	}

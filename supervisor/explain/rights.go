@@ -10,14 +10,13 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// adviseRights names the services which get rights on this machine that containers do not have otherwise, with these
-// rights.
+// adviseRights returns one sentence for each service with host privileges that containers do not have by default.
 func adviseRights(stack *services.Stack) []string {
 	var out []string
 	for _, w := range stack.Workloads {
 		if rights := rightsOf(w.PodSpec()); len(rights) > 0 {
 			out = append(out, fmt.Sprintf("%s has rights on this machine that containers do not have by default (%s); "+
-				"take them out of the stack file unless you trust its image", w.Name(), strings.Join(rights, ", ")))
+				"remove them from the stack file unless you trust its image", w.Name(), strings.Join(rights, ", ")))
 		}
 	}
 	return out

@@ -10,35 +10,35 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// Status says of each part of the stack whether it is right.
+// Status is the JSON form of `status`: whether each part of the stack is right.
 type Status struct {
 	Project string      `json:"project"`
 	Profile string      `json:"profile,omitempty"`
 	Phase   state.Phase `json:"phase"`
 	Message string      `json:"message,omitempty"`
-	// Right is true when everything is.
+	// Right is true when every part is right.
 	Right     bool             `json:"right"`
 	Workloads []WorkloadStatus `json:"workloads"`
 	Operators []OperatorStatus `json:"operators"`
-	// Hosts are the addresses on the host with where they lead.
+	// Hosts lists the published host ports as "ADDRESS:PORT -> SERVICE:PORT".
 	Hosts []string `json:"hosts,omitempty"`
-	// Warnings are what is wrong, Advice what may go wrong and how to prevent it.
+	// Warnings are current problems. Advice is about possible problems and how to prevent them; see Advise.
 	Warnings []string `json:"warnings,omitempty"`
 	Advice   []string `json:"advice,omitempty"`
 }
 
-// WorkloadStatus is one workload's.
+// WorkloadStatus is the status of one workload.
 type WorkloadStatus struct {
 	Name  string `json:"name"`
 	Kind  string `json:"kind"`
 	Want  int32  `json:"want"`
 	Ready int32  `json:"ready"`
 	Right bool   `json:"right"`
-	// Why says what it waits for, "" when it is right.
+	// Why is what the workload is waiting for, "" when it is right.
 	Why string `json:"why,omitempty"`
 }
 
-// OperatorStatus is what one operator says of the pods it looks after.
+// OperatorStatus is an operator's verdict on the pods it manages.
 type OperatorStatus struct {
 	Name    string      `json:"name"`
 	Right   bool        `json:"right"`
@@ -46,13 +46,13 @@ type OperatorStatus struct {
 	Pods    []PodStatus `json:"pods"`
 }
 
-// PodStatus is what an operator says of one pod.
+// PodStatus is an operator's verdict on one pod.
 type PodStatus struct {
 	Name string `json:"name"`
 	services.PodVerdict
 }
 
-// StatusOf looks at everything.
+// StatusOf computes the status of the whole stack.
 func StatusOf(f Facts) Status {
 	s, m := f.Snapshot, Masker(f.Snapshot)
 	out := Status{
@@ -88,7 +88,7 @@ func StatusOf(f Facts) Status {
 	return out
 }
 
-// Paint colours text that tells good from bad; the zero value leaves it plain.
+// Paint colours parts of the text. The zero value leaves the text plain.
 type Paint struct {
 	Good, Bad, Weak, Strong func(string) string
 }
@@ -100,7 +100,7 @@ func (p Paint) use(f func(string) string, text string) string {
 	return f(text)
 }
 
-// Text is one screen: workloads, then each operator with its pods, then what to know.
+// Text renders the status: workloads, then each operator with its pods, then host ports, warnings and advice.
 func (s Status) Text(p Paint) string {
 	var b strings.Builder
 	title := s.Project
@@ -153,7 +153,7 @@ func verdict(p Paint, right bool, message string) string {
 	return p.use(p.Bad, "not right") + ", " + message
 }
 
-// cell is one place of a table; colours do not count in its width.
+// cell is one table cell. Its width excludes colour codes.
 type cell struct {
 	text  string
 	paint func(string) string
@@ -200,7 +200,7 @@ func write(b *strings.Builder, indent string, table [][]cell) {
 	}
 }
 
-// details are an operator's figures in one line, in order.
+// details formats an operator's details as one line, sorted by key.
 func details(m map[string]string) string {
 	var out []string
 	for _, k := range sortedKeys(m) {

@@ -10,41 +10,41 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// Answer says what something waits for.
+// Answer is the answer to `why`: what the subject is waiting for.
 type Answer struct {
-	// Subject is what was asked about: a workload, a pod, or "" for the stack.
+	// Subject is the name of a workload or pod, or "" for the whole stack.
 	Subject string `json:"subject,omitempty"`
-	// Waits is false when there is nothing to wait for.
+	// Waits is true if the subject is waiting for something.
 	Waits bool `json:"waits"`
 	// Summary is the answer in one sentence, without a full stop.
 	Summary string `json:"summary"`
-	// Chain leads from the subject to the cause, which is the last link. Empty when nothing waits.
+	// Chain leads from the subject to the cause, which is the last link. It is empty if Waits is false.
 	Chain []Link `json:"chain,omitempty"`
-	// Next says what a person can do.
+	// Next is a command that shows more about the cause, or "".
 	Next string `json:"next,omitempty"`
-	// Advice is what may go wrong with the subject though nothing is wrong now; see Advise.
+	// Advice holds the warnings of Advise about the subject.
 	Advice []string `json:"advice,omitempty"`
 }
 
-// Link is one step of the way to the cause.
+// Link is one step on the way to the cause.
 type Link struct {
-	// Kind is "engine", "build", "workload", "pod", "container", "operator"; Name the object's.
+	// Kind is "engine", "build", "workload", "pod", "container", "operator" or "agent". Name is the object's display name.
 	Kind string `json:"kind"`
 	Name string `json:"name"`
-	// Text says what it waits for or what is wrong with it, as the end of a sentence that begins with the name.
+	// Text is what the object is waiting for or what is wrong with it: a predicate whose subject is Name.
 	Text string `json:"text"`
-	// Since is when that began; zero if unknown.
+	// Since is when this state began; zero if unknown.
 	Since time.Time `json:"since,omitzero"`
 	// Answer is the last answer of the probe concerned, with AnswerAt and AnswerCount.
 	Answer      string    `json:"answer,omitempty"`
 	AnswerAt    time.Time `json:"answerAt,omitzero"`
 	AnswerCount int       `json:"answerCount,omitempty"`
-	// Restart is when the container is started again; zero if it is not waiting for that.
+	// Restart is when the container is restarted; zero if it is not in back-off.
 	Restart time.Time `json:"restart,omitzero"`
 }
 
-// Why says what a workload or pod waits for, or with name "" what keeps the stack from being ready. Secrets that programs
-// said are masked. An unknown name is an *UnknownError.
+// Why returns what a workload or pod is waiting for, or with name "" what keeps the stack from being ready. Secrets in
+// program output are masked. The error is an *UnknownError if nothing has that name.
 func Why(f Facts, name string) (Answer, error) {
 	a, err := f.why(name)
 	for _, line := range f.Snapshot.Advice {
@@ -60,7 +60,7 @@ func Why(f Facts, name string) (Answer, error) {
 	return a, err
 }
 
-// workloadName is the workload of a pod of that name, "" if it is none.
+// workloadName returns the workload of a pod, "" if there is no pod of that name.
 func (f Facts) workloadName(pod string) string {
 	if p := f.Snapshot.Pod(pod); p != nil {
 		return workloadOf(p)
@@ -81,7 +81,7 @@ func (f Facts) why(name string) (Answer, error) {
 			a.Chain = append(a.Chain, f.workload(w, nil)...)
 		}
 	} else {
-		return a, &UnknownError{Verb: "say why", Name: name, Known: f.names()}
+		return a, &UnknownError{Verb: "explain", Name: name, Known: f.names()}
 	}
 	if l, away := f.engineAway(); away {
 		a.Chain = append([]Link{l}, a.Chain...)
@@ -90,10 +90,10 @@ func (f Facts) why(name string) (Answer, error) {
 	return a, nil
 }
 
-// conclude writes the summary of a chain.
+// conclude fills in the summary and the next step from the chain.
 func (f Facts) conclude(a *Answer) {
 	if len(a.Chain) == 0 {
-		a.Summary = a.Subject + " waits for nothing: it is " + f.rightWord(a.Subject)
+		a.Summary = a.Subject + " is not waiting for anything: it is " + f.rightWord(a.Subject)
 		return
 	}
 	a.Waits = true
@@ -102,12 +102,12 @@ func (f Facts) conclude(a *Answer) {
 	a.Next = f.advice(a.Chain)
 }
 
-// rightWord is how a workload or pod that waits for nothing is.
+// rightWord describes the state of a workload or pod that is not waiting.
 func (f Facts) rightWord(name string) string {
 	w, ok := f.Snapshot.Workload(name)
 	switch {
 	case ok && w.Want == 0:
-		return "wanted with no pods"
+		return "scaled to 0 pods"
 	case ok && w.Ready == 0:
 		return "done"
 	case ok:
@@ -119,18 +119,18 @@ func (f Facts) rightWord(name string) string {
 	return "ready"
 }
 
-// stack answers for the whole: the first thing that is not right, and the cause behind it.
+// stack answers for the whole stack: the first object that is not right, and its cause.
 func (f Facts) stack() Answer {
 	s := f.Snapshot
 	a := Answer{Chain: f.stackChain()}
 	switch {
 	case len(a.Chain) == 0 && s.Phase == state.Stopped:
-		a.Summary = "nothing runs"
+		a.Summary = "nothing is running"
 	case len(a.Chain) == 0 && s.Phase == state.Ready:
-		a.Summary = fmt.Sprintf("nothing waits: %s is ready, with %d workloads right", s.Project, len(s.Workloads))
+		a.Summary = fmt.Sprintf("nothing is waiting: %s is ready (workloads: %d)", s.Project, len(s.Workloads))
 	case len(a.Chain) == 0:
 		a.Waits = true
-		a.Summary = fmt.Sprintf("%s is %s: %s", s.Project, s.Phase, cmp.Or(s.Message, "the supervisor has only begun to look"))
+		a.Summary = fmt.Sprintf("%s is %s: %s", s.Project, s.Phase, cmp.Or(s.Message, "the supervisor has just started and has not observed the stack yet"))
 	default:
 		f.conclude(&a)
 		cause := a.Chain[len(a.Chain)-1]
@@ -163,19 +163,19 @@ func (f Facts) stackChain() []Link {
 	}
 	for _, name := range sortedKeys(s.Operators) {
 		if v := s.Operators[name]; !v.Right {
-			return []Link{{Kind: "operator", Name: "operator " + name, Text: "is not content: " + v.Message}}
+			return []Link{{Kind: "operator", Name: "operator " + name, Text: "reports a problem: " + v.Message}}
 		}
 	}
 	for _, text := range s.Warnings {
 		if strings.HasPrefix(text, state.ConnectionsWait) {
-			return []Link{{Kind: "agent", Name: "the agent", Text: "has no room: " + text}}
+			return []Link{{Kind: "agent", Name: "the agent", Text: "is at its connection limit: " + text}}
 		}
 	}
 	return f.pausedPod(s.Pods)
 }
 
-// engineAway is that the engine does not answer, which comes before everything else: nothing can be done, and what is known
-// is of before.
+// engineAway reports an unreachable engine. It outranks all other causes: nothing can be changed, and the known state is
+// stale.
 func (f Facts) engineAway() (l Link, away bool) {
 	const engine = "the Docker engine"
 	s := f.Snapshot
@@ -186,9 +186,9 @@ func buildLink(b state.Build) Link {
 	l := Link{Kind: "build", Name: "image " + b.Name, Since: b.Started}
 	switch b.State {
 	case "failed":
-		l.Text = "could not be built: " + cmp.Or(b.Error, b.Step)
+		l.Text = "failed to build: " + cmp.Or(b.Error, b.Step)
 	case "waiting":
-		l.Text = "waits to be built"
+		l.Text = "is waiting to be built"
 	default:
 		l.Text = "is being built"
 		if b.Step != "" {
@@ -198,7 +198,7 @@ func buildLink(b state.Build) Link {
 	return l
 }
 
-// workload follows what a workload waits for; seen are the workloads on the way, against cycles.
+// workload follows what a workload is waiting for. seen holds the workloads visited so far, to stop at cycles.
 func (f Facts) workload(w state.Workload, seen []string) []Link {
 	if slices.Contains(seen, w.Name) {
 		return nil
@@ -213,7 +213,7 @@ func (f Facts) workload(w state.Workload, seen []string) []Link {
 	var chain []Link
 	for _, p := range f.Snapshot.PodsOf(w.Name) {
 		if w.Hold != nil && isHeld(p) {
-			continue // it waits for the same
+			continue // held by the same dependency
 		}
 		if pod := f.pod(p); len(pod) > 0 && (p.DeletionTimestamp == nil || len(chain) == 0) {
 			chain = pod
@@ -222,7 +222,7 @@ func (f Facts) workload(w state.Workload, seen []string) []Link {
 			}
 		}
 	}
-	if w.Hold != nil && len(chain) == 0 { // pods that run in spite of it are wrong for reasons of their own
+	if w.Hold != nil && len(chain) == 0 { // otherwise pods run despite the hold and are not ready for another reason
 		return f.held(w, seen)
 	}
 	l := Link{Kind: "workload", Name: w.Name, Text: counted(w)}
@@ -234,10 +234,10 @@ func (f Facts) workload(w state.Workload, seen []string) []Link {
 	return append([]Link{l}, chain...)
 }
 
-// held is a workload with a Hold: what it waits for, and why that is not there yet.
+// held explains a workload with a Hold: what it is waiting for, and why that is not ready yet.
 func (f Facts) held(w state.Workload, seen []string) []Link {
 	h := w.Hold
-	text, _, _ := strings.Cut(h.Reason, ", which ") // the rest is the next link's
+	text, _, _ := strings.Cut(h.Reason, ", which ") // the rest repeats the next link
 	chain := []Link{{Kind: "workload", Name: w.Name, Text: text, Since: h.Since}}
 	if h.Kind != "dependency" {
 		return chain
@@ -248,20 +248,20 @@ func (f Facts) held(w state.Workload, seen []string) []Link {
 	return chain
 }
 
-// counted says what of a workload's pods is missing.
+// counted describes the pod counts of a workload that is not right.
 func counted(w state.Workload) string {
 	switch {
 	case w.Have > w.Want:
-		return fmt.Sprintf("has %d pods and wants %d: the others are still ending", w.Have, w.Want)
+		return fmt.Sprintf("has %d pods, wants %d: the others are still terminating", w.Have, w.Want)
 	case w.Have < w.Want && w.Ready == w.Have:
-		return fmt.Sprintf("has %d of %d pods, and the next one is being made", w.Have, w.Want)
+		return fmt.Sprintf("has %d of %d pods; the next one is being created", w.Have, w.Want)
 	case w.Ready >= w.Want && w.Updated < w.Want:
-		return fmt.Sprintf("is being rolled out: %d of %d pods are of the current version", w.Updated, w.Want)
+		return fmt.Sprintf("is rolling out: %d of %d pods are updated", w.Updated, w.Want)
 	}
 	return fmt.Sprintf("has %d of %d pods ready", w.Ready, w.Want)
 }
 
-// since is " for 12s", "" if that is not known.
+// since formats the age of a link as ", for 12s". It is "" if the age is unknown or below 1 s.
 func (f Facts) since(l Link) string {
 	if l.Since.IsZero() || f.Now.Sub(l.Since) < time.Second {
 		return ""
@@ -269,7 +269,7 @@ func (f Facts) since(l Link) string {
 	return ", for " + f.ago(l.Since)
 }
 
-// Text is the answer for people, with a full stop and a line a link.
+// Text renders the answer: the summary as a sentence, then one line per link.
 func (a Answer) Text(now time.Time) string {
 	f := Facts{Now: now}
 	var b strings.Builder
@@ -279,7 +279,7 @@ func (a Answer) Text(now time.Time) string {
 			fmt.Fprintf(&b, "  %s %s%s\n", l.Name, l.Text, f.since(l))
 		}
 		if l.Answer != "" {
-			fmt.Fprintf(&b, "    the probe's last answer (%s):\n", f.times(state.Event{Last: l.AnswerAt, Count: l.AnswerCount, First: l.Since}))
+			fmt.Fprintf(&b, "    last probe output (%s):\n", f.times(state.Event{Last: l.AnswerAt, Count: l.AnswerCount, First: l.Since}))
 			for line := range strings.Lines(strings.TrimRight(l.Answer, "\n")) {
 				fmt.Fprintf(&b, "      %s\n", strings.TrimRight(line, "\n"))
 			}
@@ -301,5 +301,5 @@ func (f Facts) restart(at time.Time) string {
 	if wait := at.Sub(f.Now); wait >= time.Second {
 		return fmt.Sprintf("next start in %ds, at %s", int(wait.Round(time.Second).Seconds()), f.clock(at))
 	}
-	return "the next start is due now"
+	return "next start due now"
 }

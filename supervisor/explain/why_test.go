@@ -26,7 +26,7 @@ func TestWhyText(t *testing.T) {
 			`web waits for db to be ready (env DB_URL names Service db), for 45s.
   db has 0 of 1 pods ready
   pod db-0 is not ready, for 30s
-  container db is in CrashLoopBackOff: it ended with 1, saying: no space left on device, after 3 restarts, for 12s
+  container db is in CrashLoopBackOff after 3 restarts: it exited with code 1: no space left on device, for 12s
     next start in 28s, at 12:00:28
 See: lyandev logs db-0
 `,
@@ -34,11 +34,11 @@ See: lyandev logs db-0
 		{
 			"without a name the cause comes first", "",
 			facts([]*corev1.Pod{pod("db-0", "db", false, crashing)}, waiting, workload("db", 1, 1, 0)),
-			`shop is starting, because container db is in CrashLoopBackOff: it ended with 1, saying: no space left on device, after 3 restarts, for 12s.
+			`shop is starting, because container db is in CrashLoopBackOff after 3 restarts: it exited with code 1: no space left on device, for 12s.
   web waits for db to be ready (env DB_URL names Service db), for 45s
   db has 0 of 1 pods ready
   pod db-0 is not ready, for 30s
-  container db is in CrashLoopBackOff: it ended with 1, saying: no space left on device, after 3 restarts, for 12s
+  container db is in CrashLoopBackOff after 3 restarts: it exited with code 1: no space left on device, for 12s
     next start in 28s, at 12:00:28
 See: lyandev logs db-0
 `,
@@ -56,14 +56,14 @@ See: lyandev logs db-0
 			}(),
 			`pod db-0 is not ready, for 30s.
   container db runs, but its readiness probe fails, for 30s
-    the probe's last answer (2s ago, 5 times in 28s):
+    last probe output (2s ago, 5 times in 28s):
       Readiness probe failed: cannot connect
       socket missing
 See: lyandev logs db-0
 `,
 		},
 		{
-			"an operator that is not content", "db",
+			"an operator that reports a problem", "db",
 			facts([]*corev1.Pod{pod("db-0", "db", false, func(p *corev1.Pod) {
 				p.Status.ContainerStatuses[0].Ready = true
 				p.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: services.RightGate}}
@@ -72,7 +72,7 @@ See: lyandev logs db-0
 				})
 			})}, workload("db", 1, 1, 0)),
 			`db has 0 of 1 pods ready.
-  pod db-0 is ready by its probes, but not right yet: Seeding: copying the master's data, 40 of 100 MB, for 30s
+  pod db-0 passes its probes, but is not right yet: Seeding: copying the master's data, 40 of 100 MB, for 30s
 See: lyandev describe db-0
 `,
 		},
@@ -120,7 +120,7 @@ See: lyandev describe db-0
 				at, grace := before(4), int64(30)
 				p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &at, &grace
 			})}, workload("db", 1, 2, 1)),
-			`db has 2 pods and wants 1: the others are still ending.
+			`db has 2 pods, wants 1: the others are still terminating.
   pod db-1 is being stopped (grace 30s), for 4s
 See: lyandev describe db-1
 `,
@@ -128,7 +128,7 @@ See: lyandev describe db-1
 		{
 			"nothing", "db",
 			facts([]*corev1.Pod{pod("db-0", "db", true)}, workload("db", 1, 1, 1)),
-			"db waits for nothing: it is right, with 1 of 1 pods ready.\n",
+			"db is not waiting for anything: it is right, with 1 of 1 pods ready.\n",
 		},
 		{
 			"a build that failed", "",
@@ -137,7 +137,7 @@ See: lyandev describe db-1
 				f.Snapshot.Builds = []state.Build{{Name: "web", State: "failed", Error: "exit code 2"}}
 				return f
 			}(),
-			"shop is starting, because image web could not be built: exit code 2.\n  image web could not be built: exit code 2\nSee: lyandev build\n",
+			"shop is starting, because image web failed to build: exit code 2.\n  image web failed to build: exit code 2\nSee: lyandev build\n",
 		},
 	}
 	for _, c := range cases {
@@ -182,10 +182,10 @@ func TestWhyFailedPodIsNotStartedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "pod job-1 has failed and is not started again, for 30s"; a.Summary != want {
+	if want := "pod job-1 has failed and will not be restarted, for 30s"; a.Summary != want {
 		t.Errorf("summary %q, want %q", a.Summary, want)
 	}
-	if want := "ended with 137 (OOMKilled)"; a.Chain[1].Text != want {
+	if want := "exited with code 137 (OOMKilled)"; a.Chain[1].Text != want {
 		t.Errorf("cause %q, want %q", a.Chain[1].Text, want)
 	}
 }
@@ -204,7 +204,7 @@ func TestWhyUnknownName(t *testing.T) {
 	if !errors.As(err, &unknown) {
 		t.Fatalf("error is %v", err)
 	}
-	if want := "cannot say why dbb: there is no service or pod of that name; there are db, db-0"; err.Error() != want {
+	if want := "cannot explain dbb: no service or pod has that name; known names: db, db-0"; err.Error() != want {
 		t.Errorf("%q, want %q", err, want)
 	}
 }
@@ -225,11 +225,11 @@ func TestWhyOfStacks(t *testing.T) {
 		waits bool
 		want  string
 	}{
-		{ready, false, "nothing waits: shop is ready, with 1 workloads right"},
-		{operator, true, "shop is starting, because operator redis is not content: sentinels disagree"},
+		{ready, false, "nothing is waiting: shop is ready (workloads: 1)"},
+		{operator, true, "shop is starting, because operator redis reports a problem: sentinels disagree"},
 		{engine, true, "shop is starting, because the Docker engine does not answer; it is waited for"},
 		{empty, true, "shop is starting: no stack has been applied yet"},
-		{stopped, false, "nothing runs"},
+		{stopped, false, "nothing is running"},
 	} {
 		a, err := Why(c.facts, "")
 		if err != nil || a.Waits != c.waits || a.Summary != c.want {

@@ -16,7 +16,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// pod says why a pod is not Ready, nil if it is or has ended well.
+// pod returns why a pod is not Ready. It is nil if the pod is Ready or has succeeded.
 func (f Facts) pod(p *corev1.Pod) []Link {
 	l := Link{Kind: "pod", Name: "pod " + p.Name, Since: condition(p, corev1.PodReady).LastTransitionTime.Time}
 	switch {
@@ -30,7 +30,7 @@ func (f Facts) pod(p *corev1.Pod) []Link {
 	case state.PodReady(p), p.Status.Phase == corev1.PodSucceeded:
 		return nil
 	case p.Status.Phase == corev1.PodFailed:
-		l.Text = "has failed and is not started again" + reasonAnd(p.Status.Reason, p.Status.Message)
+		l.Text = "has failed and will not be restarted" + reasonAnd(p.Status.Reason, p.Status.Message)
 		return append([]Link{l}, f.ended(p)...)
 	}
 	l.Text = "is not ready"
@@ -47,12 +47,12 @@ func (f Facts) pod(p *corev1.Pod) []Link {
 	return []Link{l}
 }
 
-// isPaused says that the engine has frozen a container of the pod. Without probes such a pod stays ready.
+// isPaused reports whether a container of the pod is paused in the engine. Without probes such a pod stays Ready.
 func isPaused(p *corev1.Pod) bool {
 	return condition(p, services.Paused).Status == corev1.ConditionTrue
 }
 
-// pausedPod is why the first of the pods that are paused does nothing, nil if none is.
+// pausedPod explains the first paused pod. It is nil if none is paused.
 func (f Facts) pausedPod(pods []*corev1.Pod) []Link {
 	if i := slices.IndexFunc(pods, isPaused); i >= 0 {
 		return f.pod(pods[i])
@@ -60,7 +60,7 @@ func (f Facts) pausedPod(pods []*corev1.Pod) []Link {
 	return nil
 }
 
-// gateText is the first readiness gate that is not open (R122).
+// gateText describes the first readiness gate that is not True (R122).
 func gateText(p *corev1.Pod) (string, bool) {
 	for _, g := range p.Spec.ReadinessGates {
 		c := condition(p, g.ConditionType)
@@ -68,13 +68,13 @@ func gateText(p *corev1.Pod) (string, bool) {
 			continue
 		}
 		if g.ConditionType == bootstrap.Gate {
-			return "is ready by its probes, but its bootstrap is not done" + reasonAnd("", c.Message), true
+			return "passes its probes, but its bootstrap is not complete" + reasonAnd("", c.Message), true
 		}
 		if g.ConditionType == services.RightGate {
 			if c.Message == "" {
-				return "is ready by its probes; its operator has not looked at it yet", true
+				return "passes its probes, but its operator has not checked it yet", true
 			}
-			return "is ready by its probes, but not right yet" + reasonAnd(c.Reason, c.Message), true
+			return "passes its probes, but is not right yet" + reasonAnd(c.Reason, c.Message), true
 		}
 		return fmt.Sprintf("waits for readiness gate %s%s", g.ConditionType, reasonAnd(c.Reason, c.Message)), true
 	}
@@ -98,7 +98,7 @@ func reasonAnd(reason, message string) string {
 	return ""
 }
 
-// container is the first container that holds a pod up, init containers first.
+// container returns the first container that keeps the pod from being ready, init containers first.
 func (f Facts) container(p *corev1.Pod) (Link, bool) {
 	for i, s := range p.Status.InitContainerStatuses {
 		if l, ok := f.initContainer(p, s, i); ok {
@@ -115,7 +115,7 @@ func (f Facts) container(p *corev1.Pod) (Link, bool) {
 
 func (f Facts) initContainer(p *corev1.Pod, s corev1.ContainerStatus, n int) (Link, bool) {
 	c := containerSpec(p, s.Name)
-	if c != nil && c.RestartPolicy != nil { // a sidecar is done with initialisation when it has started (R113)
+	if c != nil && c.RestartPolicy != nil { // a sidecar completes initialisation once it has started (R113)
 		if s.Started != nil && *s.Started {
 			return Link{}, false
 		}
@@ -148,16 +148,16 @@ func (f Facts) mainContainer(p *corev1.Pod, s corev1.ContainerStatus) (Link, boo
 	case c == nil:
 		return l, false
 	case s.Started != nil && !*s.Started && c.StartupProbe != nil:
-		l.Text = "runs, and its startup probe has not succeeded yet"
+		l.Text = "runs, but its startup probe has not succeeded yet"
 		f.answered(&l, p, s.Name, probe.Startup)
 	case c.ReadinessProbe != nil:
-		l.Text = "runs, and its readiness probe has not succeeded yet"
+		l.Text = "runs, but its readiness probe has not succeeded yet"
 		if c := condition(p, corev1.ContainersReady); c.Status == corev1.ConditionFalse && c.LastTransitionTime.Sub(l.Since) > 2*time.Second {
 			l.Text, l.Since = "runs, but its readiness probe fails", c.LastTransitionTime.Time
 		}
 		f.answered(&l, p, s.Name, probe.Readiness)
 	default:
-		l.Text = "has only just started"
+		l.Text = "has just started"
 	}
 	if e, ok := f.answer(p, s.Name, probe.Liveness); ok && !e.Last.Before(s.State.Running.StartedAt.Time) && l.Answer == "" {
 		f.answered(&l, p, s.Name, probe.Liveness)
@@ -165,7 +165,7 @@ func (f Facts) mainContainer(p *corev1.Pod, s corev1.ContainerStatus) (Link, boo
 	return l, true
 }
 
-// isHeld says that a container of the pod waits for what the pod's workload depends on.
+// isHeld reports whether a container of the pod is waiting for a dependency of its workload.
 func isHeld(p *corev1.Pod) bool {
 	return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(s corev1.ContainerStatus) bool {
 		return s.State.Waiting != nil && s.State.Waiting.Reason == podworker.ReasonHeld
@@ -178,7 +178,7 @@ func (f Facts) answered(l *Link, p *corev1.Pod, container string, typ probe.Type
 	}
 }
 
-// stopped says of a container that does not run what it waits for, and when it is started again.
+// stopped describes a container that is not running: what it is waiting for, and when it is restarted.
 func (f Facts) stopped(l *Link, s corev1.ContainerStatus) {
 	last := s.LastTerminationState.Terminated
 	if t := s.State.Terminated; t != nil {
@@ -192,7 +192,7 @@ func (f Facts) stopped(l *Link, s corev1.ContainerStatus) {
 	case w.Reason == podworker.ReasonHeld:
 		l.Text = w.Message
 	case w.Reason == "CrashLoopBackOff" && last != nil:
-		l.Text = fmt.Sprintf("is in CrashLoopBackOff: it %s, after %d restarts", exitText(last), s.RestartCount)
+		l.Text = fmt.Sprintf("is in CrashLoopBackOff after %d restarts: it %s", s.RestartCount, exitText(last))
 		l.Since = last.FinishedAt.Time
 		if d, ok := backOff(w.Message); ok {
 			l.Restart = last.FinishedAt.Add(d)
@@ -206,7 +206,7 @@ func (f Facts) stopped(l *Link, s corev1.ContainerStatus) {
 	}
 }
 
-// backOff reads the delay out of the kubelet's words for it: "back-off 20s restarting failed container=..." (R75).
+// backOff parses the delay from the kubelet's message: "back-off 20s restarting failed container=..." (R75).
 func backOff(message string) (time.Duration, bool) {
 	words := strings.Fields(message)
 	if len(words) < 2 || words[0] != "back-off" {
@@ -216,24 +216,24 @@ func backOff(message string) (time.Duration, bool) {
 	return d, err == nil
 }
 
-// exitText is how a container ended, as the end of a sentence.
+// exitText describes how a container exited, as a predicate.
 func exitText(t *corev1.ContainerStateTerminated) string {
-	text := fmt.Sprintf("ended with %d", t.ExitCode)
+	text := fmt.Sprintf("exited with code %d", t.ExitCode)
 	if t.Signal != 0 {
-		text = fmt.Sprintf("was ended by signal %d", t.Signal)
+		text = fmt.Sprintf("was killed by signal %d", t.Signal)
 	}
 	if t.Reason != "" && t.Reason != "Error" && t.Reason != "Completed" {
 		text += " (" + t.Reason + ")"
 	}
 	if m := strings.TrimSpace(t.Message); m != "" {
-		text += ", saying: " + lastLine(m)
+		text += ": " + lastLine(m)
 	}
 	return text
 }
 
 func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }
 
-// ended lists the containers of a failed pod that did not end well.
+// ended lists the containers of a failed pod that exited with an error.
 func (f Facts) ended(p *corev1.Pod) []Link {
 	var out []Link
 	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
@@ -244,7 +244,7 @@ func (f Facts) ended(p *corev1.Pod) []Link {
 	return out
 }
 
-// advice is the command that tells more about the cause.
+// advice returns the command that shows more about the cause.
 func (f Facts) advice(chain []Link) string {
 	cause := chain[len(chain)-1]
 	pod := ""
@@ -260,7 +260,8 @@ func (f Facts) advice(chain []Link) string {
 		return "lyandev describe " + cause.Name
 	case pod == "":
 		return ""
-	case cause.Kind == "container" && (cause.Answer != "" || strings.Contains(cause.Text, "ended") || strings.Contains(cause.Text, "running")):
+	case cause.Kind == "container" && (cause.Answer != "" || strings.Contains(cause.Text, "exited with") || strings.Contains(cause.Text, "killed by") ||
+		strings.Contains(cause.Text, "running")):
 		return "lyandev logs " + pod
 	}
 	return "lyandev describe " + pod
