@@ -18,20 +18,20 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 )
 
-// client is a real one, through the same names as the app's.
+// client sends real requests, by the same host names as the app.
 type client interface {
 	name() string
-	// begin makes what it needs; try is one request (a write with a number, for those that write) and gives up after the
-	// client's own timeout.
+	// begin creates what the client needs. try sends one request (write number n, for clients that write) and fails after the
+	// client's timeout.
 	begin(ctx context.Context) error
 	try(ctx context.Context, n int) error
-	// kept reads which of the writes are there; nil if it only reads.
+	// kept returns the numbers of the writes that are stored; nil for a client that only reads.
 	kept(ctx context.Context) (map[int]bool, error)
-	// end removes what begin and try made.
+	// end removes what begin and try created.
 	end(ctx context.Context) error
 }
 
-// Dial reaches a name or address of the stack from outside.
+// Dial connects to a name or address of the stack from outside its network.
 type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 const (
@@ -41,7 +41,7 @@ const (
 	pace = 10 * time.Millisecond
 )
 
-// work sends requests until ctx ends. One that the end cuts off does not count.
+// work sends requests until ctx ends. A request cancelled by ctx is not counted.
 func work(ctx context.Context, c client, t *Tally) {
 	for n := 0; ctx.Err() == nil; n++ {
 		err := c.try(ctx, n)
@@ -56,7 +56,7 @@ func work(ctx context.Context, c client, t *Tally) {
 	}
 }
 
-// web asks for a page through the host port.
+// web requests a page through the host port.
 type web struct {
 	url  string
 	http http.Client
@@ -84,12 +84,12 @@ func (w *web) try(ctx context.Context, _ int) error {
 		return err
 	}
 	if resp.StatusCode >= 500 {
-		return fmt.Errorf("answered %s", resp.Status)
+		return fmt.Errorf("status %s", resp.Status)
 	}
 	return nil
 }
 
-// tcp talks to a server that is neither, line by line: a request and the beginning of its answer.
+// tcp sends a line over a new connection and checks the beginning of the answer.
 type tcp struct {
 	addr, ask, answer string
 	dial              Dial
@@ -123,18 +123,18 @@ func (c *tcp) try(ctx context.Context, _ int) error {
 		return err
 	}
 	if string(buf) != c.answer {
-		return fmt.Errorf("answered %q", buf)
+		return fmt.Errorf("unexpected answer %q", buf)
 	}
 	return nil
 }
 
-// redisWriter sets keys through the service of the master.
+// redisWriter writes hash fields through the Service of the master.
 type redisWriter struct {
 	addr, run string
 	c         *redis.Client
 }
 
-// quiet is done once: the library prints what it returns anyway.
+// quiet turns off the library's log once for the process: it prints errors that it also returns.
 var quiet = sync.OnceFunc(logging.Disable)
 
 func newRedisWriter(addr, password, run string, dial Dial) *redisWriter {
@@ -175,7 +175,7 @@ func numbers(list []string) map[int]bool {
 	return out
 }
 
-// sqlWriter inserts rows through the service of the master.
+// sqlWriter inserts rows through the Service of the master.
 type sqlWriter struct {
 	addr, run, table string
 	db               *sql.DB
@@ -195,7 +195,7 @@ func newSQLWriter(addr, user, password, database, run string, dial Dial) (*sqlWr
 	return w, nil
 }
 
-// silent keeps the driver from printing what it returns anyway.
+// silent discards the driver's log: it prints errors that it also returns.
 type silent struct{}
 
 func (silent) Print(...any) {}
@@ -213,7 +213,7 @@ func (s *sqlWriter) try(ctx context.Context, n int) error {
 	defer cancel()
 	_, err := s.db.ExecContext(ctx, "INSERT INTO "+s.table+" (run, n) VALUES (?, ?)", s.run, n)
 	if err != nil && strings.Contains(err.Error(), "read-only") {
-		s.db.SetMaxIdleConns(0) // as an app's pool does that drops connections after an error
+		s.db.SetMaxIdleConns(0) // reconnect, like an app whose pool drops connections after an error
 		s.db.SetMaxIdleConns(1)
 	}
 	return err

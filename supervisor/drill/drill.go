@@ -1,5 +1,4 @@
-// Package drill breaks a running stack on purpose, watches with real clients what that does to those who use it, and undoes
-// what it broke, whatever happens.
+// Package drill injects a fault into a running stack, measures its effect with real clients, and always undoes the fault.
 package drill
 
 import (
@@ -15,54 +14,55 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// Supervisor is what a drill asks the stack's supervisor; api.Client is one.
+// Supervisor is the part of the supervisor's API that a drill needs; api.Client implements it.
 type Supervisor interface {
 	State(ctx context.Context) (*state.Snapshot, error)
 	WatchState(ctx context.Context, f func(*state.Snapshot) bool) error
 	Events(ctx context.Context, since uint64) ([]state.Event, error)
 }
 
-// Config is what a drill works with.
+// Config holds the dependencies of a drill.
 type Config struct {
 	Supervisor Supervisor
 	Engine     engine.Engine
 	Dial       Dial
 	// Project is the instance's name, Home the directory of its files.
 	Project, Home string
-	// Operate has an operator do something by hand ("mariadb", "promote").
+	// Operate runs a manual action of an operator, such as ("mariadb", "promote"), and blocks until it is done.
 	Operate func(ctx context.Context, operator, action string) error
-	// Switch changes to the other profile, waits until that is done, and names it.
+	// Switch switches to the other profile, blocks until that is done, and returns its name.
 	Switch func(ctx context.Context) (to string, err error)
-	// Say is told what is going on.
+	// Say receives progress messages; nil discards them.
 	Say func(format string, args ...any)
 }
 
-// Limits are what a drill is judged by.
+// Limits are the criteria for passing a drill.
 type Limits struct {
-	// Recover is the longest time until clients are served again; 0 is the drill's own.
+	// Recover is the longest allowed time until all clients are served again; 0 is the drill's default.
 	Recover time.Duration
-	// Failed is how many requests may fail, negative for any number; Lost how many acknowledged writes may be lost.
+	// Failed is the number of requests that may fail, negative for no limit. Lost is the number of acknowledged writes that may
+	// be lost.
 	Failed, Lost int
-	// Timeout ends a drill that does not come to its end, 2 min when 0.
+	// Timeout bounds the whole drill; 0 is 2 min, longer for profile-switch.
 	Timeout time.Duration
 }
 
-// Report is what a drill found.
+// Report is the result of a drill.
 type Report struct {
 	Drill  string `json:"drill"`
 	Target string `json:"target"`
 	Fault  string `json:"fault"`
-	// Expected is what the settings allow, in words, "" where there is nothing to say.
+	// Expected describes the behaviour that the stack's settings imply, or is "".
 	Expected string `json:"expected,omitempty"`
-	// Detected is when the supervisor or an operator first showed that something is wrong, Recovered when the last client was
-	// served again, Right when everything was right again, the fault undone; all from the fault on.
+	// Detected is when the supervisor or an operator first reported a problem, Recovered when the last client was served again,
+	// Right when the fault was undone and the stack ready again. All are measured from the fault.
 	Detected  time.Duration `json:"detected"`
 	Recovered time.Duration `json:"recovered"`
 	Right     time.Duration `json:"right"`
 	Clients   []*Tally      `json:"clients"`
 	Failed    int           `json:"failed"`
 	Lost      int           `json:"lost"`
-	// Events are what the supervisor told of from the fault on.
+	// Events are the supervisor's events since the fault.
 	Events   []state.Event `json:"events"`
 	Limits   Limits        `json:"limits"`
 	Passed   bool          `json:"passed"`
@@ -70,14 +70,15 @@ type Report struct {
 }
 
 const (
-	// warmUp is how long clients must succeed before the fault, calmFor after it.
+	// warmUp is how long all clients must succeed before the fault is injected, calmFor how long after it until they count as
+	// recovered.
 	warmUp  = time.Second
 	calmFor = 1500 * time.Millisecond
 )
 
-// Run does a drill. It blocks until its fault is undone and everything is right again, or the time is up; the end of ctx
-// undoes the fault too. An error means that the drill could not be done, a report that has not Passed that the stack did
-// not hold.
+// Run runs a drill. It blocks until the fault is undone and the stack is ready again, or until Limits.Timeout. If ctx ends, the
+// fault is undone first. An error means that the drill could not be run; a Report with Passed false means that the stack
+// exceeded the limits.
 func Run(ctx context.Context, c Config, s Scenario, limits Limits) (*Report, error) {
 	if c.Say == nil {
 		c.Say = func(string, ...any) {}
@@ -85,18 +86,18 @@ func Run(ctx context.Context, c Config, s Scenario, limits Limits) (*Report, err
 	if undone, err := fault.Overdue(ctx, c.Engine, c.Home, time.Now(), fault.Alive); err != nil {
 		return nil, err
 	} else if len(undone) > 0 {
-		c.Say("undone what an earlier drill had left: %v", undone)
+		c.Say("undid the faults of an interrupted earlier run: %v", undone)
 	}
 	snap, err := c.Supervisor.State(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if snap.Phase != state.Ready {
-		return nil, fmt.Errorf("cannot begin drill %s: the stack is %s, not ready: %s", s.Name, snap.Phase, snap.Message)
+		return nil, fmt.Errorf("cannot start drill %s: the stack is %s, not ready: %s", s.Name, snap.Phase, snap.Message)
 	}
 	plan, err := s.prepare(ctx, c, snap)
 	if err != nil {
-		return nil, fmt.Errorf("cannot begin drill %s: %w", s.Name, err)
+		return nil, fmt.Errorf("cannot start drill %s: %w", s.Name, err)
 	}
 	if limits.Recover == 0 {
 		limits.Recover = plan.recover
@@ -110,7 +111,7 @@ func Run(ctx context.Context, c Config, s Scenario, limits Limits) (*Report, err
 	return r.do(ctx)
 }
 
-// run is one drill going on.
+// run is a drill in progress.
 type run struct {
 	Config
 	plan   *plan
@@ -123,18 +124,18 @@ type run struct {
 
 	mu    sync.Mutex
 	phase state.Phase
-	// detected is when the snapshots first showed something wrong after the fault.
+	// detected is when the supervisor's state first showed a problem after the fault.
 	detected time.Time
 }
 
 func (r *run) do(ctx context.Context) (*Report, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, r.limits.Timeout, fmt.Errorf("not over after %s", r.limits.Timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, r.limits.Timeout, fmt.Errorf("not finished after %s", r.limits.Timeout))
 	defer cancel()
 	working, endWork := context.WithCancel(ctx)
 	defer func() { endWork(); r.clients.Wait() }()
 	for _, c := range r.plan.clients {
 		if err := c.begin(ctx); err != nil {
-			return nil, fmt.Errorf("cannot begin: %s: %w", c.name(), err)
+			return nil, fmt.Errorf("cannot start the drill: %s: %w", c.name(), err)
 		}
 		t := &Tally{Client: c.name()}
 		r.report.Clients = append(r.report.Clients, t)
@@ -161,7 +162,7 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	return r.report, undoErr
 }
 
-// warmUp wants to see every client succeed.
+// warmUp waits until every client has succeeded for warmUp, ten times that at most.
 func (r *run) warmUp(ctx context.Context) error {
 	deadline := time.Now().Add(10 * warmUp)
 	for {
@@ -175,10 +176,10 @@ func (r *run) warmUp(ctx context.Context) error {
 		if time.Now().After(deadline) {
 			for _, t := range r.report.Clients {
 				if t.Failed > 0 {
-					return fmt.Errorf("cannot begin: %s fails before anything was broken: %s", t.Client, t.Error)
+					return fmt.Errorf("cannot start the drill: %s fails before the fault was injected: %s", t.Client, t.Error)
 				}
 			}
-			return errors.New("cannot begin: the clients get no answers")
+			return errors.New("cannot start the drill: the clients get no answers")
 		}
 		if err := sleep(ctx, 50*time.Millisecond); err != nil {
 			return err
@@ -186,7 +187,7 @@ func (r *run) warmUp(ctx context.Context) error {
 	}
 }
 
-// inject makes the fault, after noting what undoes it.
+// inject injects the fault, after recording on disk how to undo it.
 func (r *run) inject(ctx context.Context) error {
 	if list, err := r.Supervisor.Events(ctx, 0); err == nil && len(list) > 0 {
 		r.lastSeq = list[len(list)-1].Seq
@@ -202,12 +203,12 @@ func (r *run) inject(ctx context.Context) error {
 	}
 	r.Say("%s: %s", r.plan.target, r.plan.what)
 	if err := r.plan.inject(ctx); err != nil {
-		return errors.Join(fmt.Errorf("cannot break %s: %w", r.plan.target, err), r.undo(ctx))
+		return errors.Join(fmt.Errorf("cannot inject the fault into %s: %w", r.plan.target, err), r.undo(ctx))
 	}
 	return nil
 }
 
-// undo undoes the fault, also when ctx has ended.
+// undo undoes the fault, even if ctx has ended, within 30 s.
 func (r *run) undo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
@@ -221,7 +222,7 @@ func (r *run) undo(ctx context.Context) error {
 	return err
 }
 
-// watch follows the snapshots for the first sign.
+// watch follows the supervisor's state and records when it first shows a problem.
 func (r *run) watch(ctx context.Context) {
 	_ = r.Supervisor.WatchState(ctx, func(s *state.Snapshot) bool {
 		r.mu.Lock()
@@ -234,8 +235,8 @@ func (r *run) watch(ctx context.Context) {
 	})
 }
 
-// await waits until the fault has done what it does: clients were hurt and are served again, or, where it may hurt nobody,
-// nobody was for a while. A fault that is meant to last does so.
+// await waits until clients have failed and recovered, or until a fault that may be harmless went unnoticed (plan.harmless).
+// It waits at least plan.hold and at most plan.until.
 func (r *run) await(ctx context.Context) error {
 	for {
 		now := time.Now()
@@ -248,7 +249,7 @@ func (r *run) await(ctx context.Context) error {
 			return nil
 		}
 		if since >= r.plan.until {
-			return nil // it ends by being undone
+			return nil // undoing the fault ends the outage
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			return err
@@ -256,7 +257,7 @@ func (r *run) await(ctx context.Context) error {
 	}
 }
 
-// awaitRight waits until clients are served and the stack is ready.
+// awaitRight waits until all clients are served and the stack is ready.
 func (r *run) awaitRight(ctx context.Context) error {
 	for {
 		calm := true
@@ -277,13 +278,13 @@ func (r *run) awaitRight(ctx context.Context) error {
 	}
 }
 
-// conclude reads back what was written and judges.
+// conclude reads back the writes, completes the report and compares it with the limits.
 func (r *run) conclude(ctx context.Context, brokeOff error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	rep, now := r.report, time.Now()
 	if brokeOff != nil {
-		rep.Problems = append(rep.Problems, "it did not come to its end: "+brokeOff.Error())
+		rep.Problems = append(rep.Problems, "the drill did not finish: "+brokeOff.Error())
 	}
 	for i, c := range r.plan.clients {
 		t := rep.Clients[i]
@@ -293,7 +294,7 @@ func (r *run) conclude(ctx context.Context, brokeOff error) {
 		}
 		t.finish(now, kept)
 		if err := c.end(ctx); err != nil {
-			r.Say("cannot remove what the drill wrote: %v", err)
+			r.Say("cannot remove the drill's data: %v", err)
 		}
 		rep.Failed, rep.Lost = rep.Failed+t.Failed, rep.Lost+t.Lost
 		rep.Recovered = max(rep.Recovered, t.Recovered)
@@ -304,7 +305,7 @@ func (r *run) conclude(ctx context.Context, brokeOff error) {
 	judge(rep)
 }
 
-// detected is the time from the fault to the first sign, 0 if there was none.
+// detected returns the time from the fault to the first sign of a problem, 0 if there was none.
 func detected(phase time.Time, events []state.Event, faultAt time.Time) time.Duration {
 	first := phase
 	for _, e := range events {
@@ -322,17 +323,17 @@ func detected(phase time.Time, events []state.Event, faultAt time.Time) time.Dur
 	return max(first.Sub(faultAt), time.Millisecond)
 }
 
-// judge compares with the limits. Pure.
+// judge compares the report with its limits. It is pure.
 func judge(rep *Report) {
 	l := rep.Limits
 	if rep.Recovered > l.Recover && l.Recover > 0 {
-		rep.Problems = append(rep.Problems, fmt.Sprintf("clients were served again after %s, the limit is %s", rep.Recovered.Round(time.Millisecond), l.Recover))
+		rep.Problems = append(rep.Problems, fmt.Sprintf("clients recovered after %s, the limit is %s", rep.Recovered.Round(time.Millisecond), l.Recover))
 	}
 	if l.Failed >= 0 && rep.Failed > l.Failed {
 		rep.Problems = append(rep.Problems, fmt.Sprintf("%d requests failed, the limit is %d", rep.Failed, l.Failed))
 	}
 	if rep.Lost > l.Lost {
-		rep.Problems = append(rep.Problems, fmt.Sprintf("%d acknowledged writes are lost, the limit is %d", rep.Lost, l.Lost))
+		rep.Problems = append(rep.Problems, fmt.Sprintf("%d acknowledged writes were lost, the limit is %d", rep.Lost, l.Lost))
 	}
 	rep.Passed = len(rep.Problems) == 0
 }

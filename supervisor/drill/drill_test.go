@@ -108,7 +108,7 @@ func TestJudge(t *testing.T) {
 	}{
 		"kept":       {Report{Recovered: time.Second, Failed: 9, Limits: Limits{Recover: 2 * time.Second, Failed: -1}}, ""},
 		"too slow":   {Report{Recovered: 3 * time.Second, Limits: Limits{Recover: 2 * time.Second, Failed: -1}}, "after 3s, the limit is 2s"},
-		"lost":       {Report{Lost: 1, Limits: Limits{Failed: -1}}, "1 acknowledged writes are lost"},
+		"lost":       {Report{Lost: 1, Limits: Limits{Failed: -1}}, "1 acknowledged writes were lost"},
 		"failed":     {Report{Failed: 2, Limits: Limits{Failed: 1}}, "2 requests failed, the limit is 1"},
 		"none fails": {Report{Limits: Limits{}}, ""},
 		"broken off": {Report{Problems: []string{"x"}, Limits: Limits{Failed: -1}}, "x"},

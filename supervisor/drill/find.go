@@ -19,7 +19,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// finder finds targets and clients in a snapshot.
+// finder finds targets and clients in the supervisor's state.
 type finder struct {
 	Config
 	Scenario
@@ -27,11 +27,11 @@ type finder struct {
 	run  string
 }
 
-// target is what a drill breaks.
+// target is the container that a drill injects its fault into.
 type target struct {
 	pod       string
 	container string // the engine's ID
-	// sandbox is the container that has the pod's network: the same, for a pod without a sandbox.
+	// sandbox is the container that owns the pod's network: container itself, for a pod without a sandbox.
 	sandbox string
 	ip      netip.Addr
 	port    int
@@ -40,7 +40,7 @@ type target struct {
 
 func (t *target) addr() string { return net.JoinHostPort(t.ip.String(), strconv.Itoa(t.port)) }
 
-// podWithRole is a pod to which an operator gave a role, or nil.
+// podWithRole returns a pod that has a role in an operator's verdict, or nil.
 func (f finder) podWithRole(operator, role string) *corev1.Pod {
 	for _, p := range f.snap.Pods {
 		if f.snap.Operators[operator].Pods[p.Name].Role == role {
@@ -50,7 +50,7 @@ func (f finder) podWithRole(operator, role string) *corev1.Pod {
 	return nil
 }
 
-// master is the container that listens on the port in the pod that an operator says is the master.
+// master returns the container that listens on the port, in the pod that is master in the operator's verdict.
 func (f finder) master(ctx context.Context, operator string, port int) (*target, error) {
 	p := f.podWithRole(operator, "master")
 	if p == nil {
@@ -59,7 +59,7 @@ func (f finder) master(ctx context.Context, operator string, port int) (*target,
 	return f.target(ctx, p, port)
 }
 
-// anyOf is a pod of an operator or of a workload, the first by name.
+// anyOf returns the first pod by name of an operator or of a workload.
 func (f finder) anyOf(ctx context.Context, operator, workload string, port int) (*target, error) {
 	for _, p := range f.snap.Pods {
 		_, byOperator := f.snap.Operators[operator].Pods[p.Name]
@@ -74,10 +74,10 @@ func (f finder) anyOf(ctx context.Context, operator, workload string, port int) 
 	for _, w := range f.snap.Workloads {
 		names = append(names, w.Name)
 	}
-	return nil, fmt.Errorf("there is no service %q with a pod; there are %s", workload, strings.Join(names, ", "))
+	return nil, fmt.Errorf("no service %q with a pod; services: %s", workload, strings.Join(names, ", "))
 }
 
-// target finds the container of a pod that declares a port, or else the first, and the one that has the network.
+// target finds the container of a pod that declares the port, or else the first, and the container that owns the network.
 func (f finder) target(ctx context.Context, p *corev1.Pod, port int) (*target, error) {
 	name := p.Spec.Containers[0].Name
 	for _, c := range p.Spec.Containers {
@@ -96,7 +96,7 @@ func (f finder) target(ctx context.Context, p *corev1.Pod, port int) (*target, e
 	}
 	var err error
 	if t.ip, err = netip.ParseAddr(p.Status.PodIP); err != nil || t.container == "" {
-		return nil, fmt.Errorf("pod %s does not run", p.Name)
+		return nil, fmt.Errorf("pod %s is not running", p.Name)
 	}
 	all, err := f.Engine.ListContainers(ctx, map[string]string{
 		services.ProjectLabel: f.Project, dockerpod.PodUIDLabel: string(p.UID), dockerpod.KindLabel: dockerpod.KindSandbox,
@@ -120,8 +120,8 @@ func (f finder) target(ctx context.Context, p *corev1.Pod, port int) (*target, e
 	return t, nil
 }
 
-// service is the address by which the app reaches a pod's role: the Service that selects role and pod, or, where none
-// follows roles, the first that selects the pod.
+// service returns the address at which the app reaches a pod: the Service that selects the pod by its role, or the first that
+// selects the pod if none selects by role.
 func (f finder) service(pod string, port int) (string, error) {
 	p := f.snap.Pod(pod)
 	found := ""
@@ -143,7 +143,7 @@ func (f finder) service(pod string, port int) (string, error) {
 		}
 	}
 	if found == "" {
-		return "", fmt.Errorf("no Service leads to port %d of pod %s", port, pod)
+		return "", fmt.Errorf("no Service targets port %d of pod %s", port, pod)
 	}
 	return found, nil
 }
@@ -157,7 +157,7 @@ func selects(selector, labels map[string]string) bool {
 	return true
 }
 
-// web are the clients of the host ports, of the first one only.
+// web returns a client of the first host port, none if there is no host port.
 func (f finder) web() []client {
 	for _, h := range f.snap.Bound {
 		return []client{newWeb(fmt.Sprintf("http://%s:%d/", h.HostIP, h.HostPort))}
@@ -165,7 +165,7 @@ func (f finder) web() []client {
 	return nil
 }
 
-// behindHostPort is the workload that the first host port leads to.
+// behindHostPort returns the workload behind the first host port, or "".
 func (f finder) behindHostPort() string {
 	for _, h := range f.snap.Bound {
 		for _, v := range f.snap.Services {
@@ -203,7 +203,7 @@ func (f finder) sqlClients(_ context.Context, p *plan, t *target) error {
 		return ""
 	}
 	if get("DATABASE") == "" || get("USER") == "" {
-		return errors.New("the MariaDB master has no user and database of its own (MARIADB_USER, MARIADB_DATABASE) for a client to write with")
+		return errors.New("the MariaDB master has no user and database for the drill's client: set MARIADB_USER and MARIADB_DATABASE")
 	}
 	c, err := newSQLWriter(addr, get("USER"), get("PASSWORD"), get("DATABASE"), f.run, f.Dial)
 	if err != nil {
@@ -213,7 +213,7 @@ func (f finder) sqlClients(_ context.Context, p *plan, t *target) error {
 	return nil
 }
 
-// allClients are one of each kind that the stack has something for.
+// allClients adds one client of each kind that the stack can serve.
 func (f finder) allClients(ctx context.Context, p *plan) error {
 	for _, k := range []struct {
 		operator string
@@ -236,16 +236,16 @@ func (f finder) allClients(ctx context.Context, p *plan) error {
 	}
 	p.clients = once
 	if len(once) == 0 {
-		return errors.New("there is nothing that a client could watch: no host port, no MariaDB, no Redis")
+		return errors.New("the stack has nothing that a client could use: no host port, no MariaDB, no Redis")
 	}
 	return nil
 }
 
-// downAfter is after how long the sentinels hold a master for down.
+// downAfter reads the sentinels' down-after-milliseconds setting.
 func (f finder) downAfter(ctx context.Context) (time.Duration, error) {
 	p := f.podWithRole("redis", "sentinel")
 	if p == nil {
-		return 0, fmt.Errorf("there are no sentinels in profile %q: switch to one that has them", f.snap.Profile)
+		return 0, fmt.Errorf("profile %q has no sentinels; switch to a profile that has them", f.snap.Profile)
 	}
 	t, err := f.target(ctx, p, 26379)
 	if err != nil {
@@ -266,5 +266,5 @@ func (f finder) downAfter(ctx context.Context) (time.Duration, error) {
 			return time.Duration(n) * time.Millisecond, err
 		}
 	}
-	return 0, fmt.Errorf("the sentinel of pod %s does not say down-after-milliseconds", p.Name)
+	return 0, fmt.Errorf("the sentinel of pod %s does not report down-after-milliseconds", p.Name)
 }

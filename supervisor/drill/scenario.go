@@ -11,38 +11,38 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// Scenario is one drill to do.
+// Scenario selects a drill and its parameters.
 type Scenario struct {
 	// Name is one of Names.
 	Name string
-	// Service is the workload that it is about, where it may be any.
+	// Service is the target workload. Only web-hang and partition use it; partition requires it.
 	Service string
 	// For is how long a partition lasts, 10 s when 0.
 	For time.Duration
-	// Times is how often profiles are switched, 10 when 0.
+	// Times is the number of profile switches, 10 when 0.
 	Times int
 }
 
-// kind is one drill.
+// kind is one kind of drill.
 type kind struct {
 	name, about string
-	needs       bool // a service
+	needs       bool // requires Scenario.Service
 	prepare     func(ctx context.Context, f finder) (*plan, error)
 }
 
-// kinds are the drills there are.
+// kinds are all drills.
 var kinds = []kind{
-	{"redis-failover", "hang the Redis master until the sentinels choose another", false, redisFailover},
-	{"redis-crash", "kill the Redis master, which starts again", false, redisCrash},
-	{"mariadb-crash", "kill the MariaDB master, which starts again", false, mariadbCrash},
+	{"redis-failover", "hang the Redis master until the sentinels elect another one", false, redisFailover},
+	{"redis-crash", "kill the Redis master, which is restarted", false, redisCrash},
+	{"mariadb-crash", "kill the MariaDB master, which is restarted", false, mariadbCrash},
 	{"mariadb-failover", "promote the MariaDB slave under load, and switch back", false, mariadbFailover},
-	{"memcached-loss", "kill a Memcached", false, memcachedLoss},
+	{"memcached-loss", "kill a Memcached pod", false, memcachedLoss},
 	{"web-hang", "hang a pod behind the host port, or of SERVICE", false, webHang},
-	{"profile-switch", "switch to another profile and back, again and again", false, profileSwitch},
-	{"partition", "cut a pod of SERVICE off the network for a while", true, partition},
+	{"profile-switch", "switch to another profile and back, repeatedly", false, profileSwitch},
+	{"partition", "disconnect a pod of SERVICE from the network for a while", true, partition},
 }
 
-// Names lists the drills with what they do.
+// Names returns each drill's name and description.
 func Names() [][2]string {
 	var out [][2]string
 	for _, k := range kinds {
@@ -51,7 +51,7 @@ func Names() [][2]string {
 	return out
 }
 
-// Check says what is wrong with a scenario before anything is asked of a stack.
+// Check validates a scenario without a stack.
 func (s Scenario) Check() error {
 	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == s.Name })
 	var names []string
@@ -60,13 +60,13 @@ func (s Scenario) Check() error {
 	}
 	switch {
 	case i < 0:
-		return fmt.Errorf("there is no drill %q; there are %s", s.Name, strings.Join(names, ", "))
+		return fmt.Errorf("there is no drill %q; available drills: %s", s.Name, strings.Join(names, ", "))
 	case kinds[i].needs && s.Service == "":
 		return fmt.Errorf("drill %s needs a service: lyandev drill %s SERVICE", s.Name, s.Name)
 	case s.Times < 0:
-		return fmt.Errorf("cannot do something %d times", s.Times)
+		return fmt.Errorf("cannot switch profiles %d times: the number must not be negative", s.Times)
 	case s.For < 0:
-		return fmt.Errorf("cannot break something for %s", s.For)
+		return fmt.Errorf("cannot inject a fault for %s: the duration must not be negative", s.For)
 	}
 	return nil
 }
@@ -75,17 +75,18 @@ func (s Scenario) Check() error {
 type plan struct {
 	target, what, expected string
 	clients                []client
-	// faults are what the supervisor, or the next drill, undoes if this process cannot.
+	// faults are undone by the supervisor or the next drill if this process is killed.
 	faults []fault.Fault
 	inject func(ctx context.Context) error
-	// after is done beside undoing the faults.
+	// after runs after the faults were undone.
 	after  func(ctx context.Context) error
 	forget func()
-	// hold is how long the fault lasts at least, until at most; harmless is when it is clear that it hurts nobody.
+	// hold is the minimum duration of the fault, until the maximum. harmless is the time without a failed request after which
+	// the fault counts as harmless.
 	hold, until, harmless time.Duration
-	// timeout replaces the usual one, when not 0.
+	// timeout extends the default Limits.Timeout.
 	timeout time.Duration
-	// recover is the limit that goes for it unless the user says another.
+	// recover is the default of Limits.Recover.
 	recover time.Duration
 }
 
@@ -99,7 +100,7 @@ func (s Scenario) prepare(ctx context.Context, c Config, snap *state.Snapshot) (
 			return k.prepare(ctx, f)
 		}
 	}
-	return nil, nil // Check has found it
+	return nil, nil // not reached: Check has found the name
 }
 
 func redisFailover(ctx context.Context, f finder) (*plan, error) {
@@ -111,7 +112,7 @@ func redisFailover(ctx context.Context, f finder) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := f.paused(t, "hang the Redis master until the sentinels have chosen another")
+	p := f.paused(t, "hang the Redis master until the sentinels have elected another one")
 	p.expected = fmt.Sprintf("down-after is %s, an election takes about 1.3 s", allowed)
 	p.recover, p.until, p.harmless = allowed+5*time.Second, allowed+30*time.Second, allowed+20*time.Second
 	return p, f.redisClients(ctx, p, t)
@@ -143,7 +144,7 @@ func mariadbFailover(ctx context.Context, f finder) (*plan, error) {
 		return nil, err
 	}
 	if f.podWithRole("mariadb", "slave") == nil {
-		return nil, fmt.Errorf("there is no slave to promote in profile %q: switch to one that has it", f.snap.Profile)
+		return nil, fmt.Errorf("profile %q has no slave to promote; switch to a profile that has one", f.snap.Profile)
 	}
 	p := &plan{
 		target: t.pod, what: "promote the slave under load", recover: 10 * time.Second, until: 60 * time.Second, harmless: 4 * time.Second,
@@ -168,7 +169,7 @@ func memcachedLoss(ctx context.Context, f finder) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := f.killed(t, "kill a Memcached")
+	p := f.killed(t, "kill a Memcached pod")
 	p.recover = 5 * time.Second
 	p.clients = append(f.web(), &tcp{addr: t.addr(), ask: "version\r\n", answer: "VERSION", dial: f.Dial})
 	return p, nil
@@ -187,7 +188,7 @@ func webHang(ctx context.Context, f finder) (*plan, error) {
 	p.recover, p.until, p.harmless = 60*time.Second, 90*time.Second, 20*time.Second
 	p.clients = f.web()
 	if len(p.clients) == 0 {
-		return nil, fmt.Errorf("no port of the stack is on the host, so no client could watch")
+		return nil, fmt.Errorf("the stack publishes no host port for the drill's client")
 	}
 	return p, nil
 }
@@ -203,7 +204,7 @@ func partition(ctx context.Context, f finder) (*plan, error) {
 	}
 	network := f.Project + "_default"
 	p := &plan{
-		target: t.pod, what: fmt.Sprintf("cut it off the network for %s", last), hold: last, until: last, recover: last + 30*time.Second,
+		target: t.pod, what: fmt.Sprintf("disconnect it from the network for %s", last), hold: last, until: last, recover: last + 30*time.Second,
 		faults: []fault.Fault{{Kind: fault.Cut, Container: t.sandbox, Network: network, IP: t.ip}},
 		inject: func(ctx context.Context) error { return f.Engine.DisconnectNetwork(ctx, network, t.sandbox) },
 	}
@@ -233,7 +234,7 @@ func profileSwitch(ctx context.Context, f finder) (*plan, error) {
 	return p, f.allClients(ctx, p)
 }
 
-// paused hangs a container; undoing lets it go on.
+// paused is a plan that pauses a container; undoing the fault unpauses it.
 func (f finder) paused(t *target, what string) *plan {
 	return &plan{
 		target: t.pod, what: what, faults: []fault.Fault{{Kind: fault.Paused, Container: t.container}},
@@ -241,7 +242,7 @@ func (f finder) paused(t *target, what string) *plan {
 	}
 }
 
-// killed needs no undoing: the supervisor starts the container again.
+// killed is a plan that kills a container. There is nothing to undo: the supervisor restarts it.
 func (f finder) killed(t *target, what string) *plan {
 	return &plan{
 		target: t.pod, what: what, until: 60 * time.Second, harmless: 5 * time.Second,

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Tally is what one client saw. It counts while the drill runs; its figures are read when it has ended.
+// Tally holds the measurements of one client. The exported fields may be read once the drill has ended.
 type Tally struct {
-	// Client says who: "http http://127.0.0.1:8000/", "redis redis:6379", "mysql lyanna-mariadb:3306".
+	// Client is the client's name: "http http://127.0.0.1:8000/", "redis redis:6379", "mysql lyanna-mariadb:3306".
 	Client string `json:"client"`
-	// Requests were made, Failed of them had an error or no answer in time.
+	// Requests is the number of requests, Failed how many of them had an error or timed out.
 	Requests int `json:"requests"`
 	Failed   int `json:"failed"`
-	// Acknowledged are the writes that were confirmed, Lost those of them that were not there at the end.
+	// Acknowledged is the number of acknowledged writes, Lost how many of them were missing at the end.
 	Acknowledged int `json:"acknowledged,omitempty"`
 	Lost         int `json:"lost,omitempty"`
 	// Outage is the longest time without a success after the fault.
 	Outage time.Duration `json:"outage"`
-	// Recovered is how long after the fault the first success came that no failure followed; 0 when nothing failed.
+	// Recovered is the time from the fault to the first success after the last failure; 0 when nothing failed.
 	Recovered time.Duration `json:"recovered"`
-	// Error is the first failure's.
+	// Error is the first error.
 	Error string `json:"error,omitempty"`
 
 	mu          sync.Mutex
@@ -31,7 +31,7 @@ type Tally struct {
 	acked []int
 }
 
-// result notes how a request ended that was begun at a time; n is the write's number, or negative for a read.
+// result records the result of a request; n is the number of the write, negative for a read.
 func (t *Tally) result(n int, ended time.Time, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,34 +60,34 @@ func (t *Tally) result(n int, ended time.Time, err error) {
 	t.lastSuccess = ended
 }
 
-// fault notes when the fault was made.
+// fault records when the fault was injected.
 func (t *Tally) fault(at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.faultAt = at
 }
 
-// calm says that requests have succeeded without a failure for a time, and at least once since the fault.
+// calm reports whether all requests of the last for_ have succeeded, and at least one since the fault.
 func (t *Tally) calm(now time.Time, for_ time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return !t.since.IsZero() && now.Sub(t.since) >= for_ && t.lastSuccess.After(t.faultAt) && now.Sub(t.lastSuccess) < for_
 }
 
-// hurt says that a request has failed since the fault.
+// hurt reports whether a request has failed since the fault.
 func (t *Tally) hurt() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.lastFailure.After(t.faultAt)
 }
 
-// finish works the figures out; kept says which of the acknowledged writes are there, nil for a client that only reads.
+// finish computes the final figures. kept holds the numbers of the stored writes, nil for a client that only reads.
 func (t *Tally) finish(now time.Time, kept map[int]bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.lastFailure.After(t.faultAt) {
 		if t.since.IsZero() {
-			t.Recovered = now.Sub(t.faultAt) // it never did
+			t.Recovered = now.Sub(t.faultAt) // never recovered
 			t.Outage = max(t.Outage, now.Sub(later(t.lastSuccess, t.faultAt)))
 		} else {
 			t.Recovered = t.since.Sub(t.faultAt)

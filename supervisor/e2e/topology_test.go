@@ -239,7 +239,7 @@ func TestSnapshots(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"snapshot", "save", "base"}, 1, "there is a snapshot of that name already"},
+		{[]string{"snapshot", "save", "base"}, 1, "a snapshot of that name already exists"},
 		{[]string{"snapshot", "save", "Bad_Name"}, 2, "cannot use"},
 		{[]string{"snapshot", "save"}, 2, "snapshot save requires a name"},
 		{[]string{"snapshot", "save", "x", "nobody"}, 1, "cannot find service nobody"},

@@ -15,28 +15,30 @@ import (
 
 const (
 	block = 1 << 18
-	// smallFile is copied in every pass: its times need not tell that a mapped page of it has changed.
+	// smallFile: files up to this size are copied in every pass, because writes through a memory mapping need not update the
+	// modification time at once.
 	smallFile = 256 << 10
-	// clockGrain is how near to the look a file's time may be for a later change to show: kernels note times in ticks.
+	// clockGrain is the granularity of file times. A file modified less than this before it was examined may change again
+	// without a new modification time, so it is copied again.
 	clockGrain = 50 * time.Millisecond
 )
 
-// Copied is what one pass did. It goes from the process in the container to the supervisor as JSON.
+// Copied is the result of one pass. The process in the container sends it to the supervisor as JSON.
 type Copied struct {
 	Files int   `json:"files"`
 	Bytes int64 `json:"bytes"`
 	// ChangedFiles and ChangedBytes were copied in this pass.
 	ChangedFiles int   `json:"changedFiles"`
 	ChangedBytes int64 `json:"changedBytes"`
-	// Sum is the manifest's checksum, once sealed. Product and Version are what the volume says of itself.
+	// Sum is the manifest's checksum, set by Seal. Product and Version are those of Identity.
 	Sum     string `json:"sum,omitempty"`
 	Product string `json:"product,omitempty"`
 	Version string `json:"version,omitempty"`
 }
 
-// Copy brings the copy of src in the volume dst up to date: what has changed since the last pass is copied, what is gone is
-// removed. The first pass copies everything while the service goes on; a last one while it is frozen makes the copy
-// consistent, and has little to do. Nothing is made durable yet: see Seal.
+// Copy updates the copy of src in the volume dst: it copies what has changed since the last pass and removes what is gone.
+// The first pass copies everything while the service runs. The last pass, with the service paused, makes the copy consistent
+// and copies little. Nothing is synced to disk: see Seal.
 func Copy(src, dst string) (Copied, error) {
 	part := filepath.Join(dst, partDir)
 	if err := os.MkdirAll(part, 0o700); err != nil {
@@ -77,7 +79,7 @@ func Copy(src, dst string) (Copied, error) {
 	return done, nil
 }
 
-// changed says that a file may be another than the one copied.
+// changed reports whether a file may differ from its copy.
 func changed(old, now Entry) bool {
 	if old.Mode != now.Mode || old.UID != now.UID || old.GID != now.GID || old.Size != now.Size || old.Link != now.Link {
 		return true
@@ -88,7 +90,8 @@ func changed(old, now Entry) bool {
 	return now.MTime != old.MTime || now.Size <= smallFile || old.Seen-old.MTime < int64(clockGrain)
 }
 
-// walk calls f for everything in a volume, parents first. What vanishes meanwhile is left out; sockets and pipes are, too.
+// walk calls f for every file, directory and symbolic link of a volume, parents first. Sockets, pipes and files that vanish
+// during the walk are skipped.
 func walk(root string, f func(path string, e Entry) error) error {
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && path != root {
@@ -101,7 +104,7 @@ func walk(root string, f func(path string, e Entry) error) error {
 		if err != nil {
 			return err
 		}
-		if slices.Contains(ours, rel) {
+		if slices.Contains(reservedNames, rel) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}
@@ -135,7 +138,7 @@ func walk(root string, f func(path string, e Entry) error) error {
 	})
 }
 
-// copyEntry makes the entry at a place, with owner, mode and time, and notes its checksum and the size that was copied.
+// copyEntry copies one entry with owner, mode and time, and sets its checksum and the number of bytes copied.
 func copyEntry(from, to string, e *Entry) error {
 	var err error
 	switch {
@@ -151,10 +154,10 @@ func copyEntry(from, to string, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	return dress(to, *e)
+	return setMetadata(to, *e)
 }
 
-// makeDir makes a directory in the place of whatever else is there.
+// makeDir makes a directory, replacing anything else at the path.
 func makeDir(to string) error {
 	if info, err := os.Lstat(to); err == nil && !info.IsDir() {
 		if err := os.Remove(to); err != nil {
@@ -164,8 +167,8 @@ func makeDir(to string) error {
 	return os.MkdirAll(to, 0o700)
 }
 
-// dress gives what was made its owner, mode and time.
-func dress(path string, e Entry) error {
+// setMetadata sets owner, mode and modification time.
+func setMetadata(path string, e Entry) error {
 	if err := os.Lchown(path, e.UID, e.GID); err != nil {
 		return err
 	}
@@ -179,7 +182,7 @@ func dress(path string, e Entry) error {
 	return os.Chtimes(path, at, at)
 }
 
-// copyFile copies contents; blocks of zeros become holes.
+// copyFile copies the contents of a file; blocks of zeros become holes.
 func copyFile(from, to string, e *Entry) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
@@ -222,7 +225,7 @@ var zeroBlock [block]byte
 
 func zeros(b []byte) bool { return bytes.Equal(b, zeroBlock[:len(b)]) }
 
-// removeGone removes what the last pass copied and this one did not find, children first.
+// removeGone removes the copies of files that the last pass copied and this one did not find, children first.
 func removeGone(part string, last, next *Manifest) error {
 	for i := len(last.Entries) - 1; i >= 0; i-- {
 		e := last.Entries[i]
@@ -236,7 +239,8 @@ func removeGone(part string, last, next *Manifest) error {
 	return nil
 }
 
-// Seal makes the copy durable and declares it whole: files first, then their list, then the name.
+// Seal completes the copy and syncs it to disk: first the files, then their final name, then the manifest, which marks the
+// copy as complete.
 func Seal(dst string) (Copied, error) {
 	m, _, err := readManifest(filepath.Join(dst, stateFile))
 	if err != nil {
@@ -245,19 +249,19 @@ func Seal(dst string) (Copied, error) {
 	for i := range m.Entries {
 		m.Entries[i].Seen = 0
 	}
-	// Files written later change the times of their directories.
+	// Copying files changed the times of their directories: set them again.
 	for i := len(m.Entries) - 1; i >= 0; i-- {
 		if e := m.Entries[i]; e.Mode.IsDir() {
-			if err := dress(filepath.Join(dst, partDir, filepath.FromSlash(e.Path)), e); err != nil {
-				return Copied{}, fmt.Errorf("cannot seal the copy: %w", err)
+			if err := setMetadata(filepath.Join(dst, partDir, filepath.FromSlash(e.Path)), e); err != nil {
+				return Copied{}, fmt.Errorf("cannot complete the copy: %w", err)
 			}
 		}
 	}
 	if err := syncTree(dst); err != nil {
-		return Copied{}, fmt.Errorf("cannot seal the copy: %w", err)
+		return Copied{}, fmt.Errorf("cannot complete the copy: %w", err)
 	}
 	if err := os.Rename(filepath.Join(dst, partDir), filepath.Join(dst, dataDir)); err != nil {
-		return Copied{}, fmt.Errorf("cannot seal the copy: %w", err)
+		return Copied{}, fmt.Errorf("cannot complete the copy: %w", err)
 	}
 	s, err := writeManifest(filepath.Join(dst, manifestFile), m)
 	if err != nil {

@@ -15,7 +15,7 @@ func ownerOf(info fs.FileInfo) (uid, gid int) {
 	return os.Getuid(), os.Getgid()
 }
 
-// syncTree makes everything on the directory's file system durable.
+// syncTree syncs the file system of dir to disk.
 func syncTree(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

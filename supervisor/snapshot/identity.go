@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// versionFiles say which version wrote a data directory whose image left no identity file.
+// versionFiles are files of known products that hold the version that wrote a data directory.
 var versionFiles = []struct{ file, product string }{
 	{"mariadb_upgrade_info", "mariadb"},
 	{"mysql_upgrade_info", "mariadb"},
@@ -16,7 +16,7 @@ var versionFiles = []struct{ file, product string }{
 
 var versionForm = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?`)
 
-// Identity says which product and version (major.minor) a volume's data is of, "" for what cannot be told.
+// Identity returns the product and version (major.minor) that wrote a volume's data, "" for what is unknown.
 func Identity(dir string) (product, version string) {
 	if b, err := os.ReadFile(filepath.Join(dir, ".lyandev-identity")); err == nil {
 		for line := range strings.Lines(string(b)) {

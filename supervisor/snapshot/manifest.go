@@ -11,8 +11,8 @@ import (
 	"slices"
 )
 
-// Names in volumes. A snapshot's volume holds the files below dataDir and, last, the manifest: without it the copy is not
-// whole. The others are in a volume that is being restored; see swap.go.
+// Names in volumes. A snapshot's volume holds the files below dataDir and the manifest, which is written last: without it the
+// copy is incomplete. Names that begin with ".lyandev" are in a volume that is being restored; see swap.go.
 const (
 	partDir      = "data.part"
 	dataDir      = "data"
@@ -24,8 +24,8 @@ const (
 	goneDir      = ".lyandev-gone"
 )
 
-// ours are the names at a volume's root that are no data of the service.
-var ours = []string{newPartDir, newDir, oldDir, goneDir, "lost+found"}
+// reservedNames are the names at a volume's root that are not data of the service.
+var reservedNames = []string{newPartDir, newDir, oldDir, goneDir, "lost+found"}
 
 // Entry is one file, directory or symbolic link of a volume.
 type Entry struct {
@@ -39,11 +39,11 @@ type Entry struct {
 	Size  int64  `json:"s,omitempty"`
 	CRC   uint32 `json:"c,omitempty"`
 	Link  string `json:"l,omitempty"`
-	// Seen is when the file was looked at before it was copied, in the same unit as MTime.
+	// Seen is when the file was examined before it was copied, in nanoseconds since 1970.
 	Seen int64 `json:"w,omitempty"`
 }
 
-// Manifest lists what a copy holds, in the order of the paths.
+// Manifest lists the content of a copy, sorted by path.
 type Manifest struct {
 	Format  int     `json:"format"`
 	Entries []Entry `json:"entries"`
@@ -51,10 +51,10 @@ type Manifest struct {
 
 const manifestFormat = 1
 
-// castagnoli is the polynomial that processors have an instruction for.
+// castagnoli is the CRC-32 polynomial with hardware support.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Bytes and Files are the sum and the number of the regular files.
+// Bytes is the total size of the regular files.
 func (m *Manifest) Bytes() (n int64) {
 	for _, e := range m.Entries {
 		n += e.Size
@@ -62,7 +62,7 @@ func (m *Manifest) Bytes() (n int64) {
 	return n
 }
 
-// Files counts the regular files.
+// Files is the number of regular files.
 func (m *Manifest) Files() (n int) {
 	for _, e := range m.Entries {
 		if e.Mode.IsRegular() {
@@ -72,7 +72,7 @@ func (m *Manifest) Files() (n int) {
 	return n
 }
 
-// Find finds an entry, or nil.
+// Find returns the entry of a path, or nil.
 func (m *Manifest) Find(path string) *Entry {
 	i, ok := slices.BinarySearchFunc(m.Entries, path, func(e Entry, p string) int {
 		switch {
@@ -92,19 +92,19 @@ func (m *Manifest) Find(path string) *Entry {
 func readManifest(path string) (*Manifest, string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("cannot read the list of the copy: %w", err)
+		return nil, "", fmt.Errorf("cannot read the copy's manifest: %w", err)
 	}
 	m := new(Manifest)
 	if err := json.Unmarshal(b, m); err != nil {
-		return nil, "", fmt.Errorf("cannot read the list of the copy: %w", err)
+		return nil, "", fmt.Errorf("cannot read the copy's manifest: %w", err)
 	}
 	if m.Format != manifestFormat {
-		return nil, "", fmt.Errorf("cannot read the list of the copy: its format is %d, this lyandev knows %d; use a newer one", m.Format, manifestFormat)
+		return nil, "", fmt.Errorf("cannot read the copy's manifest: its format is %d, this lyandev supports %d; use a newer lyandev", m.Format, manifestFormat)
 	}
 	return m, sum(b), nil
 }
 
-// writeManifest replaces the list in one step and makes it durable.
+// writeManifest replaces the manifest atomically and syncs it to disk. It returns its checksum.
 func writeManifest(path string, m *Manifest) (string, error) {
 	m.Format = manifestFormat
 	slices.SortFunc(m.Entries, func(a, b Entry) int {
@@ -118,11 +118,11 @@ func writeManifest(path string, m *Manifest) (string, error) {
 	})
 	b, err := json.Marshal(m)
 	if err != nil {
-		return "", fmt.Errorf("cannot write the list of the copy: %w", err)
+		return "", fmt.Errorf("cannot write the copy's manifest: %w", err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
-		return "", fmt.Errorf("cannot write the list of the copy: %w", err)
+		return "", fmt.Errorf("cannot write the copy's manifest: %w", err)
 	}
 	_, err = f.Write(b)
 	err = errors.Join(err, f.Sync(), f.Close())
@@ -130,7 +130,7 @@ func writeManifest(path string, m *Manifest) (string, error) {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return "", errors.Join(fmt.Errorf("cannot write the list of the copy: %w", err), os.Remove(f.Name()))
+		return "", errors.Join(fmt.Errorf("cannot write the copy's manifest: %w", err), os.Remove(f.Name()))
 	}
 	return sum(b), nil
 }

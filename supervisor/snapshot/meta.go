@@ -1,9 +1,10 @@
-// Package snapshot copies the volumes of stateful services while they run, and puts such copies back.
+// Package snapshot saves and restores copies of the volumes of running stateful services.
 //
-// A copy is consistent because its last, short pass is made while the containers that write the volumes are frozen: what
-// they acknowledged is in their files, and they recover from it as from a crash. Each volume is copied into a volume of its
-// own, <project>_snap_<name>_<claim>; a snapshot exists from the moment that the volume <project>_snap_<name> does, which
-// holds nothing but, in a label, what the snapshot is. Copying is done by lyandev itself in a container of its own image.
+// A copy is crash-consistent: its last, short pass runs while the containers that write the volumes are paused, so that
+// everything they acknowledged is in their files, and a server recovers from the copy as from a crash. Each volume is copied
+// into a volume of its own, <project>_snap_<name>_<claim>. The snapshot exists once the marker volume <project>_snap_<name>
+// exists: it is empty, and its label holds the metadata (Meta). The copying is done by this binary, in a container of its
+// own image.
 package snapshot
 
 import (
@@ -24,7 +25,7 @@ import (
 // Labels of a snapshot's volumes; they also carry services.ProjectLabel and KindLabel.
 const (
 	KindLabel = "dev.lyandev.kind"
-	// KindSnapshot is the volume that says that a snapshot exists, KindCopy one that holds a copy.
+	// KindSnapshot marks the marker volume of a snapshot, KindCopy a volume that holds a copy.
 	KindSnapshot = "snapshot"
 	KindCopy     = "snapshot-copy"
 	NameLabel    = "dev.lyandev.snapshot"
@@ -32,20 +33,21 @@ const (
 	claimLabel   = "dev.lyandev.claim"
 )
 
-// Meta is what a snapshot is.
+// Meta is the metadata of a snapshot.
 type Meta struct {
 	Name    string    `json:"name"`
 	Project string    `json:"project"`
 	Profile string    `json:"profile,omitempty"`
 	Created time.Time `json:"created"`
-	// Took is how long it took to make, Frozen how long of that services stood still.
+	// Took is how long the save took, Frozen how long services were paused during it.
 	Took   time.Duration `json:"took"`
 	Frozen time.Duration `json:"frozen"`
 	Bytes  int64         `json:"bytes"`
 	Claims []ClaimMeta   `json:"claims"`
-	// Steps are the bootstrap steps that had passed, with the containers that they passed in; only where all volumes are in it.
+	// Steps maps the bootstrap steps that had passed to the containers they passed in. Only set if all volumes were saved.
 	Steps map[string]string `json:"steps,omitempty"`
-	// Prepared is the key of a snapshot that was made by itself: a hash of what decides its content.
+	// Prepared is the key of an automatic snapshot (prepared volumes of test runs): a hash of everything that determines its
+	// content. It is "" for other snapshots.
 	Prepared string `json:"prepared,omitempty"`
 }
 
@@ -54,16 +56,16 @@ type ClaimMeta struct {
 	Claim    string `json:"claim"`
 	Workload string `json:"workload"`
 	Operator string `json:"operator,omitempty"`
-	// Role is what the pod was when the copy was made, "" where nobody says.
+	// Role is the pod's role label when the copy was made, "" for none.
 	Role string `json:"role,omitempty"`
-	// Product and Version are what the data says of itself.
+	// Product and Version are read from the data; see Identity.
 	Product string `json:"product,omitempty"`
 	Version string `json:"version,omitempty"`
-	// ImageID is the engine's ID of the image whose server wrote it, "" if none ran when the copy was made.
+	// ImageID is the ID of the image whose server wrote the data, "" if no server was running when the copy was made.
 	ImageID string `json:"imageID,omitempty"`
 	Files   int    `json:"files"`
 	Bytes   int64  `json:"bytes"`
-	// Sum is the checksum of the list of files, which has the checksum of each.
+	// Sum is the checksum of the manifest, which holds the checksum of each file.
 	Sum string `json:"sum"`
 	// Volume is the Docker volume that holds the copy.
 	Volume string `json:"volume"`
@@ -90,7 +92,7 @@ func (m *Meta) Claim(name string) *ClaimMeta {
 
 var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,46}[a-z0-9])?$`)
 
-// CheckName says whether a snapshot can have a name.
+// CheckName returns an error if name is not a valid snapshot name.
 func CheckName(name string) error {
 	if !nameForm.MatchString(name) {
 		return fmt.Errorf("cannot use %q as the name of a snapshot: it must be 1 to 48 characters of a-z, 0-9, \".\" and \"-\", "+
@@ -99,19 +101,19 @@ func CheckName(name string) error {
 	return nil
 }
 
-// markVolume and copyVolume are the names of a snapshot's volumes.
+// markVolume is the name of a snapshot's marker volume.
 func markVolume(project, name string) string { return project + "_snap_" + name }
 
-// claimVolume is the volume of a claim, as pods name it.
+// claimVolume is the name of a claim's Docker volume.
 func claimVolume(project, claim string) string { return dockerpod.ClaimVolume(project, claim) }
 
 func copyVolume(project, name, claim string) string {
-	return markVolume(project, name) + "_" + unfit.ReplaceAllString(claim, "_")
+	return markVolume(project, name) + "_" + invalidNameChars.ReplaceAllString(claim, "_")
 }
 
-var unfit = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
+var invalidNameChars = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
 
-// labels are those of a snapshot's volume.
+// labels are the labels of a snapshot's volume.
 func labels(project, dir, kind, name string) map[string]string {
 	return map[string]string{
 		services.ProjectLabel: project, services.DirLabel: dir, KindLabel: kind, NameLabel: name,
@@ -121,13 +123,13 @@ func labels(project, dir, kind, name string) map[string]string {
 func (m *Meta) label() (string, error) {
 	b, err := json.Marshal(m)
 	if err != nil {
-		return "", fmt.Errorf("cannot write down what the snapshot is: %w", err)
+		return "", fmt.Errorf("cannot encode the snapshot's metadata: %w", err)
 	}
 	return string(b), nil
 }
 
-// List reads the snapshots from a project's volumes, oldest first. A volume that says it is one and cannot be read is an
-// error of its own, beside the others.
+// List reads the snapshots from a project's volumes, oldest first. If the metadata of some cannot be read, it returns the
+// others together with an error.
 func List(vols []engine.Volume) ([]Meta, error) {
 	var out []Meta
 	var bad []string
@@ -146,7 +148,7 @@ func List(vols []engine.Volume) ([]Meta, error) {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Name, b.Name))
 	})
 	if len(bad) > 0 {
-		return out, fmt.Errorf("cannot read what the snapshots in %s are; remove them with `docker volume rm`", strings.Join(bad, ", "))
+		return out, fmt.Errorf("cannot read the metadata of the snapshots in volumes %s; remove them with `docker volume rm`", strings.Join(bad, ", "))
 	}
 	return out, nil
 }
@@ -165,12 +167,12 @@ func find(vols []engine.Volume, name string) (*Meta, error) {
 		return nil, err
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("%w: %s; there are none yet, `lyandev snapshot save %s` makes it", ErrNoSnapshot, name, name)
+		return nil, fmt.Errorf("%w: %s; there are none yet, create it with `lyandev snapshot save %s`", ErrNoSnapshot, name, name)
 	}
-	return nil, fmt.Errorf("%w: %s; there are %s", ErrNoSnapshot, name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("%w: %s; existing snapshots: %s", ErrNoSnapshot, name, strings.Join(names, ", "))
 }
 
-// volumesOf are the names of all volumes of a snapshot, whole or not; the one that says that it exists comes first.
+// volumesOf returns the names of all volumes of a snapshot, complete or not, the marker volume first.
 func volumesOf(vols []engine.Volume, name string) []string {
 	var mark, copies []string
 	for _, v := range vols {
@@ -186,17 +188,17 @@ func volumesOf(vols []engine.Volume, name string) []string {
 	return append(mark, copies...)
 }
 
-// Compatible says whether a server of a version can open data of another one: the same or an older one of the same product.
-// What is not known is not refused: the images themselves look at what they are given.
+// Compatible returns ErrIncompatible if data of version written is newer than the version of the server that is to open it.
+// Unknown products and versions are accepted: the images check their data themselves.
 func Compatible(claim, product, written, server string) error {
 	if product == "" || written == "" || server == "" || !newer(written, server) {
 		return nil
 	}
-	return fmt.Errorf("%w: the copy of %s was written by %s %s, and the stack's image has %s; use an image of %s or newer",
+	return fmt.Errorf("%w: the copy of %s was written by %s %s, but the stack's image has %s; use an image with %s or newer",
 		ErrIncompatible, claim, product, written, server, written)
 }
 
-// newer compares versions of two numbers.
+// newer reports whether version a (major.minor) is newer than b.
 func newer(a, b string) bool {
 	x, y := numbers(a), numbers(b)
 	return slices.Compare(x[:], y[:]) > 0

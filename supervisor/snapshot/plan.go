@@ -12,19 +12,19 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Errors that a caller tells apart.
+// Errors for errors.Is.
 var (
-	ErrNoSnapshot   = errors.New("there is no such snapshot")
-	ErrExists       = errors.New("there is a snapshot of that name already")
-	ErrIncompatible = errors.New("the versions do not go together")
-	// ErrNothing: the stack has no volume that could be copied.
+	ErrNoSnapshot   = errors.New("no such snapshot")
+	ErrExists       = errors.New("a snapshot of that name already exists")
+	ErrIncompatible = errors.New("incompatible versions")
+	// ErrNothing: no volume matches, or the stack has none.
 	ErrNothing = errors.New("there is nothing to copy")
 )
 
 // Source is a claim of the stack and who uses it.
 type Source struct {
 	Claim, Workload, Operator, Role string
-	// Declared is the role that the file gives the workload.
+	// Declared is the workload's role option in the stack file.
 	Declared string
 	// Image is the image of the container that mounts the claim.
 	Image string
@@ -34,7 +34,7 @@ type Source struct {
 	Pods []string
 }
 
-// ClaimsOf are the claims that a workload's pods mount, those made from templates included, without repetition.
+// ClaimsOf returns the claims that a workload's pods mount, including those from volumeClaimTemplates, without duplicates.
 func ClaimsOf(w *services.Workload) []string {
 	var out []string
 	add := func(claim string) {
@@ -57,7 +57,8 @@ func ClaimsOf(w *services.Workload) []string {
 	return out
 }
 
-// Sources are the claims of a stack's workloads, or of those that are named, in the file's order. It is pure.
+// Sources returns the claims of the named workloads, of all workloads without names, in the order of the stack file. It is
+// pure. An unknown name, or no claim at all (ErrNothing), is an error.
 func Sources(stack *services.Stack, pods []*corev1.Pod, names []string) ([]Source, error) {
 	for _, n := range names {
 		w := stack.Workload(n)
@@ -112,7 +113,7 @@ func source(w *services.Workload, claim string, pods []*corev1.Pod) Source {
 	return s
 }
 
-// mounts says that a container mounts a claim under whatever volume.
+// mounts reports whether a container mounts a claim, through any volume.
 func mounts(spec *corev1.PodSpec, c corev1.Container, claim string) bool {
 	for _, m := range c.VolumeMounts {
 		for _, v := range spec.Volumes {
@@ -124,7 +125,7 @@ func mounts(spec *corev1.PodSpec, c corev1.Container, claim string) bool {
 	return false
 }
 
-// containersOf are a pod's running containers that mount a claim.
+// containersOf returns the IDs of a pod's running containers that mount a claim; mounted is true if any container does.
 func containersOf(p *corev1.Pod, claim string) (ids []string, mounted bool) {
 	for _, c := range p.Spec.Containers {
 		if !mounts(&p.Spec, c, claim) {
@@ -144,20 +145,20 @@ func containersOf(p *corev1.Pod, claim string) (ids []string, mounted bool) {
 	return ids, mounted
 }
 
-// Restoring is one claim that gets another content.
+// Restoring is one claim whose content is replaced.
 type Restoring struct {
 	Claim    string `json:"claim"`
 	Workload string `json:"workload"`
 	Operator string `json:"operator,omitempty"`
-	// From is the claim of the snapshot that it gets the content of, "" for an empty volume: the operator seeds it.
+	// From is the claim in the snapshot whose content it gets, "" for an empty volume, which the operator seeds.
 	From string `json:"from,omitempty"`
 	Sum  string `json:"sum,omitempty"`
-	// Lead makes a Redis that was a replica when it was copied start as a master: its copy is the only one there is.
+	// Lead makes a Redis that was a replica when it was copied start as master, because the snapshot has no copy of a master.
 	Lead bool `json:"lead,omitempty"`
 }
 
-// Group are the names with all services of the same operators added: those replicate from each other, and cannot have
-// contents of different times. Without names it is all services with volumes.
+// Group returns the names plus all services of the same operators: these replicate from each other, so their contents must
+// be of the same time. Without names it returns nil, which means all services.
 func Group(stack *services.Stack, names []string) []string {
 	if len(names) == 0 {
 		return nil
@@ -177,10 +178,10 @@ func Group(stack *services.Stack, names []string) []string {
 	return out
 }
 
-// PlanRestore says which claim of the stack gets which content. A claim gets its own copy. One without a copy, whose
-// operator replicates what is restored, is emptied, so that the operator seeds it anew: its old content is of another
-// history. It is an error, which changes nothing, if nothing that is asked for is in the snapshot, or if the MariaDB that was
-// the master then is not part of this profile. It is pure.
+// PlanRestore decides which claim of the stack gets which content. A claim gets its own copy. A claim without a copy is
+// emptied if its operator replicates a restored one: its data has diverged, and the operator seeds it anew. It returns an
+// error if the snapshot holds none of the requested claims (ErrNothing), or if the MariaDB master of the snapshot is not part
+// of this profile. It is pure.
 func PlanRestore(m *Meta, sources []Source, profile string) ([]Restoring, error) {
 	groups := map[string]bool{}
 	led := map[string]bool{}
@@ -195,11 +196,11 @@ func PlanRestore(m *Meta, sources []Source, profile string) ([]Restoring, error)
 		out = append(out, Restoring{Claim: s.Claim, Workload: s.Workload, Operator: s.Operator, From: c.Claim, Sum: c.Sum})
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("cannot restore %s: %w: it holds %s, and none of them is asked for", m.Name, ErrNothing, claimNames(m))
+		return nil, fmt.Errorf("cannot restore %s: %w: it holds only %s, none of which was requested", m.Name, ErrNothing, claimNames(m))
 	}
 	for _, c := range m.Claims {
 		if c.Role == roleMaster && c.Operator == "mariadb" && groups[c.Operator] && !led[c.Operator] {
-			return nil, fmt.Errorf("cannot restore %s into profile %s: its MariaDB master is %s, which is not part of it; "+
+			return nil, fmt.Errorf("cannot restore %s into profile %s: the snapshot's MariaDB master is %s, which is not part of the profile; "+
 				"switch to profile %s first, restore, and switch back", m.Name, profile, c.Workload, m.Profile)
 		}
 	}
@@ -217,8 +218,8 @@ func PlanRestore(m *Meta, sources []Source, profile string) ([]Restoring, error)
 
 const roleMaster = "master"
 
-// Affected are the workloads that must not run while volumes are exchanged: those that mount them, those that the same
-// operator replicates them to, and caches, which would go on telling of what is no more.
+// Affected returns the workloads that must be stopped while the volumes are replaced: those that mount them, those of the
+// same operator (they replicate from them), and Memcached if MariaDB is restored, since its entries would be stale.
 func Affected(stack *services.Stack, list []Restoring) []string {
 	var out []string
 	for _, w := range stack.Workloads {

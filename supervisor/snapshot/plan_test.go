@@ -118,7 +118,7 @@ func TestPlanRestore(t *testing.T) {
 		"promoted, both there":                        {meta("ha", db("slave"), slave("master")), ha(), nil, "db<db db-slave<db-slave", ""},
 		"redis was a replica":                         {meta("ha", redis("replica")), minimal(), nil, "redis<redis!", ""},
 		"one service takes all of its operator along": {meta("minimal", db("master"), redis("master")), ha(), []string{"db"}, "db<db db-slave<", ""},
-		"nothing of what is asked for":                {meta("minimal", db("master")), ha(), []string{"redis-master"}, "", "it holds db"},
+		"nothing of what is asked for":                {meta("minimal", db("master")), ha(), []string{"redis-master"}, "", "it holds only db"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sources, err := Sources(c.stack, nil, Group(c.stack, c.names))
@@ -218,7 +218,7 @@ func TestListAndFind(t *testing.T) {
 	if got, err := find(vols, "one"); err != nil || got.Name != "one" {
 		t.Errorf("find: %v, %v", got, err)
 	}
-	if _, err := find(vols, "half"); !errors.Is(err, ErrNoSnapshot) || !strings.Contains(err.Error(), "there are one") {
+	if _, err := find(vols, "half"); !errors.Is(err, ErrNoSnapshot) || !strings.Contains(err.Error(), "existing snapshots: one") {
 		t.Errorf("an unfinished snapshot was found: %v", err)
 	}
 	if got := volumesOf(vols, "one"); !slices.Equal(got, []string{"p_snap_one", "p_snap_one_db"}) {

@@ -18,17 +18,17 @@ import (
 // KindPorter labels the containers that copy.
 const KindPorter = "porter"
 
-// Config is what copying needs.
+// Config holds the dependencies of saving and restoring.
 type Config struct {
 	Engine engine.Engine
 	// Project is the instance's name, Dir its directory, Home the directory of its files.
 	Project, Dir, Home string
-	// Image makes sure of the image of this lyandev's own binary, whose command "sandbox" sleeps, and gives its reference.
+	// Image returns the reference of the image that holds this binary, and creates the image if it is missing.
 	Image func(ctx context.Context) (string, error)
 }
 
-// porter is a container that has volumes mounted, with a process in it that copies between them. One is made for a whole
-// job: starting either takes longer than most copies.
+// porter is a container with volumes mounted and a process in it that copies between them. One serves a whole save or
+// restore, because starting it takes longer than most copies.
 type porter struct {
 	eng engine.Engine
 	id  string
@@ -39,11 +39,11 @@ type porter struct {
 	ended chan struct{}
 }
 
-// at is where a volume is mounted.
+// at is the mount point of a volume.
 func at(side string, i int) string { return fmt.Sprintf("/%s/%d", side, i) }
 
-// hire starts a porter with mounts. It works until it is dismissed, also when ctx ends.
-func (c Config) hire(ctx context.Context, name string, mounts []engine.Mount) (*porter, error) {
+// startPorter starts a porter with mounts. It runs until remove, even if ctx ends.
+func (c Config) startPorter(ctx context.Context, name string, mounts []engine.Mount) (*porter, error) {
 	image, err := c.Image(ctx)
 	if err != nil {
 		return nil, err
@@ -55,12 +55,12 @@ func (c Config) hire(ctx context.Context, name string, mounts []engine.Mount) (*
 		Labels: l, Network: "none", Mounts: mounts,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot make the container that copies: %w", err)
+		return nil, fmt.Errorf("cannot create the copy container: %w", err)
 	}
 	p := &porter{eng: c.Engine, id: id, ended: make(chan struct{})}
 	if err := c.Engine.StartContainer(ctx, id); err != nil {
 		close(p.ended)
-		return nil, errors.Join(fmt.Errorf("cannot start the container that copies: %w", err), p.dismiss(ctx))
+		return nil, errors.Join(fmt.Errorf("cannot start the copy container: %w", err), p.remove(ctx))
 	}
 	in, write := io.Pipe()
 	read, out := io.Pipe()
@@ -69,7 +69,7 @@ func (c Config) hire(ctx context.Context, name string, mounts []engine.Mount) (*
 		defer close(p.ended)
 		r, err := p.eng.Exec(context.WithoutCancel(ctx), id, engine.ExecSpec{Cmd: []string{"/lyandev", Command}, Stdin: in, Stdout: out, Stderr: &p.bad})
 		if err == nil {
-			err = fmt.Errorf("%s ended with %d: %s", Command, r.ExitCode, strings.TrimSpace(p.bad.String()))
+			err = fmt.Errorf("%s exited with code %d: %s", Command, r.ExitCode, strings.TrimSpace(p.bad.String()))
 		}
 		_ = in.CloseWithError(err)
 		_ = out.CloseWithError(err)
@@ -77,8 +77,8 @@ func (c Config) hire(ctx context.Context, name string, mounts []engine.Mount) (*
 	return p, nil
 }
 
-// dismiss removes the porter, also when ctx has ended, and waits until it has gone.
-func (p *porter) dismiss(ctx context.Context) error {
+// remove removes the container, even if ctx has ended, and waits up to 20 s for the process to end.
+func (p *porter) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
 	if p.in != nil {
@@ -91,12 +91,12 @@ func (p *porter) dismiss(ctx context.Context) error {
 	case <-p.ended:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("cannot end the process that copies: %w", ctx.Err())
+		return fmt.Errorf("cannot end the copy process: %w", ctx.Err())
 	}
 }
 
-// do asks for one piece of work and waits for it; one at a time. When ctx has ended before the answer the porter is of no use
-// any more.
+// do sends one request and blocks until the reply or the end of ctx. Requests must not overlap. After an end of ctx the porter
+// cannot be used any more.
 func (p *porter) do(ctx context.Context, q Request) (Copied, error) {
 	answered := make(chan error, 1)
 	var r Reply
@@ -124,9 +124,9 @@ func (p *porter) do(ctx context.Context, q Request) (Copied, error) {
 	}
 }
 
-// fireLeftovers removes porters that an interrupted job left. Those that work belong to others of the same instance: only one job
-// at a time is going on there, see Lock.
-func (c Config) fireLeftovers(ctx context.Context) error {
+// removeLeftovers removes the porters of interrupted jobs. It must be called with the lock of acquire held: then no porter of
+// this project is in use.
+func (c Config) removeLeftovers(ctx context.Context) error {
 	list, err := c.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: c.Project, KindLabel: KindPorter})
 	if err != nil {
 		return err
@@ -139,12 +139,12 @@ func (c Config) fireLeftovers(ctx context.Context) error {
 	return nil
 }
 
-// volumes are the project's.
+// volumes returns the project's volumes.
 func (c Config) volumes(ctx context.Context) ([]engine.Volume, error) {
 	return c.Engine.ListVolumes(ctx, map[string]string{services.ProjectLabel: c.Project})
 }
 
-// List are the project's snapshots, oldest first.
+// List returns the project's snapshots, oldest first.
 func (c Config) List(ctx context.Context) ([]Meta, error) {
 	vols, err := c.volumes(ctx)
 	if err != nil {
@@ -153,7 +153,7 @@ func (c Config) List(ctx context.Context) ([]Meta, error) {
 	return List(vols)
 }
 
-// Find finds a snapshot; ErrNoSnapshot names those that there are.
+// Find returns a snapshot by name. The error is ErrNoSnapshot if there is none; its text lists the existing ones.
 func (c Config) Find(ctx context.Context, name string) (*Meta, error) {
 	vols, err := c.volumes(ctx)
 	if err != nil {
@@ -162,8 +162,8 @@ func (c Config) Find(ctx context.Context, name string) (*Meta, error) {
 	return find(vols, name)
 }
 
-// Remove deletes a snapshot. It stops existing first; what of it cannot be deleted then is deleted by the next Remove or Save
-// of that name.
+// Remove deletes a snapshot, its marker volume first. Copies that cannot be deleted are deleted by the next Remove or Save of
+// that name.
 func (c Config) Remove(ctx context.Context, name string) error {
 	vols, err := c.volumes(ctx)
 	if err != nil {
@@ -175,7 +175,7 @@ func (c Config) Remove(ctx context.Context, name string) error {
 	return c.discard(ctx, vols, name)
 }
 
-// discard deletes all volumes of a name.
+// discard deletes all volumes of a snapshot.
 func (c Config) discard(ctx context.Context, vols []engine.Volume, name string) error {
 	for _, v := range volumesOf(vols, name) {
 		if err := c.Engine.RemoveVolume(ctx, v); err != nil {
@@ -185,8 +185,7 @@ func (c Config) discard(ctx context.Context, vols []engine.Volume, name string) 
 	return nil
 }
 
-// locks are held by the one job of this process that copies for a project; jobs of other processes are kept out by the
-// instance's lock.
+// locks allow one save or restore per project in this process. The instance's lock excludes other processes.
 var locks sync.Map // of project to chan struct{}
 
 func (c Config) acquire(ctx context.Context) (release func(), err error) {
@@ -196,6 +195,6 @@ func (c Config) acquire(ctx context.Context) (release func(), err error) {
 	case lock <- struct{}{}:
 		return func() { <-lock }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("cannot begin to copy: another snapshot of %s is being made or restored: %w", c.Project, context.Cause(ctx))
+		return nil, fmt.Errorf("cannot start copying: another snapshot of %s is being saved or restored: %w", c.Project, context.Cause(ctx))
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-// preparedLabel is on all volumes of snapshots that were made by themselves; its value is the profile.
+// preparedLabel is on all volumes of automatic snapshots (Meta.Prepared); its value is the profile.
 const preparedLabel = "dev.lyandev.snapshot-prepared"
 
-// FindPrepared finds the snapshot that was made by itself with a key, or nil.
+// FindPrepared returns the automatic snapshot with a key, or nil.
 func (c Config) FindPrepared(ctx context.Context, key string) (*Meta, error) {
 	all, err := c.List(ctx)
 	for i := range all {
@@ -22,7 +22,7 @@ func (c Config) FindPrepared(ctx context.Context, key string) (*Meta, error) {
 	return nil, err
 }
 
-// PrunePrepared deletes what was made by itself for a profile, whole or not, but for the snapshot of a name.
+// PrunePrepared deletes the automatic snapshots of a profile, complete or not, except the one named keep.
 func (c Config) PrunePrepared(ctx context.Context, profile, keep string) error {
 	vols, err := c.volumes(ctx)
 	if err != nil {
@@ -37,7 +37,7 @@ func (c Config) PrunePrepared(ctx context.Context, profile, keep string) error {
 	return errors.Join(errs...)
 }
 
-// preparedNames are the names of what was made by itself for a profile. It is pure.
+// preparedNames returns the names of a profile's automatic snapshots. It is pure.
 func preparedNames(vols []engine.Volume, profile string) []string {
 	var out []string
 	for _, v := range vols {

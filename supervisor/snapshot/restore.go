@@ -15,17 +15,17 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
 
-// Restored is what a restore did.
+// Restored is the result of a restore.
 type Restored struct {
 	Name   string      `json:"name"`
 	Claims []Restoring `json:"claims"`
 	Bytes  int64       `json:"bytes"`
-	// Copying is how long the copies took, Stopped how long services were away (until they were let start again).
+	// Copying is how long the copies took, Stopped the downtime: how long services were stopped until they could start again.
 	Copying time.Duration `json:"copying"`
 	Stopped time.Duration `json:"stopped"`
 }
 
-// CheckVersions refuses copies that the images of the stack cannot open: data of a newer version than theirs.
+// CheckVersions returns ErrIncompatible if a copy was written by a newer version than that of the stack's image.
 func (c Config) CheckVersions(ctx context.Context, m *Meta, list []Restoring, sources []Source) error {
 	var errs []error
 	for _, r := range list {
@@ -55,7 +55,7 @@ func (c Config) CheckVersions(ctx context.Context, m *Meta, list []Restoring, so
 	return nil
 }
 
-// sameImage says that an image is the one whose server wrote a copy.
+// sameImage reports whether an image is the one whose server wrote a copy.
 func (c Config) sameImage(ctx context.Context, copied *ClaimMeta, image string) (bool, error) {
 	if copied.ImageID == "" {
 		return false, nil
@@ -67,8 +67,8 @@ func (c Config) sameImage(ctx context.Context, copied *ClaimMeta, image string) 
 	return err == nil && img.ID == copied.ImageID, err
 }
 
-// ImageVersion is the version of the product that an image has, "" if it does not say. Our images have a file, the official
-// ones a variable.
+// ImageVersion returns the version (major.minor) of the product in an image, "" if it is unknown. Official images set
+// PRODUCT_VERSION in their environment; lyandev's own have the file /usr/share/lyandev/version.
 func ImageVersion(ctx context.Context, eng engine.Engine, image, product string) (string, error) {
 	img, err := eng.InspectImage(ctx, image)
 	if engine.IsNotFound(err) {
@@ -92,7 +92,7 @@ func ImageVersion(ctx context.Context, eng engine.Engine, image, product string)
 	defer func() { _ = eng.RemoveContainer(context.WithoutCancel(ctx), id) }()
 	r, err := eng.CopyFrom(ctx, id, "/usr/share/lyandev/version")
 	if err != nil {
-		return "", nil // it is none of ours
+		return "", nil // not one of lyandev's images
 	}
 	defer r.Close()
 	t := tar.NewReader(r)
@@ -106,7 +106,7 @@ func ImageVersion(ctx context.Context, eng engine.Engine, image, product string)
 	return versionForm.FindString(strings.TrimSpace(string(b))), nil
 }
 
-// Existing leaves out the volumes that were to be emptied and do not exist: they will be new anyway.
+// Existing returns list without the claims to be emptied whose volumes do not exist.
 func (c Config) Existing(ctx context.Context, list []Restoring) ([]Restoring, error) {
 	vols, err := c.volumes(ctx)
 	if err != nil {
@@ -121,7 +121,8 @@ func (c Config) Existing(ctx context.Context, list []Restoring) ([]Restoring, er
 	}), nil
 }
 
-// Restore fills and swaps volumes that nobody uses. An error before the swap has changed nothing.
+// Restore fills and swaps volumes that no container is using, and blocks until that is done. An error before the swap leaves
+// the volumes unchanged.
 func (c Config) Restore(ctx context.Context, m *Meta, list []Restoring) (bytes int64, err error) {
 	r, err := c.Begin(ctx, m, list)
 	if err == nil {
@@ -136,7 +137,7 @@ func (c Config) Restore(ctx context.Context, m *Meta, list []Restoring) (bytes i
 	return bytes, nil
 }
 
-// Restoration is a restore that is going on. It keeps other copying out until it is closed.
+// Restoration is a restore in progress. No other save or restore of the project can start until Close.
 type Restoration struct {
 	c       Config
 	list    []Restoring
@@ -144,7 +145,8 @@ type Restoration struct {
 	release func()
 }
 
-// Begin prepares to exchange the contents of volumes. m may be nil if nothing is to be filled any more.
+// Begin prepares to replace the contents of volumes. It blocks while another save or restore of the project is in progress. m
+// may be nil if only Swap or Abandon follows.
 func (c Config) Begin(ctx context.Context, m *Meta, list []Restoring) (r *Restoration, err error) {
 	release, err := c.acquire(ctx)
 	if err != nil {
@@ -155,7 +157,7 @@ func (c Config) Begin(ctx context.Context, m *Meta, list []Restoring) (r *Restor
 			release()
 		}
 	}()
-	if err := c.fireLeftovers(ctx); err != nil {
+	if err := c.removeLeftovers(ctx); err != nil {
 		return nil, err
 	}
 	var mounts []engine.Mount
@@ -169,21 +171,21 @@ func (c Config) Begin(ctx context.Context, m *Meta, list []Restoring) (r *Restor
 			mounts = append(mounts, engine.Mount{Volume: m.Claim(r.From).Volume, Target: at("src", i), ReadOnly: true, NoCopy: true})
 		}
 	}
-	p, err := c.hire(ctx, "restore", mounts)
+	p, err := c.startPorter(ctx, "restore", mounts)
 	if err != nil {
 		return nil, err
 	}
 	return &Restoration{c: c, list: list, porter: p, release: release}, nil
 }
 
-// Close ends it. What was filled and not swapped stays beside the content in use.
+// Close ends the restore. Content that was filled and not swapped stays in the volume, unused.
 func (r *Restoration) Close(ctx context.Context) error {
 	defer r.release()
-	return r.porter.dismiss(ctx)
+	return r.porter.remove(ctx)
 }
 
-// Fill brings the copies into the volumes, beside their present content, which stays in use. It can be done while the
-// services run. An error has changed nothing.
+// Fill copies the snapshot into the volumes, beside the current content, which stays in use: services may be running. After an
+// error the volumes are unchanged.
 func (r *Restoration) Fill(ctx context.Context) (bytes int64, err error) {
 	err = r.each(ctx, func(i int, q Restoring) Request {
 		f := Request{Do: "fill", Dst: at("dst", i), Sum: q.Sum, Lead: q.Lead}
@@ -198,12 +200,13 @@ func (r *Restoration) Fill(ctx context.Context) (bytes int64, err error) {
 	return bytes, err
 }
 
-// Swap puts what Fill brought into place. No container may be using the volumes. It can be done again until it succeeds.
+// Swap replaces the current content by what Fill copied. No container may be using the volumes. It can be retried until it
+// succeeds.
 func (r *Restoration) Swap(ctx context.Context) error {
 	return r.each(ctx, func(i int, _ Restoring) Request { return Request{Do: "swap", Dst: at("dst", i)} }, nil)
 }
 
-// Abandon takes away what Fill brought.
+// Abandon deletes what Fill copied.
 func (r *Restoration) Abandon(ctx context.Context) error {
 	return r.each(ctx, func(i int, _ Restoring) Request { return Request{Do: "abandon", Dst: at("dst", i)} }, nil)
 }
@@ -221,7 +224,7 @@ func (r *Restoration) each(ctx context.Context, request func(i int, q Restoring)
 	return nil
 }
 
-// claimLabels are those that pods give the volumes of their claims.
+// claimLabels are the labels that pods set on the volumes of their claims.
 func (c Config) claimLabels(claim string) map[string]string {
 	return map[string]string{
 		services.ProjectLabel: c.Project, services.DirLabel: c.Dir, KindLabel: dockerpod.KindClaim, dockerpod.ClaimLabel: claim,

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// maxFrozen is how long services may stand still. Sentinels call a Redis down after 5 s.
+	// maxFrozen is the longest time that services may be paused. Sentinels consider a Redis down after 5 s.
 	maxFrozen = 3500 * time.Millisecond
-	// littleLeft is what may have to be copied while they do; while it is more, it is copied once more before.
+	// littleLeft is how many bytes a pass may have copied for the next one to be the last, with the services paused.
 	littleLeft = 48 << 20
 	maxPasses  = 4
 )
@@ -26,20 +26,20 @@ type SaveRequest struct {
 	Name    string
 	Profile string
 	Sources []Source
-	// Replace takes the place of a snapshot of that name, which goes when the new one is whole.
+	// Replace allows a snapshot of that name to exist. It is deleted once the new one is complete.
 	Replace bool
-	// To is whose the snapshot is; nil is the project that the sources are of. Its Engine makes the snapshot's volumes.
+	// To is the project that owns the snapshot, nil for the project of the sources. Its Engine creates the snapshot's volumes.
 	To *Config
-	// Steps and Prepared are noted in the snapshot.
+	// Steps and Prepared are stored in Meta.
 	Steps    map[string]string
 	Prepared string
-	// Say is told what is going on; nil is silent.
+	// Say receives progress messages; nil discards them.
 	Say func(text string)
 }
 
-// Save makes a snapshot. Services go on, but for a moment at the end in which all of them are frozen together, so that the
-// copies are of one instant. An error leaves no snapshot of that name, but for one that was to be replaced. It blocks until
-// all is durable.
+// Save makes a snapshot. Services keep running, except that all of them are paused together for a moment at the end (3.5 s at
+// most), so that the copies are of the same instant. It blocks until the snapshot is synced to disk. After an error there is
+// no snapshot of that name, except one that was to be replaced.
 func (c Config) Save(ctx context.Context, q SaveRequest) (*Meta, error) {
 	if err := CheckName(q.Name); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (c Config) Save(ctx context.Context, q SaveRequest) (*Meta, error) {
 	if err == nil && !q.Replace {
 		return nil, fmt.Errorf("cannot save %s: %w; choose another name, remove it with `lyandev snapshot rm %s`, or use --replace", q.Name, ErrExists, q.Name)
 	}
-	if err := c.fireLeftovers(ctx); err != nil {
+	if err := c.removeLeftovers(ctx); err != nil {
 		return nil, err
 	}
 	s := &saving{Config: c, to: to, q: q, vols: vols, meta: Meta{
@@ -76,18 +76,18 @@ func (c Config) Save(ctx context.Context, q SaveRequest) (*Meta, error) {
 	return &s.meta, nil
 }
 
-// saving is one snapshot being made.
+// saving is a save in progress.
 type saving struct {
 	Config
-	// to is whose the snapshot is, vols are the volumes of it.
+	// to is the project that owns the snapshot, vols are its volumes.
 	to   Config
 	q    SaveRequest
 	meta Meta
 	vols []engine.Volume
-	// sources are those that have a volume yet, copies their copies' names.
+	// sources are the sources whose volume exists, copies the names of the volumes they are copied to.
 	sources []Source
 	copies  []string
-	// images are the IDs of the images whose servers write the sources, "" where none runs.
+	// images are the IDs of the images whose servers write the sources, "" where no server is running.
 	images []string
 	porter *porter
 }
@@ -110,7 +110,7 @@ func (s *saving) run(ctx context.Context) (err error) {
 			engine.Mount{Volume: claimVolume(s.Project, src.Claim), Target: at("src", i), ReadOnly: true, NoCopy: true},
 			engine.Mount{Volume: s.copies[i], Target: at("dst", i), NoCopy: true})
 	}
-	if s.porter, err = s.hire(ctx, s.q.Name, mounts); err != nil {
+	if s.porter, err = s.startPorter(ctx, s.q.Name, mounts); err != nil {
 		return err
 	}
 	if err := s.copyAll(ctx); err != nil {
@@ -119,15 +119,15 @@ func (s *saving) run(ctx context.Context) (err error) {
 	if err := s.seal(ctx); err != nil {
 		return err
 	}
-	if err := s.declare(ctx); err != nil {
+	if err := s.createMarker(ctx); err != nil {
 		return err
 	}
-	_ = s.porter.dismiss(ctx) // the next job would remove it
+	_ = s.porter.remove(ctx) // the next job would remove it
 	s.porter = nil
 	return nil
 }
 
-// makeVolumes makes the copies' volumes, under other names than those of a snapshot that is to be replaced.
+// makeVolumes creates the volumes of the copies. Their names differ from those of a snapshot that is to be replaced.
 func (s *saving) makeVolumes(ctx context.Context) error {
 	mine, err := s.volumes(ctx)
 	if err != nil {
@@ -137,7 +137,7 @@ func (s *saving) makeVolumes(ctx context.Context) error {
 	for _, v := range slices.Concat(s.vols, mine) {
 		have[v.Name] = true
 	}
-	if _, err := find(s.vols, s.q.Name); err != nil { // leftovers of one that was never whole
+	if _, err := find(s.vols, s.q.Name); err != nil { // leftovers of an incomplete save
 		if err := s.to.discard(ctx, s.vols, s.q.Name); err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func (s *saving) makeVolumes(ctx context.Context) error {
 	}
 	for _, src := range s.q.Sources {
 		if !have[claimVolume(s.Project, src.Claim)] {
-			continue // never started, so there is nothing yet
+			continue // never started, so the volume does not exist yet
 		}
 		name := copyVolume(s.to.Project, s.q.Name, src.Claim)
 		if have[name] {
@@ -161,12 +161,12 @@ func (s *saving) makeVolumes(ctx context.Context) error {
 		s.sources, s.copies = append(s.sources, src), append(s.copies, name)
 	}
 	if len(s.sources) == 0 {
-		return fmt.Errorf("%w: the services have never run, so they have no volumes", ErrNothing)
+		return fmt.Errorf("%w: the services have never been started, so they have no volumes", ErrNothing)
 	}
 	return nil
 }
 
-// labels are those of the snapshot's volumes.
+// labels are the labels of the snapshot's volumes.
 func (s *saving) labels(kind string) map[string]string {
 	l := labels(s.to.Project, s.to.Dir, kind, s.q.Name)
 	if s.q.Prepared != "" {
@@ -175,29 +175,29 @@ func (s *saving) labels(kind string) map[string]string {
 	return l
 }
 
-// findImages notes who writes the sources.
+// findImages looks up the images whose servers write the sources.
 func (s *saving) findImages(ctx context.Context) error {
 	s.images = make([]string, len(s.sources))
 	for i, src := range s.sources {
 		if len(src.Containers) == 0 {
-			continue // what is in the image now need not have been there when it ran
+			continue // not running: the image may have changed since it ran
 		}
 		c, err := s.Engine.InspectContainer(ctx, src.Containers[0])
 		if err != nil {
-			return fmt.Errorf("cannot find out who writes claim %s: %w", src.Claim, err)
+			return fmt.Errorf("cannot find the image of the container that writes claim %s: %w", src.Claim, err)
 		}
 		s.images[i] = c.ImageID
 	}
 	return nil
 }
 
-// undo takes away what a failed save has made.
+// undo removes what a failed save has created.
 func (s *saving) undo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
 	var errs []error
 	if s.porter != nil {
-		errs = append(errs, s.porter.dismiss(ctx))
+		errs = append(errs, s.porter.remove(ctx))
 	}
 	for _, name := range s.copies {
 		errs = append(errs, s.to.Engine.RemoveVolume(ctx, name))
@@ -205,7 +205,8 @@ func (s *saving) undo(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// copyAll copies while the services go on until little is left, and that while they are frozen.
+// copyAll copies in passes while the services run until little is left to copy, and makes the last pass with the services
+// paused.
 func (s *saving) copyAll(ctx context.Context) error {
 	for n := 1; ; n++ {
 		changed, err := s.pass(ctx, 0)
@@ -222,7 +223,7 @@ func (s *saving) copyAll(ctx context.Context) error {
 		ids = append(ids, src.Containers...)
 	}
 	if len(ids) == 0 {
-		return nil // nobody writes
+		return nil // no container is writing
 	}
 	thaw, err := s.freeze(ctx, ids)
 	if err != nil {
@@ -233,14 +234,14 @@ func (s *saving) copyAll(ctx context.Context) error {
 	s.meta.Frozen = time.Since(began)
 	if err := errors.Join(err, thaw()); err != nil {
 		if s.meta.Frozen >= maxFrozen {
-			return fmt.Errorf("so much is being written that the services would stand still for longer than %s; try again when less is going on: %w", maxFrozen, err)
+			return fmt.Errorf("the write rate is too high; services would pause for longer than %s: %w; try again under less load", maxFrozen, err)
 		}
 		return err
 	}
 	return nil
 }
 
-// pass brings all copies up to date, within limit if that is not 0.
+// pass updates all copies. It fails if that takes longer than limit; 0 is no limit.
 func (s *saving) pass(ctx context.Context, limit time.Duration) (changed int64, err error) {
 	if limit > 0 {
 		var cancel context.CancelFunc
@@ -267,7 +268,8 @@ func (s *saving) each(do func(i int) (Copied, error)) ([]Copied, error) {
 	return done, nil
 }
 
-// freeze stops containers from running until thaw, together. A record of it outlives this process.
+// freeze pauses containers, all at the same time, until thaw. The pause is recorded on disk (package fault), so that it is
+// undone even if this process is killed.
 func (s *saving) freeze(ctx context.Context, ids []string) (thaw func() error, err error) {
 	var faults []fault.Fault
 	for _, id := range ids {
@@ -293,12 +295,12 @@ func (s *saving) freeze(ctx context.Context, ids []string) (thaw func() error, e
 		g.Go(func() error { return s.Engine.PauseContainer(gctx, id) })
 	}
 	if err := g.Wait(); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot freeze the services: %w", err), thaw())
+		return nil, errors.Join(fmt.Errorf("cannot pause the services: %w", err), thaw())
 	}
 	return thaw, nil
 }
 
-// seal makes the copies whole and notes what they are.
+// seal completes the copies and records their metadata.
 func (s *saving) seal(ctx context.Context) error {
 	done, err := s.each(func(i int) (Copied, error) {
 		return s.porter.do(ctx, Request{Do: "seal", Dst: at("dst", i)})
@@ -318,8 +320,8 @@ func (s *saving) seal(ctx context.Context) error {
 	return nil
 }
 
-// declare makes the snapshot exist. One that it replaces stops existing a moment before.
-func (s *saving) declare(ctx context.Context) error {
+// createMarker creates the marker volume. The marker of a snapshot to be replaced is removed just before.
+func (s *saving) createMarker(ctx context.Context) error {
 	s.meta.Took = time.Since(s.meta.Created)
 	text, err := s.meta.label()
 	if err != nil {

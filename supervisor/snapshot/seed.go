@@ -10,9 +10,9 @@ import (
 	"slices"
 )
 
-// Seed gives volumes that do not exist yet, or are empty, the content of a snapshot. Unlike Restore it makes nothing durable
-// and has nothing to keep, which is a good deal quicker: it is for volumes that go away when they turn out to be incomplete.
-// It returns when they are filled; tidy takes away the container that copied, and must be called in any case but an error.
+// Seed copies a snapshot into volumes that are empty or do not exist yet. It does not sync to disk and has no old content to
+// keep, which makes it much faster than Restore: it is for volumes that are deleted if they turn out to be incomplete. It
+// blocks until they are filled. tidy removes the copy container and must be called unless err is set.
 func (c Config) Seed(ctx context.Context, m *Meta, list []Restoring) (tidy func(ctx context.Context) error, err error) {
 	r, err := c.Begin(ctx, m, list)
 	if err == nil {
@@ -24,21 +24,21 @@ func (c Config) Seed(ctx context.Context, m *Meta, list []Restoring) (tidy func(
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot begin with %s: %w", m.Name, err)
+		return nil, fmt.Errorf("cannot fill the volumes from %s: %w", m.Name, err)
 	}
 	return r.Close, nil
 }
 
-// seed copies a sealed snapshot into an empty volume, and checks every byte against the list. sum and lead are as in Fill;
-// detach lets a MariaDB slave forget its master.
+// seed copies a complete copy into an empty volume and verifies every file's checksum. sum and lead are as in Fill; detach
+// removes a MariaDB slave's connection settings, see removeMasterSettings.
 func seed(src, dst, sum string, lead, detach bool) (Copied, error) {
 	list, err := os.ReadDir(dst)
 	if err != nil {
 		return Copied{}, fmt.Errorf("cannot fill the volume: %w", err)
 	}
 	for _, d := range list {
-		if !slices.Contains(ours, d.Name()) {
-			return Copied{}, fmt.Errorf("cannot fill the volume: it is not empty, %s is in it", d.Name())
+		if !slices.Contains(reservedNames, d.Name()) {
+			return Copied{}, fmt.Errorf("cannot fill the volume: it is not empty, it contains %s", d.Name())
 		}
 	}
 	done, err := fill(src, dst, sum)
@@ -46,30 +46,31 @@ func seed(src, dst, sum string, lead, detach bool) (Copied, error) {
 		return done, err
 	}
 	if lead {
-		err = leadFrom(dst)
+		err = makeMaster(dst)
 	}
 	if detach {
-		err = errors.Join(err, forgetMaster(dst))
+		err = errors.Join(err, removeMasterSettings(dst))
 	}
 	return done, err
 }
 
-// masterFiles are where a MariaDB slave notes which master it replicates from. What it has applied stands in a table.
+// masterFiles are where a MariaDB slave stores which master it replicates from. Its replication position is in a table.
 var masterFiles = []string{"master.info", "relay-log.info", "multi-master.info"}
 
-// forgetMaster keeps a slave's server from connecting, as soon as it starts, to the master of the instance that the copy is
-// of: that is not the new one's, which its operator tells it, and nobody can stop the attempt for the ten seconds that it may take.
-func forgetMaster(dir string) error {
+// removeMasterSettings removes the master's address from a slave's data. Otherwise the server would connect at its start to the
+// master of the instance that was copied, and the attempt, which may take ten seconds, cannot be cancelled. The operator sets
+// the master of the new instance.
+func removeMasterSettings(dir string) error {
 	for _, name := range masterFiles {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cannot let the slave forget its master: %w", err)
+			return fmt.Errorf("cannot remove the slave's master settings: %w", err)
 		}
 	}
 	return nil
 }
 
-// leadFrom makes the Redis of a data directory start as a master.
-func leadFrom(dir string) error {
+// makeMaster makes the Redis of a data directory start as master.
+func makeMaster(dir string) error {
 	if err := dropRole(filepath.Join(dir, "redis.conf")); err != nil {
 		return fmt.Errorf("cannot make the restored server a master: %w", err)
 	}

@@ -56,7 +56,7 @@ func TestSeed(t *testing.T) {
 		t.Error("a copy with another list is used")
 	}
 	write(t, snap, "data/mysql/user.frm", "w")
-	if _, err := seed(snap, t.TempDir(), sealed.Sum, false, false); err == nil || !strings.Contains(err.Error(), "has changed") {
+	if _, err := seed(snap, t.TempDir(), sealed.Sum, false, false); err == nil || !strings.Contains(err.Error(), "is corrupt") {
 		t.Errorf("a copy that has changed is used: %v", err)
 	}
 }

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// A volume is restored beside what it holds. The old content goes only when the new one is complete and in place, and every
-// step can be cut off and done again:
+// A volume is restored beside its current content. The old content is deleted only when the new one is complete and in
+// place. Every step can be interrupted and repeated:
 //
 //	.lyandev-restore.part   being filled; the old content is untouched
-//	.lyandev-restore        complete and durable: from now on the volume is going to have it
-//	.lyandev-old            the old content moves in here, entry by entry
-//	.lyandev-gone           all of it has; the new content moves to the root, entry by entry
-//	(.lyandev-gone alone)   all of it has; the old content is deleted
+//	.lyandev-restore        complete and synced to disk: the swap can begin
+//	.lyandev-old            the old content is being moved into it, entry by entry
+//	.lyandev-gone           the old content, all moved; the new content is being moved to the root, entry by entry
+//	(.lyandev-gone alone)   the new content is in place; the old content is being deleted
 
-// Fill copies a sealed snapshot into a volume, beside its content, and checks every byte against the list. An empty src
-// prepares an empty volume. sum, if not "", is what the list's checksum must be. lead takes the role of a replica out of a
-// Redis's configuration.
+// Fill copies a complete copy into a volume, beside its current content, and verifies every file's checksum. An empty src
+// prepares empty content. sum, if not "", is the expected checksum of the manifest. lead removes the replica role from the
+// Redis configuration in the copy.
 func Fill(src, dst, sum string, lead bool) (Copied, error) {
 	part := filepath.Join(dst, newPartDir)
 	if err := Abandon(dst); err != nil {
@@ -38,7 +38,7 @@ func Fill(src, dst, sum string, lead bool) (Copied, error) {
 		}
 	}
 	if lead {
-		if err := leadFrom(part); err != nil {
+		if err := makeMaster(part); err != nil {
 			return done, errors.Join(err, Abandon(dst))
 		}
 	}
@@ -57,25 +57,25 @@ func fill(src, part, sum string) (Copied, error) {
 		return Copied{}, err
 	}
 	if sum != "" && sum != have {
-		return Copied{}, fmt.Errorf("cannot use the copy: its list has checksum %s, and %s was noted when it was made", have, sum)
+		return Copied{}, fmt.Errorf("cannot use the copy: its manifest has checksum %s, expected %s", have, sum)
 	}
 	for _, e := range m.Entries {
 		path := filepath.FromSlash(e.Path)
 		if !filepath.IsLocal(path) {
-			return Copied{}, fmt.Errorf("cannot use the copy: its list has the path %q", e.Path)
+			return Copied{}, fmt.Errorf("cannot use the copy: its manifest has the path %q, which is outside the volume", e.Path)
 		}
 		wanted := e
 		if err := copyEntry(filepath.Join(src, dataDir, path), filepath.Join(part, path), &e); err != nil {
 			return Copied{}, fmt.Errorf("cannot restore %s: %w", e.Path, err)
 		}
 		if e.Mode.IsRegular() && (e.CRC != wanted.CRC || e.Size != wanted.Size) {
-			return Copied{}, fmt.Errorf("cannot use the copy: %s has changed since it was made (%d bytes, checksum %08x; noted were %d, %08x)",
+			return Copied{}, fmt.Errorf("cannot use the copy: %s is corrupt (%d bytes, checksum %08x; expected %d bytes, %08x)",
 				e.Path, e.Size, e.CRC, wanted.Size, wanted.CRC)
 		}
 	}
 	for i := len(m.Entries) - 1; i >= 0; i-- {
 		if e := m.Entries[i]; e.Mode.IsDir() {
-			if err := dress(filepath.Join(part, filepath.FromSlash(e.Path)), e); err != nil {
+			if err := setMetadata(filepath.Join(part, filepath.FromSlash(e.Path)), e); err != nil {
 				return Copied{}, fmt.Errorf("cannot restore %s: %w", e.Path, err)
 			}
 		}
@@ -83,7 +83,7 @@ func fill(src, part, sum string) (Copied, error) {
 	return Copied{Files: m.Files(), Bytes: m.Bytes(), Sum: have}, nil
 }
 
-// dropRole takes the lines that name a master out of a Redis's configuration file. No file has no role.
+// dropRole removes the replicaof and slaveof lines from a Redis configuration file. A missing file is no error.
 func dropRole(path string) error {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -103,14 +103,14 @@ func dropRole(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, out, info.Mode()) // in place: it keeps its owner
+	return os.WriteFile(path, out, info.Mode()) // written in place, so that the owner stays
 }
 
-// Abandon takes away a content that is not in use yet. What is being swapped already stays.
+// Abandon deletes content that Fill copied. It is an error if the swap has already begun.
 func Abandon(dst string) error {
 	for _, name := range []string{newPartDir, newDir} {
 		if name == newDir && (exists(dst, oldDir) || exists(dst, goneDir)) {
-			return fmt.Errorf("cannot give up the restore: it has begun to take the place of the old content; finish it")
+			return fmt.Errorf("cannot abandon the restore: the old content is already being replaced; restore again to finish it")
 		}
 		if err := os.RemoveAll(filepath.Join(dst, name)); err != nil {
 			return fmt.Errorf("cannot remove an unfinished copy: %w", err)
@@ -119,11 +119,11 @@ func Abandon(dst string) error {
 	return nil
 }
 
-// Swap puts a complete new content in the place of the old one. It is repeated until it succeeds; with nothing to do it
-// does nothing.
+// Swap replaces the old content by the complete new one. It can be retried until it succeeds; without new content it does
+// nothing.
 func Swap(dst string) error {
 	if err := swap(dst); err != nil {
-		return fmt.Errorf("cannot put the restored content into place: %w", err)
+		return fmt.Errorf("cannot move the restored content into place: %w", err)
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func swap(dst string) error {
 	return os.RemoveAll(filepath.Join(dst, goneDir))
 }
 
-// takeOver moves the new content to the root, and gives the root the owner and mode that the copy's root has.
+// takeOver moves the new content to the root of the volume, and sets the root's owner and mode to those of the copy.
 func takeOver(dst string) error {
 	from := filepath.Join(dst, newDir)
 	info, err := os.Stat(from)
@@ -174,14 +174,14 @@ func takeOver(dst string) error {
 	return os.Remove(from)
 }
 
-// moveAll moves everything in a directory but what is ours.
+// moveAll moves everything in a directory except the names in reservedNames.
 func moveAll(from, to string) error {
 	list, err := os.ReadDir(from)
 	if err != nil {
 		return err
 	}
 	for _, d := range list {
-		if slices.Contains(ours, d.Name()) {
+		if slices.Contains(reservedNames, d.Name()) {
 			continue
 		}
 		if err := os.Rename(filepath.Join(from, d.Name()), filepath.Join(to, d.Name())); err != nil {

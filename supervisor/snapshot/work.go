@@ -7,11 +7,11 @@ import (
 	"io"
 )
 
-// Command is the hidden command of lyandev that works on volumes inside the porter's container. It reads Requests and
-// answers each with a Reply, a line each, until its input ends: starting a process there takes longer than most of the work.
+// Command is the hidden lyandev command that works on volumes inside the porter's container. It reads Requests as JSON lines
+// and answers each with a Reply until its input ends.
 const Command = "copy-volume"
 
-// Request is one piece of work.
+// Request is one operation on a volume.
 type Request struct {
 	// Do is "copy" (Src, Dst), "seal" (Dst), "fill" (Src or "", Dst, Sum, Lead), "seed" (Src, Dst, Sum, Lead,
 	// Detach), "swap" (Dst) or "abandon" (Dst).
@@ -20,17 +20,17 @@ type Request struct {
 	Dst  string `json:"dst"`
 	Sum  string `json:"sum,omitempty"`
 	Lead bool   `json:"lead,omitempty"`
-	// Detach is for volumes of another instance: a MariaDB slave forgets its master.
+	// Detach removes the master settings of a MariaDB slave, for volumes of another instance.
 	Detach bool `json:"detach,omitempty"`
 }
 
-// Reply says what was done, or why not.
+// Reply is the result of a Request, or its error.
 type Reply struct {
 	Copied
 	Error string `json:"error,omitempty"`
 }
 
-// Serve works off requests until in ends.
+// Serve handles requests until in ends.
 func Serve(in io.Reader, out io.Writer) error {
 	dec, enc := json.NewDecoder(in), json.NewEncoder(out)
 	for {
@@ -38,7 +38,7 @@ func Serve(in io.Reader, out io.Writer) error {
 		if err := dec.Decode(&q); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("cannot read what to do: %w", err)
+			return fmt.Errorf("cannot read the request: %w", err)
 		}
 		var r Reply
 		var err error
@@ -46,7 +46,7 @@ func Serve(in io.Reader, out io.Writer) error {
 			r.Error = err.Error()
 		}
 		if err := enc.Encode(r); err != nil {
-			return fmt.Errorf("cannot say what was done: %w", err)
+			return fmt.Errorf("cannot write the reply: %w", err)
 		}
 	}
 }
@@ -66,5 +66,5 @@ func do(q Request) (Copied, error) {
 	case "abandon":
 		return Copied{}, Abandon(q.Dst)
 	}
-	return Copied{}, fmt.Errorf("cannot do %q", q.Do)
+	return Copied{}, fmt.Errorf("unknown operation %q", q.Do)
 }
