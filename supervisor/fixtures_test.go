@@ -21,7 +21,7 @@ func deployment(name string, replicas int32, deps ...services.Dependency) *servi
 	return &services.Workload{Object: d, DependsOn: deps}
 }
 
-func prepared(t *testing.T, workloads ...*services.Workload) *services.Stack {
+func prepared(t testing.TB, workloads ...*services.Workload) *services.Stack {
 	t.Helper()
 	s, err := prepare.Stack(&services.Stack{Name: "s", Workloads: workloads}, "s", nil)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // idle is a supervisor on a fake engine on which nothing runs.
-func idle(t *testing.T, root string) *Supervisor {
+func idle(t testing.TB, root string) *Supervisor {
 	t.Helper()
 	i, err := (&instance.Registry{Root: root}).Resolve(t.Context(), "s", root, "s")
 	if err != nil {
