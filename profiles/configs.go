@@ -13,8 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/lyandev/lyandev/services"
 )
 
 // maxObjectBytes is what Kubernetes lets a ConfigMap or Secret hold.
@@ -33,7 +31,7 @@ var notKey = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 func dataKey(s string) string { return notKey.ReplaceAllString(s, "-") }
 
 func (c *converter) meta(name string, d dataExt) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, Namespace: services.Namespace, Labels: d.Labels, Annotations: d.Annotations}
+	return metav1.ObjectMeta{Name: name, Namespace: metav1.NamespaceDefault, Labels: d.Labels, Annotations: d.Annotations}
 }
 
 // configMaps are Compose's configs that a service uses and x-lyandev.configMaps, in name order.
@@ -162,7 +160,7 @@ func (c *converter) topIngresses() {
 
 // splitMeta takes name, labels and annotations out of a fragment.
 func splitMeta(m map[string]any) (metav1.ObjectMeta, map[string]any) {
-	meta := metav1.ObjectMeta{Namespace: services.Namespace}
+	meta := metav1.ObjectMeta{Namespace: metav1.NamespaceDefault}
 	spec := map[string]any{}
 	for k, v := range m {
 		switch k {

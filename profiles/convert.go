@@ -182,7 +182,7 @@ func (c *converter) workload(s types.ServiceConfig, members []types.ServiceConfi
 	}
 	pod.finish(s, ext)
 	meta := metav1.ObjectMeta{
-		Name: s.Name, Namespace: services.Namespace,
+		Name: s.Name, Namespace: metav1.NamespaceDefault,
 		Labels: maps.Clone(pod.meta.Labels), Annotations: deployLabels(s),
 	}
 	w := &services.Workload{

@@ -93,7 +93,7 @@ func (c *converter) serviceObjects(s types.ServiceConfig, ext serviceExt, p *pod
 
 func headless(name string, p *pod) *corev1.Service {
 	return &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: services.Namespace, Labels: map[string]string{appLabel: name}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: metav1.NamespaceDefault, Labels: map[string]string{appLabel: name}},
 		Spec: corev1.ServiceSpec{
 			Type: corev1.ServiceTypeClusterIP, ClusterIP: corev1.ClusterIPNone, Selector: p.selector(), Ports: servicePorts(p),
 			// A name in Compose answers from the first moment on, not from readiness on; but dependents wait for

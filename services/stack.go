@@ -14,15 +14,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Namespace is the one namespace every object of a stack lives in.
-const Namespace = "default"
-
 // Stack is one application as it should run under one profile. It is plain data: whoever changes it works on a DeepCopy.
 type Stack struct {
 	// Name is the project (instance) name: a DNS label, at most 40 characters.
 	Name string `json:"name"`
 	// Profile is the profile that was merged in, "" for a stack without profiles.
 	Profile string `json:"profile,omitempty"`
+	// Namespace is that of objects that name none; "" is "default".
+	Namespace string `json:"namespace,omitempty"`
 	// Dir is the absolute directory that relative paths of the source file are relative to.
 	Dir string `json:"dir,omitempty"`
 	// Timing is "fast" (the default) or "strict".
@@ -156,6 +155,8 @@ type HostPort struct {
 	// HostIP is 127.0.0.1 unless the file says otherwise. HostPort 0 asks for any free port.
 	HostIP   string `json:"hostIP"`
 	HostPort int32  `json:"hostPort"`
+	// Namespace is that of the Service; "" is the default one.
+	Namespace string `json:"namespace,omitempty"`
 	// Service and Port name the Service and its service port (not the target port).
 	Service  string          `json:"service"`
 	Port     int32           `json:"port"`

@@ -49,7 +49,8 @@ func TestARebuildUndoesNothing(t *testing.T) {
 		{"nothing", func(*testing.T, *Supervisor) {}, "dev", false, []string{"web"}},
 		{
 			"a switch", func(t *testing.T, s *Supervisor) { want(t, s, builtStack(t, "ha", deployment("new", 1))) },
-			"ha", false, []string{"new", "web"},
+			"ha", false,
+			[]string{"new", "web"},
 		},
 		{
 			"a switch to what does not use the image", func(t *testing.T, s *Supervisor) { want(t, s, prepared(t, deployment("web", 1))) },

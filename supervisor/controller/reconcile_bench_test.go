@@ -111,4 +111,3 @@ func benchmarkLooks(b *testing.B, views ...controller.View) {
 		controller.Reconcile(views[i%len(views)], epoch)
 	}
 }
-

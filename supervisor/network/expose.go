@@ -105,7 +105,7 @@ func addService(stack *services.Stack, name string, w *services.Workload, p core
 		return
 	}
 	stack.Services = append(stack.Services, &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: services.Namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.Meta().Namespace},
 		Spec: corev1.ServiceSpec{
 			Type: corev1.ServiceTypeClusterIP, ClusterIP: corev1.ClusterIPNone,
 			Selector: w.PodMeta().Labels, Ports: []corev1.ServicePort{port},

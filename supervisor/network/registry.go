@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 
-	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/agent"
 )
 
@@ -82,7 +81,7 @@ func NewRegistry(project string, v View) Registry {
 
 func hostAddresses(all []Published, s *agent.Service, p agent.ServicePort) (out []string) {
 	for _, h := range all {
-		if h := h.Host; h.Service == s.Name && uint16(h.Port) == p.Port && protocolOf(h.Protocol) == p.Protocol && s.Namespace == services.Namespace {
+		if h := h.Host; h.Service == s.Name && uint16(h.Port) == p.Port && protocolOf(h.Protocol) == p.Protocol && s.Namespace == namespaceOf(h.Namespace) {
 			out = append(out, net.JoinHostPort(h.HostIP, strconv.Itoa(int(h.HostPort))))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/agent"
@@ -161,7 +162,7 @@ func (b *builder) hostPort(h Published) {
 	if h.Host.Service == "" {
 		out.Ingress = true
 	} else {
-		out.Namespace, out.Service, out.ServicePort = services.Namespace, h.Host.Service, uint16(h.Host.Port)
+		out.Namespace, out.Service, out.ServicePort = namespaceOf(h.Host.Namespace), h.Host.Service, uint16(h.Host.Port)
 	}
 	b.table.HostPorts = append(b.table.HostPorts, out)
 }
@@ -175,7 +176,7 @@ func protocolOf(p corev1.Protocol) string {
 
 func namespaceOf(ns string) string {
 	if ns == "" {
-		return services.Namespace
+		return metav1.NamespaceDefault
 	}
 	return ns
 }

@@ -3,6 +3,7 @@
 package prepare
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lyandev/lyandev/services"
@@ -26,10 +28,11 @@ var uidSpace = uuid.MustParse("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 // a pod belongs to, the gate that operators hold, and the images that were built.
 func Stack(stack *services.Stack, project string, images map[string]string) (*services.Stack, error) {
 	stack = stack.DeepCopy()
+	namespace := cmp.Or(stack.Namespace, metav1.NamespaceDefault)
 	for _, x := range stack.Workloads {
 		m := x.Meta()
-		m.Namespace = services.Namespace
-		m.UID = types.UID(uuid.NewSHA1(uidSpace, []byte(project+"/"+x.Kind()+"/"+m.Name)).String())
+		m.Namespace = cmp.Or(m.Namespace, namespace)
+		m.UID = uidOf(project, x)
 		if t := x.PodMeta(); t.Labels == nil {
 			t.Labels = map[string]string{}
 		}
@@ -45,16 +48,28 @@ func Stack(stack *services.Stack, project string, images map[string]string) (*se
 		kube.Default(x.Object)
 	}
 	for _, v := range stack.Services {
-		v.Namespace = services.Namespace
+		v.Namespace = cmp.Or(v.Namespace, namespace)
 		kube.Default(v)
 	}
 	for _, m := range stack.ConfigMaps {
-		m.Namespace = services.Namespace
+		m.Namespace = cmp.Or(m.Namespace, namespace)
 	}
 	for _, m := range stack.Secrets {
-		m.Namespace = services.Namespace
+		m.Namespace = cmp.Or(m.Namespace, namespace)
+	}
+	for _, i := range stack.Ingresses {
+		i.Namespace = cmp.Or(i.Namespace, namespace)
 	}
 	return Canonical(stack)
+}
+
+// uidOf is the UID of a workload: the same for the same project, kind, namespace and name.
+func uidOf(project string, x *services.Workload) types.UID {
+	name := x.Name()
+	if ns := x.Meta().Namespace; ns != metav1.NamespaceDefault {
+		name = ns + "/" + name
+	}
+	return types.UID(uuid.NewSHA1(uidSpace, []byte(project+"/"+x.Kind()+"/"+name)).String())
 }
 
 // Canonical is the stack as it is read back from its JSON. Template hashes look at every field, and a quantity or an empty

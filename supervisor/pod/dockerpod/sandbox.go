@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
@@ -146,7 +147,7 @@ func hostname(p *corev1.Pod) string {
 
 func namespace(p *corev1.Pod) string {
 	if p.Namespace == "" {
-		return services.Namespace
+		return metav1.NamespaceDefault
 	}
 	return p.Namespace
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
@@ -159,7 +160,7 @@ func rewriteValue(value string, ports []services.HostPort) string {
 // serviceName is the Service's own name in any of its forms (web, web.default, web.default.svc.cluster.local).
 func serviceName(host string) string {
 	short, rest, more := strings.Cut(strings.TrimSuffix(host, "."), ".")
-	if more && rest != services.Namespace && !strings.HasPrefix(rest, services.Namespace+".svc") {
+	if more && rest != metav1.NamespaceDefault && !strings.HasPrefix(rest, metav1.NamespaceDefault+".svc") {
 		return host
 	}
 	return short
