@@ -282,8 +282,9 @@ func TestRejoin(t *testing.T) {
 		if err := r.DisconnectNetwork(r.t.Context(), "s_default", r.container("a").ID); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Rejoin(r.t.Context()); err != nil {
-			t.Fatal(err)
+		pods, err := r.Rejoin(r.t.Context())
+		if err != nil || !slices.Equal(pods, []string{"a"}) {
+			t.Fatalf("put back: %v, %v", pods, err)
 		}
 		if ip := r.container("a").IPs["s_default"]; ip.String() != "10.9.0.10" {
 			t.Errorf("its address is %v", ip)
