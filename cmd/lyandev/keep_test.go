@@ -15,7 +15,6 @@ import (
 func TestASupervisorWithoutItsLockLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		socketGone := false
 		var restored, left time.Duration
 		check := func() error {
 			if time.Since(began) > 10*time.Second {
@@ -23,14 +22,13 @@ func TestASupervisorWithoutItsLockLeaves(t *testing.T) {
 			}
 			return nil
 		}
-		restore := func() (bool, error) {
-			if !socketGone {
+		restore := func() (bool, error) { // the socket is removed once, after 4.5 s
+			if restored != 0 || time.Since(began) < 4500*time.Millisecond {
 				return false, nil
 			}
-			socketGone, restored = false, time.Since(began)
+			restored = time.Since(began)
 			return true, nil
 		}
-		time.AfterFunc(4500*time.Millisecond, func() { socketGone = true })
 		err := keepPlace(t.Context(), check, restore, func() { left = time.Since(began) }, slog.New(slog.DiscardHandler))
 		if !errors.Is(err, instance.ErrLost) || restored != 5*time.Second || left != 11*time.Second {
 			t.Errorf("socket after %s, left after %s with %v", restored, left, err)
