@@ -106,6 +106,9 @@ func dockerSubnets(t testing.TB) (out []netip.Prefix) {
 
 func newProject(t testing.TB) *project {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a Docker engine; make test runs it")
+	}
 	binary, err := buildBinary()
 	if err != nil {
 		t.Fatal(err)

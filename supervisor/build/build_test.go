@@ -41,6 +41,9 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a Docker engine; make test runs it")
+	}
 	d, err := engine.NewDocker(false)
 	ok(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)

@@ -7,8 +7,4 @@ import (
 	"github.com/lyandev/lyandev/supervisor/e2e/harness"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	harness.Clean()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }

@@ -30,6 +30,9 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a Docker engine; make test runs it")
+	}
 	t.Parallel()
 	d, err := NewDocker(false)
 	if err != nil {

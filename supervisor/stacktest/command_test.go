@@ -17,11 +17,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	harness.Clean()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // project writes a stack with a volume and a test command.
 func project(t *testing.T, command string) string {

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,9 @@ func Binary(t testing.TB) string {
 	return path
 }
 
+// built is the directory of the binary that was built for this process, "" if none was.
+var built string
+
 var binary = sync.OnceValues(func() (string, error) {
 	if p := os.Getenv("LYANDEV_BINARY"); p != "" {
 		if _, err := os.Stat(p); err != nil {
@@ -31,6 +35,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot make a directory for the binary: %w", err)
 	}
+	built = dir
 	path := filepath.Join(dir, "lyandev")
 	cmd := exec.Command("go", "build", "-o", path, "github.com/lyandev/lyandev/cmd/lyandev")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // agents run it in an image with nothing else in it
@@ -40,9 +45,21 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// Clean removes the binary that Binary built, if it did. Call it from TestMain, after the tests.
+// Main runs the tests of a package that all need a Docker engine; with -short it runs none and says so. It removes the binary
+// that Binary built, if it built one, and returns the exit code. Call it from TestMain.
+func Main(m *testing.M) int {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("skipped: every test of this package needs a Docker engine; make test runs them")
+		return 0
+	}
+	defer Clean()
+	return m.Run()
+}
+
+// Clean removes the binary that Binary built, if it built one. Call it from TestMain, after the tests.
 func Clean() {
-	if path, err := binary(); err == nil && os.Getenv("LYANDEV_BINARY") == "" {
-		_ = os.RemoveAll(filepath.Dir(path))
+	if built != "" {
+		_ = os.RemoveAll(built)
 	}
 }

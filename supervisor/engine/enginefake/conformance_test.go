@@ -107,6 +107,9 @@ func TestConformance(t *testing.T) {
 		})
 	}
 	t.Run("docker", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("needs a Docker engine; make test runs it")
+		}
 		d, err := engine.NewDocker(false)
 		if err != nil {
 			t.Fatal(err)

@@ -113,6 +113,9 @@ func TestReadyWaitsForThePodOfItsTarget(t *testing.T) {
 // connect is an engine with a session and a reaper of its own.
 func connect(t *testing.T) *Engine {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a Docker engine; make test runs it")
+	}
 	e, err := New(t.Context(), Options{Session: "lyandev-tcengine-" + strings.ToLower(t.Name())})
 	if err != nil {
 		t.Fatal(err)

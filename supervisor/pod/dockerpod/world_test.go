@@ -53,6 +53,9 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a Docker engine; make test runs it")
+	}
 	docker, err := engine.NewDocker(false)
 	if err != nil {
 		t.Fatal(err)
