@@ -11,10 +11,10 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// EmbeddedContext starts the context of a build whose files are those in the binary: "embedded:images/mariadb".
+// EmbeddedContext is the prefix of a build context that is embedded in the binary: "embedded:images/mariadb".
 const EmbeddedContext = "embedded:"
 
-// image is the reference that a service's pods use. Without one, it is named as Compose names it.
+// image is the image reference of a service's pods. If the file gives none, it is the name that Compose would use.
 func (c *converter) image(s types.ServiceConfig) string {
 	if s.Image != "" || s.Build == nil {
 		return s.Image
@@ -22,7 +22,7 @@ func (c *converter) image(s types.ServiceConfig) string {
 	return c.l.name + "-" + s.Name
 }
 
-// built says whether the service's image is made here, by it or by another service.
+// built reports whether the service's image is built by this stack, for it or for another service.
 func (c *converter) built(s types.ServiceConfig) bool {
 	for _, other := range c.project.Services {
 		if other.Build != nil && c.image(other) == c.image(s) {
@@ -32,7 +32,7 @@ func (c *converter) built(s types.ServiceConfig) bool {
 	return false
 }
 
-// build adds a service's build. Services that name the same image share one build; if they disagree, that is an error.
+// build adds a service's build. Services with the same image share one build; different builds for one image are an error.
 func (c *converter) build(s types.ServiceConfig) {
 	if s.Build == nil {
 		return
@@ -67,7 +67,7 @@ func (c *converter) build(s types.ServiceConfig) {
 		same := *b
 		same.Name = other.Name
 		if !reflect.DeepEqual(&same, other) {
-			c.bad(at, "give one of them another image:", "%s builds the image %s otherwise", other.Name, b.Image)
+			c.bad(at, "give one of them a different image:", "%s builds the image %s differently", other.Name, b.Image)
 		}
 		return
 	}
@@ -83,16 +83,17 @@ func (c *converter) buildSecret(b *services.Build, sec types.ServiceSecretConfig
 	switch {
 	case decl.File != "":
 		if !isFile(decl.File) {
-			c.note(at, "the file %s is not there: the build does without the secret", decl.File)
+			c.note(at, "the file %s does not exist: the build runs without the secret", decl.File)
 			return
 		}
 		b.Secrets[id] = decl.File
 	default:
-		c.note(at, "ignored: a build can only take secrets from files")
+		c.note(at, "ignored: build secrets must come from files")
 	}
 }
 
-// context is a build context: a directory, an address, or the embedded copy of one of our own that is not on disk.
+// context returns a build context: a directory, a URL, or an embedded copy of one of lyandev's own images if the directory
+// does not exist.
 func (c *converter) context(dir string) string {
 	if !filepath.IsAbs(dir) {
 		return dir
@@ -112,7 +113,7 @@ func (c *converter) context(dir string) string {
 	return dir
 }
 
-// inEmbedded says whether a path would be in a build context that is embedded.
+// inEmbedded reports whether a path lies in a build context that is embedded.
 func (c *converter) inEmbedded(path string) bool {
 	for dir := path; filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
 		if strings.HasPrefix(c.context(dir), EmbeddedContext) {
@@ -135,7 +136,7 @@ func buildArgs(args types.MappingWithEquals) map[string]string {
 	return out
 }
 
-// watch takes develop.watch of one service.
+// watch converts develop.watch of one service.
 func (c *converter) watch(s types.ServiceConfig) []services.WatchRule {
 	if s.Develop == nil {
 		return nil
@@ -143,7 +144,7 @@ func (c *converter) watch(s types.ServiceConfig) []services.WatchRule {
 	var out []services.WatchRule
 	for i, t := range s.Develop.Watch {
 		if c.inEmbedded(t.Path) {
-			c.note(keyPath{"services", s.Name, "develop", "watch", index(i), "path"}, "ignored: the image is built from the embedded copy, there is nothing to watch")
+			c.note(keyPath{"services", s.Name, "develop", "watch", index(i), "path"}, "ignored: the image is built from the embedded copy; there is nothing to watch")
 			continue
 		}
 		r := services.WatchRule{
@@ -158,7 +159,7 @@ func (c *converter) watch(s types.ServiceConfig) []services.WatchRule {
 	return out
 }
 
-// buildOf is the name of the build that makes a service's image.
+// buildOf is the name of the build that produces a service's image.
 func (c *converter) buildOf(s types.ServiceConfig) string {
 	for _, b := range c.stack.Builds {
 		if b.Image == c.image(s) {

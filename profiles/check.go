@@ -12,7 +12,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// check holds every document and every profile, chosen or not, against Compose's schema, ours, and Kubernetes' types.
+// check validates every document and every profile, active or not, against Compose's schema, the schema of x-lyandev and
+// the Kubernetes API types.
 func (l *load) check() error {
 	sets, err := loadSchemas()
 	if err != nil {
@@ -35,7 +36,7 @@ type checker struct {
 	compose, ext *schemaSet
 }
 
-// document checks one tree. A partial one is merged over another, so what it leaves out may be there.
+// document checks one tree. A partial tree is merged over another one, so required fields may be missing in it.
 func (c checker) document(root *item, prefix keyPath, partial bool) {
 	if !root.isMap() {
 		if root != nil && (root.value != nil || root.isList) {
@@ -80,7 +81,7 @@ func (c checker) report(found []violation, root *item, prefix keyPath, partial b
 		pos, depth := root.find(v.path)
 		if it := root.get(v.path...); it != nil && depth == len(v.path) {
 			if s, ok := it.value.(string); ok && strings.Contains(s, "${") {
-				continue // a variable of a profile that was not chosen
+				continue // a variable of an inactive profile
 			}
 		}
 		c.l.p.at(pos, prefix.with(v.path...), v.hint, "%s", v.message)
@@ -95,7 +96,7 @@ func (c checker) top(ext *item, path keyPath, inProfile bool) {
 	if inProfile {
 		for _, k := range []string{"profiles", "defaultProfile"} {
 			if it := ext.get(k); it != nil {
-				c.l.p.at(ext.keyPos[k], path.with(k), "write it in the top-level x-lyandev", "a profile cannot have %s", k)
+				c.l.p.at(ext.keyPos[k], path.with(k), "set it in the top-level x-lyandev", "a profile cannot have %s", k)
 			}
 		}
 	}
@@ -152,7 +153,7 @@ func (c checker) service(name string, ext *item, path keyPath, partial bool) {
 	}
 }
 
-// kindOf is the kind that a service's x-lyandev says, here or in another document.
+// kindOf is the kind that a service's x-lyandev declares, in this or another document.
 func (c checker) kindOf(name string, ext *item) string {
 	if k := ext.get("kind"); k != nil {
 		return k.str()

@@ -14,7 +14,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// compose lets compose-go merge, normalise and resolve the documents, and checks every reference in the result. The
+// compose merges, normalises and resolves the documents with compose-go and checks every reference in the result. The
 // error, if any, is Errors.
 func (l *load) compose(ctx context.Context) (*types.Project, error) {
 	files, err := l.configFiles()
@@ -46,15 +46,15 @@ func (l *load) compose(ctx context.Context) (*types.Project, error) {
 	if !l.p.empty() {
 		return nil, l.p.err()
 	}
-	// compose-go's own opinion, for what the checks above do not know.
+	// Once more with compose-go's own checks, for errors that the checks above do not cover.
 	if project, err = l.project(model, details, configure, false); err != nil {
 		return nil, l.composeError(err)
 	}
 	return project, nil
 }
 
-// project binds a copy of the model to compose-go's types. Our own checks tell everything at once, so compose-go's, which
-// stop at the first, and env files that may not be there, are left out at first.
+// project binds a copy of the model to compose-go's types. With lenient it skips compose-go's checks, which stop at the first
+// error, and does not read env files, which may be missing; the checks of this package report all errors at once.
 func (l *load) project(model map[string]any, details types.ConfigDetails, configure []func(*loader.Options), lenient bool) (*types.Project, error) {
 	o := loader.ToOptions(&details, configure)
 	o.SkipConsistencyCheck = lenient
@@ -86,7 +86,7 @@ var (
 	namesService = regexp.MustCompile(`service "?([A-Za-z0-9._-]+)"?`)
 )
 
-// composeError gives compose-go's error a place, as far as its words tell one.
+// composeError adds a position to an error of compose-go if its text contains a key path or a service name.
 func (l *load) composeError(err error) error {
 	msg := strings.Join(strings.Fields(err.Error()), " ")
 	for _, d := range l.docs {
@@ -105,7 +105,7 @@ func (l *load) composeError(err error) error {
 	return l.p.err()
 }
 
-// noteUnsupported records the Compose fields that nothing here understands.
+// noteUnsupported adds a note for each Compose field that is not supported.
 func (l *load) noteUnsupported(found []loader.UnsupportedAttribute) {
 	for _, f := range found {
 		parts := f.Path.Parts()
@@ -120,14 +120,14 @@ func (l *load) noteUnsupported(found []loader.UnsupportedAttribute) {
 		if len(shown) == 0 {
 			shown = path
 		}
-		l.note(pos, shown, "ignored: there is nothing like it here")
+		l.note(pos, shown, "ignored: not supported")
 	}
 }
 
 // known are the declared names of one kind, for hints.
 func known[V any](m map[string]V) []string { return slices.Collect(maps.Keys(m)) }
 
-// crossReference reports every name that leads nowhere, and every cycle.
+// crossReference reports every reference to an undeclared name and every dependency cycle.
 func (l *load) crossReference(p *types.Project) {
 	x := crossRef{l: l, p: p, all: map[string]types.ServiceConfig{}}
 	maps.Copy(x.all, p.DisabledServices)
@@ -164,7 +164,7 @@ func (x crossRef) bad(hint string, path keyPath, format string, args ...any) {
 func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 	at := keyPath{"services", s.Name}
 	if enabled && s.Image == "" && s.Build == nil {
-		x.bad("Compose wants one of them", at, "the service has neither image nor build")
+		x.bad("one of them is required", at, "the service has neither image nor build")
 	}
 	shares, _ := strings.CutPrefix(s.NetworkMode, types.ServicePrefix)
 	for _, on := range slices.Sorted(maps.Keys(s.DependsOn)) {
@@ -195,7 +195,7 @@ func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 	}
 	for i, f := range s.EnvFiles {
 		if enabled && bool(f.Required) && !isFile(f.Path) {
-			x.bad("set required: false if it need not be there", at.with("env_file", index(i)), "there is no file %s", f.Path)
+			x.bad("set required: false if the file is optional", at.with("env_file", index(i)), "there is no file %s", f.Path)
 		}
 	}
 	secrets(s.Secrets, at.with("secrets"))
@@ -216,7 +216,7 @@ func (x crossRef) hint(name string, names []string, section string) string {
 	return "declare it under " + section + ":"
 }
 
-// serviceRef checks that a service exists and, where it is needed, that the profile has it.
+// serviceRef checks that a service exists and, if needed is set, that it is enabled in the profile.
 func (x crossRef) serviceRef(name string, needed bool, path keyPath, hint string) {
 	if _, ok := x.all[name]; !ok {
 		x.bad(didYouMean(name, known(x.all)), path, "there is no service %q", name)
@@ -250,20 +250,20 @@ func (x crossRef) edges(name string) []string {
 	return out
 }
 
-// cycles reports each circle of depends_on once, by the names along it.
+// cycles reports each dependency cycle once, with the services along it.
 func (x crossRef) cycles() {
 	done := map[string]bool{}
 	var open []string
 	var walk func(string)
 	walk = func(name string) {
 		if at := slices.Index(open, name); at >= 0 {
-			circle := append(slices.Clone(open[at:]), name)
-			last := circle[len(circle)-2]
+			cycle := append(slices.Clone(open[at:]), name)
+			last := cycle[len(cycle)-2]
 			path := keyPath{"services", last, "depends_on", name}
 			if _, ok := x.p.Services[last].DependsOn[name]; !ok {
 				path = keyPath{"services", last, "network_mode"}
 			}
-			x.bad("remove one of the edges", path, "services wait for each other in a circle: %s", strings.Join(circle, " -> "))
+			x.bad("remove one of the dependencies", path, "dependency cycle: %s", strings.Join(cycle, " -> "))
 			return
 		}
 		if _, ok := x.p.Services[name]; !ok || done[name] {
@@ -281,7 +281,7 @@ func (x crossRef) cycles() {
 	}
 }
 
-// extension is the merged x-lyandev of the top level, as JSON has it.
+// topExtension decodes the merged top-level x-lyandev.
 func topExtension(p *types.Project) (topExt, error) {
 	var ext topExt
 	raw, err := json.Marshal(p.Extensions[extensionKey])

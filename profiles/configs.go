@@ -15,26 +15,26 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// maxObjectBytes is what Kubernetes lets a ConfigMap or Secret hold.
+// maxObjectBytes is Kubernetes' size limit for the data of a ConfigMap or Secret.
 const maxObjectBytes = 1 << 20
 
 var notName = regexp.MustCompile(`[^a-z0-9.-]+`)
 
-// objectName makes a Compose name one that Kubernetes takes.
+// objectName converts a Compose name to a valid Kubernetes name.
 func objectName(s string) string {
 	return strings.Trim(notName.ReplaceAllString(strings.ToLower(s), "-"), "-.")
 }
 
 var notKey = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
-// dataKey is the key under which a config's or secret's content stands.
+// dataKey is the key of a config's or secret's content in the ConfigMap or Secret.
 func dataKey(s string) string { return notKey.ReplaceAllString(s, "-") }
 
 func (c *converter) meta(name string, d dataExt) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: metav1.NamespaceDefault, Labels: d.Labels, Annotations: d.Annotations}
 }
 
-// configMaps are Compose's configs that a service uses and x-lyandev.configMaps, in name order.
+// configMaps converts the Compose configs that a service uses, and x-lyandev.configMaps, in name order.
 func (c *converter) configMaps() {
 	for _, name := range slices.Sorted(maps.Keys(c.top.ConfigMaps)) {
 		d := c.top.ConfigMaps[name]
@@ -64,7 +64,7 @@ func (c *converter) configMaps() {
 	}
 }
 
-// secrets are Compose's secrets that a service mounts (not those of builds) and x-lyandev.secrets.
+// secrets converts the Compose secrets that a service mounts (not build secrets), and x-lyandev.secrets.
 func (c *converter) secrets() {
 	for _, name := range slices.Sorted(maps.Keys(c.top.Secrets)) {
 		d := c.top.Secrets[name]
@@ -102,17 +102,17 @@ func (c *converter) secrets() {
 
 func (c *converter) unique(section, name string, taken bool) {
 	if taken {
-		c.bad(keyPath{section, name}, "rename one", "two of %s are named %q in Kubernetes", section, objectName(name))
+		c.bad(keyPath{section, name}, "rename one", "two of %s have the name %q in Kubernetes", section, objectName(name))
 	}
 }
 
-// content reads what a config or secret holds.
+// content returns the content of a config or secret.
 func (c *converter) content(section, name string, f types.FileObjectConfig) ([]byte, bool) {
 	at := keyPath{section, name}
 	var content []byte
 	switch {
 	case bool(f.External):
-		c.bad(at, "declare its file, content or environment", "external ones cannot be had here")
+		c.bad(at, "give it file, content or environment", "external configs and secrets are not supported")
 		return nil, false
 	case f.File != "":
 		raw, err := readLimited(f.File)
@@ -126,7 +126,7 @@ func (c *converter) content(section, name string, f types.FileObjectConfig) ([]b
 	case f.Environment != "":
 		v, ok := c.project.Environment[f.Environment]
 		if !ok {
-			c.bad(at.with("environment"), "set it, or put it into .env", "variable %s is not set", f.Environment)
+			c.bad(at.with("environment"), "set it in the environment or in .env", "variable %s is not set", f.Environment)
 			return nil, false
 		}
 		content = []byte(v)
@@ -140,7 +140,7 @@ func readLimited(path string) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read %s: %w", path, err)
 	}
 	if !st.Mode().IsRegular() || st.Size() > maxObjectBytes {
-		return nil, fmt.Errorf("cannot take %s: it must be a file of at most %d bytes", path, maxObjectBytes)
+		return nil, fmt.Errorf("cannot use %s: it must be a file of at most %d bytes", path, maxObjectBytes)
 	}
 	return os.ReadFile(path)
 }
@@ -158,7 +158,7 @@ func (c *converter) topIngresses() {
 	}
 }
 
-// splitMeta takes name, labels and annotations out of a fragment.
+// splitMeta removes name, labels and annotations from a fragment and returns them.
 func splitMeta(m map[string]any) (metav1.ObjectMeta, map[string]any) {
 	meta := metav1.ObjectMeta{Namespace: metav1.NamespaceDefault}
 	spec := map[string]any{}

@@ -10,12 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// wholeSeconds rounds up: Kubernetes counts whole seconds.
+// wholeSeconds rounds a duration up to seconds, the resolution of Kubernetes' fields.
 func wholeSeconds(d types.Duration) int64 {
 	return int64((time.Duration(d) + time.Second - 1) / time.Second)
 }
 
-// userIDs reads Compose's user ("1001", "1001:1001"). It reports false for names, which Kubernetes does not know.
+// userIDs parses Compose's user ("1001", "1001:1001"). It returns false for names, which Kubernetes does not support.
 func userIDs(user string) (uid, gid *int64, numeric bool) {
 	u, g, hasGroup := strings.Cut(user, ":")
 	id, err := strconv.ParseInt(u, 10, 64)
@@ -33,7 +33,7 @@ func userIDs(user string) (uid, gid *int64, numeric bool) {
 	return uid, gid, true
 }
 
-// security is the container's security context: Compose's fields under x-lyandev.securityContext, which wins.
+// security returns the container's security context: Compose's fields, overridden by x-lyandev.securityContext.
 func (p *pod) security(s types.ServiceConfig, ext serviceExt) *corev1.SecurityContext {
 	sc := &corev1.SecurityContext{}
 	set := false
@@ -59,7 +59,7 @@ func (p *pod) security(s types.ServiceConfig, ext serviceExt) *corev1.SecurityCo
 		case key == "seccomp" && value == "unconfined":
 			sc.SeccompProfile, set = &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeUnconfined}, true
 		default:
-			p.c.note(at, "ignored: of security_opt only no-new-privileges and seccomp:unconfined are known")
+			p.c.note(at, "ignored: only no-new-privileges and seccomp:unconfined are supported")
 		}
 	}
 	if ext.SecurityContext != nil {
@@ -82,7 +82,7 @@ func capabilities(list []string) []corev1.Capability {
 	return out
 }
 
-// resources are the limits and reservations, from deploy.resources or Compose's older fields, under x-lyandev.resources.
+// resources returns limits and requests from deploy.resources or Compose's older fields, overridden by x-lyandev.resources.
 func (p *pod) resources(s types.ServiceConfig, ext serviceExt) corev1.ResourceRequirements {
 	limits, requests := corev1.ResourceList{}, corev1.ResourceList{}
 	cpu := func(list corev1.ResourceList, cores float32) {
@@ -125,14 +125,14 @@ func (p *pod) resources(s types.ServiceConfig, ext serviceExt) corev1.ResourceRe
 	return out
 }
 
-// lifecycle takes Compose's post_start and pre_stop hooks, of which Kubernetes has one each.
+// lifecycle converts Compose's post_start and pre_stop hooks. Kubernetes has one of each per container.
 func (p *pod) lifecycle(s types.ServiceConfig, ext serviceExt) *corev1.Lifecycle {
 	hook := func(hooks []types.ServiceHook, field string) *corev1.LifecycleHandler {
 		if len(hooks) == 0 {
 			return nil
 		}
 		if len(hooks) > 1 {
-			p.c.note(keyPath{"services", s.Name, field, index(1)}, "ignored: Kubernetes has one such hook a container")
+			p.c.note(keyPath{"services", s.Name, field, index(1)}, "ignored: Kubernetes allows one such hook per container")
 		}
 		return &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: hooks[0].Command}}
 	}
@@ -152,16 +152,16 @@ func (p *pod) lifecycle(s types.ServiceConfig, ext serviceExt) *corev1.Lifecycle
 	return l
 }
 
-// Compose's defaults for a healthcheck.
+// Defaults of a Compose healthcheck.
 const (
 	checkInterval = 30
 	checkTimeout  = 30
 	checkRetries  = 3
 )
 
-// probes takes x-lyandev.probes; without a readiness probe there, Compose's healthcheck becomes one. It becomes no liveness
-// probe: Compose does not restart an unhealthy container. start_period needs no counterpart, because a pod that is not
-// ready yet loses nothing by failing, and start_interval is what fast timing does anyway.
+// probes sets the probes of x-lyandev.probes. If there is no readiness probe, Compose's healthcheck becomes one; it does not
+// become a liveness probe, because Compose does not restart unhealthy containers. start_period is dropped: failures before
+// the first success have no effect on readiness. start_interval is dropped: fast timing probes that often anyway.
 func (p *pod) probes(c *corev1.Container, s types.ServiceConfig, ext serviceExt) {
 	c.LivenessProbe, c.ReadinessProbe, c.StartupProbe = ext.Probes.Liveness, ext.Probes.Readiness, ext.Probes.Startup
 	h := s.HealthCheck
@@ -176,7 +176,7 @@ func (p *pod) probes(c *corev1.Container, s types.ServiceConfig, ext serviceExt)
 		cmd = shell(strings.Join(h.Test[1:], " "))
 	}
 	if len(cmd) == 0 {
-		p.c.bad(keyPath{"services", s.Name, "healthcheck", "test"}, `write [CMD, program, argument...] or a string`, "there is no command")
+		p.c.bad(keyPath{"services", s.Name, "healthcheck", "test"}, `write [CMD, program, argument...] or a string`, "the command is missing")
 		return
 	}
 	seconds := func(d *types.Duration, fallback int32, field string) int32 {

@@ -13,8 +13,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// The labels that every pod has. Their value is the Compose service's name unless x-lyandev.labels says otherwise;
-// selectors are made of both.
+// Labels of every pod. Their value is the Compose service's name unless x-lyandev.labels sets another; selectors use both.
 const (
 	appLabel  = "app"
 	nameLabel = "app.kubernetes.io/name"
@@ -26,23 +25,23 @@ type converter struct {
 	project *types.Project
 	top     topExt
 	ext     map[string]serviceExt
-	// owner is the service whose pod a service's container runs in: itself, unless network_mode says service:X.
+	// owner is the service whose pod a service's container runs in: itself, or X with network_mode: service:X.
 	owner map[string]string
 	// container is the container name by service.
 	container map[string]string
 	stack     *services.Stack
-	// declaredAt says where objects that are no workloads come from, by Kind/name.
+	// declaredAt is the place of the declaration of objects other than workloads, by Kind/name.
 	declaredAt map[string]keyPath
-	// awaited are the services that somebody waits for with service_completed_successfully.
+	// awaited are the services that others depend on with service_completed_successfully.
 	awaited map[string]bool
-	// extraHosts are what Compose's extra_hosts may say and Kubernetes' hostAliases may not: any name, and hostGateway.
+	// extraHosts are names and addresses of extra_hosts that Kubernetes' hostAliases do not allow, such as hostGateway.
 	extraHosts map[string]bool
 }
 
-// hostGateway stands for the address of the host in Compose's extra_hosts. Docker knows it too.
+// hostGateway stands for the host's address in Compose's extra_hosts, as in Docker.
 const hostGateway = "host-gateway"
 
-// convert builds the stack. What cannot be converted is an error in l.p, what is approximated a note.
+// convert builds the stack. Fields that cannot be converted become errors in l.p; approximated ones become notes.
 func (l *load) convert(p *types.Project) *services.Stack {
 	c := &converter{
 		l: l, project: p, ext: map[string]serviceExt{}, owner: map[string]string{},
@@ -80,7 +79,7 @@ func (l *load) convert(p *types.Project) *services.Stack {
 	return c.stack
 }
 
-// order is the enabled services in the order of the files, those of included files by name at the end.
+// order returns the enabled services in the order of the files; services of included files follow in name order.
 func (c *converter) order() []string {
 	var names []string
 	for _, s := range c.l.loc.sources {
@@ -102,7 +101,7 @@ func (c *converter) order() []string {
 	return names
 }
 
-// read decodes the extensions and finds out which container runs in whose pod.
+// read decodes the extensions and determines the pod of each container.
 func (c *converter) read(names []string) bool {
 	var err error
 	if c.top, err = topExtension(c.project); err != nil {
@@ -112,7 +111,7 @@ func (c *converter) read(names []string) bool {
 		s := c.project.Services[n]
 		at := keyPath{"services", n}
 		if bad := validation.IsDNS1123Label(n); len(bad) > 0 {
-			c.bad(at, "small letters, digits and hyphens", "%q cannot name a workload: %s", n, bad[0])
+			c.bad(at, "use lower-case letters, digits and hyphens", "%q is not a valid workload name: %s", n, bad[0])
 		}
 		if c.ext[n], err = readServiceExt(s.Extensions[extensionKey]); err != nil {
 			c.bad(at.with(extensionKey), "", "%v", err)
@@ -211,12 +210,12 @@ func (c *converter) workload(s types.ServiceConfig, members []types.ServiceConfi
 	c.stack.Workloads = append(c.stack.Workloads, w)
 }
 
-// ignoredInMember notes what a service that lives in another's pod cannot decide.
+// ignoredInMember adds notes for fields of a service in another service's pod that only the pod's own service can set.
 func (c *converter) ignoredInMember(m types.ServiceConfig) {
 	ext, at := c.ext[m.Name], keyPath{"services", m.Name}
 	say := func(set bool, path ...string) {
 		if set {
-			c.note(at.with(path...), "ignored: the container runs in the pod of %s, which decides this", c.owner[m.Name])
+			c.note(at.with(path...), "ignored: the container runs in the pod of %s; set it there", c.owner[m.Name])
 		}
 	}
 	say(ext.Kind != "", extensionKey, "kind")
@@ -227,8 +226,8 @@ func (c *converter) ignoredInMember(m types.ServiceConfig) {
 	say(len(ext.Bootstrap) > 0, extensionKey, "bootstrap")
 }
 
-// kind is the Kubernetes kind: what the file says, or what Compose's words come nearest to. A service that somebody waits
-// to complete is a Job, one that runs on every node a DaemonSet, one that must not restart a Pod, any other a Deployment.
+// kind returns the workload's kind: x-lyandev.kind, else Job for a service that others wait to complete, DaemonSet for
+// deploy.mode: global, Pod for one that must not restart, Deployment for all others.
 func (c *converter) kind(s types.ServiceConfig, ext serviceExt) string {
 	switch {
 	case ext.Kind != "":
@@ -247,7 +246,7 @@ func (c *converter) kind(s types.ServiceConfig, ext serviceExt) string {
 	return "Deployment"
 }
 
-// deployLabels are Compose's labels of the service as opposed to the container.
+// deployLabels are the labels under deploy, which belong to the service and not to the container.
 func deployLabels(s types.ServiceConfig) map[string]string {
 	if s.Deploy == nil || len(s.Deploy.Labels) == 0 {
 		return nil
@@ -264,18 +263,18 @@ func appendNew[T comparable](list []T, more ...T) []T {
 	return list
 }
 
-// verify reports what only the whole stack shows: names taken twice and references that lead nowhere.
+// verify reports duplicate names and references to missing objects in the complete stack.
 func (c *converter) verify() {
 	seen := map[string]bool{}
 	for _, s := range c.stack.Services {
 		if seen[s.Name] {
-			c.bad(c.declaredAt["Service/"+s.Name], "set service: false where none is wanted, or name one otherwise",
+			c.bad(c.declaredAt["Service/"+s.Name], "set service: false for one of them, or rename it",
 				"two Services are named %q", s.Name)
 		}
 		seen[s.Name] = true
 	}
 	if !c.l.p.empty() {
-		return // what is missing may be so because of an error that is reported already
+		return // objects may be missing because of errors already reported
 	}
 	for _, w := range c.stack.Workloads {
 		c.verifyRefs(w)
@@ -283,7 +282,7 @@ func (c *converter) verify() {
 	c.kube()
 }
 
-// verifyRefs checks the ConfigMaps and Secrets that a pod reads, and their keys.
+// verifyRefs checks that the ConfigMaps and Secrets that a pod reads exist and have the keys.
 func (c *converter) verifyRefs(w *services.Workload) {
 	configs, secrets := references{c, "ConfigMap", map[string][]string{}}, references{c, "Secret", map[string][]string{}}
 	for _, m := range c.stack.ConfigMaps {
@@ -325,7 +324,7 @@ func (c *converter) verifyRefs(w *services.Workload) {
 	}
 }
 
-// references are the objects of one kind that can be referred to, with their keys.
+// references are the declared objects of one kind, with their keys.
 type references struct {
 	c    *converter
 	kind string
@@ -345,8 +344,8 @@ func (r references) check(name, key string, optional *bool, path keyPath) {
 
 func sprint(v any) string { return fmt.Sprint(v) }
 
-// written leaves out empty texts: what an interpolation ("${VAR:+text}") turned into nothing was not written. That there is
-// a list stays known.
+// written removes empty strings, which an interpolation such as "${VAR:+text}" leaves behind. A list that becomes empty stays
+// an empty list, not nil.
 func written(list []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" })
 }

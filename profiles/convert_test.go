@@ -301,7 +301,7 @@ secrets:
 	}
 	wantJSON(t, s.Workload("worker").PodSpec(), `{"containers":[{"image":"shop-web","imagePullPolicy":"IfNotPresent"}]}`)
 	wantJSON(t, s.Workload("web").Watch, `[{"container":"web","action":"sync","target":"/app","ignore":["tests/"],"initialSync":true},{"action":"rebuild","build":"web"}]`)
-	contains(t, s.Notes, "gone.pem is not there")
+	contains(t, s.Notes, "gone.pem does not exist")
 }
 
 func TestBindMounts(t *testing.T) {
@@ -322,7 +322,7 @@ func TestBindMounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = loadText(t, "services: {a: {image: x, volumes: ['./link:/x']}}", Options{WorkDir: filepath.Join(dir, "p")}, nil)
-	if err == nil || !strings.Contains(err.Error(), "will not mount /etc of the host") {
+	if err == nil || !strings.Contains(err.Error(), "mounting /etc of the host") {
 		t.Errorf("a link out of the project: %v", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// dependencies are the edges of depends_on between workloads. Those of a service that lives in another's pod are the pod's.
+// dependencies converts depends_on to edges between workloads. Edges of a service in another service's pod belong to that pod.
 func (c *converter) dependencies(names []string) {
 	for _, n := range names {
 		s := c.project.Services[n]
@@ -19,17 +19,17 @@ func (c *converter) dependencies(names []string) {
 			d := s.DependsOn[on]
 			other, ok := c.owner[on]
 			if !ok || other == c.owner[n] {
-				continue // not in this profile and not required, or the same pod
+				continue // optional and not in this profile, or in the same pod
 			}
 			addDependency(w, services.Dependency{
 				Workload: other, Condition: services.Condition(d.Condition), Restart: d.Restart, Reason: "depends_on",
 			})
 		}
 	}
-	c.circles()
+	c.cycles()
 }
 
-// addDependency adds an edge. Of two to one workload the stricter condition counts.
+// addDependency adds an edge. If there is already one to the same workload, the stricter condition is kept.
 func addDependency(w *services.Workload, d services.Dependency) {
 	strict := map[services.Condition]int{services.Started: 0, services.Healthy: 1, services.Completed: 2}
 	for i := range w.DependsOn {
@@ -46,19 +46,19 @@ func addDependency(w *services.Workload, d services.Dependency) {
 	w.DependsOn = append(w.DependsOn, d)
 }
 
-// circles reports cycles that come about only because services share a pod.
-func (c *converter) circles() {
+// cycles reports dependency cycles that exist only because services share a pod.
+func (c *converter) cycles() {
 	for _, w := range c.stack.Workloads {
-		if path := circleThrough(c.stack, w.Name()); path != nil {
+		if path := cycleThrough(c.stack, w.Name()); path != nil {
 			c.bad(keyPath{"services", w.Name(), "depends_on"}, "services that share a pod start together",
-				"workloads wait for each other in a circle: %s", strings.Join(path, " -> "))
+				"dependency cycle between workloads: %s", strings.Join(path, " -> "))
 			return
 		}
 	}
 }
 
-// circleThrough is the way from a workload back to itself, nil if there is none.
-func circleThrough(s *services.Stack, start string) []string {
+// cycleThrough returns a path from a workload back to itself, nil if there is none.
+func cycleThrough(s *services.Stack, start string) []string {
 	seen := map[string]bool{}
 	var walk func(name string, path []string) []string
 	walk = func(name string, path []string) []string {
@@ -83,8 +83,8 @@ func circleThrough(s *services.Stack, start string) []string {
 	return walk(start, []string{start})
 }
 
-// Infer adds the edges that nobody wrote: a workload whose environment, arguments or ConfigMap values name a Service waits
-// until the workloads behind that Service are healthy. It changes the stack. An edge that would close a circle is left out.
+// Infer adds implicit dependencies to the stack: a workload whose environment, arguments or ConfigMap values name a Service
+// waits until the workloads behind that Service are healthy. An edge that would create a cycle is left out.
 func Infer(s *services.Stack) {
 	for _, w := range s.Workloads {
 		for _, svc := range s.Services {
@@ -106,12 +106,12 @@ func inferEdge(s *services.Stack, w, other *services.Workload, reason string) {
 		return
 	}
 	w.DependsOn = append(w.DependsOn, services.Dependency{Workload: other.Name(), Condition: services.Healthy, Reason: reason})
-	if circleThrough(s, w.Name()) != nil {
+	if cycleThrough(s, w.Name()) != nil {
 		w.DependsOn = w.DependsOn[:len(w.DependsOn)-1]
 	}
 }
 
-// names says where a workload names a Service, or "".
+// names describes where a workload names a Service, "" if it does not.
 func names(s *services.Stack, w *services.Workload, service string) string {
 	for _, c := range w.PodSpec().Containers {
 		for _, e := range c.Env {
@@ -152,8 +152,8 @@ func envValue(s *services.Stack, e corev1.EnvVar) string {
 	return ""
 }
 
-// mentions says whether a text has a host name as a word of its own: not as part of a longer name, and not as the user,
-// password or path of a URL.
+// mentions reports whether a text contains a host name as a separate word: not as part of a longer name, and not as the
+// user, password or path of a URL.
 func mentions(text, host string) bool {
 	for from := 0; ; {
 		i := strings.Index(text[from:], host)

@@ -12,29 +12,29 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Action is what a change does to what runs.
+// Action is the effect of a change on a running stack.
 type Action string
 
 // The actions of a change.
 const (
-	// Start and Stop: the object is only in the new, or only in the old stack.
+	// Start and Stop: the object is only in the new or only in the old stack.
 	Start Action = "start"
 	Stop  Action = "stop"
-	// Scale: only the number of pods differs.
+	// Scale: only the number of replicas differs.
 	Scale Action = "scale"
-	// Replace: the pod template differs, so pods are replaced.
+	// Replace: the pod template differs, so the pods are replaced.
 	Replace Action = "replace"
-	// Update: something else differs; pods stay.
+	// Update: other fields differ; the pods keep running.
 	Update Action = "update"
 )
 
 // Change is one difference between two stacks.
 type Change struct {
 	Action Action `json:"action"`
-	// Kind is a Kubernetes kind, or Build or HostPort. Name is the object's.
+	// Kind is a Kubernetes kind, Build or HostPort. Name is the object's name.
 	Kind string `json:"kind"`
 	Name string `json:"name"`
-	// Reasons say why, in the words of the object's fields. Values that may be secret are not in them.
+	// Reasons name the fields that differ. They never contain values that may be secret.
 	Reasons []string `json:"reasons,omitempty"`
 }
 
@@ -47,8 +47,8 @@ func (c Change) String() string {
 	return line
 }
 
-// Diff says what happens to what runs when stack b takes the place of stack a: workloads first, in the order of the file
-// (what only a has at the end of its kind), then what stands around them. It is pure; nil stacks are empty ones.
+// Diff lists the changes to a running stack a when stack b replaces it: workloads first, in the order of the file (those that
+// only a has at the end of their kind), then other objects. It is pure; a nil stack is an empty one.
 func Diff(a, b *services.Stack) []Change {
 	if a == nil {
 		a = &services.Stack{}
@@ -76,7 +76,7 @@ func (d *differ) add(action Action, kind, name string, reasons ...string) {
 	d.changes = append(d.changes, Change{Action: action, Kind: kind, Name: name, Reasons: reasons})
 }
 
-// why says which profile has or lacks something.
+// why returns which profile has or lacks an object.
 func (d *differ) why(s *services.Stack) string {
 	other := d.to
 	if s == d.to {
@@ -145,7 +145,7 @@ func (d *differ) workload(a, b *services.Workload) {
 	}
 }
 
-// outside are the differences beside replicas and pod template.
+// outside returns the differences other than replicas and pod template.
 func (d *differ) outside(a, b *services.Workload) []string {
 	strip := func(w *services.Workload) any {
 		c := w.DeepCopy()
@@ -158,7 +158,7 @@ func (d *differ) outside(a, b *services.Workload) []string {
 	return differences("", strip(a), strip(b))
 }
 
-// differences walks two JSON values. Lists of named things are compared by name.
+// differences compares two JSON values. Lists of objects with a name are compared by name.
 func differences(path string, a, b any) []string {
 	am, aok := a.(map[string]any)
 	bm, bok := b.(map[string]any)
@@ -202,7 +202,7 @@ func mapDifferences(path string, a, b map[string]any) []string {
 	return out
 }
 
-// byName makes a mapping of a list of named things, nil if it is none.
+// byName converts a list of objects with a name to a map, nil if it is not such a list.
 func byName(list []any) map[string]any {
 	out := map[string]any{}
 	for _, e := range list {
@@ -222,7 +222,7 @@ func byName(list []any) map[string]any {
 	return out
 }
 
-// describeChange gives the values where they are short and cannot be secret.
+// describeChange describes a changed field, with its values if they are short and cannot be secret.
 func describeChange(path string, a, b any) string {
 	x, xok := shortScalar(a)
 	y, yok := shortScalar(b)
@@ -261,7 +261,7 @@ func equalJSON(a, b any) bool {
 
 type named interface{ GetName() string }
 
-// each compares objects that are no workloads.
+// each compares objects other than workloads.
 func each[T named](d *differ, kind string, from, to []T) {
 	find := func(list []T, name string) (T, bool) {
 		for _, o := range list {

@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// Error is one thing wrong with a file.
+// Error is one error in a file.
 type Error struct {
-	// File is the file as the user named it; Line and Column start at 1, 0 is unknown.
+	// File is the file as given by the user. Line and Column start at 1; 0 means unknown.
 	File   string `json:"file"`
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
 	// Path is the key path ("services.web.ports[0]"), "" for the file as a whole.
 	Path    string `json:"path,omitempty"`
 	Message string `json:"message"`
-	// Hint is what to do about it, "" when the message says enough.
+	// Hint is how to fix it, "" if the message is sufficient.
 	Hint string `json:"hint,omitempty"`
 }
 
-// Error is "file:line: path: message (hint)".
+// Error returns "file:line: path: message (hint)".
 func (e Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.File)
@@ -38,10 +38,10 @@ func (e Error) Error() string {
 	return b.String()
 }
 
-// Errors is everything wrong with the files of a stack, in the order of the files' lines.
+// Errors are all errors in the files of a stack, ordered by file and line.
 type Errors []Error
 
-// Error prints one error a line.
+// Error returns one line per error.
 func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, one := range e {
@@ -50,7 +50,7 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap gives the single errors to errors.As.
+// Unwrap makes the single errors available to errors.As.
 func (e Errors) Unwrap() []error {
 	out := make([]error, len(e))
 	for i, one := range e {
@@ -86,7 +86,7 @@ func (p *problems) at(pos position, path keyPath, hint, format string, args ...a
 
 func (p *problems) empty() bool { return len(p.list) == 0 }
 
-// err is nil or Errors, by file in the order first met, then by line.
+// err returns nil or Errors, ordered by first occurrence of the file, then by line.
 func (p *problems) err() error {
 	if p.empty() {
 		return nil

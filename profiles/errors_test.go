@@ -18,8 +18,8 @@ func TestErrors(t *testing.T) {
 		{"empty", "", "", []string{"compose.yaml:1: the file is empty (it needs at least one service under services:)"}},
 		{"a list", "", "- a\n", []string{"compose.yaml:1: the top of the file must be a mapping"}},
 		{"duplicate keys, all of them", "", "services:\n  web:\n    image: a\n    image: b\n  web:\n    image: c\n", []string{
-			"compose.yaml:4: services.web.image: the key is there twice (the first is on line 3)",
-			"compose.yaml:5: services.web: the key is there twice (the first is on line 2)",
+			"compose.yaml:4: services.web.image: duplicate key (the first is on line 3)",
+			"compose.yaml:5: services.web: duplicate key (the first is on line 2)",
 		}},
 		{"an alias in itself", "", "services: &a\n  web: *a\n", []string{"compose.yaml:2: alias *a contains itself"}},
 		{"unknown Compose key", "", "services:\n  web:\n    image: a\n    enviroment: {A: b}\n", []string{
@@ -106,22 +106,22 @@ services:
 			`compose.yaml:12: services.side.network_mode: there is no service "wib" (did you mean web?)`,
 			"compose.yaml:15: services.none: the service has neither image nor build",
 		}},
-		{"a circle", "", `
+		{"a cycle", "", `
 services:
   a: {image: x, depends_on: [b]}
   b: {image: x, depends_on: [c]}
   c: {image: x, depends_on: [a]}
   d: {image: x, depends_on: [d]}
 `, []string{
-			"compose.yaml:5: services.c.depends_on.a: services wait for each other in a circle: a -> b -> c -> a (remove one of the edges)",
-			"compose.yaml:6: services.d.depends_on.d: services wait for each other in a circle: d -> d (remove one of the edges)",
+			"compose.yaml:5: services.c.depends_on.a: dependency cycle: a -> b -> c -> a (remove one of the dependencies)",
+			"compose.yaml:6: services.d.depends_on.d: dependency cycle: d -> d (remove one of the dependencies)",
 		}},
-		{"a circle through a shared pod", "", `
+		{"a cycle through a shared pod", "", `
 services:
   a: {image: x, depends_on: [b]}
   b: {image: x}
   c: {image: x, network_mode: "service:b", depends_on: [a]}
-`, []string{"workloads wait for each other in a circle: a -> b -> a"}},
+`, []string{"dependency cycle between workloads: a -> b -> a"}},
 		{"unknown profile", "hq", `
 x-lyandev:
   profiles:
@@ -129,7 +129,7 @@ x-lyandev:
 services:
   a: {image: x, profiles: [debug]}
 `, []string{`compose.yaml: there is no profile "hq" (did you mean ha? profiles: ha, debug)`}},
-		{"profiles in a circle", "a", `
+		{"profiles in a cycle", "a", `
 x-lyandev:
   profiles:
     a: {extends: b}
@@ -137,7 +137,7 @@ x-lyandev:
 services:
   w: {image: x}
 `, []string{
-			"compose.yaml:4: x-lyandev.profiles.a.extends: profiles extend each other in a circle: a -> b -> a",
+			"compose.yaml:4: x-lyandev.profiles.a.extends: profiles extend each other in a cycle: a -> b -> a",
 			`compose.yaml:5: x-lyandev.profiles.b.extends: there is no profile "zz"`,
 		}},
 		{"a fragment of a profile that was not chosen", "", `
@@ -167,9 +167,9 @@ services:
       - /var/run/docker.sock:/var/run/docker.sock
       - ../..:/up
 `, []string{
-			"compose.yaml:6: services.a.volumes[0]: will not mount / of the host into a container",
-			"compose.yaml:7: services.a.volumes[1]: will not mount /etc of the host into a container",
-			"compose.yaml:8: services.a.volumes[2]: will not mount",
+			"compose.yaml:6: services.a.volumes[0]: mounting / of the host into a container is not allowed",
+			"compose.yaml:7: services.a.volumes[1]: mounting /etc of the host into a container is not allowed",
+			"compose.yaml:8: services.a.volumes[2]: mounting /var/run/docker.sock of the host into a container is not allowed",
 			"compose.yaml:9: services.a.volumes[3]:",
 		}},
 		{"keys of ConfigMaps", "", `
@@ -184,7 +184,7 @@ services:
         - {name: A, valueFrom: {configMapKeyRef: {name: cfg, key: user}}}
         - {name: B, valueFrom: {secretKeyRef: {name: cfg, key: user}}}
 `, []string{
-			`compose.yaml:10: services.a.x-lyandev.env[0]: ConfigMap "cfg" has no key "user" (known here: db_user)`,
+			`compose.yaml:10: services.a.x-lyandev.env[0]: ConfigMap "cfg" has no key "user" (known: db_user)`,
 			`compose.yaml:11: services.a.x-lyandev.env[1]: there is no Secret "cfg"`,
 		}},
 		{"Kubernetes' own rules", "", `
@@ -222,11 +222,11 @@ services:
 services:
   a: {image: x, build: ./a}
   b: {image: x, build: ./b}
-`, []string{"compose.yaml:4: services.b.build: a builds the image x otherwise"}},
+`, []string{"compose.yaml:4: services.b.build: a builds the image x differently"}},
 		{"bad names", "", "name: My_Project\nservices:\n  my_db: {image: x}\n", []string{
 			`compose.yaml:1: name: `,
 		}},
-		{"bad service name", "", "services:\n  my_db: {image: x}\n", []string{`compose.yaml:2: services.my_db: "my_db" cannot name a workload`}},
+		{"bad service name", "", "services:\n  my_db: {image: x}\n", []string{`compose.yaml:2: services.my_db: "my_db" is not a valid workload name`}},
 		{"what only compose-go sees", "", "services:\n  a:\n    image: x\n    scale: 2\n    deploy: {replicas: 3}\n", []string{"compose.yaml:2: services.a"}},
 	}
 	for _, c := range cases {

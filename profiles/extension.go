@@ -9,7 +9,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// topExt is the top-level x-lyandev, merged. What is Kubernetes' own stays raw until its place is known.
+// topExt is the merged top-level x-lyandev. Kubernetes objects stay raw until they are decoded with their position.
 type topExt struct {
 	Timing     string              `json:"timing"`
 	Order      string              `json:"order"`
@@ -17,7 +17,7 @@ type topExt struct {
 	Secrets    map[string]dataExt  `json:"secrets"`
 	Services   map[string]mapOfAny `json:"services"`
 	Ingresses  map[string]mapOfAny `json:"ingresses"`
-	// IngressPort is a number, or a text that interpolation made of one; nil is unset.
+	// IngressPort is a number, or a string if it was interpolated; nil means unset.
 	IngressPort any                 `json:"ingressPort"`
 	Profiles    map[string]mapOfAny `json:"profiles"`
 }
@@ -83,7 +83,7 @@ func (b bootstrapExt) step() services.BootstrapStep {
 	return services.BootstrapStep{Name: b.Name, Pod: b.Pod, Container: b.Container, Check: b.Check, Run: b.Run, When: when}
 }
 
-// stringMap takes numbers and booleans for strings, as Compose does in environment.
+// stringMap accepts numbers and booleans as strings, like Compose's environment.
 type stringMap map[string]string
 
 // UnmarshalJSON reads scalars of any kind.
@@ -103,7 +103,7 @@ func (m *stringMap) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// command is a list to run, or a string for the shell.
+// command is a list of arguments, or a string that is run by the shell.
 type command []string
 
 // UnmarshalJSON reads either form.
@@ -140,11 +140,11 @@ func (t *testExt) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// serviceList is x-lyandev.service: one, several, none (false), or not said (unset).
+// serviceList is x-lyandev.service: one Service, a list, none (false), or unset.
 type serviceList struct {
 	set  bool
 	list []map[string]any
-	// one says that it was not written as a list, so its path has no index.
+	// one is true if it was written as a mapping and not as a list, so its path has no index.
 	one bool
 }
 

@@ -7,24 +7,24 @@ import (
 	"strings"
 )
 
-// NoFileError says that no file to load was found.
+// NoFileError is returned if no file to load was found, or several.
 type NoFileError struct {
-	// Dir is where the search began; it went up to the root.
+	// Dir is the directory in which the search started; it continued up to the root.
 	Dir string
-	// Several are the *.dev.yaml files of one directory, when there was more than one to choose from.
+	// Several are the *.dev.yaml files of one directory if there is more than one.
 	Several []string
 }
 
 func (e *NoFileError) Error() string {
 	if len(e.Several) > 0 {
-		return fmt.Sprintf("cannot choose a file in %s: there are %s (name one with -f)", e.Dir, strings.Join(e.Several, ", "))
+		return fmt.Sprintf("cannot choose a file in %s: it has several: %s (name one with -f)", e.Dir, strings.Join(e.Several, ", "))
 	}
 	return fmt.Sprintf("cannot find a file to load in %s or above: looked for lyanna.dev.yaml, lyandev.yaml, one *.dev.yaml, "+
 		"compose.yaml, docker-compose.yml (name one with -f, or write a compose.yaml)", e.Dir)
 }
 
-// Find looks for the file to load in a directory and then in those above it: lyanna.dev.yaml, lyandev.yaml, *.dev.yaml if
-// there is just one, and Compose's own names. The error is a *NoFileError.
+// Find searches a directory and its parents for the file to load: lyanna.dev.yaml, lyandev.yaml, *.dev.yaml if there is
+// exactly one, then Compose's own names. The error is a *NoFileError.
 func Find(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {

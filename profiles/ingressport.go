@@ -9,8 +9,8 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// ingressPort is x-lyandev.ingressPort: the port of 127.0.0.1 that leads to the ingress rules. Unset, the supervisor takes its
-// usual one.
+// ingressPort returns x-lyandev.ingressPort: the port on 127.0.0.1 that serves the ingress rules. If unset, the supervisor
+// uses its default.
 func (c *converter) ingressPort() {
 	if c.top.IngressPort == nil {
 		return
@@ -18,7 +18,7 @@ func (c *converter) ingressPort() {
 	at := keyPath{extensionKey, "ingressPort"}
 	port, err := strconv.ParseUint(fmt.Sprint(c.top.IngressPort), 10, 16)
 	if err != nil {
-		c.bad(at, "give a number from 0 to 65535", "%v is not a port of the host", c.top.IngressPort)
+		c.bad(at, "use a number from 0 to 65535", "%v is not a valid host port", c.top.IngressPort)
 		return
 	}
 	if len(c.stack.Ingresses) == 0 {

@@ -12,11 +12,11 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// interpolator substitutes variables in documents, as Compose does, and remembers which were not set.
+// interpolator substitutes variables in documents as Compose does and records which were not set.
 type interpolator struct {
 	options interpolation.Options
 	p       *problems
-	// unset are the variables without value and default, with the first place that names each.
+	// unset are the variables without value and default, each with its first position.
 	unset map[string]position
 	order []string
 }
@@ -35,8 +35,8 @@ func substitute(s string, mapping template.Mapping) (string, error) {
 	return template.SubstituteWithOptions(s, mapping, template.WithoutLogging)
 }
 
-// document substitutes in the whole tree. path is where the tree stands in Compose's own model, for the casts; shown is
-// where it stands in the file, for messages. With quiet, what cannot be substituted is left as it is, unreported.
+// document substitutes variables in a tree. path is the tree's path in Compose's model, for the casts; shown is its path in the
+// file, for messages. With quiet, failed substitutions are left unchanged and not reported.
 func (in *interpolator) tree(it *item, path tree.Path, shown keyPath, quiet bool) {
 	switch {
 	case it == nil:
@@ -97,7 +97,8 @@ func (in *interpolator) miss(name string, pos position) {
 	}
 }
 
-// mayBeUnset tells ${NAME:-default}, ${NAME:?message} and ${NAME:+other} from ${NAME} and $NAME.
+// mayBeUnset reports whether a reference handles an unset variable: ${NAME:-default}, ${NAME:?message} and ${NAME:+other} do,
+// ${NAME} and $NAME do not.
 func mayBeUnset(s, name string) bool {
 	for _, op := range []string{":-", "-", ":?", "?", ":+", "+"} {
 		if strings.Contains(s, "${"+name+op) {
@@ -116,7 +117,7 @@ func (in *interpolator) report(it *item, shown keyPath, err error) {
 	case errors.As(err, &missing):
 		reason := missing.Reason
 		if reason == "" {
-			reason = "it has no value"
+			reason = "it is not set"
 		}
 		in.p.at(it.pos, shown, "set "+missing.Variable+" in the environment or in .env", "variable %s is required: %s", missing.Variable, reason)
 	default:

@@ -11,7 +11,7 @@ type position struct {
 	line, column int
 }
 
-// String is file:line, or the file alone.
+// String returns file:line, or the file alone.
 func (p position) String() string {
 	if p.line == 0 {
 		return p.file
@@ -19,7 +19,7 @@ func (p position) String() string {
 	return p.file + ":" + strconv.Itoa(p.line)
 }
 
-// keyPath is the way from the top of a document to a value; list indexes are written "[0]".
+// keyPath is the path from the top of a document to a value; list indexes are written "[0]".
 type keyPath []string
 
 // String joins with dots, and indexes without ("services.web.ports[0]").
@@ -42,23 +42,23 @@ func isIndex(s string) bool { return strings.HasPrefix(s, "[") && strings.HasSuf
 
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
-// item is a YAML value with its place: a mapping has fields, a sequence has list, a scalar has value.
+// item is a YAML value with its position: a mapping has fields, a sequence has list, a scalar has value.
 type item struct {
 	pos    position
 	keys   []string
 	fields map[string]*item
-	// keyPos are the places of a mapping's keys.
+	// keyPos are the positions of a mapping's keys.
 	keyPos map[string]position
 	list   []*item
 	isList bool
 	value  any
-	// replaced says that a variable was substituted into the scalar.
+	// replaced is true if a variable was substituted in the scalar.
 	replaced bool
 }
 
 func (it *item) isMap() bool { return it != nil && it.fields != nil }
 
-// get is the child by key or "[0]" index, nil if there is none.
+// get returns the child by key or "[0]" index, nil if there is none.
 func (it *item) get(parts ...string) *item {
 	for _, p := range parts {
 		switch {
@@ -79,7 +79,7 @@ func (it *item) get(parts ...string) *item {
 	return it
 }
 
-// find walks as far as the path goes. It gives the place of the last key that exists and how many keys that were.
+// find follows a path as far as it exists. It returns the position of the last existing key and the number of keys found.
 func (it *item) find(path keyPath) (position, int) {
 	pos := it.pos
 	for n, p := range path {
@@ -97,7 +97,7 @@ func (it *item) find(path keyPath) (position, int) {
 	return pos, len(path)
 }
 
-// plain is the value as decoded JSON would be: map[string]any, []any and scalars.
+// plain returns the value in the form of decoded JSON: map[string]any, []any and scalars.
 func (it *item) plain() any {
 	switch {
 	case it == nil:

@@ -9,8 +9,8 @@ import (
 	"github.com/lyandev/lyandev/services/kube"
 )
 
-// kube sets Kubernetes' defaults on everything produced and holds it against Kubernetes' own rules. What they object to is
-// reported where the file says it.
+// kube sets Kubernetes' defaults on all objects and validates them by Kubernetes' rules. Errors are reported at the place in
+// the file that the field came from.
 func (c *converter) kube() {
 	for _, w := range c.stack.Workloads {
 		c.hold(w.Object, func(field string) keyPath { return c.origin(w, field) })
@@ -31,7 +31,7 @@ func (c *converter) kube() {
 
 func (c *converter) hold(o runtime.Object, origin func(string) keyPath) {
 	kube.Default(o)
-	said := map[string]bool{} // a label is the object's and its template's
+	said := map[string]bool{} // a label is on the object and on its template: report it once
 	for _, e := range kube.Validate(o) {
 		if c.isExtraHost(e.Field, e.BadValue) {
 			continue
@@ -46,7 +46,7 @@ func (c *converter) hold(o runtime.Object, origin func(string) keyPath) {
 	}
 }
 
-// isExtraHost reports whether a refused value is a host alias that is right in Compose's extra_hosts.
+// isExtraHost reports whether a rejected value is a host alias that Compose's extra_hosts allow.
 func (c *converter) isExtraHost(at string, value any) bool {
 	text, ok := value.(string)
 	return ok && c.extraHosts[text] && strings.Contains(at, ".hostAliases[")
@@ -69,7 +69,7 @@ func data(field string) keyPath {
 	return nil
 }
 
-// origin maps a Kubernetes field path of a workload to where the file says it.
+// origin maps a Kubernetes field path of a workload to the path in the file.
 func (c *converter) origin(w *services.Workload, field string) keyPath {
 	at := keyPath{"services", w.Name()}
 	ext := at.with(extensionKey)
@@ -120,7 +120,7 @@ func (c *converter) podOrigin(w *services.Workload, at keyPath, path keyPath) ke
 	return at
 }
 
-// containerOrigin says which key of a Compose service a container's field comes from.
+// containerOrigin returns the key of a Compose service that a container's field comes from.
 func containerOrigin(at keyPath, path keyPath) keyPath {
 	if len(path) == 0 {
 		return at
@@ -161,7 +161,7 @@ func hasPrefix(path keyPath, prefix []string) bool {
 	return true
 }
 
-// splitField takes "spec.containers[0].ports" apart. Keys in brackets ("labels[a.b]") stay whole.
+// splitField splits "spec.containers[0].ports" into its parts. Keys in brackets ("labels[a.b]") are not split.
 func splitField(field string) keyPath {
 	var out keyPath
 	for len(field) > 0 {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// decode reads a merged value of the file into a Kubernetes type. Numbers and booleans that variables were substituted
-// into are strings until here.
+// decode decodes a merged value of the file into a Kubernetes type. Numbers and booleans from substituted variables are
+// strings up to this point.
 func decode(value, into any) error {
 	raw, err := json.Marshal(coerce(value, reflect.TypeOf(into)))
 	if err != nil {
@@ -18,7 +18,7 @@ func decode(value, into any) error {
 	return json.Unmarshal(raw, into)
 }
 
-// coerce makes strings the numbers and booleans that the type wants, where they read as such.
+// coerce converts strings to numbers or booleans where the type requires it and the string can be parsed.
 func coerce(v any, t reflect.Type) any {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -75,8 +75,8 @@ func coerceMap(m map[string]any, t reflect.Type) any {
 	return out
 }
 
-// patch changes a Kubernetes value by a strategic merge patch: mappings merge, null removes, lists that Kubernetes
-// merges by a key (containers and env by name, ports by containerPort) merge by that key, other lists are replaced.
+// patch applies a strategic merge patch to a Kubernetes value: mappings are merged, null removes a field, lists with a merge
+// key (containers and env by name, ports by containerPort) are merged by it, other lists are replaced.
 func patch[T any](target *T, change any) error {
 	raw, err := json.Marshal(target)
 	if err != nil {
@@ -160,7 +160,7 @@ func mergeLists(base, change []any, elem reflect.Type, key string) any {
 
 func sameKey(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
-// toMap is a Kubernetes value as the patch that would make it.
+// toMap converts a Kubernetes value to a patch that produces it.
 func toMap(v any) any {
 	raw, err := json.Marshal(v)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// ports are the container's: Compose's ports and what it exposes.
+// ports returns the container's ports from Compose's ports and expose.
 func (p *pod) ports(s types.ServiceConfig) []corev1.ContainerPort {
 	var out []corev1.ContainerPort
 	add := func(port corev1.ContainerPort) {
@@ -57,8 +57,8 @@ func protocol(s string) corev1.Protocol {
 	return corev1.Protocol(strings.ToUpper(s))
 }
 
-// serviceObjects makes the Services in front of a workload: those the file names, or a headless one of the service's name
-// with all its ports, which is what a name means in Compose. One-shot workloads get none.
+// serviceObjects creates the Services of a workload: those in the file, else a headless Service with the Compose service's
+// name and all its ports, which matches name resolution in Compose. Workloads that run to completion get none.
 func (c *converter) serviceObjects(s types.ServiceConfig, ext serviceExt, p *pod, kind string) {
 	at := keyPath{"services", s.Name, extensionKey, "service"}
 	c.declaredAt["Service/"+s.Name] = keyPath{"services", s.Name}
@@ -96,14 +96,14 @@ func headless(name string, p *pod) *corev1.Service {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: metav1.NamespaceDefault, Labels: map[string]string{appLabel: name}},
 		Spec: corev1.ServiceSpec{
 			Type: corev1.ServiceTypeClusterIP, ClusterIP: corev1.ClusterIPNone, Selector: p.selector(), Ports: servicePorts(p),
-			// A name in Compose answers from the first moment on, not from readiness on; but dependents wait for
-			// readiness, and traffic must not reach what is not ready.
+			// Unlike in Compose, the name resolves only to ready pods: dependents wait for readiness anyway, and
+			// traffic must not reach pods that are not ready.
 			PublishNotReadyAddresses: false,
 		},
 	}
 }
 
-// servicePorts are all ports of the pod's containers, every one with a name.
+// servicePorts returns all ports of the pod's containers, each with a name.
 func servicePorts(p *pod) []corev1.ServicePort {
 	var out []corev1.ServicePort
 	for _, cont := range p.spec.Containers {
@@ -123,7 +123,7 @@ func servicePorts(p *pod) []corev1.ServicePort {
 	return out
 }
 
-// declared reads one Service of x-lyandev: its name, selector and ports default to the workload's.
+// declared decodes one Service of x-lyandev. Name, selector and ports default to those of the workload.
 func (c *converter) declared(name string, m map[string]any, p *pod) (*corev1.Service, error) {
 	meta, spec := splitMeta(m)
 	if meta.Name == "" {
@@ -142,7 +142,7 @@ func (c *converter) declared(name string, m map[string]any, p *pod) (*corev1.Ser
 	return defaultService(svc), nil
 }
 
-// topServices are x-lyandev.services, in name order.
+// topServices returns the Services of x-lyandev.services, in name order.
 func (c *converter) topServices() {
 	for _, name := range slices.Sorted(maps.Keys(c.top.Services)) {
 		meta, spec := splitMeta(c.top.Services[name])
@@ -171,8 +171,7 @@ func defaultService(svc *corev1.Service) *corev1.Service {
 	return svc
 }
 
-// hostPorts leads Compose's published ports to the Service in front of the container, on 127.0.0.1 unless the file names
-// an address.
+// hostPorts maps Compose's published ports to the Service of the container, on 127.0.0.1 unless the file gives an address.
 func (c *converter) hostPorts(names []string) {
 	for _, n := range names {
 		s := c.project.Services[n]
@@ -181,15 +180,15 @@ func (c *converter) hostPorts(names []string) {
 			published, rest, _ := strings.Cut(sp.Published, "-")
 			port, err := strconv.ParseUint("0"+published, 10, 16)
 			if err != nil {
-				c.bad(at, "", "%q is not a port of the host", sp.Published)
+				c.bad(at, "", "%q is not a valid host port", sp.Published)
 				continue
 			}
 			if rest != "" && rest != published {
-				c.note(at, "approximated: of the range %s the first port is taken", sp.Published)
+				c.note(at, "approximated: only the first port of the range %s is used", sp.Published)
 			}
 			svc, servicePort := c.serviceFor(n, int32(sp.Target), protocol(sp.Protocol))
 			if svc == "" {
-				c.bad(at, "give it one in x-lyandev.service", "no Service leads to port %d of %s", sp.Target, n)
+				c.bad(at, "add it in x-lyandev.service", "no Service has a port with target port %d of %s", sp.Target, n)
 				continue
 			}
 			ip := sp.HostIP
@@ -204,7 +203,7 @@ func (c *converter) hostPorts(names []string) {
 	}
 }
 
-// serviceFor finds the first Service that selects a workload's pods and leads to a port of theirs.
+// serviceFor returns the first Service that selects a workload's pods and targets the given port.
 func (c *converter) serviceFor(service string, target int32, proto corev1.Protocol) (string, int32) {
 	w := c.stack.Workload(c.owner[service])
 	for _, svc := range c.stack.Services {
@@ -220,7 +219,7 @@ func (c *converter) serviceFor(service string, target int32, proto corev1.Protoc
 	return "", 0
 }
 
-// selects says whether labels match. Labels that operators put on pods later are not held against it.
+// selects reports whether a selector matches labels. Labels that operators set at run time are ignored.
 func selects(selector, labels map[string]string) bool {
 	if len(selector) == 0 {
 		return false

@@ -24,7 +24,7 @@ var (
 	bytesType    = reflect.TypeFor[[]byte]()
 )
 
-// jsonFields are the fields of a struct by JSON name, those of inlined structs included.
+// jsonFields returns the fields of a struct by JSON name, including those of inlined structs.
 func jsonFields(t reflect.Type) map[string]reflect.StructField {
 	out := map[string]reflect.StructField{}
 	for i := range t.NumField() {
@@ -41,8 +41,8 @@ func jsonFields(t reflect.Type) map[string]reflect.StructField {
 	return out
 }
 
-// typeCheck reports every place where a value does not fit a Go type of the Kubernetes API: unknown keys with the nearest
-// known one, and wrong types. extra are keys allowed at the top beside the type's own.
+// typeCheck reports every mismatch between a value and a Go type of the Kubernetes API: unknown keys, with the nearest known
+// one, and wrong types. extra are additional keys allowed at the top level.
 type typeCheck struct {
 	p     *problems
 	extra []string
@@ -101,7 +101,7 @@ func (c typeCheck) structure(it *item, _ position, t reflect.Type, path keyPath)
 	}
 }
 
-// special checks the types that have a form of their own in JSON. It reports whether t is one.
+// special checks types with their own JSON encoding. It reports whether t is one of them.
 func (c typeCheck) special(it *item, t reflect.Type, path keyPath) bool {
 	s := scalarString(it)
 	bad := func(hint, format string, args ...any) bool { c.p.at(it.pos, path, hint, format, args...); return true }
@@ -174,7 +174,7 @@ func scalarString(it *item) string {
 
 func isBool(s string) bool { return s == "true" || s == "false" }
 
-// wholeNumber accepts a string only where a variable was substituted: those are always strings.
+// wholeNumber accepts a string only if a variable was substituted in it: the result is always a string.
 func wholeNumber(v any, replaced bool) (int64, bool) {
 	switch n := v.(type) {
 	case int:

@@ -5,13 +5,12 @@ type Info struct {
 	Name        string   `json:"name"`
 	Description string   `json:"description,omitempty"`
 	Extends     []string `json:"extends,omitempty"`
-	// Default says that it is used when none is asked for.
+	// Default is true for the profile that is used if none is given.
 	Default bool `json:"default,omitempty"`
 }
 
-// List gives the profiles of the files in their order: those of x-lyandev.profiles, then Compose's own that no x-lyandev
-// profile activates by its name. It reads only as much as it needs: of what is wrong in the files it reports what parsing
-// shows (Errors).
+// List returns the profiles of the files in their order: those of x-lyandev.profiles, then Compose's own profiles that no
+// x-lyandev profile of the same name activates. It parses the files but does not validate them; syntax errors are Errors.
 func List(o Options) ([]Info, error) {
 	l, err := open(o)
 	if err != nil {

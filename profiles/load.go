@@ -13,7 +13,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// load is the state of one Load, handed from step to step.
+// load is the state of one Load, shared by its steps.
 type load struct {
 	o    Options
 	env  types.Mapping
@@ -22,7 +22,8 @@ type load struct {
 
 	order    []string
 	profiles map[string]*profile
-	// profile is the chosen one's name, chain what it is merged from, activated the Compose profiles that are on.
+	// profile is the name of the active profile, chain are the profiles it is merged from, activated the active Compose
+	// profiles.
 	profile   string
 	chain     []*profile
 	activated []string
@@ -32,8 +33,8 @@ type load struct {
 	notes []string
 }
 
-// Load reads the files and gives the stack of one profile. It reads files only, and blocks no longer than that takes.
-// What is wrong with the files comes back as Errors, all of it at once; a file that cannot be read is an error of its own.
+// Load reads the files and returns the stack of one profile. It does no other I/O. All errors in the files are returned at
+// once as Errors; a file that cannot be read is a plain error.
 func Load(ctx context.Context, o Options) (*services.Stack, error) {
 	l, err := open(o)
 	if err != nil {
@@ -105,8 +106,8 @@ func (l *load) read(file string) error {
 	return nil
 }
 
-// interpolate substitutes variables in the documents and in the fragments of all profiles. What only profiles that were
-// not chosen need is not demanded.
+// interpolate substitutes variables in the documents and in the fragments of all profiles. Variables that only inactive
+// profiles use may be unset.
 func (l *load) interpolate() {
 	in := newInterpolator(l.env, &l.p)
 	root := tree.NewPath()
@@ -141,11 +142,11 @@ func (l *load) interpolate() {
 		}
 	}
 	for _, name := range in.order {
-		l.note(in.unset[name], nil, "variable %s is not set and has no default: it is empty here", name)
+		l.note(in.unset[name], nil, "variable %s is not set and has no default: the empty string is used", name)
 	}
 }
 
-// note records something that is ignored or approximated.
+// note records a field that is ignored or approximated.
 func (l *load) note(pos position, path keyPath, format string, args ...any) {
 	msg := pos.String() + ": "
 	if len(path) > 0 {
@@ -160,13 +161,13 @@ func (l *load) note(pos position, path keyPath, format string, args ...any) {
 	l.notes = append(l.notes, msg)
 }
 
-// configFiles are the documents and the chosen profile's fragments, as compose-go takes them.
+// configFiles converts the documents and the active profile's fragments to the input of compose-go.
 func (l *load) configFiles() ([]types.ConfigFile, error) {
 	var files []types.ConfigFile
 	add := func(d *document, n *yaml.Node) error {
 		content, err := yaml.Marshal(n)
 		if err != nil {
-			return fmt.Errorf("cannot write %s for merging: %w", d.file, err)
+			return fmt.Errorf("cannot encode %s for merging: %w", d.file, err)
 		}
 		files = append(files, types.ConfigFile{Filename: d.path, Content: content})
 		return nil

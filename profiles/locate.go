@@ -1,13 +1,13 @@
 package profiles
 
-// locator says where in the files a value of the merged model comes from.
+// locator finds the place in the files that a value of the merged model comes from.
 type locator struct {
 	sources []source
-	// extends says which service a service takes its other fields from.
+	// extends maps a service to the service that it extends.
 	extends map[string]string
 }
 
-// source is a tree that was merged into the model: a document, or a profile's fragment of one (prefix is then the way to it).
+// source is a tree that was merged into the model: a document, or a profile's fragment of one (prefix is then its path).
 type source struct {
 	root   *item
 	prefix keyPath
@@ -36,8 +36,8 @@ func (l *locator) add(root *item, prefix keyPath) {
 	}
 }
 
-// find gives the place of a path of the model and the path as the file has it. What is not in any file (a default,
-// something Compose computed) gets the place of the nearest enclosing key.
+// find returns the position of a path of the model and the path in the file. A value that is in no file (a default or a
+// computed value) gets the position of the nearest enclosing key.
 func (l *locator) find(parts ...string) (position, keyPath) {
 	best, bestDepth := position{}, -1
 	var shown keyPath
@@ -58,7 +58,7 @@ func (l *locator) find(parts ...string) (position, keyPath) {
 	return best, shown
 }
 
-// pos is find without the path.
+// pos returns the position only.
 func (l *locator) pos(parts ...string) position {
 	pos, _ := l.find(parts...)
 	return pos

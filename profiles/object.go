@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// object makes the Kubernetes object of a workload and patches its spec with x-lyandev.spec.
+// object creates the Kubernetes object of a workload and patches its spec with x-lyandev.spec.
 func (c *converter) object(s types.ServiceConfig, ext serviceExt, kind string, meta metav1.ObjectMeta, p *pod) runtime.Object {
 	template := corev1.PodTemplateSpec{ObjectMeta: p.meta, Spec: p.spec}
 	selector := &metav1.LabelSelector{MatchLabels: p.selector()}
@@ -66,7 +66,7 @@ func patchSpec[T any](c *converter, s types.ServiceConfig, ext serviceExt, spec 
 	}
 }
 
-// replicas is Compose's scale, nil for kinds that have none.
+// replicas returns Compose's scale, nil for kinds without replicas.
 func (c *converter) replicas(s types.ServiceConfig, kind string) *int32 {
 	declared := s.Scale != nil || (s.Deploy != nil && s.Deploy.Replicas != nil)
 	n := int32(min(s.GetScale(), 1<<31-1))
@@ -80,7 +80,7 @@ func (c *converter) replicas(s types.ServiceConfig, kind string) *int32 {
 	return &n
 }
 
-// governing is the Service that names a StatefulSet's pods: its first headless one.
+// governing returns the name of a StatefulSet's governing Service: its first headless one.
 func (c *converter) governing(name string) string {
 	for _, m := range c.ext[name].Service.list {
 		meta, _ := splitMeta(m)
@@ -94,7 +94,7 @@ func (c *converter) governing(name string) string {
 	return name
 }
 
-// jobSpec takes Compose's restart for the number of tries: on-failure:N is N, "no" none, on-failure Kubernetes' six.
+// jobSpec converts Compose's restart to backoffLimit: N for on-failure:N, 0 for "no", Kubernetes' default of 6 for on-failure.
 func jobSpec(s types.ServiceConfig, template corev1.PodTemplateSpec, replicas *int32) batchv1.JobSpec {
 	spec := batchv1.JobSpec{Template: template}
 	if replicas != nil && *replicas != 1 {
@@ -114,7 +114,7 @@ func jobSpec(s types.ServiceConfig, template corev1.PodTemplateSpec, replicas *i
 	return spec
 }
 
-// strategy takes Compose's update_config where there is one; Kubernetes' default is start-first.
+// strategy converts Compose's update_config if there is one. Kubernetes' default corresponds to start-first.
 func strategy(s types.ServiceConfig) appsv1.DeploymentStrategy {
 	if s.Deploy == nil || s.Deploy.UpdateConfig == nil {
 		return appsv1.DeploymentStrategy{}

@@ -12,22 +12,22 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Options say what to load. The zero value loads the file that Find finds from the current directory, with its default
+// Options select what to load. The zero value loads the file that Find returns for the current directory, with its default
 // profile and no variables.
 type Options struct {
-	// Files are Compose files, later ones merged over earlier ones. Relative ones are relative to the current directory.
-	// None asks Find, from WorkDir or the current directory.
+	// Files are Compose files; later ones are merged over earlier ones. Relative paths are relative to the current
+	// directory. Default: the result of Find for WorkDir or the current directory.
 	Files []string
-	// ProjectName overrides COMPOSE_PROJECT_NAME, the file's name: and the directory's name, in this order.
+	// ProjectName overrides COMPOSE_PROJECT_NAME, the file's name: and the directory's name, which are tried in this order.
 	ProjectName string
-	// Profile is a profile of x-lyandev.profiles or of Compose. "" takes x-lyandev.defaultProfile, or else what
-	// COMPOSE_PROFILES names.
+	// Profile is a profile of x-lyandev.profiles or of Compose. Default: x-lyandev.defaultProfile, else the profiles of
+	// COMPOSE_PROFILES.
 	Profile string
-	// Env are the variables, as os.Environ gives them. They win over those of the env files.
+	// Env are variables in the form of os.Environ. They override those of the env files.
 	Env []string
-	// WorkDir is what relative paths in the files are relative to. Default: the first file's directory.
+	// WorkDir is the base of relative paths in the files. Default: the first file's directory.
 	WorkDir string
-	// EnvFiles are read for variables. None reads .env in the work directory, if there is one.
+	// EnvFiles are files with variables. Default: .env in WorkDir, if it exists.
 	EnvFiles []string
 }
 
@@ -55,7 +55,7 @@ func (o Options) resolve() (Options, error) {
 	return o, nil
 }
 
-// environment are the variables of the env files under those of Env.
+// environment returns the variables of the env files, overridden by Env.
 func (o Options) environment() (types.Mapping, error) {
 	env := types.NewMapping(o.Env)
 	files := o.EnvFiles
@@ -83,8 +83,8 @@ func isFile(path string) bool {
 
 const maxNameLength = 40
 
-// projectName picks the stack's name: a DNS label of at most 40 characters. A name that somebody wrote must be one, a
-// directory's name is made one.
+// projectName returns the stack's name: a DNS label of at most 40 characters. An explicit name must be one; a directory's name
+// is converted to one.
 func (l *load) projectName() string {
 	written, pos, path := l.o.ProjectName, position{file: "--project-name"}, keyPath(nil)
 	if written == "" {
@@ -104,9 +104,9 @@ func (l *load) projectName() string {
 		return name
 	}
 	if bad := validation.IsDNS1123Label(written); len(bad) > 0 {
-		l.p.at(pos, path, "small letters, digits and hyphens", "%q cannot name a project: %s", written, bad[0])
+		l.p.at(pos, path, "use lower-case letters, digits and hyphens", "%q is not a valid project name: %s", written, bad[0])
 	} else if len(written) > maxNameLength {
-		l.p.at(pos, path, "", "%q cannot name a project: it has more than %d characters", written, maxNameLength)
+		l.p.at(pos, path, "", "%q is not a valid project name: it has more than %d characters", written, maxNameLength)
 	}
 	return written
 }

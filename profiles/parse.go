@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Limits of a file. They are far above what people write and far below what hurts.
+// Limits of a file: far above what real files need, and low enough to bound memory and time.
 const (
 	maxFileBytes = 1 << 20
 	maxDepth     = 64
@@ -22,14 +22,14 @@ const (
 
 // document is one YAML document of a file.
 type document struct {
-	// file is the name to show, path the absolute one.
+	// file is the name for messages, path the absolute path.
 	file, path string
-	// node has aliases expanded and keeps Compose's !reset and !override; root is what it says, with places.
+	// node has aliases expanded and keeps Compose's !reset and !override; root is its content with positions.
 	node *yaml.Node
 	root *item
 }
 
-// parse reads all documents of one file's content.
+// parse parses all documents of a file.
 func parse(file, path string, content []byte, p *problems) []*document {
 	if len(content) > maxFileBytes {
 		p.add(Error{File: file, Message: fmt.Sprintf("the file has %d bytes, the limit is %d", len(content), maxFileBytes)})
@@ -57,11 +57,11 @@ func parse(file, path string, content []byte, p *problems) []*document {
 	return docs
 }
 
-// decodeNode turns a panic of the parser into an error: the content is not ours.
+// decodeNode decodes YAML and returns a panic of the parser as an error, because the content is untrusted.
 func decodeNode(dec *yaml.Decoder, n *yaml.Node) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("the YAML parser gave up: %v", r)
+			err = fmt.Errorf("the YAML parser failed: %v", r)
 		}
 	}()
 	return dec.Decode(n)
@@ -76,7 +76,7 @@ func yamlError(file string, err error) Error {
 		e.Line, _ = strconv.Atoi(m[1])
 	}
 	if strings.Contains(msg, "cannot start any token") {
-		e.Hint = "YAML is indented with blanks, not tabs"
+		e.Hint = "indent with spaces, not tabs"
 	}
 	return e
 }
@@ -107,7 +107,7 @@ func newDocument(file, path string, n *yaml.Node, p *problems) *document {
 	return &document{file: file, path: path, node: node, root: root}
 }
 
-// expander copies a node tree with its aliases replaced by what they stand for, within the limits.
+// expander copies a node tree with aliases replaced by their anchors' content, within the limits.
 type expander struct {
 	file   string
 	p      *problems
@@ -136,7 +136,7 @@ func (x *expander) expand(n *yaml.Node, depth int) *yaml.Node {
 	case depth > maxDepth:
 		return x.fail(n, "", "nested deeper than %d levels", maxDepth)
 	case x.count > maxNodes:
-		return x.fail(n, "aliases count with everything they stand for", "more than %d values", maxNodes)
+		return x.fail(n, "an alias counts with all values of its anchor", "more than %d values", maxNodes)
 	}
 	if n.Kind == yaml.AliasNode {
 		if x.open[n.Alias] {
@@ -159,7 +159,7 @@ func (x *expander) expand(n *yaml.Node, depth int) *yaml.Node {
 	return &c
 }
 
-// item converts an expanded node. Duplicate keys and keys that are no scalars are reported.
+// item converts an expanded node. It reports duplicate keys and keys that are not scalars.
 func (x *expander) item(n *yaml.Node, path keyPath) *item {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -183,12 +183,12 @@ func (x *expander) mapping(n *yaml.Node, path keyPath) *item {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode {
-			x.p.at(x.pos(k), path, "", "a key must be a plain word")
+			x.p.at(x.pos(k), path, "", "a key must be a scalar")
 			x.failed = true
 			continue
 		}
 		if line, dup := first[k.Value]; dup {
-			x.p.at(x.pos(k), path.with(k.Value), fmt.Sprintf("the first is on line %d", line), "the key is there twice")
+			x.p.at(x.pos(k), path.with(k.Value), fmt.Sprintf("the first is on line %d", line), "duplicate key")
 			x.failed = true
 			continue
 		}
@@ -206,7 +206,7 @@ func (x *expander) mapping(n *yaml.Node, path keyPath) *item {
 	return it
 }
 
-// merge applies YAML's "<<": keys that are there win, earlier mappings of a list win over later ones.
+// merge applies YAML's "<<". Existing keys take precedence; in a list, earlier mappings take precedence over later ones.
 func (x *expander) merge(it *item, m *yaml.Node, path keyPath) {
 	sources := []*yaml.Node{m}
 	if m.Kind == yaml.SequenceNode {
@@ -214,7 +214,7 @@ func (x *expander) merge(it *item, m *yaml.Node, path keyPath) {
 	}
 	for _, s := range sources {
 		if s.Kind != yaml.MappingNode {
-			x.p.at(x.pos(s), path.with("<<"), "", "only a mapping can be merged in")
+			x.p.at(x.pos(s), path.with("<<"), "", "only a mapping can be merged")
 			x.failed = true
 			continue
 		}
@@ -227,7 +227,7 @@ func (x *expander) merge(it *item, m *yaml.Node, path keyPath) {
 	}
 }
 
-// scalar is the value YAML gives to a scalar; what JSON cannot say stays a string.
+// scalar returns the value of a YAML scalar; values that JSON cannot represent stay strings.
 func scalar(n *yaml.Node) any {
 	switch n.ShortTag() {
 	case "!!null":

@@ -14,7 +14,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// pod is a pod template in the making.
+// pod is a pod template under construction.
 type pod struct {
 	c    *converter
 	name string
@@ -31,13 +31,13 @@ func newPod(c *converter, name, kind string) *pod {
 	}}
 }
 
-// selector are the labels by which the workload and its default Service know the pods.
+// selector returns the labels by which the workload and its default Service select the pods.
 func (p *pod) selector() map[string]string {
 	return map[string]string{appLabel: p.meta.Labels[appLabel], nameLabel: p.meta.Labels[nameLabel]}
 }
 
-// add puts a service's container into the pod. What Compose says of the container and Kubernetes of the pod goes to the
-// pod; between several containers the first that says something wins, except that lists add up.
+// add adds a service's container to the pod. Container fields in Compose that are pod fields in Kubernetes are set on the pod;
+// if several containers set one, the first wins, and lists are concatenated.
 func (p *pod) add(s types.ServiceConfig, ext serviceExt) {
 	at := keyPath{"services", s.Name}
 	c := corev1.Container{
@@ -45,7 +45,7 @@ func (p *pod) add(s types.ServiceConfig, ext serviceExt) {
 		WorkingDir: s.WorkingDir, Stdin: s.StdinOpen, TTY: s.Tty, ImagePullPolicy: p.pullPolicy(s),
 	}
 	if s.Entrypoint != nil && len(s.Entrypoint) == 0 {
-		p.c.note(at.with("entrypoint"), "ignored: the image's entrypoint cannot be taken away, only replaced")
+		p.c.note(at.with("entrypoint"), "ignored: the image's entrypoint cannot be removed, only replaced")
 	}
 	c.Env = environment(s, ext)
 	c.EnvFrom = ext.EnvFrom
@@ -70,8 +70,8 @@ func (p *pod) add(s types.ServiceConfig, ext serviceExt) {
 	p.extras(s, ext, c)
 }
 
-// extras adds init containers and sidecars. Without an image of their own they take the service's, and the volumes of the
-// service's container that their mounts name are the pod's anyway.
+// extras adds init containers and sidecars. Their image defaults to the service's image. Their mounts can name any volume of
+// the pod.
 func (p *pod) extras(s types.ServiceConfig, ext serviceExt, main corev1.Container) {
 	fill := func(list []corev1.Container) []corev1.Container {
 		out := slices.Clone(list)
@@ -94,7 +94,7 @@ func (p *pod) extras(s types.ServiceConfig, ext serviceExt, main corev1.Containe
 	}
 }
 
-// finish settles what depends on the whole pod.
+// finish sets the fields that depend on the whole pod.
 func (p *pod) finish(s types.ServiceConfig, ext serviceExt) {
 	if p.spec.RestartPolicy == "" {
 		p.spec.RestartPolicy = restartPolicy(s, p.kind)
@@ -108,7 +108,7 @@ func (p *pod) finish(s types.ServiceConfig, ext serviceExt) {
 	}
 }
 
-// restartPolicy is Always for what runs for ever (R-rules of the kubelet apply), and Compose's word otherwise.
+// restartPolicy returns Always for workloads that do not run to completion, else the equivalent of Compose's restart.
 func restartPolicy(s types.ServiceConfig, kind string) corev1.RestartPolicy {
 	condition := s.Restart
 	if s.Deploy != nil && s.Deploy.RestartPolicy != nil && s.Deploy.RestartPolicy.Condition != "" {
@@ -131,7 +131,7 @@ func restartPolicy(s types.ServiceConfig, kind string) corev1.RestartPolicy {
 	return corev1.RestartPolicyAlways
 }
 
-// environment is Compose's environment in name order, then Kubernetes' env, which wins.
+// environment returns Compose's environment in name order, then x-lyandev.env, which takes precedence.
 func environment(s types.ServiceConfig, ext serviceExt) []corev1.EnvVar {
 	var out []corev1.EnvVar
 	for _, k := range slices.Sorted(maps.Keys(s.Environment)) {
@@ -151,7 +151,7 @@ func environment(s types.ServiceConfig, ext serviceExt) []corev1.EnvVar {
 	return out
 }
 
-// literal keeps Kubernetes from expanding $(NAME) in a text of Compose's, where it means itself.
+// literal escapes $(NAME) in a value from Compose, where it is plain text, so that Kubernetes does not expand it.
 func literal(s string) string {
 	if strings.Contains(s, "$(") || strings.Contains(s, "$$") {
 		return strings.ReplaceAll(s, "$", "$$")
@@ -170,7 +170,7 @@ func literals(list []string) []string {
 	return out
 }
 
-// labels puts Compose's labels on the pod: as labels where Kubernetes can, as annotations where not.
+// labels sets Compose's labels on the pod: as labels if they are valid in Kubernetes, else as annotations.
 func (p *pod) labels(s types.ServiceConfig, ext serviceExt) {
 	for k, v := range s.Labels {
 		if _, ours := ext.Labels[k]; ours {
@@ -190,7 +190,8 @@ func (p *pod) labels(s types.ServiceConfig, ext serviceExt) {
 	}
 }
 
-// annotate records what has no field, for the container alone when it is not the pod's first.
+// annotate records a setting without a Kubernetes field. For containers other than the pod's first, it applies to that
+// container only.
 func (p *pod) annotate(s types.ServiceConfig, ext serviceExt, container string) {
 	set := func(key, value string) {
 		if s.Name != p.name {
@@ -215,7 +216,7 @@ func (p *pod) annotate(s types.ServiceConfig, ext serviceExt, container string) 
 	}
 }
 
-// shared sets what Compose says of a container and Kubernetes of the pod.
+// shared sets the pod fields that come from container fields in Compose.
 func (p *pod) shared(s types.ServiceConfig) {
 	at := keyPath{"services", s.Name}
 	spec := &p.spec
@@ -247,7 +248,7 @@ func (p *pod) shared(s types.ServiceConfig) {
 	}
 	for _, n := range slices.Sorted(maps.Keys(s.Networks)) {
 		if n != "default" {
-			p.c.note(at.with("networks", n), "approximated: there is one network, all pods reach each other")
+			p.c.note(at.with("networks", n), "approximated: there is one network; all pods can reach each other")
 		}
 	}
 	if len(s.GroupAdd) > 0 || len(s.Sysctls) > 0 {
@@ -263,7 +264,7 @@ func (p *pod) podSecurity(s types.ServiceConfig) {
 	for i, g := range s.GroupAdd {
 		n, err := strconv.ParseInt(g, 10, 64)
 		if err != nil {
-			p.c.note(keyPath{"services", s.Name, "group_add", index(i)}, "ignored: only numeric groups can be added")
+			p.c.note(keyPath{"services", s.Name, "group_add", index(i)}, "ignored: groups must be numeric")
 			continue
 		}
 		sc.SupplementalGroups = appendNew(sc.SupplementalGroups, n)
@@ -300,7 +301,7 @@ func (p *pod) dns(s types.ServiceConfig) {
 	}
 }
 
-// pullPolicy maps Compose's words; an image that is built here is never pulled.
+// pullPolicy converts Compose's pull_policy. Images built by the stack are never pulled.
 func (p *pod) pullPolicy(s types.ServiceConfig) corev1.PullPolicy {
 	if p.c.built(s) {
 		return corev1.PullIfNotPresent
@@ -315,6 +316,6 @@ func (p *pod) pullPolicy(s types.ServiceConfig) corev1.PullPolicy {
 	case types.PullPolicyMissing, types.PullPolicyIfNotPresent, types.PullPolicyBuild:
 		return corev1.PullIfNotPresent
 	}
-	p.c.note(keyPath{"services", s.Name, "pull_policy"}, "approximated: pulled when missing")
+	p.c.note(keyPath{"services", s.Name, "pull_policy"}, "approximated: pulled if missing")
 	return corev1.PullIfNotPresent
 }

@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// extensionKey is where everything of ours stands in a Compose file.
+// extensionKey is the key of lyandev's extensions in a Compose file.
 const extensionKey = "x-lyandev"
 
 // profile is one entry of x-lyandev.profiles, with its fragments from all documents.
@@ -16,13 +16,13 @@ type profile struct {
 	name        string
 	description string
 	extends     []string
-	// activate is nil when the file says nothing: the profile then activates the Compose profile of its name.
+	// activate are the Compose profiles to activate. If nil, the profile activates the Compose profile of the same name.
 	activate  []string
 	pos       position
 	fragments []fragment
 }
 
-// fragment is what one document says for a profile.
+// fragment is one document's part of a profile.
 type fragment struct {
 	doc    *document
 	node   *yaml.Node
@@ -30,7 +30,7 @@ type fragment struct {
 	prefix keyPath
 }
 
-// fragmentKeys are the keys of a profile that are Compose's and merge over the file's.
+// fragmentKeys are the Compose keys of a profile; their values are merged over the file's.
 var fragmentKeys = []string{"services", "volumes", "networks", "configs", "secrets", extensionKey}
 
 // readProfiles collects the profiles of all documents, in the order of the files.
@@ -85,7 +85,7 @@ func stringsOf(it *item) []string {
 	return out
 }
 
-// fields are a mapping's keys and values, alternating, with what merge keys bring.
+// fields returns a mapping's keys and values, alternating, including those from merge keys.
 func fields(n *yaml.Node) []*yaml.Node {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil
@@ -125,7 +125,7 @@ func isMerge(k *yaml.Node) bool {
 	return k.Value == "<<" && k.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0
 }
 
-// child is the node at a path of mapping keys, nil if there is none.
+// child returns the node at a path of mapping keys, nil if there is none.
 func child(n *yaml.Node, path ...string) *yaml.Node {
 	for _, p := range path {
 		content := fields(n)
@@ -139,7 +139,7 @@ func child(n *yaml.Node, path ...string) *yaml.Node {
 	return n
 }
 
-// compose is the fragment as a Compose document, nil when it has nothing of Compose.
+// compose returns the fragment as a Compose document, nil if it has no Compose keys.
 func (f fragment) compose() *yaml.Node {
 	out := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	content := fields(f.node)
@@ -154,8 +154,8 @@ func (f fragment) compose() *yaml.Node {
 	return out
 }
 
-// withoutProfiles is a document's node without x-lyandev.profiles, and without the extensions of others: with all aliases
-// expanded nothing refers to them any more, and merging takes its time over every value.
+// withoutProfiles returns a document's node without x-lyandev.profiles and without foreign x- extensions: aliases are already
+// expanded, so nothing refers to them, and merging takes time for every value.
 func withoutProfiles(n *yaml.Node) *yaml.Node {
 	out := *n
 	out.Content = nil
@@ -182,8 +182,8 @@ func withoutProfiles(n *yaml.Node) *yaml.Node {
 	return &out
 }
 
-// choose finds the profile to use and what it extends, bases first. A nil chain is a file without profiles, or a profile
-// of Compose's own.
+// choose determines the active profile and the chain of profiles that it extends, bases first. The chain is nil for a file
+// without profiles and for a plain Compose profile.
 func (l *load) choose() []*profile {
 	name := l.o.Profile
 	if name == "" {
@@ -221,14 +221,14 @@ func (l *load) choose() []*profile {
 	return chain
 }
 
-// follow appends a profile after everything it extends.
+// follow appends a profile to the chain after the profiles that it extends.
 func (l *load) follow(pr *profile, open []string, chain *[]*profile) {
 	if slices.Contains(*chain, pr) {
 		return
 	}
 	path := keyPath{extensionKey, "profiles", pr.name, "extends"}
 	if at := slices.Index(open, pr.name); at >= 0 {
-		l.p.at(pr.pos, path, "", "profiles extend each other in a circle: %s", strings.Join(append(open[at:], pr.name), " -> "))
+		l.p.at(pr.pos, path, "", "profiles extend each other in a cycle: %s", strings.Join(append(open[at:], pr.name), " -> "))
 		return
 	}
 	open = append(slices.Clone(open), pr.name)
@@ -259,7 +259,7 @@ func (l *load) profileHint(name string) string {
 	return hint
 }
 
-// composeProfiles are the names in services.*.profiles, sorted.
+// composeProfiles returns the names in services.*.profiles, sorted.
 func (l *load) composeProfiles() []string {
 	names := map[string]bool{}
 	for _, d := range l.docs {

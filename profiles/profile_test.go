@@ -182,7 +182,7 @@ func TestProjectName(t *testing.T) {
 			t.Errorf("%s, want %s", s.Name, c.want)
 		}
 	}
-	if _, err := loadText(t, file, Options{ProjectName: "Not A Label"}, nil); err == nil || !strings.Contains(err.Error(), "cannot name a project") {
+	if _, err := loadText(t, file, Options{ProjectName: "Not A Label"}, nil); err == nil || !strings.Contains(err.Error(), "is not a valid project name") {
 		t.Errorf("got %v", err)
 	}
 	dir := write(t, map[string]string{"My_App.v2/compose.yaml": file})

@@ -21,11 +21,11 @@ import (
 //go:embed schema/x-lyandev.json
 var extensionSchema []byte
 
-// Schema is the JSON schema of x-lyandev: at the top level of the file the root schema, in a Compose service
-// "#/$defs/service". Fields that are Kubernetes' own are objects there and are checked against Kubernetes' types.
+// Schema is the JSON schema of x-lyandev: the root schema for the top level of the file, "#/$defs/service" for a Compose
+// service. Kubernetes objects are plain objects in it; they are checked against Kubernetes' types.
 func Schema() []byte { return slices.Clone(extensionSchema) }
 
-// schemaSet is a compiled schema and its source, which says what keys it knows.
+// schemaSet is a compiled schema and its source, from which the known keys are read.
 type schemaSet struct {
 	raw      any
 	compiled map[string]*jsonschema.Schema
@@ -78,16 +78,16 @@ func isDuration(v any) error {
 	return nil
 }
 
-// violation is one disagreement of a value with a schema.
+// violation is one violation of a schema by a value.
 type violation struct {
 	path    keyPath
 	message string
 	hint    string
-	// kind tells what the schema wanted, for filters.
+	// kind is the violated rule, for filters.
 	kind jsonschema.ErrorKind
 }
 
-// validate checks a value and returns every violation, deepest alternatives only.
+// validate checks a value and returns every violation; of alternatives only the deepest.
 func validate(set *schemaSet, ref string, it *item) []violation {
 	raw, err := json.Marshal(it.plain())
 	if err != nil {
@@ -109,7 +109,8 @@ func validate(set *schemaSet, ref string, it *item) []violation {
 	return out
 }
 
-// leaves are the errors that say something. Of alternatives only the one that got deepest counts: it is the one meant.
+// leaves returns the specific errors. Of several alternatives (anyOf, oneOf) it uses the one that matched deepest, which is
+// most likely the intended one.
 func leaves(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	switch e.ErrorKind.(type) {
 	case *kind.OneOf, *kind.AnyOf:
@@ -170,7 +171,7 @@ func describe(set *schemaSet, root *item, e *jsonschema.ValidationError) []viola
 		}
 		return out
 	case *kind.FalseSchema:
-		// unevaluatedProperties: a key that is known is here only because its value was wrong, which is reported by itself.
+		// unevaluatedProperties: a known key is listed here only because its value is invalid, which is reported separately.
 		name := e.InstanceLocation[max(0, len(e.InstanceLocation)-1):]
 		known := set.properties(strings.TrimSuffix(e.SchemaURL, "/unevaluatedProperties"))
 		if len(name) == 0 || slices.Contains(known, name[0]) {
@@ -191,7 +192,7 @@ func describe(set *schemaSet, root *item, e *jsonschema.ValidationError) []viola
 	return []violation{{path, e.ErrorKind.LocalizedString(message.NewPrinter(language.English)), "", e.ErrorKind}}
 }
 
-// instancePath writes list indexes the way this package does.
+// instancePath converts a JSON pointer to a keyPath.
 func instancePath(root *item, loc []string) keyPath {
 	path := make(keyPath, 0, len(loc))
 	for _, p := range loc {
@@ -204,7 +205,7 @@ func instancePath(root *item, loc []string) keyPath {
 	return path
 }
 
-// properties are the keys that the schema at a location knows, those of the schemas it is made of included.
+// properties returns the keys that the schema at a location allows, including those of its subschemas.
 func (s *schemaSet) properties(url string) []string {
 	_, pointer, _ := strings.Cut(url, "#")
 	known := map[string]bool{}
@@ -212,7 +213,7 @@ func (s *schemaSet) properties(url string) []string {
 	return slices.Collect(maps.Keys(known))
 }
 
-// at is the part of the schema that a JSON pointer names.
+// at returns the part of the schema at a JSON pointer.
 func (s *schemaSet) at(pointer string) any {
 	node := s.raw
 	for _, part := range strings.Split(strings.Trim(pointer, "/"), "/") {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// suggest is the known word nearest to a misspelt one, or "".
+// suggest returns the known word nearest to a misspelt one, "" if none is near.
 func suggest(word string, known []string) string {
 	best, distance := "", max(2, len(word)/3)+1
 	for _, k := range slices.Sorted(slices.Values(known)) {
@@ -17,18 +17,18 @@ func suggest(word string, known []string) string {
 	return best
 }
 
-// didYouMean is the hint for an unknown word: the nearest known one, or all of them when they are few.
+// didYouMean returns the hint for an unknown word: the nearest known one, or all of them if they are few.
 func didYouMean(word string, known []string) string {
 	if s := suggest(word, known); s != "" {
 		return "did you mean " + s + "?"
 	}
 	if n := len(known); n > 0 && n <= 12 {
-		return "known here: " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
+		return "known: " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 	}
 	return ""
 }
 
-// editDistance counts insertions, deletions, replacements and swaps of neighbours.
+// editDistance counts insertions, deletions, replacements and transpositions of adjacent characters.
 func editDistance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	if len(x) > 64 || len(y) > 64 {

@@ -6,8 +6,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/tree"
 )
 
-// supportedAttributes are the Compose fields that are converted. All others end up in Stack.Notes, also those that
-// Compose will gain one day.
+// supportedAttributes are the Compose fields that are converted. All other fields, including future ones, are listed in
+// Stack.Notes.
 var supportedAttributes = attributePaths(`
 name version include extends
 services.*.annotations.*

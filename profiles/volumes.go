@@ -16,8 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// volumes mounts everything Compose mounts: named volumes as claims, anonymous ones and tmpfs as directories of the pod's
-// own, bind mounts as host paths, configs and secrets as single files.
+// volumes converts Compose's mounts: named volumes to claims, anonymous volumes and tmpfs to emptyDir, bind mounts to hostPath,
+// configs and secrets to single files.
 func (p *pod) volumes(c *corev1.Container, s types.ServiceConfig, ext serviceExt) {
 	at := keyPath{"services", s.Name}
 	for i, v := range s.Volumes {
@@ -48,7 +48,7 @@ func (p *pod) mount(c *corev1.Container, s types.ServiceConfig, ext serviceExt, 
 	case types.VolumeTypeBind:
 		src, err := p.hostPath(v, at)
 		if err != nil {
-			p.c.bad(at, "mount a directory of the project, or copy what is needed into it", "%v", err)
+			p.c.bad(at, "mount a directory of the project, or copy the required files into it", "%v", err)
 			return
 		}
 		m.Name = p.volume(s.Name+pathName(v.Target), corev1.VolumeSource{HostPath: src})
@@ -62,13 +62,13 @@ func (p *pod) mount(c *corev1.Container, s types.ServiceConfig, ext serviceExt, 
 	case types.VolumeTypeImage:
 		m.Name = p.volume(s.Name+pathName(v.Target), corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: v.Source}})
 	default:
-		p.c.note(at, "ignored: volumes of type %s are not known", v.Type)
+		p.c.note(at, "ignored: volumes of type %s are not supported", v.Type)
 		return
 	}
 	c.VolumeMounts = append(c.VolumeMounts, m)
 }
 
-// volume adds a volume unless the pod has it, and returns its name.
+// volume adds a volume unless the pod already has it, and returns its name.
 func (p *pod) volume(name string, src corev1.VolumeSource) string {
 	name = strings.Trim(name[:min(len(name), 63)], "-")
 	if !slices.ContainsFunc(p.spec.Volumes, func(v corev1.Volume) bool { return v.Name == name }) {
@@ -77,11 +77,12 @@ func (p *pod) volume(name string, src corev1.VolumeSource) string {
 	return name
 }
 
-// claim gives a named volume: a template in a StatefulSet, so that every pod has its own, and one shared claim elsewhere.
+// claim converts a named volume: to a volume claim template in a StatefulSet, so that every pod has its own, else to one shared
+// claim.
 func (p *pod) claim(source string, ext serviceExt, at keyPath) string {
 	name := strings.ToLower(strings.ReplaceAll(source, "_", "-"))
 	if vol := p.c.project.Volumes[source]; bool(vol.External) || vol.Driver != "" && vol.Driver != "local" || len(vol.DriverOpts) > 0 {
-		p.c.note(keyPath{"volumes", source}, "approximated: a volume of this project, whatever external or driver say")
+		p.c.note(keyPath{"volumes", source}, "approximated: a volume of this project; external and driver are ignored")
 	}
 	owned := p.kind == "StatefulSet" && (ext.VolumeClaims == nil || slices.Contains(*ext.VolumeClaims, source))
 	if !owned {
@@ -101,19 +102,19 @@ func (p *pod) claim(source string, ext serviceExt, at keyPath) string {
 	return name
 }
 
-// memory mounts a directory in memory. size is in bytes, 0 for no limit.
+// memory mounts an in-memory directory. size is in bytes; 0 means no limit.
 func (p *pod) memory(c *corev1.Container, service, target string, size int64, at keyPath) {
 	dir := &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}
 	if size > 0 {
 		dir.SizeLimit = resource.NewQuantity(size, resource.BinarySI)
 	} else if size < 0 {
-		p.c.note(at, "ignored: the size cannot be read")
+		p.c.note(at, "ignored: the size cannot be parsed")
 	}
 	name := p.volume(service+pathName(target), corev1.VolumeSource{EmptyDir: dir})
 	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: target})
 }
 
-// tmpfsSize reads size= of Compose's short syntax; -1 is not readable.
+// tmpfsSize parses size= of Compose's short syntax, in bytes; -1 if it cannot be parsed.
 func tmpfsSize(opts string) int64 {
 	for _, o := range strings.Split(opts, ",") {
 		if v, ok := strings.CutPrefix(o, "size="); ok {
@@ -127,11 +128,11 @@ func tmpfsSize(opts string) int64 {
 	return 0
 }
 
-// forbiddenMounts are the host's own places. Mounting one, or a directory above one, hands the host over.
+// forbiddenMounts are host paths that give control over the host. They and their parent directories cannot be mounted.
 var forbiddenMounts = []string{"/", "/etc", "/proc", "/sys", "/dev", "/boot", "/root", "/usr", "/bin", "/sbin", "/lib", "/var/run/docker.sock", "/run/docker.sock"}
 
-// hostPath checks a bind mount. Relative ones must stay inside the project, symbolic links followed; absolute ones were
-// written on purpose and may be anywhere but in the host's own places.
+// hostPath checks a bind mount. A relative path must stay inside the project after symbolic links are resolved. An absolute
+// path may be anywhere except in forbiddenMounts.
 func (p *pod) hostPath(v types.ServiceVolumeConfig, at keyPath) (*corev1.HostPathVolumeSource, error) {
 	real, err := resolved(v.Source)
 	if err != nil {
@@ -141,7 +142,7 @@ func (p *pod) hostPath(v types.ServiceVolumeConfig, at keyPath) (*corev1.HostPat
 		for _, candidate := range []string{path.Clean(v.Source), real} {
 			within := f != "/" && strings.HasPrefix(candidate, f+"/") && f != "/usr" && f != "/root"
 			if candidate == f || within || f != "/" && strings.HasPrefix(f, candidate+"/") && candidate != "/var" {
-				return nil, fmt.Errorf("will not mount %s of the host into a container", candidate)
+				return nil, fmt.Errorf("mounting %s of the host into a container is not allowed", candidate)
 			}
 		}
 	}
@@ -151,10 +152,10 @@ func (p *pod) hostPath(v types.ServiceVolumeConfig, at keyPath) (*corev1.HostPat
 	}
 	inside := real == root || strings.HasPrefix(real, root+string(filepath.Separator))
 	if !inside && !p.c.writtenAbsolute(at) {
-		return nil, fmt.Errorf("%s leads out of the project directory, to %s", v.Source, real)
+		return nil, fmt.Errorf("%s resolves to %s, outside the project directory", v.Source, real)
 	}
-	// A directory that may be made has one type, there or not: it will be there at the next load, and pods must not be
-	// replaced for that.
+	// A directory that may be created has the same type whether it exists or not: it exists at the next load, and that must
+	// not change the pod template.
 	kind, create := corev1.HostPathUnset, v.Bind != nil && bool(v.Bind.CreateHostPath)
 	info, err := os.Stat(real)
 	switch {
@@ -166,7 +167,7 @@ func (p *pod) hostPath(v types.ServiceVolumeConfig, at keyPath) (*corev1.HostPat
 	return &corev1.HostPathVolumeSource{Path: real, Type: &kind}, nil
 }
 
-// writtenAbsolute says whether the file itself has the absolute path (or ~), rather than one that resolving made so.
+// writtenAbsolute reports whether the path is absolute (or starts with ~) in the file itself, before resolving.
 func (c *converter) writtenAbsolute(at keyPath) bool {
 	for i := len(c.l.loc.sources) - 1; i >= 0; i-- {
 		it := c.l.loc.sources[i].root.get(at...)
@@ -182,7 +183,7 @@ func (c *converter) writtenAbsolute(at keyPath) bool {
 	return false
 }
 
-// resolved follows symbolic links as far as the path exists.
+// resolved resolves symbolic links as far as the path exists.
 func resolved(p string) (string, error) {
 	p = filepath.Clean(p)
 	if real, err := filepath.EvalSymlinks(p); err == nil {
@@ -200,7 +201,7 @@ func resolved(p string) (string, error) {
 	return filepath.Join(parent, filepath.Base(p)), nil
 }
 
-// pathName makes a part of a volume name of a path in a container.
+// pathName converts a path in a container to a part of a volume name.
 func pathName(target string) string {
 	var b strings.Builder
 	b.WriteByte('-')
@@ -250,7 +251,7 @@ func (p *pod) file(c *corev1.Container, f types.FileReferenceConfig, target, vol
 		volume += "-" + strconv.FormatInt(int64(mode), 8)
 	}
 	if (f.UID != "" && f.UID != "0") || (f.GID != "" && f.GID != "0") {
-		p.c.note(at, "ignored: uid and gid of a mounted file (use mode, or pod.securityContext.fsGroup)")
+		p.c.note(at, "ignored: uid and gid of a mounted file (set mode or pod.securityContext.fsGroup)")
 	}
 	name := p.volume(volume, source([]corev1.KeyToPath{item}))
 	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: target, SubPath: key, ReadOnly: true})
