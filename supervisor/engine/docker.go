@@ -17,14 +17,14 @@ import (
 type Docker struct {
 	api  *client.Client
 	host string
-	// gate keeps commands from beginning while their container is frozen.
+	// gate prevents commands from starting while their container is being paused.
 	gate execGate
 }
 
 var _ Engine = (*Docker)(nil)
 
-// NewDocker connects to the engine that DOCKER_HOST names, else the current Docker context, else the platform's default
-// socket. It does not talk to it yet: Info does. A host on another machine (tcp, ssh) is refused unless allowRemote.
+// NewDocker returns a client for the engine of DOCKER_HOST, else of the current Docker context, else of the platform's default
+// socket. It does not connect yet; Info does. A host on another machine (tcp, ssh) is an error unless allowRemote.
 func NewDocker(allowRemote bool) (*Docker, error) {
 	host, from, err := dockerHost()
 	if err != nil {
@@ -32,7 +32,7 @@ func NewDocker(allowRemote bool) (*Docker, error) {
 	}
 	if isRemote(host) && !allowRemote {
 		return nil, fmt.Errorf("cannot use the Docker engine at %s (from %s): it is on another machine; "+
-			"unset it, or set LYANDEV_ALLOW_REMOTE=1 if that is what you want", host, from)
+			"unset it, or set LYANDEV_ALLOW_REMOTE=1 to allow that", host, from)
 	}
 	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithAPIVersionNegotiation(), client.WithVersionFromEnv()}
 	if host != "" {
@@ -45,13 +45,13 @@ func NewDocker(allowRemote bool) (*Docker, error) {
 	return &Docker{api: api, host: api.DaemonHost()}, nil
 }
 
-// API is the client itself, for the build room, which speaks BuildKit over the same connection.
+// API returns the Docker client, for package build, which uses its connection for BuildKit.
 func (d *Docker) API() *client.Client { return d.api }
 
 // Close releases idle connections.
 func (d *Docker) Close() error { return d.api.Close() }
 
-// Info asks the engine what it is, in three calls. It fails when one of them takes longer than infoLimit.
+// Info asks the engine for its version and configuration, in three calls. It fails if one of them takes longer than infoLimit.
 func (d *Docker) Info(ctx context.Context) (Info, error) {
 	ping, err := within(ctx, infoLimit, d.api.Ping)
 	if err != nil {
@@ -63,7 +63,7 @@ func (d *Docker) Info(ctx context.Context) (Info, error) {
 	}
 	info, err := within(ctx, infoLimit, d.api.Info)
 	if err != nil {
-		return Info{}, wrap(err, "ask the Docker engine at %s for its facts", d.host)
+		return Info{}, wrap(err, "ask the Docker engine at %s for its configuration", d.host)
 	}
 	desktop := strings.Contains(info.OperatingSystem, "Docker Desktop")
 	return Info{
@@ -91,7 +91,7 @@ func dockerHost() (host, from string, err error) {
 			CurrentContext string `json:"currentContext"`
 		}
 		if b, err := os.ReadFile(filepath.Join(dir, "config.json")); err == nil {
-			_ = json.Unmarshal(b, &conf) // a broken configuration is the docker CLI's to report
+			_ = json.Unmarshal(b, &conf) // an invalid configuration is reported by the docker CLI
 		}
 		name = conf.CurrentContext
 	}

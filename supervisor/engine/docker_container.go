@@ -41,7 +41,7 @@ func (d *Docker) CreateContainer(ctx context.Context, spec ContainerSpec) (strin
 	return r.ID, nil
 }
 
-// translate is pure: our spec in the API's three parts.
+// translate converts a spec to the three parts of the create call. It is pure.
 func translate(s ContainerSpec) (*container.Config, *container.HostConfig, *network.NetworkingConfig) {
 	conf := &container.Config{
 		Image: s.Image, Labels: s.Labels, Entrypoint: s.Entrypoint, Cmd: s.Cmd, Env: s.Env, WorkingDir: s.WorkingDir,
@@ -92,7 +92,7 @@ func translate(s ContainerSpec) (*container.Config, *container.HostConfig, *netw
 	switch {
 	case s.NetworkContainer != "":
 		host.NetworkMode = container.NetworkMode("container:" + s.NetworkContainer)
-		conf.Hostname, conf.ExposedPorts, host.ExtraHosts = "", nil, nil // the other container's
+		conf.Hostname, conf.ExposedPorts, host.ExtraHosts = "", nil, nil // those of the other container apply
 		host.DNS, host.DNSSearch, host.DNSOptions = nil, nil, nil
 	case s.Network != "":
 		host.NetworkMode = container.NetworkMode(s.Network)
@@ -108,8 +108,8 @@ func translate(s ContainerSpec) (*container.Config, *container.HostConfig, *netw
 	return conf, host, net
 }
 
-// placeMAC moves the hardware address to where the API of the version takes it: in the network's settings from 1.44 on,
-// in the container's before.
+// placeMAC puts the hardware address where the API version expects it: in the network settings from 1.44 on, in the
+// container's before.
 func placeMAC(conf *container.Config, net *network.NetworkingConfig, version string) {
 	if versions.LessThan(version, "1.44") {
 		return
@@ -149,8 +149,8 @@ func (d *Docker) StartContainer(ctx context.Context, id string) error {
 	return wrap(err, "start container %s", short(id))
 }
 
-// StopContainer implements Containers. Engines below API 1.42 ignore the signal of the stop call, so one that is not the
-// image's own is sent by a kill, and the stop call only waits and ends.
+// StopContainer implements Containers. Engines below API 1.42 ignore the signal of the stop call. For these, a signal other
+// than the image's is sent by a kill call, and the stop call only waits and sends SIGKILL.
 func (d *Docker) StopContainer(ctx context.Context, id, signal string, grace time.Duration) error {
 	if signal != "" {
 		if err := d.KillContainer(ctx, id, signal); err != nil {
@@ -201,12 +201,12 @@ func (d *Docker) KillContainer(ctx context.Context, id, signal string) error {
 	return wrap(err, "send %s to container %s", signal, short(id))
 }
 
-// PauseContainer implements Containers. Commands that this process is beginning in the container have begun before; see
-// execGate.
+// PauseContainer implements Containers. It waits until commands that this process is starting in the container have started;
+// see execGate.
 func (d *Docker) PauseContainer(ctx context.Context, id string) error {
 	open, err := d.gate.shut(ctx, id, d.execBegun)
 	if err != nil {
-		return wrap(err, "pause container %s while a command begins in it", short(id))
+		return wrap(err, "pause container %s while a command is starting in it", short(id))
 	}
 	defer open()
 	err = do(ctx, answerLimit, func(ctx context.Context) error { return d.api.ContainerPause(ctx, id) })
@@ -219,7 +219,7 @@ func (d *Docker) UnpauseContainer(ctx context.Context, id string) error {
 	return wrap(err, "unpause container %s", short(id))
 }
 
-// RemoveContainer implements Containers. "Removal already in progress" (409) is waited for, 10 s at most.
+// RemoveContainer implements Containers. If a removal is already in progress (409) it waits for that, 10 s at most.
 func (d *Docker) RemoveContainer(ctx context.Context, id string) error {
 	for i := 0; ; i++ {
 		err := do(ctx, workLimit, func(ctx context.Context) error {
@@ -245,8 +245,8 @@ func (d *Docker) RenameContainer(ctx context.Context, id, name string) error {
 	return wrap(err, "rename container %s to %s", short(id), name)
 }
 
-// ListContainers implements Containers. The list call of Docker says neither exit code nor times in a form for programs,
-// so each container is inspected; one that vanishes in between is left out.
+// ListContainers implements Containers. Docker's list call returns neither exit codes nor parseable times, so each container
+// is inspected; one that is removed in between is left out.
 func (d *Docker) ListContainers(ctx context.Context, labels map[string]string) ([]Container, error) {
 	list, err := within(ctx, answerLimit, func(ctx context.Context) ([]container.Summary, error) {
 		return d.api.ContainerList(ctx, container.ListOptions{All: true, Filters: labelFilter(labels)})
@@ -332,7 +332,7 @@ func labelFilter(labels map[string]string) filters.Args {
 	return f
 }
 
-// parseTime reads Docker's times; its zero time ("0001-01-01...") and nonsense are the zero Time.
+// parseTime parses Docker's times. Docker's zero time ("0001-01-01...") and invalid text give the zero Time.
 func parseTime(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || t.Year() <= 1 {

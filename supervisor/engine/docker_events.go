@@ -9,11 +9,10 @@ import (
 	"github.com/docker/docker/api/types/events"
 )
 
-// subscribeLimit bounds the call that goes before a subscription: who waits for events of an engine wants to know soon that
-// it hangs.
+// subscribeLimit bounds the call before a subscription, so that a hanging engine is noticed soon.
 const subscribeLimit = 5 * time.Second
 
-// greet is what has to be known before a subscription: that the engine takes new connections, and its version.
+// greet checks before a subscription that the engine accepts new connections, and negotiates the API version.
 func (d *Docker) greet(ctx context.Context) error {
 	if err := d.ping(ctx); err != nil {
 		return err
@@ -22,9 +21,9 @@ func (d *Docker) greet(ctx context.Context) error {
 	return err
 }
 
-// Events implements Engine. Events of execs are filtered out at the engine: probes make dozens of them a second. The
-// engine replays at most 256 past events, so those of before the call are not asked for: callers list after subscribing.
-// It answers a moment before it subscribes (20.10 to 28), hence Since.
+// Events implements Engine. The engine filters out exec events: probes cause dozens of them per second. Events before the call
+// are not requested, because the engine replays at most 256: callers list after subscribing. The engine answers shortly
+// before it subscribes (20.10 to 28), hence Since.
 func (d *Docker) Events(ctx context.Context, labels map[string]string) (<-chan Event, func() error, error) {
 	f := labelFilter(labels)
 	f.Add("type", string(events.ContainerEventType))
@@ -32,8 +31,7 @@ func (d *Docker) Events(ctx context.Context, labels map[string]string) (<-chan E
 		f.Add("event", e)
 	}
 	now := time.Now()
-	// The client's Events reads the API version without agreeing on one first, and says nothing of a failed connection in
-	// time; any other call does both.
+	// The client's Events neither negotiates the API version nor reports a failed connection at once; any other call does both.
 	if err := do(ctx, subscribeLimit, d.greet); err != nil {
 		return nil, nil, wrap(err, "subscribe to the engine's events")
 	}

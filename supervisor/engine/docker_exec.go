@@ -16,8 +16,8 @@ import (
 	"github.com/docker/docker/pkg/stdcopy"
 )
 
-// execMark is the environment variable by which a hung command and its children are found and killed: Docker has no call
-// to end an exec, and closing the connection leaves the process behind (20.10 to 28).
+// execMark is the environment variable that identifies a hung command and its children, so that they can be killed: Docker has
+// no call to end an exec, and closing the connection leaves the process running (20.10 to 28).
 const execMark = "LYANDEV_EXEC"
 
 // Exec implements Containers.
@@ -98,14 +98,14 @@ func (d *Docker) execInput(ctx context.Context, execID string, spec ExecSpec, co
 	}()
 }
 
-// execResult asks for the exit code. The stream ends a moment before the engine has noted it.
+// execResult polls for the exit code: the stream ends shortly before the engine knows it.
 func (d *Docker) execResult(ctx context.Context, execID, id string, spec ExecSpec, out *execOutput) (ExecResult, error) {
 	for wait := time.Millisecond; ; wait *= 2 {
 		st, err := within(ctx, answerLimit, func(ctx context.Context) (container.ExecInspect, error) {
 			return d.api.ContainerExecInspect(ctx, execID)
 		})
 		if err != nil {
-			return ExecResult{Output: out.bytes()}, wrap(err, "learn how %s ended in container %s", spec.Cmd[0], short(id))
+			return ExecResult{Output: out.bytes()}, wrap(err, "get the exit code of %s in container %s", spec.Cmd[0], short(id))
 		}
 		if !st.Running {
 			res := ExecResult{ExitCode: st.ExitCode, Output: out.bytes()}
@@ -117,20 +117,20 @@ func (d *Docker) execResult(ctx context.Context, execID, id string, spec ExecSpe
 		}
 		select {
 		case <-ctx.Done():
-			return ExecResult{Output: out.bytes()}, wrap(ctx.Err(), "learn how %s ended in container %s", spec.Cmd[0], short(id))
+			return ExecResult{Output: out.bytes()}, wrap(ctx.Err(), "get the exit code of %s in container %s", spec.Cmd[0], short(id))
 		case <-time.After(min(wait, 50*time.Millisecond)):
 		}
 	}
 }
 
-// execBegun says that the engine has begun a command: its process is known.
+// execBegun reports whether the engine has started a command: its process ID is known.
 func (d *Docker) execBegun(ctx context.Context, execID string) bool {
 	st, err := d.api.ContainerExecInspect(ctx, execID)
 	return err == nil && st.Pid != 0
 }
 
-// endExec kills a command that outlived its caller, with its children: directly where this process may (Linux, same PID
-// space, root), else through a short-lived process in the container's PID namespace. It gets 5 s of its own.
+// endExec kills a command whose caller no longer waits, with its children: directly if this process may (Linux, same PID
+// namespace, root), else through a short-lived command in the container. It takes 5 s at most.
 func (d *Docker) endExec(ctx context.Context, execID, id, mark string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -143,9 +143,9 @@ func (d *Docker) endExec(ctx context.Context, execID, id, mark string) {
 	}
 }
 
-// killInside kills marked processes by a command in the container.
+// killInside kills the marked processes through a command in the container.
 func (d *Docker) killInside(ctx context.Context, id, mark string) {
-	// The images of most services have a shell; the ones that have none have nothing that hangs either.
+	// Images without a shell are not supported: their commands hardly ever hang.
 	script := `for p in /proc/[0-9]*; do if tr '\0' '\n' <$p/environ 2>/dev/null | grep -qx "` + execMark + "=" + mark +
 		`"; then kill -9 ${p#/proc/}; fi; done`
 	name, leave, err := d.gate.enter(ctx, id)
@@ -165,7 +165,7 @@ type execOutput struct {
 	stdout, stderr io.Writer
 	mu             sync.Mutex
 	outBuf, errBuf limitedBuffer
-	// head is the beginning of stdout wherever it goes: the engine says there why a command could not be started.
+	// head is the beginning of stdout: the engine writes there why a command could not be started.
 	head limitedBuffer
 }
 

@@ -92,11 +92,11 @@ func (d *Docker) RemoveImage(ctx context.Context, ref string) error {
 	return wrap(err, "remove image %s", ref)
 }
 
-// progressGap is the least time between two lines about a transfer.
+// progressGap is the minimum time between two progress lines.
 const progressGap = time.Second
 
-// readProgress drains the engine's stream of JSON messages. Failures come inside it, with HTTP 200. What is transferred is
-// told to out as the sum of all layers, a line a second at most.
+// readProgress reads the engine's stream of JSON messages to its end. Errors are inside the stream, with HTTP status 200. The
+// progress of all layers together is written to out, at most one line per second.
 func readProgress(r io.Reader, out io.Writer) error {
 	dec, sum := json.NewDecoder(r), transfer{layers: map[string][2]int64{}}
 	var told time.Time
@@ -128,10 +128,10 @@ type progressMessage struct {
 	Detail            struct{ Current, Total int64 } `json:"progressDetail"`
 }
 
-// transfer is how much of each layer has come: done and total, in bytes.
+// transfer is the progress of each layer: done and total, in bytes.
 type transfer struct{ layers map[string][2]int64 }
 
-// note takes a message in; false says that it is not about bytes that come.
+// note records a message. It returns false if the message is not about transferred bytes.
 func (t *transfer) note(m progressMessage) bool {
 	if m.Status != "Downloading" {
 		return false
@@ -148,7 +148,7 @@ func (t *transfer) String() string {
 	return fmt.Sprintf("downloading, %d%% of %.1f MB", done*100/max(total, 1), float64(total)/1e6)
 }
 
-// registryAuth finds the credentials that `docker login` left for a reference's registry; "" when there are none.
+// registryAuth returns the credentials that `docker login` stored for a reference's registry, "" if there are none.
 func registryAuth(ref string) string {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {

@@ -44,7 +44,7 @@ func (d *Docker) Logs(ctx context.Context, id string, o LogOptions) (io.ReadClos
 	return &logStream{PipeReader: r, body: rc}, nil
 }
 
-// logStream ends the goroutine behind it when it is closed.
+// logStream ends its copying goroutine when it is closed.
 type logStream struct {
 	*io.PipeReader
 	body io.Closer

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// Ping implements Engine. It asks over a new connection: an engine that is shutting down takes none any more, though for as
-// long as its containers take to stop it goes on answering on those that it has (20.10), and would start new ones.
+// Ping implements Engine. It uses a new connection: an engine that is shutting down refuses new connections, but keeps
+// answering on existing ones until its containers have stopped, and would even start containers (20.10).
 func (d *Docker) Ping(ctx context.Context) error {
 	return wrap(d.ping(ctx), "reach the Docker engine at %s", d.host)
 }
@@ -35,12 +35,12 @@ func (d *Docker) ping(ctx context.Context) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answers %s", resp.Status)
+		return fmt.Errorf("unexpected status %s", resp.Status)
 	}
 	return nil
 }
 
-// pingError is the end of ctx where that closed the connection, else the error itself.
+// pingError returns ctx's error if the end of ctx closed the connection, else err.
 func pingError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))

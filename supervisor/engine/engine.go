@@ -1,8 +1,9 @@
-// Package engine is the only room that talks to Docker. Engine is everything the supervisor asks of it; Docker is the
-// implementation over the API, enginefake the faithful fake that tests use.
+// Package engine provides access to the Docker engine. Engine is the interface that the supervisor uses, Docker its
+// implementation over the Docker API. Package enginefake implements it in memory for tests. Of the supervisor's packages only
+// engine and build import the Docker client.
 //
-// Every method honours its context and returns errors that say what was attempted on what; classes are told apart with
-// the predicates of errors.go (IsNotFound, IsConflict, IsUnavailable ...), never by text.
+// Every method honours its context. Errors say what was attempted on which object; their class is tested with the predicates
+// of errors.go (IsNotFound, IsConflict, IsUnavailable ...), not by text.
 package engine
 
 import (
@@ -15,7 +16,7 @@ import (
 // Engine is a Docker engine.
 type Engine interface {
 	Info(ctx context.Context) (Info, error)
-	// Ping asks for a sign of life, as cheaply as can be. An engine that hangs gives none: bound it with ctx.
+	// Ping checks that the engine answers. It blocks until ctx ends if the engine hangs.
 	Ping(ctx context.Context) error
 
 	Containers
@@ -23,24 +24,24 @@ type Engine interface {
 	Networks
 	Volumes
 
-	// Events subscribes to container events of objects carrying all the labels. The subscription stands when Events
-	// returns, so that a list taken afterwards misses nothing. The channel closes when ctx ends or the stream breaks;
-	// err() then says why (nil after ctx's end). The caller lists again after every new subscription.
+	// Events subscribes to the events of containers that carry all the labels. The subscription is active when Events returns:
+	// a caller that lists containers afterwards misses nothing. The channel closes when ctx ends or the stream breaks; err()
+	// then returns the reason (nil if ctx ended). Callers must list again after every new subscription.
 	Events(ctx context.Context, labels map[string]string) (ch <-chan Event, err func() error, first error)
 
-	// Close releases connections; it waits for nothing.
+	// Close closes idle connections. It does not block.
 	Close() error
 }
 
 // Containers are the operations on containers.
 type Containers interface {
-	// CreateContainer makes a container and does not start it. A name in use is a conflict.
+	// CreateContainer creates a container without starting it. A name in use is a conflict (IsConflict).
 	CreateContainer(ctx context.Context, spec ContainerSpec) (id string, err error)
 	StartContainer(ctx context.Context, id string) error
 	// StopContainer sends the signal ("" is the image's, else SIGTERM), waits up to grace, sends SIGKILL, and returns
 	// when the container has stopped. Stopping a stopped container is no error.
 	StopContainer(ctx context.Context, id, signal string, grace time.Duration) error
-	// KillContainer sends one signal and returns at once. A container that does not run is no error.
+	// KillContainer sends one signal and returns at once. A container that is not running is no error.
 	KillContainer(ctx context.Context, id, signal string) error
 	PauseContainer(ctx context.Context, id string) error
 	UnpauseContainer(ctx context.Context, id string) error
@@ -50,11 +51,11 @@ type Containers interface {
 	InspectContainer(ctx context.Context, id string) (Container, error)
 	// ListContainers lists containers in any state that carry all the labels.
 	ListContainers(ctx context.Context, labels map[string]string) ([]Container, error)
-	// Logs streams stdout and stderr, demultiplexed into lines of text with their streams lost. It ends with the
-	// container when opts.Follow, else at once.
+	// Logs streams stdout and stderr, merged into one stream (see LogOptions.StderrTo). With opts.Follow it ends when the
+	// container stops, else after the existing log.
 	Logs(ctx context.Context, id string, opts LogOptions) (io.ReadCloser, error)
-	// Exec runs a command to its end. When ctx or spec.Timeout ends first, the process in the container is killed too
-	// and ErrExecTimeout (or ctx's error) is returned with the output so far.
+	// Exec runs a command and blocks until it ends. If spec.Timeout or ctx ends first, the process in the container is killed
+	// and the output so far is returned with ErrExecTimeout or ctx's error.
 	Exec(ctx context.Context, id string, spec ExecSpec) (ExecResult, error)
 	// CopyTo unpacks a tar stream below the directory dir of a created or running container.
 	CopyTo(ctx context.Context, id, dir string, tar io.Reader) error
@@ -95,7 +96,7 @@ type Volumes interface {
 	ListVolumes(ctx context.Context, labels map[string]string) ([]Volume, error)
 }
 
-// Info says what the engine is.
+// Info describes the engine.
 type Info struct {
 	Version, APIVersion, OS, Arch string
 	CPUs                          int
@@ -165,8 +166,8 @@ type ContainerSpec struct {
 	// LogMaxSize bounds the json-file log ("" is 20m, with 2 files).
 	LogMaxSize string
 
-	// Warn is told what the engine leaves out of the specification (limits that its kernel cannot keep), a call for each
-	// warning, before CreateContainer returns; nil drops it.
+	// Warn receives the engine's warnings about parts of the specification that it ignores (such as limits that its kernel
+	// does not support), one call per warning, before CreateContainer returns. nil discards them.
 	Warn func(text string)
 }
 
@@ -221,7 +222,7 @@ type Container struct {
 	OOMKilled bool
 	Error     string
 	PID       int
-	// IPs are the addresses by network name; Ports what is published.
+	// IPs are the addresses by network name. Ports are the published ports.
 	IPs   map[string]netip.Addr
 	Ports []PortBinding
 	Env   []string // only from InspectContainer
@@ -254,7 +255,7 @@ type ExecSpec struct {
 	Resize <-chan [2]uint
 }
 
-// ExecResult is how a command ended. Output is stdout and then stderr.
+// ExecResult is the result of a command. Output is stdout followed by stderr.
 type ExecResult struct {
 	ExitCode int
 	Output   []byte

@@ -12,27 +12,27 @@ import (
 	"github.com/docker/docker/client"
 )
 
-// Errors told apart with errors.Is.
+// Errors for errors.Is.
 var (
-	// ErrExecTimeout says that a command was ended at its timeout.
+	// ErrExecTimeout means that a command was killed at its timeout.
 	ErrExecTimeout = errors.New("command timed out")
-	// ErrExecNotStarted says that the engine could not start the command at all (no such file, container gone or
-	// paused): not a failure of the command (R53).
+	// ErrExecNotStarted means that the engine could not start the command (no such file, container gone or paused). It is not a
+	// failure of the command (R53).
 	ErrExecNotStarted = errors.New("command could not be started")
-	// ErrNoAnswer says that the engine took the call and did not answer it in time: it hangs.
+	// ErrNoAnswer means that the engine accepted the call and did not answer in time: it hangs.
 	ErrNoAnswer = errors.New("the Docker engine did not answer")
-	// ErrUnsupported says that this engine is too old for what was asked.
+	// ErrUnsupported means that the engine is too old for the request.
 	ErrUnsupported = errors.New("not supported by this Docker engine")
 )
 
 // IsNotFound reports that the object does not exist.
 func IsNotFound(err error) bool { return errdefs.IsNotFound(err) }
 
-// IsConflict reports a name in use, or an operation that is already going on.
+// IsConflict reports a name in use, or an operation that is already in progress.
 func IsConflict(err error) bool { return errdefs.IsConflict(err) || errdefs.IsAlreadyExists(err) }
 
-// IsPortTaken reports that a published port could not be bound. Docker gives it no class of its own (20.10 to 28 answer
-// 500 with the text of bind(2)), so this is the one place where a text is looked at.
+// IsPortTaken reports that a published port could not be bound. Docker has no error class for that (20.10 to 28 answer 500
+// with the text of bind(2)), so this is the only predicate that matches text.
 func IsPortTaken(err error) bool {
 	if err == nil {
 		return false
@@ -46,8 +46,8 @@ func IsOverlap(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "verlap")
 }
 
-// IsUnavailable reports that the engine did not answer: it is down, restarting or hangs, or the connection broke. Worth another
-// try after a reconnect.
+// IsUnavailable reports that the engine did not answer: it is down, restarting or hanging, or the connection broke. The call can
+// be retried after a reconnect.
 func IsUnavailable(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false

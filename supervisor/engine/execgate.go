@@ -6,33 +6,32 @@ import (
 	"time"
 )
 
-// startPoll is how often a freeze looks whether a command has begun.
+// startPoll is the polling interval while a pause waits for a command to start.
 const startPoll = 2 * time.Millisecond
 
-// execGate keeps the beginning of commands and the freezing of a container apart. A command that is frozen while it begins
-// blocks the engine for good (20.10): it holds the container's list of commands until the command has begun, whoever inspects
-// the container waits for that list with the container locked, and the call that would thaw it waits for the lock. Its zero
-// value is ready.
+// execGate prevents a container from being paused while a command is starting in it. That would deadlock the engine (20.10):
+// the engine holds the container's list of execs until the command has started, an inspection waits for the list while it
+// holds the container's lock, and the unpause waits for that lock. The zero value is ready to use.
 type execGate struct {
 	mu    sync.Mutex
 	doors map[string]*door
 }
 
-// door is the gate of one container. It exists while anybody is at it.
+// door is the gate of one container. It exists while a command or a pause uses it.
 type door struct {
 	commands map[*command]bool
 	freezing int
-	opened   chan struct{} // closed when nobody freezes any more
+	opened   chan struct{} // closed when no pause is in progress
 }
 
-// command is one that may be beginning, until it has ended.
+// command is a command from before its start until its end.
 type command struct {
 	id    string // the engine's, "" until it has one
 	ended chan struct{}
 }
 
-// enter waits until the container is not being frozen. The command counts as beginning until leave is called, or until the
-// engine says that it has begun; name tells the engine's ID of it.
+// enter waits until the container is not being paused. The command counts as starting until leave is called, or until the
+// engine reports that it has started; name sets the engine's ID of it.
 func (g *execGate) enter(ctx context.Context, container string) (name func(id string), leave func(), err error) {
 	c := &command{ended: make(chan struct{})}
 	for {
@@ -62,7 +61,7 @@ func (g *execGate) enter(ctx context.Context, container string) (name func(id st
 	return name, leave, nil
 }
 
-// admit lets a command in, or gives what to wait for.
+// admit registers a command, or returns the channel to wait for.
 func (g *execGate) admit(container string, c *command) (wait <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -74,8 +73,8 @@ func (g *execGate) admit(container string, c *command) (wait <-chan struct{}) {
 	return nil
 }
 
-// shut keeps new commands out until open is called, and waits until those that are in have begun or ended. begun asks the
-// engine.
+// shut blocks new commands until open is called, and waits until the registered ones have started or ended. begun asks the
+// engine whether a command has started.
 func (g *execGate) shut(ctx context.Context, container string, begun func(ctx context.Context, id string) bool) (open func(), err error) {
 	g.mu.Lock()
 	d := g.door(container)
@@ -105,7 +104,7 @@ func (g *execGate) shut(ctx context.Context, container string, begun func(ctx co
 	return open, nil
 }
 
-// await waits until a command has begun or ended.
+// await waits until a command has started or ended.
 func (g *execGate) await(ctx context.Context, c *command, begun func(ctx context.Context, id string) bool) error {
 	tick := time.NewTicker(startPoll)
 	defer tick.Stop()

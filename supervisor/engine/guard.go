@@ -6,8 +6,8 @@ import (
 	"net/netip"
 )
 
-// Guarded is an engine on which nothing is made, started, connected or removed while allowed returns an error; the methods
-// return that error then. What only reads, and what stops or execs in containers, is not guarded.
+// Guarded returns an engine whose methods that create, start, connect or remove something fail with the error of allowed, if
+// it returns one. Reads, stops and execs are not guarded.
 func Guarded(e Engine, allowed func() error) Engine { return &guarded{Engine: e, allowed: allowed} }
 
 type guarded struct {

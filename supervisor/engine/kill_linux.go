@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// killMarked sends SIGKILL to every process below proc whose environment has the entry, and says how many it reached.
+// killMarked sends SIGKILL to every process below proc whose environment has the entry, and returns their number.
 func killMarked(proc, entry string) int {
 	dirs, _ := filepath.Glob(filepath.Join(proc, "[0-9]*"))
 	killed := 0

@@ -2,5 +2,5 @@
 
 package engine
 
-// killMarked reaches nothing here: containers run in another machine's PID space.
+// killMarked does nothing here: containers run in the PID namespace of a virtual machine.
 func killMarked(string, string) int { return 0 }

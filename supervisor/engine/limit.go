@@ -7,30 +7,30 @@ import (
 	"time"
 )
 
-// Limits of single calls. An engine that hangs holds its connections open and says nothing, so a call without a limit would
-// wait for ever. They are far above what a loaded machine takes. Calls that carry data (pulls, imports, copies, logs, what a
-// command prints) have none, since nobody knows how long they may take: they end with their caller's context.
+// Timeouts of single calls. A hanging engine keeps its connections open without answering, so a call without a timeout would
+// block forever. The timeouts are far above what a loaded machine needs. Calls that transfer data (pulls, imports, copies,
+// logs, command output) have none, because their duration is unknown: they end with their caller's context.
 const (
-	// answerLimit is for calls that look something up or note it down.
+	// answerLimit is for calls that read or change metadata.
 	answerLimit = 30 * time.Second
-	// infoLimit is for each of the first calls of a command, where a person waits. An engine under load takes seconds.
+	// infoLimit is for each of a command's first calls, for which the user is waiting. An engine under load takes seconds.
 	infoLimit = 15 * time.Second
-	// workLimit is for calls that make, start, attach or remove something; a stop may take its grace besides.
+	// workLimit is for calls that create, start, attach or remove something. A stop may also take its grace period.
 	workLimit = 2 * time.Minute
 )
 
-// within makes a call that may take limit at most. A call that took longer fails with ErrNoAnswer.
+// within makes a call with a timeout. The error is ErrNoAnswer if the timeout is exceeded.
 func within[T any](ctx context.Context, limit time.Duration, call func(ctx context.Context) (T, error)) (T, error) {
 	inner, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	v, err := call(inner)
 	if err != nil && errors.Is(inner.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		err = fmt.Errorf("%w in %s; see whether `docker ps` answers, and restart the engine if it does not", ErrNoAnswer, limit)
+		err = fmt.Errorf("%w within %s; check whether `docker ps` answers, and restart the engine if it does not", ErrNoAnswer, limit)
 	}
 	return v, err
 }
 
-// do is within for calls that give nothing back.
+// do is within for calls without a result.
 func do(ctx context.Context, limit time.Duration, call func(ctx context.Context) error) error {
 	_, err := within(ctx, limit, func(ctx context.Context) (struct{}, error) { return struct{}{}, call(ctx) })
 	return err

@@ -8,18 +8,18 @@ import (
 	"github.com/docker/docker/client"
 )
 
-// NewDockerOver is the Engine over a client that somebody else has made. A host on another machine is refused unless
-// allowRemote, as in NewDocker.
+// NewDockerOver is NewDocker with an existing Docker client.
 func NewDockerOver(api *client.Client, allowRemote bool) (*Docker, error) {
 	host := api.DaemonHost()
 	if isRemote(host) && !allowRemote {
 		return nil, fmt.Errorf("cannot use the Docker engine at %s: it is on another machine; "+
-			"set LYANDEV_ALLOW_REMOTE=1 if that is what you want", host)
+			"set LYANDEV_ALLOW_REMOTE=1 to allow that", host)
 	}
 	return &Docker{api: api, host: host}, nil
 }
 
-// Translate is a spec in the API's three parts, for those who create containers through another library. It is pure.
+// Translate converts a spec to the three parts of Docker's create call, for callers that create containers through another
+// library. It is pure. The error is ErrUnsupported for a SubPath mount.
 func Translate(spec ContainerSpec) (*container.Config, *container.HostConfig, *network.NetworkingConfig, error) {
 	for _, m := range spec.Mounts {
 		if m.SubPath != "" && m.Volume != "" {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Alive says whether a process runs.
+// Alive reports whether a process is running.
 func Alive(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return pid > 0 && (err == nil || errors.Is(err, syscall.EPERM))

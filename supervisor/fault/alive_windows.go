@@ -2,7 +2,7 @@ package fault
 
 import "os"
 
-// Alive says whether a process runs.
+// Alive reports whether a process is running.
 func Alive(pid int) bool {
 	p, err := os.FindProcess(pid)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package fault remembers what was done to containers on purpose and has to be undone, whatever happens to the process that
-// did it: containers that are frozen while their volumes are copied, and what drills break.
+// Package fault records deliberate faults in files before they are injected, and undoes them even if the process that injected
+// them was killed: containers paused while their volumes are copied, and the faults of drills.
 package fault
 
 import (
@@ -18,18 +18,18 @@ import (
 	"github.com/lyandev/lyandev/supervisor/instance"
 )
 
-// Kind says how a fault is undone.
+// Kind determines how a fault is undone.
 type Kind string
 
 // The kinds.
 const (
-	// Paused: the container is frozen, and is to go on.
+	// Paused: the container is paused; undoing it unpauses it.
 	Paused Kind = "paused"
-	// Cut: the container was taken off the network, and is to be put back under its address.
+	// Cut: the container is disconnected from the network; undoing it reconnects it with its address and aliases.
 	Cut Kind = "cut"
 )
 
-// Fault is one thing to undo.
+// Fault is one fault to undo.
 type Fault struct {
 	Kind      Kind       `json:"kind"`
 	Container string     `json:"container"`
@@ -38,44 +38,44 @@ type Fault struct {
 	Aliases   []string   `json:"aliases,omitempty"`
 }
 
-// record is a file of faults.
+// record is the content of a fault file.
 type record struct {
-	// PID is the process that made them, Until the time by which it was going to undo them.
+	// PID is the process that injected the faults, Until its deadline for undoing them.
 	PID    int       `json:"pid"`
 	Until  time.Time `json:"until"`
 	Faults []Fault   `json:"faults"`
 }
 
-// prefix and suffix are those of the files' names; the process has its own.
+// prefix and suffix of the file names; the process ID in between makes them unique.
 const prefix, suffix = "fault-", ".json"
 
-// Engine is what faults are undone with.
+// Engine is the part of engine.Engine needed to undo faults.
 type Engine interface {
 	UnpauseContainer(ctx context.Context, id string) error
 	InspectContainer(ctx context.Context, id string) (engine.Container, error)
 	ConnectNetwork(ctx context.Context, network, container string, ip netip.Addr, aliases []string) error
 }
 
-// Remember writes faults down before they are made. dir is the instance's directory. forget removes the record, after they
-// were undone.
+// Remember records faults before they are injected. dir is the instance's directory, until the deadline after which Overdue
+// undoes them. The caller calls forget, which deletes the record, after it has undone them.
 func Remember(dir, what string, until time.Time, faults []Fault) (forget func(), err error) {
 	b, err := json.Marshal(record{PID: os.Getpid(), Until: until, Faults: faults})
 	if err != nil {
-		return nil, fmt.Errorf("cannot remember what has to be undone: %w", err)
+		return nil, fmt.Errorf("cannot record the fault: %w", err)
 	}
 	path := filepath.Join(dir, fmt.Sprintf("%s%s-%d%s", prefix, what, os.Getpid(), suffix))
 	if err := instance.WriteFile(path, b); err != nil {
-		return nil, fmt.Errorf("cannot remember what has to be undone: %w", err)
+		return nil, fmt.Errorf("cannot record the fault: %w", err)
 	}
 	return func() { _ = os.Remove(path) }, nil
 }
 
-// Overdue undoes the faults whose process is gone or has let its time pass, and says what it undid. alive tells of a
-// process ID whether it runs.
+// Overdue undoes the faults whose process has ended or missed its deadline, and describes what it undid. alive reports whether
+// a process is running; see Alive.
 func Overdue(ctx context.Context, eng Engine, dir string, now time.Time, alive func(pid int) bool) (undone []string, err error) {
 	paths, err := filepath.Glob(filepath.Join(dir, prefix+"*"+suffix))
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for what has to be undone: %w", err)
+		return nil, fmt.Errorf("cannot list recorded faults: %w", err)
 	}
 	var errs []error
 	for _, p := range paths {
@@ -85,7 +85,7 @@ func Overdue(ctx context.Context, eng Engine, dir string, now time.Time, alive f
 		}
 		var r record
 		if json.Unmarshal(b, &r) != nil {
-			_ = os.Remove(p) // it was never whole, so nothing was done
+			_ = os.Remove(p) // incomplete, so the fault was not injected
 			continue
 		}
 		if alive(r.PID) && now.Before(r.Until) {
@@ -99,13 +99,13 @@ func Overdue(ctx context.Context, eng Engine, dir string, now time.Time, alive f
 			undone = append(undone, fmt.Sprintf("%s %s", f.Kind, short(f.Container)))
 		}
 		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("cannot forget a fault: %w", err))
+			errs = append(errs, fmt.Errorf("cannot delete the record of a fault: %w", err))
 		}
 	}
 	return undone, errors.Join(errs...)
 }
 
-// Undo undoes faults. What is not broken, or not there any more, is no error.
+// Undo undoes faults. A fault that is already undone, or whose container is gone, is no error.
 func Undo(ctx context.Context, eng Engine, faults []Fault) error {
 	var errs []error
 	for _, f := range faults {
@@ -121,24 +121,25 @@ func Undo(ctx context.Context, eng Engine, faults []Fault) error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("cannot undo what was done on purpose: %w", err)
+		return fmt.Errorf("cannot undo the fault: %w", err)
 	}
 	return nil
 }
 
-// thaw lets a container go on. It does not look first: an inspection of a frozen container can wait until it is thawed.
+// thaw unpauses a container. It does not inspect it first: Docker may block the inspection of a paused container until it is
+// unpaused.
 func thaw(ctx context.Context, eng Engine, id string) error {
 	err := eng.UnpauseContainer(ctx, id)
 	if err == nil || engine.IsNotFound(err) {
 		return nil
 	}
 	if c, look := eng.InspectContainer(ctx, id); look != nil || c.State != engine.StatePaused {
-		return known(look) // engines give "it is not paused" no class of its own
+		return known(look) // "not paused" has no error class of its own
 	}
 	return err
 }
 
-// known is the error, but for that of a container that is gone.
+// known returns err, or nil if it says that the container is gone.
 func known(err error) error {
 	if engine.IsNotFound(err) {
 		return nil

@@ -1,5 +1,5 @@
-// Package instance says which copy of a project a directory is: its name, its files, and the lock that lets only one
-// supervisor look after it. Two git worktrees of one project are two instances, side by side.
+// Package instance maps a project directory to an instance: its name, its state files, and the lock that allows only one
+// supervisor. Two git worktrees of one project are two instances that can run at the same time.
 package instance
 
 import (
@@ -26,9 +26,9 @@ import (
 type Instance struct {
 	// Name is the project name of every Docker object of the instance.
 	Name string `json:"name"`
-	// Project is the name in the file; Name is the same for the first directory that used it.
+	// Project is the project name in the stack file. Name equals it for the first directory that used it.
 	Project string `json:"project"`
-	// Dir is the directory of the file, Files the files themselves, absolute.
+	// Dir is the directory of the stack file, Files are the stack files, with absolute paths.
 	Dir     string    `json:"dir"`
 	Files   []string  `json:"files,omitempty"`
 	Created time.Time `json:"created"`
@@ -45,27 +45,27 @@ func (i *Instance) Home() string { return filepath.Join(i.root, i.Name) }
 // Socket is the path of the supervisor's API socket. See socket.Path.
 func (i *Instance) Socket() string { return socket.Path(i.Home()) }
 
-// LogFile receives what a supervisor in the background logs.
+// LogFile is the log of a supervisor in the background.
 func (i *Instance) LogFile() string { return filepath.Join(i.Home(), "supervisor.log") }
 
 // File is the path of a file of the instance.
 func (i *Instance) File(name string) string { return filepath.Join(i.Home(), name) }
 
-// Registry knows the instances of this machine.
+// Registry finds the instances of this machine.
 type Registry struct {
 	// Root is the directory; see Root.
 	Root string
-	// Taken says which directory the Docker objects of a name belong to, "" when there are none or they do not say. It is
-	// the second opinion, for when the registry's files were lost. nil is never taken.
+	// Taken returns the directory that the Docker objects of a name belong to, "" if there are none or they have no label. It
+	// protects a name whose registry file was lost. nil means that no name is taken.
 	Taken func(ctx context.Context, name string) (dir string, err error)
 }
 
-// Open is the registry of this user.
+// Open returns the registry of this user.
 func Open() *Registry { return &Registry{Root: Root()} }
 
-// Resolve finds the instance of a project in a directory. explicit, if not "", is the name itself (-p). Otherwise the
-// directory keeps the name it has; a directory without one gets the project's own name if no other directory has it, else
-// the name with a short hash of the directory. Nothing is written: Save does that.
+// Resolve returns the instance of a project in a directory. explicit, if not "", is the instance's name (-p). Otherwise the
+// directory keeps its existing name. A new directory gets the project's name if no other directory has it, else the project's
+// name with a short hash of the directory. Resolve writes nothing; Save does.
 func (r *Registry) Resolve(ctx context.Context, project, dir, explicit string) (*Instance, error) {
 	all, err := r.List()
 	if err != nil {
@@ -120,13 +120,13 @@ func find(all []*Instance, ok func(*Instance) bool) *Instance {
 	return nil
 }
 
-// Get finds an instance by name, or nil.
+// Get returns an instance by name, or nil.
 func (r *Registry) Get(name string) (*Instance, error) {
 	all, err := r.List()
 	return find(all, func(i *Instance) bool { return i.Name == name }), err
 }
 
-// List is every instance that was ever started and not removed, by name.
+// List returns every saved instance, sorted by name.
 func (r *Registry) List() ([]*Instance, error) {
 	paths, err := filepath.Glob(filepath.Join(r.Root, "*", "instance.json"))
 	if err != nil {
@@ -137,26 +137,26 @@ func (r *Registry) List() ([]*Instance, error) {
 		b, err := os.ReadFile(p)
 		i := &Instance{root: r.Root}
 		if err != nil || json.Unmarshal(b, i) != nil || i.Name != filepath.Base(filepath.Dir(p)) {
-			continue // a torn file is as good as none: the Docker labels still tell
+			continue // an incomplete file counts as missing: the Docker labels identify the instance
 		}
 		out = append(out, i)
 	}
 	return out, nil
 }
 
-// Save writes the instance down, so that its directory keeps the name.
+// Save stores the instance, so that its directory keeps the name.
 func (i *Instance) Save() error {
 	if err := os.MkdirAll(i.Home(), 0o700); err != nil {
-		return fmt.Errorf("cannot make the instance's directory: %w", err)
+		return fmt.Errorf("cannot create the instance's directory: %w", err)
 	}
 	b, err := json.MarshalIndent(i, "", "  ")
 	if err != nil {
-		return fmt.Errorf("cannot write the instance down: %w", err)
+		return fmt.Errorf("cannot save the instance: %w", err)
 	}
 	return WriteFile(i.File("instance.json"), b)
 }
 
-// Remove forgets the instance and its files.
+// Remove deletes the instance's directory.
 func (i *Instance) Remove() error {
 	if err := os.RemoveAll(i.Home()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot remove %s: %w", i.Home(), err)
@@ -164,7 +164,7 @@ func (i *Instance) Remove() error {
 	return nil
 }
 
-// WriteFile replaces a file in one step, so that a reader or a crash never sees half of it. Mode 0600.
+// WriteFile replaces a file atomically, with mode 0600: readers see the old or the new content, also after a crash.
 func WriteFile(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
@@ -184,7 +184,8 @@ func WriteFile(path string, data []byte) error {
 
 var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
-// CheckName says whether a project name can be used: 1 to 40 of a-z, 0-9 and "-", with a letter or digit at both ends.
+// CheckName returns an error if name is not a valid project name: 1 to 40 characters of a-z, 0-9 and "-", with a letter or
+// digit at both ends.
 func CheckName(name string) error {
 	if !nameForm.MatchString(name) {
 		return fmt.Errorf("cannot use %q as a project name: it must be 1 to 40 characters of a-z, 0-9 and \"-\", "+
@@ -195,7 +196,7 @@ func CheckName(name string) error {
 
 var notInName = regexp.MustCompile(`[^a-z0-9-]+`)
 
-// Normalize makes a project name of any text.
+// Normalize converts any text to a valid project name.
 func Normalize(s string) string {
 	s = strings.Trim(notInName.ReplaceAllString(strings.ToLower(s), "-"), "-")
 	if len(s) > 34 {

@@ -10,21 +10,21 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// ErrHeld says that another supervisor looks after the instance.
+// ErrHeld means that another supervisor is running for the instance.
 var ErrHeld = errors.New("another supervisor is running")
 
-// ErrLost says that the lock's file was deleted or replaced, so that another supervisor can hold the instance too.
-var ErrLost = errors.New("this supervisor's lock is gone")
+// ErrLost means that the lock file was deleted or replaced, so another supervisor could start for the same instance.
+var ErrLost = errors.New("this supervisor has lost its lock")
 
-// Lock makes a process the only supervisor of an instance until it is released or the process ends, however it ends.
+// Lock is the instance's lock. It is held until Release or the end of the process.
 type Lock struct {
 	instance *Instance
 	file     *flock.Flock
 	held     os.FileInfo
 }
 
-// Lock takes the instance's lock without waiting. ErrHeld, with the holder's process ID in the text, says that there is a
-// supervisor.
+// Lock takes the instance's lock without blocking. The error is ErrHeld if another process holds it; its text has the
+// holder's process ID.
 func (i *Instance) Lock() (*Lock, error) {
 	for {
 		l, err := i.tryLock()
@@ -32,16 +32,16 @@ func (i *Instance) Lock() (*Lock, error) {
 			return nil, err
 		}
 		if l.Check() == nil {
-			_ = os.WriteFile(i.File("pid"), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600) // only for messages: the lock is what counts
+			_ = os.WriteFile(i.File("pid"), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600) // only for messages
 			return l, nil
 		}
-		l.Release() // the directory was deleted between the opening of the file and its locking
+		l.Release() // the directory was deleted between opening and locking the file
 	}
 }
 
 func (i *Instance) tryLock() (*Lock, error) {
 	if err := os.MkdirAll(i.Home(), 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the instance's directory: %w", err)
+		return nil, fmt.Errorf("cannot create the instance's directory: %w", err)
 	}
 	f := flock.New(i.File("lock"), flock.SetPermissions(0o600))
 	ok, err := f.TryLock()
@@ -59,25 +59,25 @@ func (i *Instance) tryLock() (*Lock, error) {
 	return &Lock{instance: i, file: f, held: held}, nil
 }
 
-// Release gives the instance free. The files stay.
+// Release releases the lock. The files stay.
 func (l *Lock) Release() { _ = l.file.Unlock() }
 
-// Check says whether the lock still keeps others out: the file at its path is the one that is locked. The error is ErrLost if
-// it was deleted or replaced, by itself or with its directory.
+// Check returns ErrLost if the file at the lock's path is no longer the locked file: it, or its directory, was deleted or
+// replaced.
 func (l *Lock) Check() error {
 	now, err := os.Stat(l.file.Path())
 	if err == nil && os.SameFile(now, l.held) {
 		return nil
 	}
-	why := "another file is in its place"
+	why := "it was replaced by another file"
 	if err != nil {
 		why = err.Error()
 	}
-	return fmt.Errorf("cannot go on looking after %s: %w (%s); what runs is left for the supervisor that `lyandev up` starts",
+	return fmt.Errorf("cannot continue supervising %s: %w (%s); the containers keep running, `lyandev up` starts a new supervisor for them",
 		l.instance.Name, ErrLost, why)
 }
 
-// Holder is the process that took the lock last, 0 if that is not known. It may have ended since.
+// Holder returns the ID of the process that took the lock last, 0 if unknown. The process may have ended.
 func (i *Instance) Holder() int {
 	pid, _ := strconv.Atoi(i.holder())
 	return pid

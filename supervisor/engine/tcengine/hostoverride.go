@@ -9,12 +9,12 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-// hostOverride is testcontainers' own variable for the host at which published ports are reached.
+// hostOverride is testcontainers' variable for the host at which published ports are reached.
 const hostOverride = "TESTCONTAINERS_HOST_OVERRIDE"
 
-// nameHost corrects a guess of testcontainers'. Inside a container (/.dockerenv) it takes the engine to be outside, and
-// published ports to be at the gateway. Where the engine runs in the same container (CI runners with Docker in Docker)
-// they are at localhost. A host that the user names stands.
+// nameHost sets hostOverride to localhost if the engine runs in the same container as this process (CI runners with Docker in
+// Docker). There testcontainers would look for published ports at the gateway, because it assumes an engine outside
+// (/.dockerenv exists). A value set by the user is kept.
 func nameHost(ctx context.Context, eng *engine.Docker) error {
 	if _, set := os.LookupEnv(hostOverride); set {
 		return nil
@@ -46,8 +46,8 @@ func prefixes(addrs []net.Addr) []netip.Prefix {
 	return out
 }
 
-// engineIsHere says that the engine's bridges are among this network namespace's own interfaces: one has the first address
-// of the default bridge's subnet. It is pure.
+// engineIsHere reports whether the engine's bridges are in this network namespace: an interface has the first address of the
+// default bridge's subnet. It is pure.
 func engineIsHere(networks []engine.Network, own []netip.Prefix) bool {
 	for _, n := range networks {
 		if n.Name != "bridge" {

@@ -10,9 +10,8 @@ import (
 // podLabel names the pod of a container.
 const podLabel = "dev.lyandev.pod"
 
-// Ready is readiness in the sense of Kubernetes as a wait strategy of testcontainers: the container's pod is Ready, by its
-// probes and its operator. A target that is no pod of ours waits for the whole stack, so that a container beside the stack
-// can be told to wait for it.
+// Ready is a testcontainers wait strategy: it waits until the container's pod is Ready, as its probes and operator determine. A
+// container that is not part of a pod waits for the whole stack.
 type Ready struct {
 	// Wait waits for a pod, or for the whole stack ("").
 	Wait func(ctx context.Context, pod string) error
@@ -20,7 +19,7 @@ type Ready struct {
 
 var _ wait.Strategy = Ready{}
 
-// WaitUntilReady implements wait.Strategy. It blocks until ready or ctx's end.
+// WaitUntilReady implements wait.Strategy. It blocks until ready or until ctx ends.
 func (r Ready) WaitUntilReady(ctx context.Context, target wait.StrategyTarget) error {
 	if target == nil {
 		return r.Wait(ctx, "")

@@ -11,8 +11,8 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// reaperProvider creates the reaper's container with its port published on one address. testcontainers would publish it on
-// every address of the machine, and whoever reaches the reaper can have objects removed.
+// reaperProvider creates the reaper's container with its port published on one address. testcontainers would publish it on all
+// addresses of the machine, and anyone who can reach the reaper can have objects removed.
 type reaperProvider struct {
 	*testcontainers.DockerProvider
 	at netip.Addr
@@ -33,7 +33,7 @@ func (p reaperProvider) RunContainer(ctx context.Context, req testcontainers.Con
 	return p.DockerProvider.RunContainer(ctx, req)
 }
 
-// reaperAddress is where this process reaches ports of containers, as an address that the engine can publish on.
+// reaperAddress is the address at which this process reaches published ports, if the engine can publish on it.
 func (e *Engine) reaperAddress(ctx context.Context) (netip.Addr, error) {
 	host, err := e.provider.DaemonHost(ctx)
 	if err != nil {
@@ -42,9 +42,9 @@ func (e *Engine) reaperAddress(ctx context.Context) (netip.Addr, error) {
 	return publishAddress(host, strings.HasPrefix(e.API().DaemonHost(), "tcp://")), nil
 }
 
-// publishAddress is 127.0.0.1, unless ports are reached at another address: that one if it is the engine's own (the gateway
-// that a container reaches its engine at), and every address if the engine is on another machine, which may not have the
-// address that it is reached at.
+// publishAddress is 127.0.0.1 if published ports are reached there. Otherwise it is the address at which they are reached, if
+// that is the engine's own (the gateway, seen from a container), and all addresses if the engine is on another machine, which
+// need not own the address at which it is reached.
 func publishAddress(host string, overNetwork bool) netip.Addr {
 	addr, err := netip.ParseAddr(host)
 	switch {

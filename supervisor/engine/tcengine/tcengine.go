@@ -1,7 +1,7 @@
-// Package tcengine is the engine of test runs: it creates containers, networks and volumes through testcontainers, so that
-// they carry its session's labels and its reaper removes what a killed run leaves behind. Everything else is
-// engine.Docker. It is the only importer of testcontainers, and honours its configuration (.testcontainers.properties,
-// TESTCONTAINERS_*, DOCKER_HOST).
+// Package tcengine implements engine.Engine for test runs: it creates containers, networks and volumes through testcontainers,
+// so that they carry the labels of a test session and the reaper removes what a killed run leaves behind. All other calls are
+// those of engine.Docker. It is the only package that imports testcontainers, and honours its configuration
+// (.testcontainers.properties, TESTCONTAINERS_*, DOCKER_HOST).
 package tcengine
 
 import (
@@ -33,9 +33,9 @@ const (
 type Options struct {
 	// AllowRemote accepts an engine on another machine.
 	AllowRemote bool
-	// Session is the session that the objects belong to: with it they have a reaper of their own, which does not wait for
-	// others to end. "" is testcontainers' own session, one for all that the parent process started: right where a program
-	// uses testcontainers for other things too.
+	// Session is the test session of the objects. A session has its own reaper, which does not wait for other sessions to end.
+	// "" is testcontainers' default session, shared by all processes of the parent process: for programs that also use
+	// testcontainers for other things.
 	Session string
 	// Ready waits until a pod is ready ("" is the whole stack). It is the wait strategy of every pod's container.
 	Ready func(ctx context.Context, pod string) error
@@ -54,7 +54,7 @@ type Engine struct {
 
 var _ engine.Engine = (*Engine)(nil)
 
-// New connects to the engine that testcontainers finds, and checks that it answers.
+// New connects to the engine of testcontainers' configuration, and checks that it answers.
 func New(ctx context.Context, opts Options) (*Engine, error) {
 	provider, err := newProvider()
 	if err != nil {
@@ -81,23 +81,23 @@ func New(ctx context.Context, opts Options) (*Engine, error) {
 	}, nil
 }
 
-// newProvider turns the panic by which testcontainers says that it finds no engine into an error.
+// newProvider creates testcontainers' provider. testcontainers panics if it finds no engine; that becomes an error.
 func newProvider() (p *testcontainers.DockerProvider, err error) {
 	defer func() {
 		if why := recover(); why != nil {
-			err = fmt.Errorf("cannot find the Docker engine: %v; say where it is with DOCKER_HOST", why)
+			err = fmt.Errorf("cannot find the Docker engine: %v; set DOCKER_HOST to its address", why)
 		}
 	}()
 	return testcontainers.NewDockerProvider(testcontainers.WithDefaultBridgeNetwork(testcontainers.Bridge), testcontainers.WithLogger(quiet{}))
 }
 
-// quiet is testcontainers' logger: what it would say of every container is in the supervisor's own log.
+// quiet discards testcontainers' log messages about containers: the supervisor has its own log.
 type quiet struct{}
 
 // Printf implements testcontainers' logging interface.
 func (quiet) Printf(string, ...any) {}
 
-// With is the same engine for another stack, with a readiness of its own. Connections are shared.
+// With returns the same engine with another Options.Ready, for another stack. Connections are shared.
 func (e *Engine) With(ready func(ctx context.Context, pod string) error) *Engine {
 	opts := e.opts
 	opts.Ready = ready
@@ -107,21 +107,21 @@ func (e *Engine) With(ready func(ctx context.Context, pod string) error) *Engine
 	}
 }
 
-// PrepareReaper starts the session's reaper, to be called before anything is created. Where its image is not there and
-// cannot be pulled, one is made from the static binary. It stays connected until this process ends, however that comes. It
-// does nothing where the configuration disables the reaper.
+// PrepareReaper starts the session's reaper. It must be called before anything is created. If the reaper's image is missing and
+// cannot be pulled, one is made from the static binary. The connection to the reaper stays open until this process ends. It
+// does nothing if the configuration disables the reaper.
 func (e *Engine) PrepareReaper(ctx context.Context, binary string) error {
 	conf := e.provider.Config().Config
 	if conf.RyukDisabled {
 		return nil
 	}
-	// The only public place of the name, and marked as going away; the rest of it is the user's prefix.
+	// Deprecated, but the only public place of the name.
 	ref := testcontainers.ReaperDefaultImage //nolint:staticcheck // see above
 	if _, err := reaper.EnsureImage(ctx, e.Docker, e.hubName(ref), binary); err != nil {
 		return err
 	}
-	// testcontainers would start it with the first object, but for its own session, and a process has one reaper. This is
-	// how its compose module gets one for a session that it names.
+	// testcontainers would start the reaper with the first object, but for its default session, and a process has only one
+	// reaper. Its compose module starts one for a named session in the same way.
 	at, err := e.reaperAddress(ctx)
 	if err != nil {
 		return err
@@ -131,12 +131,12 @@ func (e *Engine) PrepareReaper(ctx context.Context, binary string) error {
 		_, err = r.Connect()
 	}
 	if err != nil {
-		return fmt.Errorf("cannot start the reaper of test runs: %w; TESTCONTAINERS_RYUK_DISABLED=true does without", err)
+		return fmt.Errorf("cannot start the reaper of test runs: %w; set TESTCONTAINERS_RYUK_DISABLED=true to run without it", err)
 	}
 	return nil
 }
 
-// hubName is the name by which testcontainers asks for an image of Docker Hub.
+// hubName is the name that testcontainers uses for a Docker Hub image: with the configured prefix.
 func (e *Engine) hubName(ref string) string {
 	if p := e.provider.Config().Config.HubImageNamePrefix; p != "" {
 		return path.Join(p, ref)
@@ -144,7 +144,7 @@ func (e *Engine) hubName(ref string) string {
 	return ref
 }
 
-// Keep takes the session's reaper away, so that what runs stays after the process's end.
+// Keep removes the session's reaper, so that the stack keeps running after this process ends.
 func (e *Engine) Keep(ctx context.Context) error {
 	list, err := e.ListContainers(ctx, map[string]string{sessionLabel: e.session(), ryukLabel: "true"})
 	if err != nil {
@@ -164,7 +164,7 @@ func (e *Engine) session() string {
 	return testcontainers.SessionID()
 }
 
-// labels are ours with those of the session.
+// labels adds the session's labels to ours.
 func (e *Engine) labels(ours map[string]string) map[string]string {
 	l := maps.Clone(ours)
 	if l == nil {
@@ -199,9 +199,9 @@ func (e *Engine) CreateContainer(ctx context.Context, spec engine.ContainerSpec)
 	return c.GetContainerID(), nil
 }
 
-// request is the spec in testcontainers' words. Its modifiers only tell where the three parts are that it will send: what
-// it makes of them afterwards (it publishes every port that the image exposes, on all addresses) is replaced by ours in a
-// hook that runs last.
+// request converts the spec to a testcontainers request. Its modifiers only capture the three parts of the create call:
+// testcontainers changes them afterwards (it publishes every exposed port, on all addresses), and a hook that runs last
+// restores ours.
 func (e *Engine) request(spec engine.ContainerSpec, conf *container.Config, host *container.HostConfig,
 	net *network.NetworkingConfig,
 ) testcontainers.ContainerRequest {
@@ -228,8 +228,8 @@ func (e *Engine) request(spec engine.ContainerSpec, conf *container.Config, host
 	return req
 }
 
-// nameForPrefix gives a local image the name by which testcontainers looks for it where a prefix for Docker Hub is
-// configured: it puts that before everything that names no registry, images that were built here included.
+// nameForPrefix tags a local image with the Docker Hub prefix, if one is configured: testcontainers adds the prefix to every
+// name without a registry, including locally built images.
 func (e *Engine) nameForPrefix(ctx context.Context, ref string) error {
 	name := e.hubName(ref)
 	if name == ref {
@@ -245,7 +245,7 @@ func (e *Engine) nameForPrefix(ctx context.Context, ref string) error {
 	return e.TagImage(ctx, i.ID, name)
 }
 
-// PullImage implements engine.Images: images of Docker Hub come by way of the configured prefix.
+// PullImage implements engine.Images. Docker Hub images are pulled with the configured prefix.
 func (e *Engine) PullImage(ctx context.Context, ref string, out io.Writer) error {
 	name := e.hubName(ref)
 	if name == ref || hasRegistry(ref) {
@@ -262,7 +262,7 @@ func hasRegistry(ref string) bool {
 	return more && (strings.ContainsAny(first, ".:") || first == "localhost")
 }
 
-// RemoveContainer implements engine.Containers; what testcontainers holds for the container is let go.
+// RemoveContainer implements engine.Containers. It also releases testcontainers' resources for the container.
 func (e *Engine) RemoveContainer(ctx context.Context, id string) error {
 	err := e.Docker.RemoveContainer(ctx, id)
 	e.mu.Lock()
@@ -314,12 +314,12 @@ func (e *Engine) RemoveNetwork(ctx context.Context, id string) error {
 	return err
 }
 
-// CreateVolume implements engine.Volumes. testcontainers makes no volumes by themselves; its labels are what counts.
+// CreateVolume implements engine.Volumes. testcontainers cannot create volumes; the labels make the reaper remove it.
 func (e *Engine) CreateVolume(ctx context.Context, name string, labels map[string]string) error {
 	return e.Docker.CreateVolume(ctx, name, e.labels(labels))
 }
 
-// RawInspect is everything that the engine says of a container, as JSON.
+// RawInspect returns the engine's inspection of a container as JSON.
 func (e *Engine) RawInspect(ctx context.Context, id string) ([]byte, error) {
 	_, raw, err := e.API().ContainerInspectWithRaw(ctx, id, false)
 	if err != nil {
