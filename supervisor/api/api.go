@@ -1,5 +1,5 @@
-// Package api is the supervisor's HTTP API on a Unix socket, and its client. Every other command of lyandev is a client
-// of it. Streams are lines of JSON.
+// Package api implements the supervisor's HTTP API on a Unix socket, and its client. All lyandev commands that talk to a running
+// supervisor use the client. Streams are JSON lines.
 package api
 
 import (
@@ -21,13 +21,13 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// Backend is what the API serves.
+// Backend carries out the API's requests; the supervisor implements it.
 type Backend interface {
 	Store() *state.Store
 	Events() *state.Events
-	// Apply takes over a stack and returns the number of this apply; see supervisor.Supervisor.Apply.
+	// Apply applies a stack and returns the number of this apply; see supervisor.Supervisor.Apply.
 	Apply(ctx context.Context, r ApplyRequest) (applied uint64, err error)
-	// Stop begins to end the stack; a second call hurries.
+	// Stop starts stopping the stack and does not block. A second call cuts the grace periods short.
 	Stop()
 	RestartWorkload(ctx context.Context, name string) error
 	Endpoints() network.Registry
@@ -39,13 +39,13 @@ type ApplyRequest struct {
 	PortsAuto bool            `json:"portsAuto,omitempty"`
 	Build     bool            `json:"build,omitempty"`
 	NoBuild   bool            `json:"noBuild,omitempty"`
-	// NoWatch leaves the files unwatched.
+	// NoWatch turns off file watching.
 	NoWatch bool `json:"noWatch,omitempty"`
 }
 
 // ApplyAnswer is the body of the answer to PUT /v1/stack.
 type ApplyAnswer struct {
-	// Applied is the number of the apply: snapshots whose Applied is at least this reflect it.
+	// Applied is the number of the apply. States whose Applied is at least this reflect it.
 	Applied uint64 `json:"applied"`
 }
 
@@ -57,8 +57,8 @@ type Problem struct {
 	Error string `json:"error"`
 }
 
-// Listen makes the socket, readable and writable by its user only. A socket that a dead supervisor left is replaced: the
-// caller holds the instance's lock. A directory that another user could change is refused (socket.ErrUnsafe).
+// Listen creates the socket with mode 0600. It replaces an existing socket, so the caller must hold the instance's lock. The
+// error is socket.ErrUnsafe if another user could change the directory.
 func Listen(path string) (net.Listener, error) {
 	if err := socket.Prepare(path); err != nil {
 		return nil, err
@@ -76,8 +76,8 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve answers on l until ctx ends, then lets answers that are going on end, 2 s at most. Clients that are still there then
-// are cut off, which is no error: the supervisor has done its work.
+// Serve serves requests on l until ctx ends, then waits up to 2 s for requests in progress. Clients that are still connected
+// after that are disconnected, which is no error.
 func Serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger) error {
 	streams, endStreams := context.WithCancel(context.Background())
 	defer endStreams()
@@ -97,19 +97,19 @@ func Serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger) err
 	}
 	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	time.AfterFunc(300*time.Millisecond, endStreams) // the last snapshot still goes out
+	time.AfterFunc(300*time.Millisecond, endStreams) // time to send the last state
 	silent.close()
 	err := srv.Shutdown(grace)
 	if errors.Is(err, context.DeadlineExceeded) {
-		log.Debug("clients were cut off at the end of the API")
+		log.Debug("disconnected clients at shutdown")
 		err = srv.Close()
 	}
 	<-done
 	return err
 }
 
-// silentConns are the connections that have not asked anything yet. net/http's clients dial them in reserve, and its server
-// waits 5 s for them before it shuts down.
+// silentConns are connections without a request so far. net/http's clients open spare connections, and its server waits 5 s
+// for them at shutdown; closing them avoids that.
 type silentConns struct{ conns sync.Map }
 
 func (s *silentConns) note(c net.Conn, state http.ConnState) {
@@ -158,7 +158,7 @@ func handler(b Backend) http.Handler {
 	return mux
 }
 
-// getState answers with the latest snapshot, or, with ?watch=1, with it and every newer one.
+// getState returns the latest state, and with ?watch=1 then every newer one.
 func getState(w http.ResponseWriter, r *http.Request, b Backend) {
 	if r.FormValue("watch") == "" {
 		reply(w, b.Store().Latest(), nil)
@@ -174,7 +174,7 @@ func getState(w http.ResponseWriter, r *http.Request, b Backend) {
 	})
 }
 
-// getEvents answers with the events after ?since=SEQ, and with ?watch=1 goes on with what comes.
+// getEvents returns the events after ?since=SEQ, and with ?watch=1 then every new one.
 func getEvents(w http.ResponseWriter, r *http.Request, b Backend) {
 	since, _ := strconv.ParseUint(r.FormValue("since"), 10, 64)
 	if r.FormValue("watch") == "" {
@@ -197,7 +197,7 @@ func getEvents(w http.ResponseWriter, r *http.Request, b Backend) {
 	})
 }
 
-// getEndpoints answers with the service registry, and with ?watch=1 again after every change of it.
+// getEndpoints returns the service registry, and with ?watch=1 again after every change.
 func getEndpoints(w http.ResponseWriter, r *http.Request, b Backend) {
 	if r.FormValue("watch") == "" {
 		reply(w, b.Endpoints(), nil)

@@ -17,20 +17,20 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// ErrNoSupervisor says that nobody answers on the socket.
+// ErrNoSupervisor means that nothing listens on the socket.
 var ErrNoSupervisor = errors.New("no supervisor is running")
 
 // Client talks to the supervisor of one instance.
 type Client struct {
-	// Holder gives the supervisor's process ID for messages, 0 if it is not known; nil is never known.
+	// Holder returns the supervisor's process ID for messages, 0 if unknown. It may be nil.
 	Holder func() int
 
 	socket string
 	http   *http.Client
 }
 
-// NewClient makes a client for a socket; it does not connect yet. It never connects to a socket that may be another
-// user's: its methods then fail with socket.ErrUnsafe.
+// NewClient returns a client for a socket. It does not connect yet. The methods fail with socket.ErrUnsafe if the socket may
+// belong to another user.
 func NewClient(path string) *Client {
 	var d net.Dialer
 	return &Client{socket: path, http: &http.Client{Transport: &http.Transport{
@@ -43,59 +43,59 @@ func NewClient(path string) *Client {
 	}}}
 }
 
-// Alive says whether a supervisor answers.
+// Alive reports whether a supervisor answers.
 func (c *Client) Alive(ctx context.Context) bool {
 	_, err := c.State(ctx)
 	return err == nil
 }
 
-// State is the latest snapshot. An error that is ErrNoSupervisor means that there is none to ask.
+// State returns the latest state. The error is ErrNoSupervisor if no supervisor is running.
 func (c *Client) State(ctx context.Context) (*state.Snapshot, error) {
 	s := new(state.Snapshot)
 	return s, c.do(ctx, http.MethodGet, "/v1/state", nil, s)
 }
 
-// WatchState calls f with the latest snapshot and every newer one until f says false, ctx ends or the supervisor does.
+// WatchState calls f with the latest state and every newer one. It blocks until f returns false, ctx ends or the supervisor ends.
 func (c *Client) WatchState(ctx context.Context, f func(*state.Snapshot) bool) error {
 	return watch(ctx, c, "/v1/state?watch=1", f)
 }
 
-// Events lists the events after seq.
+// Events returns the events after seq.
 func (c *Client) Events(ctx context.Context, since uint64) ([]state.Event, error) {
 	var out []state.Event
 	return out, c.do(ctx, http.MethodGet, "/v1/events?since="+strconv.FormatUint(since, 10), nil, &out)
 }
 
-// WatchEvents calls f with every event after seq, those to come included, as WatchState does.
+// WatchEvents calls f with every event after seq, including new ones. It blocks as WatchState does.
 func (c *Client) WatchEvents(ctx context.Context, since uint64, f func(state.Event) bool) error {
 	return watch(ctx, c, "/v1/events?watch=1&since="+strconv.FormatUint(since, 10), func(e *state.Event) bool { return f(*e) })
 }
 
-// Endpoints is the service registry.
+// Endpoints returns the service registry.
 func (c *Client) Endpoints(ctx context.Context) (network.Registry, error) {
 	var r network.Registry
 	return r, c.do(ctx, http.MethodGet, "/v1/endpoints", nil, &r)
 }
 
-// WatchEndpoints calls f with the registry and with every newer one, as WatchState does.
+// WatchEndpoints calls f with the registry and every newer one. It blocks as WatchState does.
 func (c *Client) WatchEndpoints(ctx context.Context, f func(*network.Registry) bool) error {
 	return watch(ctx, c, "/v1/endpoints?watch=1", f)
 }
 
-// Apply hands over a stack and blocks until it has been taken over (its images built) or refused. Snapshots whose Applied
-// is at least the number returned reflect the stack.
+// Apply applies a stack and blocks until it was accepted (its images are built) or refused. States whose Applied is at least the
+// returned number reflect the stack.
 func (c *Client) Apply(ctx context.Context, r ApplyRequest) (applied uint64, err error) {
 	var a ApplyAnswer
 	err = c.do(ctx, http.MethodPut, "/v1/stack", r, &a)
 	return a.Applied, err
 }
 
-// Stop asks for the end of the stack; a second call hurries. It does not wait.
+// Stop starts stopping the stack and does not wait for it. A second call cuts the grace periods short.
 func (c *Client) Stop(ctx context.Context) error {
 	return c.do(ctx, http.MethodPost, "/v1/stop", nil, nil)
 }
 
-// Restart begins a rolling restart of a workload.
+// Restart starts a rolling restart of a workload and does not wait for it.
 func (c *Client) Restart(ctx context.Context, workload string) error {
 	return c.do(ctx, http.MethodPost, "/v1/workloads/"+url.PathEscape(workload)+"/restart", nil, nil)
 }
@@ -113,7 +113,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	req, err := http.NewRequestWithContext(watched, method, "http://lyandev"+path, r)
 	if err != nil {
 		end()
-		return nil, fmt.Errorf("cannot make the request: %w", err)
+		return nil, fmt.Errorf("cannot build the request: %w", err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -124,7 +124,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		if unsafe := new(url.Error); errors.Is(err, socket.ErrUnsafe) && errors.As(err, &unsafe) {
 			return nil, unsafe.Err
 		}
-		return nil, fmt.Errorf("%w (nobody answers on %s); start the stack with `lyandev up`", ErrNoSupervisor, c.socket)
+		return nil, fmt.Errorf("%w (nothing listens on %s); start the stack with `lyandev up`", ErrNoSupervisor, c.socket)
 	}
 	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: watched, end: end}
 	if resp.StatusCode < 300 {
@@ -133,7 +133,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	defer resp.Body.Close()
 	var p Problem
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p); err != nil || p.Error == "" {
-		return nil, fmt.Errorf("cannot ask the supervisor: it answered %s", resp.Status)
+		return nil, fmt.Errorf("unexpected answer from the supervisor: %s", resp.Status)
 	}
 	return nil, errors.New(p.Error)
 }

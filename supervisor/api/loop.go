@@ -5,9 +5,9 @@ import (
 	"net/http"
 )
 
-// LoopBackend is what a Backend that keeps the inner loop's records also is.
+// LoopBackend is an optional interface of a Backend that keeps the inner loop's records.
 type LoopBackend interface {
-	// Loop gives the records as JSON's list, oldest first.
+	// Loop returns the records, a list for JSON, oldest first.
 	Loop() any
 }
 

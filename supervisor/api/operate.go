@@ -11,21 +11,21 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
-// The abilities of a Backend that not every one has; the API serves those that it finds.
+// Optional interfaces of a Backend. The API serves those that the Backend implements.
 type (
-	// WorkloadTeller tells of one workload as the controllers see it, with its status.
+	// WorkloadTeller returns a workload as the controllers see it, with its status.
 	WorkloadTeller interface {
 		Workload(ctx context.Context, name string) (*services.Workload, error)
 	}
-	// ProbeTeller tells what the probes of each pod said last, by pod.
+	// ProbeTeller returns the latest probe answers by pod.
 	ProbeTeller interface {
 		ProbeAnswers() map[string][]probe.Answer
 	}
-	// Scaler changes the replicas of workloads, all or none.
+	// Scaler changes the replicas of workloads, all of them or, after an error, none.
 	Scaler interface {
 		Scale(ctx context.Context, replicas map[string]int) error
 	}
-	// OperatorUser has an operator do something by hand and blocks until it is done. The result is for JSON.
+	// OperatorUser runs a manual action of an operator and blocks until it is done. The result is for JSON.
 	OperatorUser interface {
 		Operate(ctx context.Context, r OperateRequest) (any, error)
 	}
@@ -33,7 +33,7 @@ type (
 
 // ScaleRequest is the body of POST /v1/scale.
 type ScaleRequest struct {
-	// Replicas are the pods wanted, by workload.
+	// Replicas is the desired number of pods by workload.
 	Replicas map[string]int `json:"replicas"`
 }
 
@@ -41,15 +41,15 @@ type ScaleRequest struct {
 type OperateRequest struct {
 	// Operator is filled in from the path.
 	Operator string `json:"-"`
-	// Action is "status", or what the operator knows: "promote", "switchback", "failover".
+	// Action is "status" or an action of the operator: "promote", "switchback", "failover".
 	Action string `json:"action"`
-	// Target is the pod that it is about, "" lets the operator choose.
+	// Target is the pod to act on; "" lets the operator choose.
 	Target string `json:"target,omitempty"`
-	// Force accepts the loss that the operator names.
+	// Force accepts the data loss that the operator warned of.
 	Force bool `json:"force,omitempty"`
 }
 
-// operations adds the routes of the abilities that b has.
+// operations adds the routes of the optional interfaces that b implements.
 func operations(mux *http.ServeMux, b Backend) {
 	if t, ok := b.(WorkloadTeller); ok {
 		mux.HandleFunc("GET /v1/workloads/{name}", func(w http.ResponseWriter, r *http.Request) {
@@ -81,24 +81,24 @@ func operations(mux *http.ServeMux, b Backend) {
 	}
 }
 
-// Workload is one workload with its status.
+// Workload returns one workload with its status.
 func (c *Client) Workload(ctx context.Context, name string) (*services.Workload, error) {
 	w := new(services.Workload)
 	return w, c.do(ctx, http.MethodGet, "/v1/workloads/"+url.PathEscape(name), nil, w)
 }
 
-// ProbeAnswers are what the probes of every pod said last, by pod: up to ten answers a probe, each oldest first.
+// ProbeAnswers returns the latest probe answers by pod: up to ten per probe, oldest first.
 func (c *Client) ProbeAnswers(ctx context.Context) (map[string][]probe.Answer, error) {
 	out := map[string][]probe.Answer{}
 	return out, c.do(ctx, http.MethodGet, "/v1/probes", nil, &out)
 }
 
-// Scale changes the replicas of workloads, all or none.
+// Scale changes the replicas of workloads, all of them or, after an error, none.
 func (c *Client) Scale(ctx context.Context, replicas map[string]int) error {
 	return c.do(ctx, http.MethodPost, "/v1/scale", ScaleRequest{Replicas: replicas}, nil)
 }
 
-// Operate has an operator do something and blocks until it is done; the answer is decoded into into.
+// Operate runs a manual action of an operator, blocks until it is done, and decodes the result into into.
 func (c *Client) Operate(ctx context.Context, r OperateRequest, into any) error {
 	var raw json.RawMessage
 	if err := c.do(ctx, http.MethodPost, "/v1/operators/"+url.PathEscape(r.Operator), r, &raw); err != nil {

@@ -9,23 +9,22 @@ import (
 	"time"
 )
 
-// ErrSilent says that the supervisor runs and does not answer: it hangs, or was stopped by a signal.
+// ErrSilent means that the supervisor is running and does not answer: it hangs, or was stopped by a signal.
 var ErrSilent = errors.New("it does not answer")
 
 const (
-	// askEvery is how often a supervisor is asked for a sign of life while a call to it goes on.
+	// askEvery is the interval between health checks of the supervisor during a call.
 	askEvery = 2 * time.Second
-	// signLimit is how long a sign of life may take. A supervisor answers from memory, so this is for a machine that is busy.
+	// signLimit is the timeout of one health check. The supervisor answers from memory, so this allows for a busy machine.
 	signLimit = 3 * time.Second
-	// signTries is how often in a row it is asked before it counts as silent: a client that was itself stopped meanwhile
-	// finds the first limit over.
+	// signTries is how many checks in a row must fail. With one, a client that was itself suspended would report a timeout.
 	signTries = 2
-	// silenceLimit is after how long a supervisor that gives no sign of life counts as silent.
+	// silenceLimit is the total time after which a supervisor counts as hanging.
 	silenceLimit = askEvery + signTries*signLimit
 )
 
-// watchSilence gives the context of a call, which ends with ErrSilent as its cause when the supervisor gives no sign of life.
-// A call may take as long as its work does; only the supervisor's silence ends it. end must be called when the call is over.
+// watchSilence returns a context for a call. It ends with the cause ErrSilent if the supervisor stops answering health checks;
+// the duration of the call itself is not limited. end must be called after the call.
 func (c *Client) watchSilence(ctx context.Context) (watched context.Context, end func()) {
 	watched, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
@@ -53,7 +52,7 @@ func (c *Client) watchSilence(ctx context.Context) (watched context.Context, end
 	return watched, func() { cancel(context.Canceled); <-done }
 }
 
-// signOfLife asks the supervisor for one. No connection at all is not silence: the call itself tells of that.
+// signOfLife makes one health check. A failure to connect counts as success, because the call itself reports it.
 func (c *Client) signOfLife(ctx context.Context) bool {
 	limited, cancel := context.WithTimeout(ctx, signLimit)
 	defer cancel()
@@ -71,14 +70,15 @@ func (c *Client) signOfLife(ctx context.Context) bool {
 func (c *Client) silent() error {
 	if c.Holder != nil {
 		if pid := c.Holder(); pid > 0 {
-			return fmt.Errorf("cannot reach the supervisor on %s: process %[2]d runs, and %[3]w within %[4]s; `kill -CONT %[2]d` lets it go on if "+
-				"it was stopped, `kill -9 %[2]d` ends it: what runs goes on, and the next `lyandev up` takes it over", c.socket, pid, ErrSilent, silenceLimit)
+			return fmt.Errorf("cannot reach the supervisor on %s: process %[2]d is running, but %[3]w within %[4]s; `kill -CONT %[2]d` resumes it if "+
+				"it was stopped, `kill -9 %[2]d` ends it: the containers keep running, and the next `lyandev up` takes them over", c.socket, pid, ErrSilent, silenceLimit)
 		}
 	}
 	return fmt.Errorf("cannot reach the supervisor on %s: %w within %s", c.socket, ErrSilent, silenceLimit)
 }
 
-// watchedBody ends the watch of a call with the body of its answer, and says when silence ended that.
+// watchedBody is a response body that ends the call's health checks when it is closed, and returns ErrSilent from Read if the
+// supervisor hangs.
 type watchedBody struct {
 	io.ReadCloser
 	ctx context.Context

@@ -9,14 +9,14 @@ import (
 
 // SnapshotRequest is the body of POST /v1/snapshots/{name} and of POST /v1/snapshots/{name}/restore.
 type SnapshotRequest struct {
-	// Services limits it to the volumes of these workloads; none is all.
+	// Services limits the request to the volumes of these workloads; empty is all.
 	Services []string `json:"services,omitempty"`
-	// Replace lets a save take the place of a snapshot of that name.
+	// Replace lets a save replace a snapshot of that name.
 	Replace bool `json:"replace,omitempty"`
 }
 
-// SnapshotBackend is what a Backend that can copy volumes also is. Both calls block until all is done, and answer with what
-// was (in JSON).
+// SnapshotBackend is an optional interface of a Backend that can save and restore volumes. Both calls block until everything is
+// done. The results are for JSON.
 type SnapshotBackend interface {
 	SaveSnapshot(ctx context.Context, name string, r SnapshotRequest) (any, error)
 	RestoreSnapshot(ctx context.Context, name string, r SnapshotRequest) (any, error)
@@ -40,12 +40,12 @@ func snapshotRoutes(mux *http.ServeMux, b Backend) {
 	handle("POST /v1/snapshots/{name}/restore", s.RestoreSnapshot)
 }
 
-// SaveSnapshot asks for a snapshot, waits until it is durable, and reads what it is into meta.
+// SaveSnapshot saves a snapshot, blocks until it is synced to disk, and decodes its metadata into meta.
 func (c *Client) SaveSnapshot(ctx context.Context, name string, r SnapshotRequest, meta any) error {
 	return c.snapshot(ctx, url.PathEscape(name), r, meta)
 }
 
-// RestoreSnapshot asks for a snapshot to be restored, waits until services may start again, and reads what was done.
+// RestoreSnapshot restores a snapshot, blocks until services may start again, and decodes the result into restored.
 func (c *Client) RestoreSnapshot(ctx context.Context, name string, r SnapshotRequest, restored any) error {
 	return c.snapshot(ctx, url.PathEscape(name)+"/restore", r, restored)
 }

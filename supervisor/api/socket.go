@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// Socket is a listener on the supervisor's socket that survives the removal of the socket's file: Restore makes it again.
-// Connections that stand are not affected.
+// Socket is a listener on the supervisor's socket. Restore creates the socket again if its file was removed; established
+// connections are not affected.
 type Socket struct {
 	path  string
 	conns chan net.Conn
@@ -22,13 +22,13 @@ type Socket struct {
 	closed  bool
 }
 
-// ListenSocket makes the socket as Listen does. The caller calls Restore from time to time, and Close in the end.
+// ListenSocket creates the socket as Listen does. The caller must call Restore periodically, and Close at the end.
 func ListenSocket(path string) (*Socket, error) {
 	s := &Socket{path: path, conns: make(chan net.Conn), done: make(chan struct{})}
 	return s, s.listen()
 }
 
-// listen makes the socket and begins to accept. Called with mu held, or before anybody has s.
+// listen creates the socket and starts accepting. Called with mu held, or before s is shared.
 func (s *Socket) listen() error {
 	l, err := Listen(s.path)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Socket) listen() error {
 	}
 	file, err := os.Lstat(s.path)
 	if err != nil {
-		return errors.Join(fmt.Errorf("cannot find the socket that was just made: %w", err), l.Close())
+		return errors.Join(fmt.Errorf("cannot find the new socket: %w", err), l.Close())
 	}
 	s.current, s.file = l, file
 	s.wg.Go(func() { s.accept(l) })
@@ -61,8 +61,8 @@ func (s *Socket) accept(l net.Listener) {
 	}
 }
 
-// Restore makes the socket again if its file is gone or another one is in its place, and says whether it did. The caller
-// holds the instance's lock.
+// Restore creates the socket again if its file was removed or replaced, and reports whether it did. The caller must hold the
+// instance's lock.
 func (s *Socket) Restore() (made bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,13 +71,13 @@ func (s *Socket) Restore() (made bool, err error) {
 	}
 	former := s.current
 	if err := s.listen(); err != nil {
-		return false, fmt.Errorf("cannot make the control socket again: %w", err)
+		return false, fmt.Errorf("cannot recreate the control socket: %w", err)
 	}
 	_ = former.Close()
 	return true, nil
 }
 
-// ours says that the file at the path is the socket that is listened on.
+// ours reports whether the file at the path is this listener's socket.
 func (s *Socket) ours() bool {
 	now, err := os.Lstat(s.path)
 	return err == nil && os.SameFile(now, s.file)

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// SwitchRequest is the body of POST /v1/switch: another profile of the running stack.
+// SwitchRequest is the body of POST /v1/switch: a switch of the running stack to another profile.
 type SwitchRequest struct {
 	ApplyRequest
-	// Limit is how long the new profile may take to become right before the switch is rolled back; 0 is the supervisor's own.
+	// Limit is how long the new profile may take to become right before the switch is rolled back; 0 is the supervisor's default.
 	Limit time.Duration `json:"limit,omitempty"`
 }
 
-// SwitchBackend is what a Backend that can change profiles also is.
+// SwitchBackend is an optional interface of a Backend that can switch profiles.
 type SwitchBackend interface {
-	// PlanSwitch gives the plan in JSON; Switch begins and returns, the snapshots tell the rest.
+	// PlanSwitch returns the plan for JSON. Switch starts the switch and returns; the state shows its progress.
 	PlanSwitch(ctx context.Context, r SwitchRequest) (any, error)
 	Switch(ctx context.Context, r SwitchRequest) error
 }
@@ -47,7 +47,7 @@ func switchRoutes(mux *http.ServeMux, b Backend) {
 	handle("POST /v1/switch", func(r *http.Request, req SwitchRequest) (any, error) { return struct{}{}, s.Switch(r.Context(), req) })
 }
 
-// PlanSwitch asks what a switch would do, and reads the plan into plan.
+// PlanSwitch decodes what a switch would do into plan.
 func (c *Client) PlanSwitch(ctx context.Context, r SwitchRequest, plan any) error {
 	var raw json.RawMessage
 	if err := c.do(ctx, http.MethodPost, "/v1/switch/plan", r, &raw); err != nil {
@@ -56,7 +56,7 @@ func (c *Client) PlanSwitch(ctx context.Context, r SwitchRequest, plan any) erro
 	return json.Unmarshal(raw, plan)
 }
 
-// Switch begins to change profiles; the snapshots' Switch tells how it goes.
+// Switch starts a switch and does not wait for it; the state's Switch shows its progress.
 func (c *Client) Switch(ctx context.Context, r SwitchRequest) error {
 	return c.do(ctx, http.MethodPost, "/v1/switch", r, nil)
 }

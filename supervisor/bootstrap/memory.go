@@ -8,7 +8,8 @@ import (
 	"sync"
 )
 
-// File is a Memory in a file, which goes with the instance when its volumes are deleted. A file that is missing or torn is empty: steps are checked and, if need be, done again.
+// File is a Memory in a file, which is deleted with the instance's volumes. A missing or incomplete file counts as empty: the
+// steps are checked and, if necessary, run again.
 type File struct {
 	path  string
 	write func(path string, data []byte) error
@@ -17,7 +18,7 @@ type File struct {
 	passed map[string]string
 }
 
-// OpenFile reads a memory; write replaces a file in one step.
+// OpenFile reads the memory of a file. write must replace a file atomically.
 func OpenFile(path string, write func(path string, data []byte) error) *File {
 	f := &File{path: path, write: write, passed: map[string]string{}}
 	if b, err := os.ReadFile(path); err == nil {
@@ -36,7 +37,7 @@ func (f *File) Passed(key string) string {
 	return f.passed[key]
 }
 
-// All is everything that has passed.
+// All returns all steps that have passed, with their containers.
 func (f *File) All() map[string]string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -50,7 +51,7 @@ func (f *File) SetPassed(key, container string) error {
 	f.passed[key] = container
 	b, err := json.Marshal(f.passed)
 	if err != nil {
-		return fmt.Errorf("cannot write the bootstrap memory: %w", err)
+		return fmt.Errorf("cannot save the passed bootstrap steps: %w", err)
 	}
 	return f.write(f.path, b)
 }

@@ -13,68 +13,67 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Gate is the readiness gate that pods of workloads with steps have.
+// Gate is the readiness gate of the pods of workloads with steps.
 const Gate corev1.PodConditionType = "dev.lyandev/bootstrapped"
 
 const prefix = "bootstrap/"
 
-// OperatorName is the name under which a workload's steps are looked after.
+// OperatorName is the name of the operator that runs a workload's steps.
 func OperatorName(workload string) string { return prefix + workload }
 
-// WorkloadOf is the workload of such a name; false for the names of other operators.
+// WorkloadOf is the inverse of OperatorName. It returns false for the names of other operators.
 func WorkloadOf(operator string) (string, bool) { return strings.CutPrefix(operator, prefix) }
 
-// Memory keeps which steps have passed over restarts of the supervisor. Keys name a step; values the container that it
-// passed in.
+// Memory stores which steps have passed, across restarts of the supervisor: from the key of a step to the container it passed
+// in.
 type Memory interface {
 	Passed(key string) string
 	SetPassed(key, container string) error
 }
 
-// Operator looks after the steps of one workload. Close ends what it has under way.
+// Operator runs the steps of one workload. Close ends a running step.
 type Operator struct {
 	memory Memory
 	log    *slog.Logger
 
 	jobs   sync.WaitGroup
-	ctx    context.Context // ends with Close; the jobs' own, since a step may take longer than a look
+	ctx    context.Context // of the steps, ends with Close: a step may take longer than a Reconcile
 	cancel context.CancelFunc
 
 	mu    sync.Mutex
 	steps map[string]*progress
-	// right are the UIDs of the pods that were right once: a later pod's steps do not take them from service.
+	// right holds the UIDs of pods that were right before: steps of later pods do not make them unready.
 	right map[string]bool
 }
 
 var _ services.Operator = (*Operator)(nil)
 
-// New makes an operator.
+// New returns an operator that stores passed steps in memory.
 func New(memory Memory, log *slog.Logger) *Operator {
 	o := &Operator{memory: memory, log: log, steps: map[string]*progress{}, right: map[string]bool{}}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	return o
 }
 
-// Close ends a step that is running, in the container too, and waits for it.
+// Close kills a running step, in the container too, and blocks until it has ended.
 func (o *Operator) Close() error {
 	o.cancel()
 	o.jobs.Wait()
 	return nil
 }
 
-// soon is when to look again while a step runs: it is usually quick.
+// soon is the time to the next Reconcile while a step runs.
 const soon = 100 * time.Millisecond
 
-// Reconcile starts the first step that has not passed, if it may be started now, and tells how it stands. It does not wait
-// for steps.
+// Reconcile starts the first step that has not passed, if it is due, and returns the steps' state. It does not wait for steps.
 func (o *Operator) Reconcile(_ context.Context, view services.View) (services.Verdict, error) {
 	if len(view.Workloads) != 1 {
-		return services.Verdict{}, fmt.Errorf("cannot bootstrap %d workloads with one operator", len(view.Workloads))
+		return services.Verdict{}, fmt.Errorf("a bootstrap operator handles one workload, not %d", len(view.Workloads))
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	w := view.Workloads[0]
-	v := services.Verdict{Pods: map[string]services.PodVerdict{}, Right: true, Message: fmt.Sprintf("%d steps have passed", len(w.Bootstrap))}
+	v := services.Verdict{Pods: map[string]services.PodVerdict{}, Right: true, Message: fmt.Sprintf("%d steps passed", len(w.Bootstrap))}
 	holder := ""
 	for _, step := range w.Bootstrap {
 		t := find(view.Pods, step)
@@ -97,8 +96,8 @@ func (o *Operator) Reconcile(_ context.Context, view services.View) (services.Ve
 	return v, nil
 }
 
-// judge says of each pod whether a pending step holds it: its own pod always; the others too if they have never been right,
-// except in a StatefulSet, where a later pod may be what the step waits for.
+// judge decides which pods a pending step keeps unready: always its own pod; also the other pods that have never been right,
+// except in a StatefulSet, where the step may be waiting for a later pod.
 func (o *Operator) judge(view services.View, v *services.Verdict, w *services.Workload, holder string) {
 	for _, p := range view.Pods {
 		uid := string(p.UID)
@@ -127,9 +126,9 @@ func (o *Operator) start(view services.View, step services.BootstrapStep, t targ
 			view.Event(t.pod, corev1.EventTypeWarning, "BootstrapFailed", fmt.Sprintf("Step %s: %v", step.Name, err))
 			return
 		}
-		view.Event(t.pod, corev1.EventTypeNormal, "Bootstrapped", fmt.Sprintf("Step %s has passed", step.Name))
+		view.Event(t.pod, corev1.EventTypeNormal, "Bootstrapped", fmt.Sprintf("Step %s passed", step.Name))
 		if err := o.memory.SetPassed(key, t.instance); err != nil {
-			o.log.Warn("cannot remember a bootstrap step", "step", step.Name, "error", err)
+			o.log.Warn("cannot save a passed bootstrap step", "step", step.Name, "error", err)
 		}
 	})
 }

@@ -144,7 +144,7 @@ func TestFailuresBackOffAndAreTold(t *testing.T) {
 				at = append(at, time.Since(began).Round(time.Second).String())
 			}
 			got := look(t, o, v)
-			if len(w.ran) < 8 && !strings.Contains(got.Message, "its run ended with 3: the last line") {
+			if len(w.ran) < 8 && !strings.Contains(got.Message, "its run exited with code 3: the last line") {
 				t.Fatalf("message %q", got.Message)
 			}
 			time.Sleep(100 * time.Millisecond) // virtual
@@ -152,7 +152,7 @@ func TestFailuresBackOffAndAreTold(t *testing.T) {
 		if got, want := strings.Join(at, " "), "0s 1s 3s 7s 15s 31s 1m1s 1m31s"; got != want {
 			t.Errorf("tried at %s, want %s", got, want)
 		}
-		if !strings.Contains(w.said[0], "db-x Warning BootstrapFailed Step seed: its run ended with 3") {
+		if !strings.Contains(w.said[0], "db-x Warning BootstrapFailed Step seed: its run exited with code 3") {
 			t.Errorf("event %q", w.said[0])
 		}
 	})
@@ -205,11 +205,11 @@ func TestWaitsForItsContainer(t *testing.T) {
 	o := newTest(t, memory{})
 	steps := []services.BootstrapStep{{Name: "s", Pod: "db-1", Run: []string{"run"}}}
 	v := look(t, o, w.view(&appsv1.StatefulSet{}, steps, running("db-0", "1"), running("db-1", "")))
-	if v.Right || !v.Pods["db-0"].Right || v.Pods["db-1"].Right || v.Message != "step s waits for container main of pod db-1 to have started" {
+	if v.Right || !v.Pods["db-0"].Right || v.Pods["db-1"].Right || v.Message != "step s waits for container main of pod db-1 to start" {
 		t.Errorf("verdict %+v", v)
 	}
 	v = look(t, o, w.view(&appsv1.StatefulSet{}, []services.BootstrapStep{{Name: "s", Run: []string{"run"}}}))
-	if v.Right || v.Message != "step s waits for a pod to run in" {
+	if v.Right || v.Message != "step s waits for a pod" {
 		t.Errorf("verdict without pods %+v", v)
 	}
 	if len(w.ran) != 0 {

@@ -32,8 +32,8 @@ type target struct {
 	instance string
 }
 
-// find is the step's pod and container: the named ones, else the first pod in name order that is not ending and its first
-// container. The container must have passed its startup probe; readiness is not asked for, since it may depend on the step.
+// find returns the step's pod and container: the named ones, else the first pod in name order that is not terminating, and its
+// first container. The container must have passed its startup probe. It need not be ready, since that may depend on the step.
 func find(pods []*corev1.Pod, step services.BootstrapStep) target {
 	t := target{pod: step.Pod, container: step.Container}
 	i := slices.IndexFunc(pods, func(p *corev1.Pod) bool {
@@ -55,7 +55,7 @@ func find(pods []*corev1.Pod, step services.BootstrapStep) target {
 	return t
 }
 
-// keyOf names a step by what it does: a changed step is another one.
+// keyOf identifies a step by its content: a changed step is a new one.
 func keyOf(workload string, step services.BootstrapStep) string {
 	step.When = ""
 	b, _ := json.Marshal(step) // strings only: it cannot fail
@@ -63,10 +63,10 @@ func keyOf(workload string, step services.BootstrapStep) string {
 	return workload + "/" + step.Name + "/" + hex.EncodeToString(sum[:6])
 }
 
-// progress is how a step stands; a small machine:
+// progress is the state machine of a step:
 //
 //	waiting -> running -> passed
-//	   ^          |          | (always: its container is another one)
+//	   ^          |          | (always: new container)
 //	   +-(failed)-+          |
 //	   +---------------------+
 type progress struct {
@@ -77,16 +77,16 @@ type progress struct {
 	last     string
 }
 
-// state is what a look at a step says.
+// state is the decision about a step.
 type state struct {
 	passed bool
-	// do says that it is to be started now.
+	// do is true if the step must be started now.
 	do    bool
 	text  string
 	again time.Duration
 }
 
-// decide says what is to be done for a step that passed last in the container passed ("" never). It is pure.
+// decide returns the next action for a step that last passed in the container passed ("": never). It is pure.
 func (p *progress) decide(step services.BootstrapStep, t target, passed string, now time.Time) state {
 	where := "pod " + t.pod
 	switch {
@@ -99,23 +99,23 @@ func (p *progress) decide(step services.BootstrapStep, t target, passed string, 
 		}
 		return state{text: text, again: soon}
 	case t.pod == "":
-		return state{text: "waits for a pod to run in"}
+		return state{text: "waits for a pod"}
 	case t.instance == "":
-		return state{text: fmt.Sprintf("waits for container %s of %s to have started", t.container, where)}
+		return state{text: fmt.Sprintf("waits for container %s of %s to start", t.container, where)}
 	case now.Before(p.next):
 		return state{
-			text:  fmt.Sprintf("failed %d times in %s and is tried again at %s: %s", p.failures, where, p.next.Format(time.TimeOnly), p.last),
+			text:  fmt.Sprintf("failed %d times in %s, next attempt at %s: %s", p.failures, where, p.next.Format(time.TimeOnly), p.last),
 			again: p.next.Sub(now),
 		}
 	}
-	text := "is started in " + where
+	text := "is starting in " + where
 	if p.last != "" {
-		text = fmt.Sprintf("is tried again in %s after %d failures: %s", where, p.failures, p.last)
+		text = fmt.Sprintf("is retried in %s after %d failures: %s", where, p.failures, p.last)
 	}
 	return state{do: true, text: text, again: soon}
 }
 
-// ended notes the end of an attempt: a failure waits 1 s, doubling to 30 s.
+// ended records the end of an attempt. After a failure the next one waits 1 s, doubling up to 30 s.
 func (p *progress) ended(err error, now time.Time) {
 	p.running = false
 	if err == nil {
@@ -127,10 +127,10 @@ func (p *progress) ended(err error, now time.Time) {
 	p.last, p.next = err.Error(), now.Add(wait)
 }
 
-// errNotSo says that a step's check does not pass though its run has succeeded.
-var errNotSo = errors.New("its check does not pass after its run")
+// errNotSo means that a step's run succeeded but its check still fails.
+var errNotSo = errors.New("its run succeeded, but its check still fails")
 
-// attempt does a step once: nothing if its check passes, else its run, which the check must confirm.
+// attempt makes one attempt at a step: if the check fails, or there is none, it executes the run, then the check again.
 func attempt(ctx context.Context, view services.View, step services.BootstrapStep, t target) error {
 	m := mask.New(view.Stack)
 	if len(step.Check) > 0 {
@@ -143,7 +143,7 @@ func attempt(ctx context.Context, view services.View, step services.BootstrapSte
 	case err != nil:
 		return fmt.Errorf("cannot run it: %w", err)
 	case exit != 0:
-		return fmt.Errorf("its run ended with %d%s", exit, m.String(lastLine(out)))
+		return fmt.Errorf("its run exited with code %d%s", exit, m.String(lastLine(out)))
 	case len(step.Check) == 0:
 		return nil
 	}
@@ -152,7 +152,7 @@ func attempt(ctx context.Context, view services.View, step services.BootstrapSte
 	case err != nil:
 		return fmt.Errorf("cannot check it: %w", err)
 	case exit != 0:
-		return fmt.Errorf("%w (ended with %d%s)", errNotSo, exit, m.String(lastLine(out)))
+		return fmt.Errorf("%w (exited with code %d%s)", errNotSo, exit, m.String(lastLine(out)))
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func execute(ctx context.Context, view services.View, t target, cmd []string) (i
 	return view.Exec(ctx, t.pod, t.container, cmd, nil)
 }
 
-// lastLine is ": " and the last line of an output, "" if it has none.
+// lastLine returns ": " and the last line of an output, "" if the output is empty.
 func lastLine(out []byte) string {
 	s := strings.TrimSpace(string(out))
 	if s == "" {

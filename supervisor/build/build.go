@@ -1,5 +1,5 @@
-// Package build makes images with BuildKit over the Docker connection, as buildx's docker driver does: only what changed
-// in a context travels. Whether anything changed at all is decided from a fingerprint, without asking the engine to build.
+// Package build builds images with BuildKit over the Docker connection, as buildx's docker driver does: only changed files of a
+// context are transferred. A fingerprint of the inputs tells whether an image is current, without a call to BuildKit.
 package build
 
 import (
@@ -29,40 +29,40 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-// FingerprintLabel is on every image made here: what it was made from (see Fingerprint).
+// FingerprintLabel is a label on every image built here: the fingerprint of its inputs.
 const FingerprintLabel = "dev.lyandev.fingerprint"
 
-// namedContexts is the API version of the engines (23.0) whose own Dockerfile frontend knows additional contexts. For
-// older ones the frontend runs here: what it asks of BuildKit is old enough for 20.10.
+// namedContexts is the API version of the first engines (23.0) whose Dockerfile frontend supports additional contexts. For
+// older engines the frontend runs in this process: the BuildKit calls that it makes work on 20.10.
 const namedContexts = "1.42"
 
-// maxParallel bounds the builds that run at once: BuildKit itself parallelises the steps of each.
+// maxParallel bounds concurrent builds. BuildKit itself parallelises the steps of a build.
 const maxParallel = 4
 
-// Images is what is asked of the engine's images.
+// Images is the part of engine.Images that a Builder needs.
 type Images interface {
 	InspectImage(ctx context.Context, ref string) (engine.Image, error)
 }
 
-// Builder makes images. It may be used by many at once.
+// Builder builds images. It is safe for concurrent use.
 type Builder struct {
-	// API is the connection that BuildKit's calls are hijacked from.
+	// API is the Docker client whose connections carry BuildKit's calls.
 	API *client.Client
-	// Images finds what exists.
+	// Images looks up existing images.
 	Images Images
-	// Project is put on every image as a label.
+	// Project is a label of every image.
 	Project string
-	// CacheDir receives the embedded contexts, laid out as files.
+	// CacheDir is where embedded contexts are written as files.
 	CacheDir string
 	Log      *slog.Logger
 }
 
-// Result is how one build ended.
+// Result is the result of one build.
 type Result struct {
 	Name, Image, ImageID string
-	// Current is true when nothing had changed since the image was made, and nothing was built.
+	// Current is true if the inputs had not changed and nothing was built.
 	Current bool
-	// PreviousID is the ID that the reference had before, "" for none.
+	// PreviousID is the image ID that the reference had before, "" for none.
 	PreviousID string
 	Took       time.Duration
 }
@@ -70,7 +70,7 @@ type Result struct {
 // Error is a build that failed at one of its steps.
 type Error struct {
 	Name string
-	// Step is the instruction that failed; Output the last lines that it printed.
+	// Step is the instruction that failed, Output the last 40 lines it printed.
 	Step, Output string
 	Err          error
 }
@@ -90,17 +90,17 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Options are what a caller asks of a build.
+// Options are the options of a build.
 type Options struct {
-	// Force builds even when the fingerprint says that nothing changed.
+	// Force builds even if the fingerprint has not changed.
 	Force bool
-	// NoCache runs every step again.
+	// NoCache ignores BuildKit's cache.
 	NoCache bool
-	// Refs are the image references by build name, for contexts of the form service:NAME. See RefsOf.
+	// Refs maps build names to image references, for contexts of the form service:NAME. See RefsOf.
 	Refs map[string]string
 }
 
-// RefsOf returns the image references of builds by their names, as Options.Refs wants them.
+// RefsOf returns the image references of builds by name, for Options.Refs.
 func RefsOf(builds []*services.Build) map[string]string {
 	refs := make(map[string]string, len(builds))
 	for _, b := range builds {
@@ -109,9 +109,9 @@ func RefsOf(builds []*services.Build) map[string]string {
 	return refs
 }
 
-// All builds several images side by side and returns the results of those that succeeded, in the order given, and the
-// first error. The others are cancelled by it. A build that uses another's image (additional_contexts service:NAME) is
-// made after it.
+// All builds several images concurrently. It blocks until all have ended, and returns the results of those that succeeded, in
+// the given order, and the first error, which cancels the others. A build that uses another's image (additional_contexts
+// service:NAME) waits for it.
 func (b *Builder) All(ctx context.Context, builds []*services.Build, opts Options, sink Sink) ([]Result, error) {
 	results := make([]Result, len(builds))
 	done := map[string]chan struct{}{}
@@ -119,7 +119,7 @@ func (b *Builder) All(ctx context.Context, builds []*services.Build, opts Option
 		done[x.Name] = make(chan struct{})
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(maxParallel + len(builds)) // the waiting ones take no place from the working ones
+	g.SetLimit(maxParallel + len(builds)) // waiting builds do not count
 	slots := make(chan struct{}, maxParallel)
 	for i, x := range builds {
 		g.Go(func() error {
@@ -156,8 +156,8 @@ func dependsOn(x *services.Build) []string {
 	return out
 }
 
-// Build makes one image, or finds that it is current. It blocks until the image is tagged or ctx ends; the engine stops
-// working on a cancelled build at once. A failing step is an *Error.
+// Build builds one image, unless it is current. It blocks until the image is tagged or ctx ends; the engine stops a cancelled
+// build at once. The error is an *Error if a step failed.
 func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, sink Sink) (Result, error) {
 	began := time.Now()
 	if sink == nil {
@@ -190,14 +190,14 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 	}
 	made, err := b.Images.InspectImage(ctx, x.Image)
 	if err != nil {
-		return Result{}, fmt.Errorf("cannot find the image that was just built: %w", err)
+		return Result{}, fmt.Errorf("cannot find the new image: %w", err)
 	}
 	r.ImageID, r.Took = made.ID, time.Since(began)
 	sink(Progress{Build: x.Name, State: "done", Took: r.Took})
 	return r, nil
 }
 
-// addImages makes the images that others of the stack's builds have made part of the fingerprint.
+// addImages adds the images of other builds of the stack that this build uses to the fingerprint.
 func (b *Builder) addImages(ctx context.Context, x *services.Build, src *source, refs map[string]string) error {
 	for _, dep := range slices.Sorted(slices.Values(dependsOn(x))) {
 		img, err := b.Images.InspectImage(ctx, refs[dep])
@@ -240,7 +240,7 @@ func (b *Builder) solve(ctx context.Context, x *services.Build, src *source, opt
 		Frontend:      "dockerfile.v0",
 		FrontendAttrs: b.attributes(x, src, opts),
 		LocalMounts:   map[string]fsutil.FS{"context": contextFS, "dockerfile": dockerfileFS},
-		SharedKey:     src.context, // lets BuildKit find the former transfer of the same directory
+		SharedKey:     src.context, // lets BuildKit reuse an earlier transfer of the directory
 		Session:       attachables,
 		Exports:       []bkclient.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": x.Image}}},
 	}
@@ -356,7 +356,7 @@ func indent(s string) string {
 	return "  | " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  | ")
 }
 
-// exists says whether a path is there.
+// exists reports whether a path exists.
 func exists(path string) bool {
 	_, err := os.Stat(filepath.Clean(path))
 	return err == nil

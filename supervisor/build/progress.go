@@ -9,23 +9,23 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Progress is one thing that happened in a build.
+// Progress is one progress message of a build.
 type Progress struct {
 	Build string
-	// State is "running", "current", "done", "failed" or "cancelled"; "" while it goes on.
+	// State is "running", "current", "done", "failed" or "cancelled"; "" if it has not changed.
 	State string
-	// Step is the instruction that began ("[3/5] RUN pip install ..."), Line a line of output.
+	// Step is the instruction that started ("[3/5] RUN pip install ..."), Line a line of output.
 	Step, Line string
 	Took       time.Duration
 }
 
-// Sink receives progress. It is called from several builds at once and must not block for long.
+// Sink receives progress. It is called concurrently by several builds and must not block for long.
 type Sink func(Progress)
 
-// tailLines is how much of a failing step's output is kept.
+// tailLines is how many lines of a failing step's output are kept.
 const tailLines = 40
 
-// follower turns BuildKit's status stream into progress, and remembers enough to explain a failure.
+// follower converts BuildKit's status stream to progress, and keeps what is needed to explain a failure.
 type follower struct {
 	build string
 	sink  Sink
@@ -101,7 +101,7 @@ func (f *follower) failure(err error) error {
 	return e
 }
 
-// plain drops the layers that BuildKit puts around what a step said.
+// plain removes the prefixes that BuildKit adds to a step's error.
 func plain(err error) error {
 	msg := err.Error()
 	for _, prefix := range []string{

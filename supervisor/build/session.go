@@ -14,11 +14,11 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// CASecret is the ID of the secret that every build is offered: the host's CA bundle, so that package managers work
-// behind a proxy that inspects TLS.
+// CASecret is the ID of a secret available to every build: the host's CA bundle, so that package managers work behind a
+// TLS-inspecting proxy.
 const CASecret = "ca"
 
-// CABundle finds the host's CA bundle: SSL_CERT_FILE, else the usual places; "" when there is none.
+// CABundle returns the path of the host's CA bundle: SSL_CERT_FILE, else one of the usual paths, "" if there is none.
 func CABundle() string {
 	for _, p := range []string{
 		os.Getenv("SSL_CERT_FILE"),
@@ -31,7 +31,7 @@ func CABundle() string {
 	return ""
 }
 
-// sessionFor is what a build may ask its client for: registry credentials, secrets, SSH agents.
+// sessionFor returns what BuildKit may request from this client during a build: registry credentials, secrets, SSH agents.
 func sessionFor(x *services.Build) ([]session.Attachable, error) {
 	conf := config.LoadDefaultConfigFile(io.Discard)
 	out := []session.Attachable{authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{ConfigFile: conf})}
@@ -52,7 +52,7 @@ func sessionFor(x *services.Build) ([]session.Attachable, error) {
 	}
 	store, err := secretsprovider.NewStore(sources)
 	if err != nil {
-		return nil, fmt.Errorf("cannot offer the build's secrets: %w", err)
+		return nil, fmt.Errorf("cannot provide the build's secrets: %w", err)
 	}
 	out = append(out, secretsprovider.NewSecretProvider(store))
 	if len(x.SSH) == 0 {
@@ -68,7 +68,7 @@ func sessionFor(x *services.Build) ([]session.Attachable, error) {
 	}
 	ssh, err := sshprovider.NewSSHAgentProvider(agents)
 	if err != nil {
-		return nil, fmt.Errorf("cannot offer the SSH agent to the build: %w", err)
+		return nil, fmt.Errorf("cannot provide the SSH agent to the build: %w", err)
 	}
 	return append(out, ssh), nil
 }

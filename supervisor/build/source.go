@@ -20,10 +20,10 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// EmbeddedPrefix marks a context that is laid out from the files in this binary: "embedded:images/mariadb".
+// EmbeddedPrefix marks a context that is embedded in this binary: "embedded:images/mariadb".
 const EmbeddedPrefix = "embedded:"
 
-// source is where a build's files are.
+// source locates a build's files.
 type source struct {
 	context       string
 	dockerfileDir string
@@ -40,7 +40,7 @@ func (s *source) cleanup() {
 	}
 }
 
-// source finds the files of a build and takes their fingerprint.
+// source locates the files of a build and computes their fingerprint.
 func (b *Builder) source(x *services.Build, refs map[string]string) (*source, error) {
 	s := &source{contexts: map[string]string{}, images: map[string]string{}}
 	var err error
@@ -74,7 +74,7 @@ func (s *source) findDockerfile(x *services.Build) error {
 	if x.DockerfileInline != "" {
 		dir, err := os.MkdirTemp("", "lyandev-dockerfile-")
 		if err != nil {
-			return fmt.Errorf("cannot lay out dockerfile_inline: %w", err)
+			return fmt.Errorf("cannot write dockerfile_inline to a file: %w", err)
 		}
 		s.temp, s.dockerfileDir, s.dockerfile = dir, dir, "Dockerfile"
 		return os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(x.DockerfileInline), 0o600)
@@ -93,7 +93,7 @@ func (s *source) findDockerfile(x *services.Build) error {
 	return nil
 }
 
-// ContextDir is the directory behind a build context: itself, or, for an embedded one, a copy laid out below CacheDir.
+// ContextDir returns the directory of a build context. An embedded context is first written below CacheDir.
 func (b *Builder) ContextDir(context string) (string, error) {
 	name, ok := strings.CutPrefix(context, EmbeddedPrefix)
 	if !ok {
@@ -108,14 +108,14 @@ func (b *Builder) ContextDir(context string) (string, error) {
 	}
 	dir := filepath.Join(b.CacheDir, "embedded", filepath.FromSlash(name))
 	if err := assets.WriteTo(tree, dir); err != nil {
-		return "", fmt.Errorf("cannot lay out the embedded build context %s: %w", name, err)
+		return "", fmt.Errorf("cannot write the embedded build context %s: %w", name, err)
 	}
 	return dir, nil
 }
 
-// takeFingerprint hashes what the image is made from: the description, the Dockerfile, and every file of the contexts
-// that .dockerignore lets through, by name, mode and content. Equal fingerprints mean that a build would change nothing
-// (but for what it fetches from elsewhere, as with every build cache).
+// takeFingerprint hashes the build's inputs: its description, the Dockerfile, and name, mode and content of every file in the
+// contexts that .dockerignore does not exclude. With an equal fingerprint a build would give the same image, except for
+// files that its steps download.
 func (s *source) takeFingerprint(x *services.Build) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "v1 %s %s %s %s %s\n", x.Image, x.Target, x.Platform, x.Network, s.dockerfile)
@@ -165,7 +165,7 @@ func hashTree(h hash.Hash, dir string, ignore []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot use %s/.dockerignore: %w", dir, err)
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil { // WalkDir does not enter a link
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // WalkDir does not follow a link
 		return fmt.Errorf("cannot read the build context: %w", err)
 	}
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -193,7 +193,7 @@ func hashTree(h hash.Hash, dir string, ignore []string) error {
 func hashEntry(h hash.Hash, path, rel string, e fs.DirEntry) error {
 	info, err := e.Info()
 	if os.IsNotExist(err) {
-		return nil // it went while we looked; the next look sees that
+		return nil // removed during the walk: the next fingerprint differs
 	}
 	if err != nil {
 		return fmt.Errorf("cannot read the build context: %w", err)

@@ -39,7 +39,7 @@ services:
 `)
 	i.Begin()
 	failed := i.UntilEvent(40*time.Second, "the step has failed twice", func(e known.Event) bool { return e.Reason == "BootstrapFailed" && e.Count >= 2 })
-	if want := "Step schema: its run ended with 4: the disk is locked"; failed.Name != "db-0" || failed.Message != want {
+	if want := "Step schema: its run exited with code 4: the disk is locked"; failed.Name != "db-0" || failed.Message != want {
 		t.Errorf("event %+v, want %q", failed, want)
 	}
 	s := i.Snapshot()
