@@ -18,19 +18,19 @@ import (
 	"github.com/lyandev/lyandev/supervisor/shim"
 )
 
-// Copier is what laying files into a container that does not run needs of the engine.
+// Copier is the part of the engine that Lay needs.
 type Copier interface {
-	// CopyOver unpacks an archive and lets its entries replace what is there, directories too.
+	// CopyOver unpacks an archive; entries replace existing files and directories.
 	CopyOver(ctx context.Context, id, dir string, tar io.Reader) error
 	CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, error)
 }
 
-// Lay makes the files of a created container as the items say, as an archive. Files it makes are root's, as those of
-// COPY are.
+// Lay writes and removes files of a created container, which must not be running, as the items specify. New files belong to
+// root, like those of COPY.
 //
-// Docker's archive call cannot remove a file: entries named .wh.NAME, which remove in image layers, become files of that
-// name (20.10). But an entry of another kind replaces what is there, if the call allows it. So the directory of a file that has gone is
-// read, replaced by an empty file, and laid again without what has gone. Nothing runs yet that could miss it.
+// Docker's archive call cannot remove a file: entries named .wh.NAME, which remove files in image layers, become files of that
+// name (20.10). But it can replace a directory by a file. So the directory of a removed file is read, replaced by an empty
+// file, and written again without the removed file.
 func Lay(ctx context.Context, c Copier, container string, items []Item) error {
 	gone := map[string]map[string]bool{}
 	var present []sourced
@@ -53,7 +53,7 @@ func Lay(ctx context.Context, c Copier, container string, items []Item) error {
 		}
 	}
 	var errs []error
-	// The outer ones first: what is below them may be gone by that.
+	// Outer directories first: the inner ones may be removed with them.
 	for _, dir := range slices.Sorted(maps.Keys(gone)) {
 		if err := removeFrom(ctx, c, container, dir, gone[dir]); err != nil {
 			errs = append(errs, err)
@@ -69,10 +69,10 @@ func Lay(ctx context.Context, c Copier, container string, items []Item) error {
 	return errors.Join(errs...)
 }
 
-// maxRelaid bounds what is read of a directory that loses files.
+// maxRelaid bounds the archive of a directory from which files are removed, in bytes.
 const maxRelaid = 256 << 20
 
-// removeFrom takes names out of a directory of a container that does not run.
+// removeFrom removes names from a directory of a container that is not running.
 func removeFrom(ctx context.Context, c Copier, container, dir string, names map[string]bool) error {
 	rc, err := c.CopyFrom(ctx, container, dir)
 	if engine.IsNotFound(err) {
@@ -84,19 +84,19 @@ func removeFrom(ctx context.Context, c Copier, container, dir string, names map[
 	defer rc.Close()
 	kept, removed, err := without(io.LimitReader(rc, maxRelaid), names)
 	if err != nil {
-		return fmt.Errorf("cannot take %v out of %s: %w", slices.Sorted(maps.Keys(names)), dir, err)
+		return fmt.Errorf("cannot remove %v from %s: %w", slices.Sorted(maps.Keys(names)), dir, err)
 	}
 	if !removed {
 		return nil
 	}
 	if dir == "/" {
-		return errors.New("cannot remove files from the root directory of a container that does not run")
+		return errors.New("cannot remove files from the root directory of a container that is not running")
 	}
 	return c.CopyOver(ctx, container, path.Dir(dir), bytes.NewReader(kept))
 }
 
-// without copies the archive of a directory, leaving out the names in it, with an empty file of the directory's name
-// before it. removed says whether there was anything to leave out.
+// without copies the archive of a directory without the given names, and puts an empty file of the directory's name before it.
+// removed reports whether any of the names was in it.
 func without(in io.Reader, names map[string]bool) (out []byte, removed bool, err error) {
 	var b bytes.Buffer
 	w, r := tar.NewWriter(&b), tar.NewReader(in)
@@ -132,7 +132,7 @@ func without(in io.Reader, names map[string]bool) (out []byte, removed bool, err
 	return b.Bytes(), removed, w.Close()
 }
 
-// writeArchive is the files as an archive of the whole file system, without entries for the directories above them.
+// writeArchive writes the files as an archive relative to "/", without entries for their parent directories.
 func writeArchive(out io.Writer, files []sourced) error {
 	w := tar.NewWriter(out)
 	for _, f := range files {
@@ -158,8 +158,8 @@ func writeArchive(out io.Writer, files []sourced) error {
 	return w.Close()
 }
 
-// BinaryArchive is the helper's binary as an archive, for containers that do not have the volume: it is laid into the
-// directory given, whose path is relative to the archive's root.
+// BinaryArchive writes an archive with the helper's binary in dir, a path relative to the archive's root. It is for containers
+// that do not mount the binary's volume.
 func BinaryArchive(w io.Writer, binary, dir string) error {
 	in, err := os.Open(binary)
 	if err != nil {

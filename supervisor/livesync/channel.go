@@ -1,8 +1,8 @@
-// Package livesync brings changed files into running containers, and remembers them for containers that are made later.
+// Package livesync copies changed files into running containers, and records them for containers that are created later.
 //
-// A Channel is one helper process in a container (the shim's control, see package shim), started once and kept: laying a
-// file or restarting the process through it takes a millisecond or two, where a copy or a command of the engine's own
-// takes 50 to 100. A container that is created but does not run yet gets its files as an archive (Lay).
+// A Channel is a helper process in a container (the shim's control, see package shim) that is started once and kept. Writing a
+// file or restarting the process through it takes 1-2 ms; a copy or exec through the engine takes 50-100 ms. A container that
+// is created but not running gets its files as an archive (Lay).
 package livesync
 
 import (
@@ -20,28 +20,28 @@ import (
 	"github.com/lyandev/lyandev/supervisor/shim"
 )
 
-// Execer is what a Channel needs of the engine.
+// Execer is the part of engine.Engine that a Channel needs.
 type Execer interface {
 	Exec(ctx context.Context, id string, spec engine.ExecSpec) (engine.ExecResult, error)
 }
 
-// ErrClosed says that the helper process has ended, with the container or by itself.
+// ErrClosed means that the helper process has ended, with the container or by itself.
 var ErrClosed = errors.New("the helper in the container has ended")
 
-// RefusedError is what the helper could not do. The channel goes on.
+// RefusedError is an error of the helper. The channel remains usable.
 type RefusedError struct{ Text string }
 
 func (e *RefusedError) Error() string { return e.Text }
 
-// Channel is a helper process in one container. Its methods may be called by many; they take turns.
+// Channel is a helper process in one container. It is safe for concurrent use; calls are serialised.
 type Channel struct {
-	// Shim is true when the container's command runs under a shim, so that Restart can work.
+	// Shim is true if the container's command runs under a shim, which Restart requires.
 	Shim bool
 
 	cancel context.CancelFunc
 	ended  chan struct{}
 	why    error // set before ended closes
-	// closing closes with Close: the channel is of no use from then on.
+	// closing is closed by Close; the channel cannot be used afterwards.
 	closing chan struct{}
 
 	turn chan struct{}
@@ -50,11 +50,11 @@ type Channel struct {
 	once sync.Once
 }
 
-// openTimeout bounds the helper's start.
+// openTimeout bounds the start of the helper.
 const openTimeout = 20 * time.Second
 
-// Open starts the helper in a running container, as root, and returns when it answers. binary is its path there; socket
-// is the shim's name (shim.Args). The channel lives until Close or the container's end, not until ctx's.
+// Open starts the helper in a running container, as root, and blocks until it answers, 20 s at most. binary is its path in the
+// container, socket the shim's socket name (shim.Args). The channel lives until Close or the end of the container, not of ctx.
 func Open(ctx context.Context, eng Execer, container, binary, socket string) (*Channel, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	inR, inW := io.Pipe()
@@ -84,10 +84,10 @@ func Open(ctx context.Context, eng Execer, container, binary, socket string) (*C
 	return c, nil
 }
 
-// Ended closes when the helper has ended.
+// Ended returns a channel that is closed when the helper has ended.
 func (c *Channel) Ended() <-chan struct{} { return c.ended }
 
-// Usable says that the channel has not been closed, by Close or by an error, and the helper has not ended.
+// Usable reports whether the channel is open: not closed by Close or by an error, and the helper has not ended.
 func (c *Channel) Usable() bool {
 	select {
 	case <-c.ended:
@@ -108,14 +108,15 @@ func (c *Channel) Close() {
 	})
 }
 
-// Restarted is how a restart went.
+// Restarted is the result of a restart.
 type Restarted struct {
-	// Stop is how long the process took to end, Start to be started again. Killed: it outlived its grace.
+	// Stop is how long the process took to end, Start how long to start again. Killed means that the grace period expired.
 	Stop, Start time.Duration
 	Killed      bool
 }
 
-// Restart stops the container's process, gives it the grace to end, and starts it again. It blocks until it runs again.
+// Restart stops the container's process, kills it after the grace period, and starts it again. It blocks until it is running
+// again.
 func (c *Channel) Restart(ctx context.Context, grace time.Duration) (Restarted, error) {
 	reply, err := c.call(ctx, shim.Request{Op: shim.Restart, GraceMillis: grace.Milliseconds()}, nil)
 	if err != nil {
@@ -127,8 +128,8 @@ func (c *Channel) Restart(ctx context.Context, grace time.Duration) (Restarted, 
 	}, nil
 }
 
-// Lay makes the container's files as the items say, in their order. An item whose source has gone meanwhile is left out:
-// its removal is on its way. Failures of single files come together in the error; the others were laid.
+// Lay writes and removes files in the container as the items specify, in order. An item whose source was deleted in the
+// meantime is skipped: its removal follows. Errors of single files are joined; the other files were written.
 func (c *Channel) Lay(ctx context.Context, items []Item) error {
 	files := filesOf(items)
 	list := make([]shim.File, len(files))
@@ -142,8 +143,8 @@ func (c *Channel) Lay(ctx context.Context, items []Item) error {
 	return err
 }
 
-// call sends a request with its contents and reads the reply. After an error in between the streams are out of step, so
-// the helper is ended.
+// call sends a request with its contents and reads the reply. After an I/O error the streams are out of sync, so it ends the
+// helper.
 func (c *Channel) call(ctx context.Context, q shim.Request, contents func(io.Writer) error) (shim.Reply, error) {
 	select {
 	case c.turn <- struct{}{}:
@@ -208,7 +209,7 @@ func (c *Channel) receive() (shim.Reply, error) {
 	return r, json.Unmarshal(line, &r)
 }
 
-// reason is why the helper ended, where it did: the engine's word goes before that of the broken stream.
+// reason returns why the helper ended, if it did, else err: the engine's error says more than that of the broken stream.
 func (c *Channel) reason(err error) error {
 	select {
 	case <-c.ended:
@@ -221,7 +222,7 @@ func (c *Channel) reason(err error) error {
 	}
 }
 
-// tail keeps the last of what the helper complains.
+// tail keeps the end of the helper's stderr.
 type tail struct {
 	mu   sync.Mutex
 	text []byte
@@ -241,8 +242,8 @@ func (t *tail) String() string {
 	return string(t.text)
 }
 
-// writeContents writes exactly as many bytes of each file as were announced: one that was cut meanwhile is filled up,
-// and shipped again since its change is noticed.
+// writeContents writes exactly the announced number of bytes of each file. A file that was truncated in the meantime is padded;
+// its change is noticed and it is synced again.
 func writeContents(w io.Writer, files []sourced) error {
 	for _, f := range files {
 		if f.file.Size == 0 {

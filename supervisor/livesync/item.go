@@ -12,11 +12,11 @@ import (
 	"github.com/lyandev/lyandev/supervisor/shim"
 )
 
-// Item is one path of a container that is to be as its source on the host is.
+// Item is one path to sync from the host to a container.
 type Item struct {
-	// Source is absolute, on the host; what is not there (any more) is removed from the container.
+	// Source is an absolute path on the host. If it does not exist, the target is removed from the container.
 	Source string `json:"source"`
-	// Root is the absolute directory in the container that the rule writes to, Path is below it.
+	// Root is the target directory of the rule in the container, absolute. Path is relative to it.
 	Root string `json:"root"`
 	Path string `json:"path"`
 }
@@ -24,8 +24,8 @@ type Item struct {
 // Target is the item's absolute path in the container.
 func (i Item) Target() string { return path.Join(i.Root, i.Path) }
 
-// ItemOf is where a rule puts a path of the host. ok is false when the path is not the rule's, or the rule has no target.
-// For a rule whose path is a file (isFile), the target is a file too.
+// ItemOf maps a path on the host to the container by a rule. ok is false if the path is not below the rule's path, or the rule
+// has no target. If the rule's path is a file (isFile), its target is a file too.
 func ItemOf(r services.WatchRule, source string, isFile bool) (item Item, ok bool) {
 	target := path.Clean(r.Target)
 	if !path.IsAbs(target) {
@@ -47,14 +47,14 @@ func ItemOf(r services.WatchRule, source string, isFile bool) (item Item, ok boo
 	return Item{Source: source, Root: target, Path: filepath.ToSlash(rel)}, true
 }
 
-// sourced is a file to lay and where its contents are.
+// sourced is a file to write and where its contents are.
 type sourced struct {
 	file   shim.File
 	source string
 }
 
-// filesOf looks at the sources. Directories come before what is in them, since items are taken in their order. What is
-// neither file, directory nor symbolic link is left out.
+// filesOf examines the sources. Directories come before their contents, because files are written in order. Anything but files,
+// directories and symbolic links is skipped.
 func filesOf(items []Item) []sourced {
 	out := make([]sourced, 0, len(items))
 	for _, i := range items {
@@ -88,10 +88,10 @@ func look(i Item) (shim.File, bool) {
 	return f, true
 }
 
-// checkItem refuses an item that would leave its root, whatever made it.
+// checkItem returns an error for an item whose path leaves its root.
 func checkItem(i Item) error {
 	if !path.IsAbs(i.Root) || path.Clean(i.Root) != i.Root || !filepath.IsLocal(filepath.FromSlash(i.Path)) || path.Clean(i.Path) == "." {
-		return fmt.Errorf("cannot sync to %q below %q: it is not below it", i.Path, i.Root)
+		return fmt.Errorf("cannot sync to %q: it is not below %q", i.Path, i.Root)
 	}
 	return nil
 }

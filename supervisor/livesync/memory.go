@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// Memory is what has been synced since the images were built, by workload, container and image: containers that are made
-// later get it laid before they start. It is data; Marshal and Unmarshal keep it over the supervisor's end.
+// Memory records the files synced since the images were built, by workload, container and image. Containers that are created
+// later get these files before they start. It is marshalled to JSON to survive a restart of the supervisor.
 type Memory struct {
 	mu sync.Mutex
 	// Overlays by "workload/container", then by image.
 	overlays map[string]map[string]*overlay
 }
 
-// overlay is what differs from one image.
+// overlay holds the differences from one image.
 type overlay struct {
 	// Seq is the number of the latest entry.
 	Seq uint64 `json:"seq"`
@@ -34,14 +34,14 @@ type entry struct {
 	At   time.Time `json:"at"`
 }
 
-// keptImages bounds how many images of one container are remembered: the one in use, and those of a rollout before it.
+// keptImages bounds the overlays per container: for the image in use and those of earlier rollouts.
 const keptImages = 4
 
-// NewMemory is an empty one.
+// NewMemory returns an empty Memory.
 func NewMemory() *Memory { return &Memory{overlays: map[string]map[string]*overlay{}} }
 
-// Use says that a container's image is in use from now on. If it is another one than before, it begins with those
-// entries that it cannot contain: younger than built, or for which inside says that no build could have taken them in.
+// Use records that a container uses an image from now on. A new image starts with the entries that it cannot contain: those
+// newer than built, and those whose source is not part of the build, for which inside returns false.
 func (m *Memory) Use(container, image string, built time.Time, inside func(source string) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,7 +87,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// Record notes what is to be in a container from now on, whatever of its images it is made from.
+// Record records items that a container must have from now on, with any of its images.
 func (m *Memory) Record(container string, items []Item, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -99,8 +99,8 @@ func (m *Memory) Record(container string, items []Item, at time.Time) {
 	}
 }
 
-// Since are the items recorded for a container of an image after seq, in an order in which directories come before what
-// is in them, and the number to ask with the next time.
+// Since returns the items recorded for a container and image after seq, directories before their contents, and the sequence
+// number for the next call.
 func (m *Memory) Since(container, image string, seq uint64) ([]Item, uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,7 +118,7 @@ func (m *Memory) Since(container, image string, seq uint64) ([]Item, uint64) {
 	return out, o.Seq
 }
 
-// Forget drops containers that keep says nothing about.
+// Forget removes the containers for which keep returns false.
 func (m *Memory) Forget(keep func(container string) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package logs follows what the containers of a stack print, those that are yet to come included.
+// Package logs reads and follows the logs of a stack's containers, including containers that start later.
 package logs
 
 import (
@@ -13,14 +13,14 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-// Source is what is asked of the engine.
+// Source is the part of engine.Engine that Stream needs.
 type Source interface {
 	ListContainers(ctx context.Context, labels map[string]string) ([]engine.Container, error)
 	Logs(ctx context.Context, id string, opts engine.LogOptions) (io.ReadCloser, error)
 	Events(ctx context.Context, labels map[string]string) (<-chan engine.Event, func() error, error)
 }
 
-// Line is one line of one container.
+// Line is one log line of a container.
 type Line struct {
 	Pod, Container, Text string
 }
@@ -28,9 +28,9 @@ type Line struct {
 // Options choose the lines.
 type Options struct {
 	Project string
-	// Match takes a container by its labels; nil takes all of pods.
+	// Match selects containers by their labels; nil selects all containers of pods.
 	Match func(labels map[string]string) bool
-	// Follow goes on until ctx ends. Tail < 0 is everything.
+	// Follow continues until ctx ends. Tail is the number of last lines per container; < 0 is all.
 	Follow     bool
 	Tail       int
 	Since      time.Time
@@ -46,8 +46,8 @@ const (
 // maxLine bounds one line; the rest of a longer one is a line of its own.
 const maxLine = 256 << 10
 
-// Stream calls out with each line, one at a time. Without Follow it returns when all has been read; with it, when ctx
-// ends (nil) or the engine goes away.
+// Stream calls out with each line, one call at a time. Without Follow it returns after the last existing line. With Follow it
+// blocks until ctx ends (nil) or the engine becomes unavailable.
 func Stream(ctx context.Context, src Source, o Options, out func(Line)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &follower{src: src, opts: o, out: out, following: map[string]bool{}}
@@ -67,7 +67,7 @@ func Stream(ctx context.Context, src Source, o Options, out func(Line)) error {
 		return err
 	}
 	for _, c := range list {
-		if c.State != engine.StateCreated { // those have printed nothing, and their start is yet to be told
+		if c.State != engine.StateCreated { // not started: nothing printed, and the start event follows
 			f.follow(ctx, c.ID, c.Labels, o.Tail, o.Since)
 		}
 	}
@@ -89,7 +89,7 @@ type follower struct {
 	err       error
 }
 
-// watch follows the containers that start, until ctx ends or the events do.
+// watch follows containers that start, until ctx or the event stream ends.
 func (f *follower) watch(ctx context.Context, events <-chan engine.Event, why func() error) error {
 	died := map[string]time.Time{}
 	for {
@@ -102,7 +102,7 @@ func (f *follower) watch(ctx context.Context, events <-chan engine.Event, why fu
 				return why()
 			case e.Type == "start":
 				f.follow(ctx, e.ID, e.Labels, -1, later(f.opts.Since, died[e.ID]))
-			case e.Type == "die": // what it prints after another start is followed anew
+			case e.Type == "die": // after another start its log is followed again
 				died[e.ID] = e.Time
 				f.forget(e.ID)
 			case e.Type == "destroy":
@@ -137,7 +137,7 @@ func (f *follower) follow(ctx context.Context, id string, labels map[string]stri
 		err := f.read(ctx, id, Line{Pod: pod, Container: container}, tail, since)
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		// A conflict says that the container is just being removed.
+		// A conflict means that the container is being removed.
 		if err != nil && ctx.Err() == nil && !engine.IsNotFound(err) && !engine.IsConflict(err) {
 			f.err = errors.Join(f.err, err)
 		}

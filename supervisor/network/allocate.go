@@ -7,18 +7,18 @@ import (
 	"net/netip"
 )
 
-// ErrFull says that a range has no address left.
+// ErrFull means that a range has no free address.
 var ErrFull = errors.New("no address left")
 
-// Allocator gives out the addresses of a range by name. A name gets the address it had before, if that is free; a new
-// name begins to look at a place that its hash decides, so that a supervisor that starts again comes to the same
-// addresses. It prefers addresses that no absent name had: a StatefulSet's pod finds its own again after any number of
-// Deployment pods came and went. It is not safe for use by several goroutines.
+// Allocator assigns the addresses of a range to names. A name gets its previous address if that is free. For a new name the
+// search starts at the hash of the name, so a restarted supervisor assigns the same addresses, and prefers addresses that no
+// other name had before: a StatefulSet's pod gets its address back after any number of Deployment pods. It is not safe for
+// concurrent use.
 type Allocator struct {
 	within Range
 	held   map[string]netip.Addr
 	holder map[netip.Addr]string
-	// last are the addresses of names that hold none now, with the order they were released in.
+	// last holds the previous addresses of names that hold none now, with the order of their release.
 	last    map[string]netip.Addr
 	absent  map[netip.Addr]absence
 	release uint64
@@ -29,7 +29,7 @@ type absence struct {
 	order uint64
 }
 
-// NewAllocator is an allocator with every address of the range free.
+// NewAllocator returns an Allocator with every address of the range free.
 func NewAllocator(within Range) *Allocator {
 	return &Allocator{
 		within: within, held: map[string]netip.Addr{}, holder: map[netip.Addr]string{},
@@ -37,14 +37,13 @@ func NewAllocator(within Range) *Allocator {
 	}
 }
 
-// Adopt records that name has addr already, as observed on the engine or kept from before. It fails if addr is outside the
-// range or another name has it.
+// Adopt records that name already has addr. It is an error if addr is outside the range or another name has it.
 func (a *Allocator) Adopt(name string, addr netip.Addr) error {
 	if !a.within.Contains(addr) {
 		return fmt.Errorf("cannot adopt address %s of %s: it is not in %s-%s", addr, name, a.within.First, a.within.Last)
 	}
 	if other, taken := a.holder[addr]; taken && other != name {
-		return fmt.Errorf("cannot adopt address %s of %s: %s has it", addr, name, other)
+		return fmt.Errorf("cannot adopt address %s of %s: it belongs to %s", addr, name, other)
 	}
 	if old, had := a.held[name]; had && old != addr {
 		delete(a.holder, old)
@@ -53,7 +52,7 @@ func (a *Allocator) Adopt(name string, addr netip.Addr) error {
 	return nil
 }
 
-// Remember records that name had addr, without holding it for good: others get it only when nothing else is left.
+// Remember records that name had addr before. Other names get addr only if no other address is free.
 func (a *Allocator) Remember(name string, addr netip.Addr) {
 	if _, taken := a.holder[addr]; taken || !a.within.Contains(addr) {
 		return
@@ -69,7 +68,7 @@ func (a *Allocator) Remember(name string, addr netip.Addr) {
 	a.last[name], a.absent[addr] = addr, absence{name, a.release}
 }
 
-// Allocate is the address of name, now and until Release. An error Is ErrFull.
+// Allocate returns the address of name, which it keeps until Release. The error is ErrFull.
 func (a *Allocator) Allocate(name string) (netip.Addr, error) {
 	if addr, ok := a.held[name]; ok {
 		return addr, nil
@@ -86,7 +85,7 @@ func (a *Allocator) Allocate(name string) (netip.Addr, error) {
 	return addr, nil
 }
 
-// Release makes the address of name free. Name gets it again if nobody else needed it.
+// Release frees the address of name. Name gets the same address again if it is still free.
 func (a *Allocator) Release(name string) {
 	addr, ok := a.held[name]
 	if !ok {
@@ -97,10 +96,10 @@ func (a *Allocator) Release(name string) {
 	a.Remember(name, addr)
 }
 
-// Len is how many addresses are in use.
+// Len returns the number of addresses in use.
 func (a *Allocator) Len() int { return len(a.held) }
 
-// Held are the addresses in use by name; whoever keeps them can give them to Adopt later.
+// Held returns the addresses in use by name, for a later Adopt.
 func (a *Allocator) Held() map[string]netip.Addr { return maps.Clone(a.held) }
 
 func (a *Allocator) take(name string, addr netip.Addr) {
@@ -119,8 +118,8 @@ func (a *Allocator) forget(name string) {
 	}
 }
 
-// free is the address for a new name: the first from its hash on that nobody has or had, else the one that has been
-// without its holder for longest.
+// free returns the address for a new name: the first one from its hash that no name has or had, else the one that was released
+// first.
 func (a *Allocator) free(name string) (netip.Addr, bool) {
 	size := a.within.Size()
 	start := hash(name) % size

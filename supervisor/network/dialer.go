@@ -9,11 +9,11 @@ import (
 	"github.com/lyandev/lyandev/supervisor/agent"
 )
 
-// directProbe bounds the one try to reach the agent without going through the published port.
+// directProbe is the timeout of the attempt to reach the agent at its container address.
 const directProbe = 300 * time.Millisecond
 
-// Dialer reaches addresses in the project's network: directly where the host routes there (a local engine on Linux), else
-// through the agent. It finds out once which it is. Its methods may be called at the same time.
+// Dialer connects to addresses in the project's network: directly if the host has a route (a local engine on Linux), else
+// through the agent. It determines that once. It is safe for concurrent use.
 type Dialer struct {
 	client  *agent.Client
 	agentAt string
@@ -24,24 +24,24 @@ type Dialer struct {
 	direct bool
 }
 
-// NewDialer is a Dialer for the agent behind client; agentAddress is the control API's address inside the project's
-// network, host:port.
+// NewDialer returns a Dialer for the agent behind client. agentAddress is the control API's host:port inside the project's
+// network.
 func NewDialer(client *agent.Client, agentAddress string) *Dialer {
 	return &Dialer{client: client, agentAt: agentAddress}
 }
 
-// DialContext connects to addr. Its errors are those of net.Dialer on both ways.
+// DialContext connects to addr. Its errors are those of net.Dialer in both cases.
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err == nil && net.ParseIP(host) != nil && d.Direct(ctx) {
 		return d.net.DialContext(ctx, network, addr)
 	}
-	return d.client.DialContext(ctx, network, addr) // names of the stack are known to the agent only
+	return d.client.DialContext(ctx, network, addr) // only the agent resolves names of the stack
 }
 
-// Direct says whether the host itself can connect into the network. It asks when it is not known yet: whether the agent at
-// its inner address is the same (by its instance) as the one that Docker published. What another network has at that
-// address is never taken for it, and is never sent the token.
+// Direct reports whether the host can connect to the network directly. If that is not known yet, it compares the agent's
+// instance ID at its container address with that at its published port, within 300 ms. Another server at that address is
+// therefore not mistaken for the agent; it is never sent the token.
 func (d *Dialer) Direct(ctx context.Context) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -58,13 +58,13 @@ func (d *Dialer) Direct(ctx context.Context) bool {
 	defer inner.Close()
 	inside, err := inner.Health(probe)
 	if err != nil && ctx.Err() != nil {
-		return false // the caller gave up, not the network
+		return false // cancelled by the caller
 	}
 	d.known, d.direct = true, err == nil && inside.Instance == published.Instance
 	return d.direct
 }
 
-// Forget makes the next dial find out again, after the engine or the agent was replaced.
+// Forget makes the next dial check again. To be called after the engine or the agent was replaced.
 func (d *Dialer) Forget() {
 	d.mu.Lock()
 	d.known = false

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// IngressPort is the host port of the ingress rules of a stack that names none.
+	// IngressPort is the default host port of ingress rules.
 	IngressPort = 8080
 	loopback    = "127.0.0.1"
 )
 
-// Expose adds to a stack's host ports those that Kubernetes' own objects ask for, all on 127.0.0.1 unless they name an
-// address: the node ports of NodePort and LoadBalancer Services (any free port where none is named), the host ports of
-// containers, and IngressPort for Ingresses. A host port of a container leads to the first Service in front of it; where there is
-// none, a headless one is added. Doing it twice is doing it once.
+// Expose adds the host ports of Kubernetes objects to a stack, on 127.0.0.1 unless they name an address: the node ports of
+// NodePort and LoadBalancer Services (any free port if none is given), the host ports of containers, and IngressPort for
+// Ingresses. A container's host port leads to the first Service that selects it; if there is none, a headless one is added. It
+// is idempotent.
 func Expose(stack *services.Stack) {
 	for _, s := range stack.Services {
 		if s.Spec.Type != corev1.ServiceTypeNodePort && s.Spec.Type != corev1.ServiceTypeLoadBalancer {
@@ -66,7 +66,7 @@ func exposeContainer(stack *services.Stack, w *services.Workload, c corev1.Conta
 	addHostPort(stack, h)
 }
 
-// inFrontOf is the first Service that leads to a port of a workload's pods, "" if none does.
+// inFrontOf returns the first Service that targets a port of a workload's pods, "" if there is none.
 func inFrontOf(stack *services.Stack, w *services.Workload, port corev1.ContainerPort) (service string, servicePort int32) {
 	labels := w.PodMeta().Labels
 	for _, s := range stack.Services {
@@ -84,7 +84,7 @@ func inFrontOf(stack *services.Stack, w *services.Workload, port corev1.Containe
 	return "", 0
 }
 
-// selects says whether labels match. A role is put on pods later, so it is not held against them.
+// selects reports whether labels match a selector. Role labels are ignored, because pods get them later.
 func selects(selector, labels map[string]string) bool {
 	for k, v := range selector {
 		if k != services.RoleLabel && labels[k] != v {
@@ -94,7 +94,7 @@ func selects(selector, labels map[string]string) bool {
 	return true
 }
 
-// addService makes the headless Service that a workload's host ports lead to, or gives the one made before another port.
+// addService adds the headless Service for a workload's host ports, or adds a port to the existing one.
 func addService(stack *services.Stack, name string, w *services.Workload, p corev1.ContainerPort) {
 	port := corev1.ServicePort{
 		Name: fmt.Sprintf("p%d", p.ContainerPort), Port: p.ContainerPort, Protocol: protocolName(p.Protocol),
@@ -113,7 +113,7 @@ func addService(stack *services.Stack, name string, w *services.Workload, p core
 	})
 }
 
-// addHostPort adds h unless it is there already, or it asks for any port and one leads there already.
+// addHostPort adds h unless the same host port exists, or h accepts any port and one with its target exists.
 func addHostPort(stack *services.Stack, h services.HostPort) {
 	there := func(o services.HostPort) bool {
 		return o.Service == h.Service && o.Port == h.Port && o.Protocol == h.Protocol &&

@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// HostPrefixes are the subnets that the host has addresses in or (on Linux) routes to, for ChooseSubnet.
+// HostPrefixes returns the subnets that the host has addresses in or (on Linux) routes to, for ChooseSubnet. It reads the host's
+// interfaces and routes.
 func HostPrefixes() ([]netip.Prefix, error) {
 	held, err := net.InterfaceAddrs()
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// routes are the destinations of the main routing table, without the default route.
+// routes returns the destinations of the main routing table, without the default route.
 func routes() (out []netip.Prefix, err error) {
 	list, err := netlink.RouteList(nil, netlink.FAMILY_V4)
 	if err != nil {
@@ -20,7 +20,7 @@ func routes() (out []netip.Prefix, err error) {
 	return out, nil
 }
 
-// destination is where a route leads; the default route leads nowhere in particular.
+// destination returns the destination of a route, false for the default route.
 func destination(r *netlink.Route) (netip.Prefix, bool) {
 	if r.Dst == nil {
 		return netip.Prefix{}, false

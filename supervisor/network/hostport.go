@@ -8,12 +8,11 @@ import (
 	"github.com/lyandev/lyandev/supervisor/agent"
 )
 
-// agentPortBase is where the agent's ports begin for host ports whose own number is taken in the agent.
+// agentPortBase is the first agent port for host ports whose own number is already used in the agent.
 const agentPortBase = 20000
 
-// AgentPorts gives each host port a port of the agent: the same number where that is free there, so that `docker ps`
-// reads well. The order of the ports does not matter to the outcome of those with a number; the result is in the order
-// given.
+// AgentPorts assigns each host port a port of the agent: the same number if that is free there, so that `docker ps` is easy to
+// read. The result has the order of ports; for ports with a number the assignment does not depend on the order.
 func AgentPorts(ports []services.HostPort) ([]Published, error) {
 	taken := map[string]bool{}
 	reserve := func(n int32, protocol string) bool {
@@ -48,7 +47,7 @@ func AgentPorts(ports []services.HostPort) ([]Published, error) {
 	return out, nil
 }
 
-// SameHostPorts says whether two sets need the same agent container: ports are published when it is created.
+// SameHostPorts reports whether two sets need the same agent container: ports are published when it is created.
 func SameHostPorts(a, b []Published) bool {
 	key := func(h Published) string {
 		return fmt.Sprint(h.Host.HostIP, " ", h.Host.HostPort, " ", protocolOf(h.Host.Protocol), " ", h.AgentPort)

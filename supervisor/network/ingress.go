@@ -7,7 +7,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/agent"
 )
 
-// ingress takes the rules of one Ingress. ImplementationSpecific is Prefix. TLS is not served: a note says so.
+// ingress adds the rules of one Ingress. ImplementationSpecific is treated as Prefix. TLS is not supported: it adds a note.
 func (b *builder) ingress(in *networkingv1.Ingress, all []*corev1.Service) {
 	if len(in.Spec.TLS) > 0 {
 		b.note("ingress %s: tls is not served, use http", in.Name)
@@ -44,7 +44,7 @@ func (b *builder) ingress(in *networkingv1.Ingress, all []*corev1.Service) {
 	}
 }
 
-// backendPort is the number of a backend's port, 0 for a name that the Service lacks.
+// backendPort returns the number of a backend's port, 0 if the Service has no port of that name.
 func backendPort(to *networkingv1.IngressServiceBackend, all []*corev1.Service) uint16 {
 	if to.Port.Number != 0 {
 		return uint16(to.Port.Number)

@@ -1,5 +1,6 @@
-// Package network decides who has which address in a project's Docker network, what its Services lead to, and how the
-// supervisor reaches a pod. The deciding takes values and gives values; the few functions that look at the host say so.
+// Package network assigns the addresses of a project's Docker network, computes the agent's endpoint table from Services and
+// pods, and connects the supervisor to pods. The decisions are pure functions; functions that read the host's state are
+// documented as such.
 package network
 
 import (
@@ -13,13 +14,13 @@ import (
 // SubnetBits is the size of a project's subnet: 1024 addresses.
 const SubnetBits = 22
 
-// ErrNoSubnet says that every candidate overlaps something.
+// ErrNoSubnet means that every candidate overlaps an existing network.
 var ErrNoSubnet = errors.New("no free subnet")
 
 // Range is an inclusive range of addresses.
 type Range struct{ First, Last netip.Addr }
 
-// Contains says whether a is in the range.
+// Contains reports whether a is in the range.
 func (r Range) Contains(a netip.Addr) bool {
 	return a.Is4() && r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0
 }
@@ -29,23 +30,22 @@ func (r Range) Size() uint32 { return number(r.Last) - number(r.First) + 1 }
 
 func (r Range) at(i uint32) netip.Addr { return address(number(r.First) + i) }
 
-// Layout is how a project's subnet is divided: the lower half for the agent and the pods, whose addresses are pinned; a
-// quarter for Services; the last quarter for Docker to hand out. Docker never hands out an address of the other parts, as
-// long as the network is created with Dynamic as its --ip-range (without that a container that starts takes the address of
-// one that is stopped, and Gateway must be given, or Docker takes it from Dynamic).
+// Layout divides a project's subnet: the lower half is for the agent and the pods, which have fixed addresses; a quarter is for
+// Services; Docker assigns addresses from the last quarter. The network must be created with Dynamic as its --ip-range, so
+// that Docker never assigns an address of the other parts (without it, a starting container could take the address of a
+// stopped one), and with Gateway, which Docker would otherwise take from Dynamic.
 type Layout struct {
 	Subnet  netip.Prefix
 	Gateway netip.Addr
 	// Agent is the agent's address.
 	Agent netip.Addr
-	// Pods and Services are pinned by us.
+	// Pods and Services are assigned by the supervisor.
 	Pods, Services Range
-	// Dynamic is the --ip-range.
+	// Dynamic is the --ip-range, from which Docker assigns addresses.
 	Dynamic netip.Prefix
 }
 
-// LayoutOf divides a subnet of /16 to /27. The same subnet is always divided in the same way, so that the label or the
-// network's own configuration is enough to know the layout again.
+// LayoutOf returns the layout of a subnet of /16 to /27. It depends on the subnet only. Other subnets are an error.
 func LayoutOf(subnet netip.Prefix) (Layout, error) {
 	if !subnet.IsValid() || !subnet.Addr().Is4() || subnet.Bits() < 16 || subnet.Bits() > 27 {
 		return Layout{}, fmt.Errorf("cannot divide subnet %s: an IPv4 subnet of /16 to /27 is needed", subnet)
@@ -57,15 +57,16 @@ func LayoutOf(subnet netip.Prefix) (Layout, error) {
 		Subnet:   subnet,
 		Gateway:  address(base + 1),
 		Agent:    address(base + 2),
-		Pods:     Range{address(base + 4), address(base + 2*quarter - 1)}, // .3 is kept for a second agent
+		Pods:     Range{address(base + 4), address(base + 2*quarter - 1)}, // .3 is reserved for a second agent
 		Services: Range{address(base + 2*quarter), address(base + 3*quarter - 1)},
 		Dynamic:  netip.PrefixFrom(address(base+3*quarter), subnet.Bits()+2),
 	}, nil
 }
 
-// ChooseSubnet picks a subnet for a project that overlaps nothing in occupied (the host's routes and interface addresses,
-// and the subnets of all Docker networks). The search begins at a place that the project's name decides, so that a project
-// tends to come back to where it was. If Docker still says that it overlaps, add that subnet to occupied and ask again.
+// ChooseSubnet returns a subnet for a project that overlaps none in occupied: the host's routes and interface addresses, and
+// the subnets of all Docker networks. The search starts at a hash of the project's name, so a project tends to get the same
+// subnet again. If Docker reports an overlap anyway, add that subnet to occupied and call again. The error is ErrNoSubnet if
+// every candidate overlaps.
 func ChooseSubnet(project string, occupied []netip.Prefix) (netip.Prefix, error) {
 	candidates := candidateSubnets()
 	start := hash(project) % uint32(len(candidates))
@@ -75,7 +76,7 @@ func ChooseSubnet(project string, occupied []netip.Prefix) (netip.Prefix, error)
 			return c, nil
 		}
 	}
-	// 10.0.0.0/8 as a whole is often a company's; the other private range is the last resort.
+	// Company networks often occupy all of 10.0.0.0/8; the other private range is the fallback.
 	for third := 16; third < 32; third++ {
 		for low := 0; low < 256; low += 1 << (24 - SubnetBits) {
 			c := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(third), byte(low), 0}), SubnetBits)
@@ -88,7 +89,7 @@ func ChooseSubnet(project string, occupied []netip.Prefix) (netip.Prefix, error)
 		"remove unused networks (docker network prune)", project, ErrNoSubnet)
 }
 
-// candidateSubnets are those of 10.201.0.0 to 10.254.255.255, where few networks are.
+// candidateSubnets are the subnets of 10.201.0.0 to 10.254.255.255, a rarely used range.
 func candidateSubnets() []netip.Prefix {
 	var all []netip.Prefix
 	for second := 201; second <= 254; second++ {

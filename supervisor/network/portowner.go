@@ -14,34 +14,35 @@ import (
 	"strings"
 )
 
-// PortConflict is an address on the host that something else listens at.
+// PortConflict is the error for a host address that another process listens on.
 type PortConflict struct {
 	Address netip.AddrPort
-	// PID and Command are the process's, 0 and "" if they cannot be seen (another user's, or not Linux).
+	// PID and Command identify the process. They are 0 and "" if unknown (another user's process, or not on Linux).
 	PID     int
 	Command string
-	// Free is a port nearby that can be listened at, 0 if none was found.
+	// Free is the next free port, 0 if none was found.
 	Free int
 	Err  error
 }
 
-// Error says what is in the way and what to do.
+// Error names the process and a free port.
 func (e *PortConflict) Error() string {
-	msg := fmt.Sprintf("cannot publish %s: the address is in use", e.Address)
+	msg := fmt.Sprintf("cannot publish %s: the address is already in use", e.Address)
 	if e.PID != 0 {
 		msg += fmt.Sprintf(" by process %d (%s)", e.PID, e.Command)
 	}
 	if e.Free != 0 {
-		msg += fmt.Sprintf("; stop it, or use port %d, which is free", e.Free)
+		msg += fmt.Sprintf("; stop it, or use the free port %d", e.Free)
 	}
 	return msg
 }
 
-// Unwrap is the error of the bind.
+// Unwrap returns the error of bind.
 func (e *PortConflict) Unwrap() error { return e.Err }
 
-// CheckPort tries to listen at an address on the host. It returns nil if that works, a *PortConflict if something listens
-// there, and other errors as they are (an address the host does not have, no permission). Network is "tcp" or "udp".
+// CheckPort checks that a host address is free by listening on it briefly. The error is a *PortConflict if another process
+// listens there; other errors of bind (address not on this host, no permission) are returned as they are. Network is "tcp" or
+// "udp".
 func CheckPort(network string, at netip.AddrPort) error {
 	err := bind(network, at)
 	if err == nil || !isAddrInUse(err) {
@@ -53,7 +54,7 @@ func CheckPort(network string, at netip.AddrPort) error {
 	return c
 }
 
-// NextFree is the first port from the given one on that can be listened at on the address, at most 1000 tried.
+// NextFree returns the first free port at or above from. It tries at most 1000 ports by listening on them.
 func NextFree(network string, addr netip.Addr, from int) (int, error) {
 	for port := max(from, 1); port < min(from+1000, 65536); port++ {
 		if bind(network, netip.AddrPortFrom(addr, uint16(port))) == nil {
@@ -78,7 +79,8 @@ func bind(network string, at netip.AddrPort) error {
 	return err
 }
 
-// portOwner finds who listens at an address, by the socket's inode in proc/net and in the processes' file descriptors.
+// portOwner finds the process that listens on an address, by the socket's inode in proc/net and in the processes' file
+// descriptors.
 func portOwner(proc, network string, at netip.AddrPort) (pid int, command string) {
 	var inodes []string
 	for _, table := range []string{network, network + "6"} {
@@ -109,7 +111,7 @@ func portOwner(proc, network string, at netip.AddrPort) (pid int, command string
 	return 0, ""
 }
 
-// listens reads one line of /proc/net/tcp or udp: is it a socket that is in the way of at?
+// listens parses one line of /proc/net/tcp or udp. ok is true if the socket prevents listening on at.
 func listens(line, network string, at netip.AddrPort) (inode string, ok bool) {
 	fields := strings.Fields(line)
 	if len(fields) < 10 {
@@ -129,7 +131,7 @@ func listens(line, network string, at netip.AddrPort) (inode string, ok bool) {
 	return "", false
 }
 
-// procAddress reads "0100007F:1F90": 32-bit words in the machine's byte order (little-endian here), then the port.
+// procAddress parses "0100007F:1F90": 32-bit words in host byte order (little-endian here), then the port.
 func procAddress(s string) (netip.AddrPort, error) {
 	host, port, _ := strings.Cut(s, ":")
 	raw, err := hex.DecodeString(host)

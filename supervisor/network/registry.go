@@ -8,7 +8,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/agent"
 )
 
-// Registry is every Service with where it leads now, for people and tools (`lyandev endpoints --json`).
+// Registry lists every Service with its current endpoints, for `lyandev endpoints`.
 type Registry struct {
 	Project  string            `json:"project"`
 	Services []RegistryService `json:"services"`
@@ -17,14 +17,14 @@ type Registry struct {
 // RegistryService is one Service.
 type RegistryService struct {
 	Name string `json:"name"`
-	// DNS is the full name.
+	// DNS is the fully qualified name.
 	DNS string `json:"dns"`
 	// Type is the Service's type, or "Headless".
 	Type         string         `json:"type"`
 	Address      string         `json:"address,omitempty"`
 	ExternalName string         `json:"externalName,omitempty"`
 	Ports        []RegistryPort `json:"ports,omitempty"`
-	// Ready are the endpoints that new connections go to; NotReady the others.
+	// Ready are the endpoints that get new connections, NotReady the others.
 	Ready    []RegistryEndpoint `json:"ready"`
 	NotReady []RegistryEndpoint `json:"notReady"`
 }
@@ -34,7 +34,7 @@ type RegistryPort struct {
 	Name     string `json:"name,omitempty"`
 	Port     int    `json:"port"`
 	Protocol string `json:"protocol"`
-	// Host are the addresses on the host that lead here, host:port.
+	// Host lists the published addresses on the host, host:port.
 	Host []string `json:"host,omitempty"`
 }
 
@@ -42,14 +42,14 @@ type RegistryPort struct {
 type RegistryEndpoint struct {
 	Pod     string `json:"pod"`
 	Address string `json:"address"`
-	// Hostname is the pod's own name under a headless Service, in full.
+	// Hostname is the pod's fully qualified name below a headless Service.
 	Hostname string `json:"hostname,omitempty"`
-	// Ports are the target ports by the Service's port number.
+	// Ports maps the Service's port numbers to target ports.
 	Ports       map[string]int `json:"ports,omitempty"`
 	Terminating bool           `json:"terminating,omitempty"`
 }
 
-// NewRegistry tells what the table of a view says.
+// NewRegistry returns the registry of a view. It is pure.
 func NewRegistry(project string, v View) Registry {
 	t, _ := Table(v)
 	reg := Registry{Project: project, Services: []RegistryService{}}
@@ -110,12 +110,12 @@ func addEndpoints(out *RegistryService, t *agent.Table, s *agent.Service, domain
 	}
 }
 
-// Reachable says whether a connection to the Service's address on the host or in the network would find an endpoint.
+// Reachable reports whether a connection to the Service would find an endpoint.
 func (s RegistryService) Reachable() bool {
 	return len(s.Ready) > 0 || s.ExternalName != ""
 }
 
-// Lookup finds a Service by name or address.
+// Lookup returns a Service by name or address.
 func (r Registry) Lookup(nameOrAddress string) (RegistryService, bool) {
 	addr, _ := netip.ParseAddr(nameOrAddress)
 	for _, s := range r.Services {

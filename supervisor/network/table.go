@@ -15,30 +15,30 @@ import (
 	"github.com/lyandev/lyandev/supervisor/controller"
 )
 
-// View is what the table is made from.
+// View is the input of Table.
 type View struct {
 	Services []*corev1.Service
-	// Pods have their status: podIP, phase, the Ready condition; and deletionTimestamp while they terminate.
+	// Pods need podIP, phase and Ready condition in their status, and a deletionTimestamp while they terminate.
 	Pods      []*corev1.Pod
 	Ingresses []*networkingv1.Ingress
 	HostPorts []Published
-	// VIPs are the addresses of the Services that have one, by name.
+	// VIPs are the cluster IPs by Service name.
 	VIPs map[string]netip.Addr
 }
 
-// Published is a port on the host with the agent's port that Docker publishes there. Without a Service in it, it leads to
-// the ingress rules.
+// Published is a host port and the agent's port that Docker publishes at it. Without a Service it leads to the ingress rules.
 type Published struct {
 	Host      services.HostPort `json:"host"`
 	AgentPort uint16            `json:"agentPort"`
 }
 
-// NeedsVIP says whether a Service has an address of its own: not a headless one, nor an ExternalName.
+// NeedsVIP reports whether a Service has a cluster IP: it is neither headless nor an ExternalName.
 func NeedsVIP(s *corev1.Service) bool {
 	return s.Spec.Type != corev1.ServiceTypeExternalName && s.Spec.ClusterIP != corev1.ClusterIPNone
 }
 
-// Table is what the agent is to serve, and notes on what of the Services it cannot (a line each). It leaves Version 0.
+// Table computes the agent's table, with Version 0, and notes on the parts of Services that cannot be served, one line each. It
+// is pure.
 func Table(v View) (*agent.Table, []string) {
 	b := builder{table: &agent.Table{Format: agent.TableFormat}}
 	b.pods(v.Pods)
@@ -58,7 +58,7 @@ type builder struct {
 	table *agent.Table
 	notes []string
 	all   []*corev1.Pod
-	// indexes are where in the table a pod is, by name and UID.
+	// indexes are the pods' indexes in the table, by name and UID.
 	indexes map[string]int
 }
 
@@ -66,7 +66,7 @@ func (b *builder) note(format string, args ...any) {
 	b.notes = append(b.notes, fmt.Sprintf(format, args...))
 }
 
-// pods takes the pods that have an address and have not ended (R122).
+// pods adds the pods that have an address and have not ended (R122).
 func (b *builder) pods(pods []*corev1.Pod) {
 	b.indexes = make(map[string]int, len(pods))
 	for _, p := range pods {
@@ -127,7 +127,7 @@ func affinitySeconds(s *corev1.Service) int {
 	return int(corev1.DefaultClientIPServiceAffinitySeconds)
 }
 
-// subsets are the Service's endpoints, grouped by their target ports.
+// subsets returns the Service's endpoints, grouped by their target ports.
 func (b *builder) subsets(s *corev1.Service, ports []corev1.ServicePort) (out []agent.Subset) {
 	for _, e := range controller.Endpoints(s, b.all) {
 		i, known := b.indexes[e.Pod+"/"+e.UID]
@@ -147,7 +147,7 @@ func (b *builder) subsets(s *corev1.Service, ports []corev1.ServicePort) (out []
 	return out
 }
 
-// target is the endpoint's own port for a Service's port, 0 if it has none.
+// target returns the endpoint's target port for a Service's port, 0 if it has none.
 func target(e controller.Endpoint, port corev1.ServicePort) uint16 {
 	for _, p := range e.Ports {
 		if p.Port == port.Port && string(p.Protocol) == protocolOf(port.Protocol) {

@@ -1,4 +1,4 @@
-// Package order decides who waits for whom: when a workload may start, and when it may go. Pure functions.
+// Package order computes the start and stop order of workloads from their dependencies (depends_on). All functions are pure.
 package order
 
 import (
@@ -9,26 +9,27 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Facts is what is known of one workload.
+// Facts is the observed state of one workload.
 type Facts struct {
-	// Started: every wanted pod has started its containers once. Right: the workload is complete, its pods Ready and its
-	// operator content. Done: its pods have ended with success. Failed says why it will not get there by itself, or "".
+	// Started: the containers of every desired pod have been started. Right: all pods exist and are Ready, and the operator
+	// reports no problem. Done: the pods have ended successfully. Failed is why the workload cannot become right or done by
+	// itself, or "".
 	Started, Right, Done bool
 	Failed               string
-	// Pods counts those that exist, ending ones included.
+	// Pods is the number of existing pods, including terminating ones.
 	Pods int
-	// Waiting is what the workload itself waits for, for messages.
+	// Waiting is what the workload itself is waiting for, for messages.
 	Waiting string
 }
 
-// Wait is one unsatisfied edge.
+// Wait is an unsatisfied dependency.
 type Wait struct {
 	For    string
 	Reason string
 }
 
-// Waits lists, for each workload that may not start yet, the first edge that is not satisfied. A dependency on a workload
-// that the stack does not have (another profile's) is satisfied. Dependents are released only by success.
+// Waits returns, for each workload that may not start yet, its first unsatisfied dependency. A dependency on a workload that is
+// not in the stack (one of another profile) is satisfied. A failed workload never satisfies a dependency.
 func Waits(stack *services.Stack, facts map[string]Facts) map[string]Wait {
 	out := map[string]Wait{}
 	for _, w := range stack.Workloads {
@@ -71,7 +72,8 @@ func reason(d services.Dependency, f Facts) string {
 	return text
 }
 
-// MayStop lists the workloads that may be stopped now when everything goes: those without a dependent that still has pods.
+// MayStop returns the workloads that may be stopped now while the whole stack stops: those without a dependent that still has
+// pods.
 func MayStop(stack *services.Stack, facts map[string]Facts) map[string]bool {
 	held := map[string]bool{}
 	for _, w := range stack.Workloads {
@@ -91,18 +93,18 @@ func MayStop(stack *services.Stack, facts map[string]Facts) map[string]bool {
 	return out
 }
 
-// CycleError names workloads that wait for each other.
+// CycleError is a dependency cycle.
 type CycleError struct {
-	// Path begins and ends with the same workload.
+	// Path starts and ends with the same workload.
 	Path []string
 }
 
 func (e *CycleError) Error() string {
-	return "workloads wait for each other: " + strings.Join(e.Path, " -> ") + "; remove one of these depends_on edges"
+	return "workloads depend on each other: " + strings.Join(e.Path, " -> ") + "; remove one of these depends_on edges"
 }
 
-// Layers lists the workloads in start order: each layer depends only on layers before it. Names keep the file's order
-// inside a layer. A cycle is a *CycleError.
+// Layers returns the workloads in start order: each layer depends only on earlier layers. Within a layer the names have the
+// order of the stack file. The error is a *CycleError if there is a cycle.
 func Layers(stack *services.Stack) ([][]string, error) {
 	depth := map[string]int{}
 	var visit func(name string, path []string) (int, error)

@@ -124,7 +124,7 @@ func TestCycles(t *testing.T) {
 		if got := strings.Join(cycle.Path, " -> "); got != want {
 			t.Errorf("%s: %s, want %s", lines, got, want)
 		}
-		if text := "workloads wait for each other: " + want + "; remove one of these depends_on edges"; err.Error() != text {
+		if text := "workloads depend on each other: " + want + "; remove one of these depends_on edges"; err.Error() != text {
 			t.Errorf("said %q", err)
 		}
 	}

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// Filter is the labels that an object must carry, all of them, to be removed. A value of "" asks for the label alone.
+// Filter is the set of labels that an object must carry to be removed. The value "" matches any value.
 type Filter map[string]string
 
-// ParseFilter reads one line of the protocol: url-encoded `label=NAME=VALUE` joined by "&". A line that names no label is
-// refused, for it would match everything; so is one with another kind of filter, for it would match more than was meant.
+// ParseFilter parses one line of the protocol: URL-encoded `label=NAME=VALUE` joined by "&". A line without a label is an error,
+// because it would match everything; so is another kind of filter, because without it the line would match too much.
 func ParseFilter(line string) (Filter, error) {
 	args, err := url.ParseQuery(strings.TrimSpace(line))
 	if err != nil {
@@ -22,7 +22,7 @@ func ParseFilter(line string) (Filter, error) {
 	f := Filter{}
 	for kind, list := range args {
 		if kind != "label" {
-			return nil, fmt.Errorf("cannot use the filter %q: only labels are understood, not %q", line, kind)
+			return nil, fmt.Errorf("cannot use the filter %q: only labels are supported, not %q", line, kind)
 		}
 		for _, l := range list {
 			name, value, _ := strings.Cut(l, "=")

@@ -9,21 +9,21 @@ import (
 	"github.com/lyandev/lyandev/supervisor/selfimage"
 )
 
-// imageLabel is on images made here, with a hash of the binary: it tells ours from the real one, which is never replaced.
+// imageLabel is on images made here, with a hash of the binary. Ryuk's own image lacks it and is never replaced.
 const imageLabel = "dev.lyandev.reaper"
 
-// pullLimit bounds the attempt to get the real image.
+// pullLimit is the timeout for pulling Ryuk's image.
 const pullLimit = 20 * time.Second
 
-// Images is what is asked of the engine's images.
+// Images is the part of engine.Images that EnsureImage needs.
 type Images interface {
 	InspectImage(ctx context.Context, ref string) (engine.Image, error)
 	PullImage(ctx context.Context, ref string, out io.Writer) error
 	ImportImage(ctx context.Context, ref string, changes []string, tar io.Reader) (string, error)
 }
 
-// EnsureImage makes sure that there is a reaper's image of the name that testcontainers asks for: the real one where it is
-// there or can be pulled, else one made of nothing but the static binary. It reports whether it is ours.
+// EnsureImage provides an image under the name that testcontainers uses for Ryuk: Ryuk's own image if it exists or can be
+// pulled, else one that holds only the static binary. ours reports the latter. It blocks for a pull, 20 s at most.
 func EnsureImage(ctx context.Context, eng Images, ref, binary string) (ours bool, err error) {
 	have, err := eng.InspectImage(ctx, ref)
 	switch {

@@ -9,16 +9,16 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-// ryukLabel is on every reaper's container: none removes itself or another.
+// ryukLabel is on every reaper's container, so that reapers do not remove themselves or others.
 const ryukLabel = "org.testcontainers.ryuk"
 
 const (
-	// maxPasses bounds the passes over what matches; passPause is the time between two.
+	// maxPasses bounds the removal passes; passPause is the time between two.
 	maxPasses = 10
 	passPause = time.Second
 )
 
-// Engine is what is asked of the Docker engine. *engine.Docker is one.
+// Engine is the part of engine.Engine that Prune needs.
 type Engine interface {
 	ListContainers(ctx context.Context, labels map[string]string) ([]engine.Container, error)
 	RemoveContainer(ctx context.Context, id string) error
@@ -40,9 +40,9 @@ func (r Removed) String() string {
 func (r Removed) none() bool { return r == Removed{} }
 
 // Prune removes containers (by force, with their anonymous volumes), then networks, volumes and images that match any of
-// the filters. It looks again until it finds nothing more: a request that a killed process had under way may be answered
-// only now, and a volume is in use for a moment after its container went. It gives up after ten passes, a second apart,
-// with what could not be removed. It blocks meanwhile and honours ctx.
+// the filters. It repeats that until nothing matches, because a request of the killed process may still be in progress, and a
+// volume stays in use for a moment after its container was removed. After ten passes, one second apart, it returns an error
+// with what could not be removed. It blocks until then or until ctx ends.
 func Prune(ctx context.Context, eng Engine, filters []Filter) (Removed, error) {
 	var total Removed
 	for pass := 1; ; pass++ {

@@ -1,7 +1,7 @@
-// Package reaper removes what test runs leave behind when they end without tidying up, however they end. It speaks the
-// protocol of testcontainers' Ryuk and stands in for it where its image cannot be had: a client keeps a TCP connection
-// open and sends lines of label filters, each answered by "ACK"; when the last connection has been gone for a while, what
-// matches any filter is removed and the reaper ends.
+// Package reaper removes the Docker objects that killed test runs leave behind. It implements the protocol of testcontainers'
+// Ryuk and replaces it where its image is not available: a client keeps a TCP connection open and sends lines of label filters,
+// each acknowledged with "ACK". When no client has been connected for ReconnectionTimeout, the reaper removes the objects that
+// match any filter, and ends.
 //
 //	waiting for the first client --(a client)--> watching --(the last one left)--> counting down
 //	     |  ConnectionTimeout                       ^                                 |  ReconnectionTimeout
@@ -29,10 +29,11 @@ const Command = "reaper"
 // maxLine bounds one line of filters.
 const maxLine = 64 << 10
 
-// Config is how a reaper works.
+// Config configures a reaper.
 type Config struct {
 	Engine Engine
-	// ConnectionTimeout is how long to wait for the first client, ReconnectionTimeout how long after the last one left.
+	// ConnectionTimeout is how long to wait for the first client, ReconnectionTimeout how long for another one after the last
+	// disconnected.
 	ConnectionTimeout, ReconnectionTimeout time.Duration
 	Log                                    *slog.Logger
 }
@@ -56,8 +57,8 @@ func ConfigFromEnv(getenv func(string) string) (Config, error) {
 	return c, nil
 }
 
-// Run serves clients at l until there is nothing left to wait for, prunes, and returns. When ctx ends it prunes only if
-// no client is connected: those who are may still be at work. It closes l.
+// Run serves clients on l until a timeout expires, then prunes and returns. If ctx ends, it prunes only if no client is
+// connected. It closes l.
 func Run(ctx context.Context, conf Config, l net.Listener) error {
 	r := &reaper{conf: conf, changed: make(chan struct{}, 1), filters: map[string]Filter{}, conns: map[net.Conn]bool{}}
 	accepted := make(chan error, 1)
@@ -84,7 +85,7 @@ type reaper struct {
 	ended   bool
 }
 
-// wait returns when the time without a client is over, ctx has ended, or nobody can connect any more (an error).
+// wait blocks until a timeout expires, ctx ends, or the listener fails (an error).
 func (r *reaper) wait(ctx context.Context, accepted <-chan error) error {
 	timer := time.NewTimer(r.conf.ConnectionTimeout)
 	defer timer.Stop()
@@ -113,7 +114,7 @@ func (r *reaper) clients() int {
 	return len(r.conns)
 }
 
-// end takes no more filters, hangs up, and waits until the clients' goroutines have ended.
+// end closes the connections, waits until the clients' goroutines have ended, and returns the filters.
 func (r *reaper) end() (filters []Filter, busy bool) {
 	r.mu.Lock()
 	r.ended = true
@@ -173,14 +174,14 @@ func (r *reaper) tell() {
 	}
 }
 
-// serve answers one client until it hangs up. A line that cannot be used is not acknowledged, so that the client knows.
+// serve serves one client until it disconnects. An invalid line is not acknowledged.
 func (r *reaper) serve(c net.Conn) {
 	lines := bufio.NewScanner(c)
 	lines.Buffer(make([]byte, 4<<10), maxLine)
 	for lines.Scan() {
 		f, err := ParseFilter(lines.Text())
 		if err != nil {
-			r.conf.Log.Warn("a filter is not used", "error", err)
+			r.conf.Log.Warn("ignored an invalid filter", "error", err)
 			continue
 		}
 		r.mu.Lock()
