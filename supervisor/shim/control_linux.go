@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// runControl serves requests from stdin until it closes. args name the shim's socket.
+// runControl serves requests from stdin until it is closed. args hold the shim's socket name.
 func runControl(args []string) int {
 	socket := ""
 	if len(args) > 0 {
@@ -23,7 +23,7 @@ func runControl(args []string) int {
 	return 0
 }
 
-// control answers request after request. An error ends it: the streams are out of step then.
+// control serves requests one after the other. It ends at the first error, since the streams are out of sync then.
 func control(in io.Reader, out io.Writer, socket string) error {
 	r := bufio.NewReaderSize(in, 256<<10)
 	for {
@@ -72,10 +72,10 @@ func serve(q Request, content io.Reader, socket string) (Reply, error) {
 	case Restart:
 		return passRestart(socket, time.Duration(q.GraceMillis)*time.Millisecond), nil
 	}
-	return Reply{Error: fmt.Sprintf("cannot do %q: this binary does not know it", q.Op)}, nil
+	return Reply{Error: fmt.Sprintf("unknown operation %q", q.Op)}, nil
 }
 
-// passRestart asks the shim and waits for its answer.
+// passRestart sends a restart to the shim and waits for its reply.
 func passRestart(socket string, grace time.Duration) Reply {
 	conn, err := connect(socket)
 	if err != nil {
@@ -83,11 +83,11 @@ func passRestart(socket string, grace time.Duration) Reply {
 	}
 	defer conn.Close()
 	if _, err := conn.WriteString(restartLine(grace)); err != nil {
-		return Reply{Error: "cannot ask the shim: " + err.Error()}
+		return Reply{Error: "cannot send the request to the shim: " + err.Error()}
 	}
 	var reply Reply
 	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
-		return Reply{Error: "cannot read the shim's answer: the process may have ended, and the container with it"}
+		return Reply{Error: "cannot read the shim's reply: the process may have ended, and the container with it"}
 	}
 	return reply
 }

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// maxLinks limits the symbolic links of one path, as the kernel does.
+// maxLinks bounds the symbolic links followed for one path, as in the kernel.
 const maxLinks = 40
 
 var errTooManyLinks = errors.New("too many levels of symbolic links")
 
-// follow returns where a directory really is: the path without symbolic links, as a process sees it whose root is the
-// directory root. No link leads out of root: an absolute one counts from it, and its parent is itself. rest is the part of
-// the path, after links, that is not there yet; "." if all of it is.
+// follow resolves the symbolic links of a directory path as a process with root as its root directory would: absolute links are
+// relative to root, and ".." of root is root. real is the deepest existing directory, rest the remaining part of the path that
+// does not exist yet, "." if all of it exists.
 func follow(root, dir string) (real, rest string, err error) {
 	real = root
 	todo := strings.Split(strings.Trim(path.Clean("/"+filepath.ToSlash(strings.TrimPrefix(dir, root))), "/"), "/")

@@ -2,7 +2,7 @@ package shim
 
 import "os"
 
-// This is not registration: see the package's comment for why the shim begins before main does.
+// init runs the shim before main; see the package comment for the reason.
 func init() {
 	if len(os.Args) < 2 {
 		return

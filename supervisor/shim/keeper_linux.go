@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Exit codes of a shim whose command cannot be started, as shells have them.
+// Exit codes of a shim whose command cannot be started, as in shells.
 const (
 	exitUsage         = 2
 	exitNotExecutable = 126
 	exitNotFound      = 127
 )
 
-// runShim is the shim's main: it returns the exit code of the container.
+// runShim is the main function of the shim. It returns the exit code of the container.
 func runShim(args []string) int {
 	if len(args) < 4 || args[2] != "--" {
 		fmt.Fprintln(os.Stderr, "lyandev shim: usage: shim SOCKET SIGNAL -- COMMAND [ARG...]")
@@ -25,7 +25,7 @@ func runShim(args []string) int {
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals)
 	becomeReaper()
-	// Without the socket the pod runs as well; its process cannot be restarted then, and the container is instead.
+	// Without the socket the container works, but its process cannot be restarted; the container is restarted instead.
 	if l, err := listen(args[0]); err == nil {
 		go serveSocket(l, k.requests)
 	} else {
@@ -37,42 +37,42 @@ func runShim(args []string) int {
 	return k.run(signals)
 }
 
-// request is a wish to restart the child; the answer goes to reply, which has room for it.
+// request is a request to restart the child. reply is buffered for the answer.
 type request struct {
 	grace time.Duration
 	reply chan Reply
 }
 
-// keeper looks after one child.
+// keeper runs and restarts one child process.
 //
 //	running --restart--> stopping --grace over--> killing
 //	   ^                    |                        |
 //	   +------ started -----+--------- ended --------+
 //
-// A child that ends by itself ends the keeper with its code; one that a signal ended, with 128 and the signal's number.
+// If the child ends by itself, the keeper ends with its exit code, or with 128 plus the signal's number.
 type keeper struct {
 	argv     []string
 	stop     syscall.Signal
 	requests chan request
 
 	child int
-	// now is the restart that is going on, nil for none; later are those that came meanwhile.
+	// now is the restart in progress, nil for none. later are requests that arrived during it.
 	now   *request
 	began time.Time
 	grace *time.Timer
 	dead  bool
-	// ending: a stop signal came from outside, so the child is not started again.
+	// ending: a stop signal arrived, so the child is not started again.
 	ending bool
 }
 
-// run is the one goroutine that owns the keeper.
+// run is the loop of the goroutine that owns the keeper.
 func (k *keeper) run(signals <-chan os.Signal) int {
 	k.grace = time.NewTimer(time.Hour)
 	k.grace.Stop()
 	for {
 		requests := k.requests
 		if k.now != nil {
-			requests = nil // one at a time; the next waits in its connection
+			requests = nil // one request at a time; others wait in their connections
 		}
 		select {
 		case s := <-signals:
@@ -92,14 +92,14 @@ func (k *keeper) run(signals <-chan os.Signal) int {
 	}
 }
 
-// signalled takes a signal: the end of a child is looked at, everything else is passed on.
+// signalled handles a signal: SIGCHLD reaps children, other signals are forwarded to the child.
 func (k *keeper) signalled(s syscall.Signal) (code int, ended bool) {
 	switch s {
 	case syscall.SIGCHLD:
 		if status, gone := k.reap(); gone {
 			return k.childEnded(status)
 		}
-	case syscall.SIGURG, syscall.SIGPIPE: // the runtime's own, and a log that nobody reads
+	case syscall.SIGURG, syscall.SIGPIPE: // used by the Go runtime, and caused by a closed log
 	default:
 		k.ending = k.ending || s == k.stop || s == syscall.SIGTERM
 		_ = syscall.Kill(k.child, s)
@@ -107,7 +107,7 @@ func (k *keeper) signalled(s syscall.Signal) (code int, ended bool) {
 	return 0, false
 }
 
-// reap collects what has ended, and says whether the child has.
+// reap waits for all ended children, and reports whether the keeper's child is among them.
 func (k *keeper) reap() (status syscall.WaitStatus, gone bool) {
 	for {
 		var ws syscall.WaitStatus
@@ -124,7 +124,7 @@ func (k *keeper) reap() (status syscall.WaitStatus, gone bool) {
 	}
 }
 
-// childEnded starts the child again if that was the purpose, else ends the keeper.
+// childEnded starts the child again during a restart, else ends the keeper.
 func (k *keeper) childEnded(status syscall.WaitStatus) (code int, ended bool) {
 	if k.now == nil || k.ending {
 		return codeOf(status), true
@@ -136,7 +136,7 @@ func (k *keeper) childEnded(status syscall.WaitStatus) (code int, ended bool) {
 	reply := Reply{StopMicros: time.Since(k.began).Microseconds(), Killed: k.dead}
 	from := time.Now()
 	if code := k.start(); code != 0 {
-		reply.Error = fmt.Sprintf("cannot start %s again", k.argv[0])
+		reply.Error = fmt.Sprintf("cannot restart %s", k.argv[0])
 		r.reply <- reply
 		return code, true
 	}
@@ -145,7 +145,7 @@ func (k *keeper) childEnded(status syscall.WaitStatus) (code int, ended bool) {
 	return 0, false
 }
 
-// codeOf is the exit code by which a shell tells how a process ended.
+// codeOf is the exit code of a process as shells report it.
 func codeOf(status syscall.WaitStatus) int {
 	if status.Signaled() {
 		return 128 + int(status.Signal())
@@ -153,11 +153,11 @@ func codeOf(status syscall.WaitStatus) int {
 	return status.ExitStatus()
 }
 
-// start starts the child; a code other than 0 says why it could not.
+// start starts the child. It returns 0, or the exit code for a failure.
 func (k *keeper) start() int {
 	path, code := find(k.argv[0], os.Getenv("PATH"))
 	if code != 0 {
-		fmt.Fprintf(os.Stderr, "lyandev shim: cannot run %s: it is not there, or not executable\n", k.argv[0])
+		fmt.Fprintf(os.Stderr, "lyandev shim: cannot run %s: not found or not executable\n", k.argv[0])
 		return code
 	}
 	pid, err := syscall.ForkExec(path, k.argv, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}})

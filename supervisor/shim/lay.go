@@ -13,18 +13,18 @@ import (
 	"time"
 )
 
-// LayFiles makes the files so, reading the contents of regular ones from content, one after the other. failed says what
-// could not be done, the rest was; err says that content broke off. New files belong to whom the directory belongs to, as
-// images' files do, changed ones keep their owner, and each appears whole or not at all.
+// LayFiles writes and removes files. It reads the contents of regular files from content, one after the other. failed joins the
+// errors of single files, the others were written; err means that content ended early. New files get the owner of their
+// directory, changed files keep theirs, and each file is replaced atomically.
 //
-// A symbolic link below a file's root that leads out of it is an error. See LayIn.
+// A symbolic link below a file's root that leads out of the root is an error. See LayIn.
 func LayFiles(files []File, content io.Reader) (failed, err error) {
 	return (&layer{roots: map[string]*os.Root{}}).layAll(files, content)
 }
 
-// LayIn is LayFiles in a container whose root directory is container ("/" in the container itself). Directories that are
-// symbolic links are followed, wherever in the container they lead, as `docker cp` does, and a directory to be made that is
-// a link to one stays a link. A link can never lead out of the container.
+// LayIn is LayFiles in a container whose root directory is container ("/" in the container itself). Directories that are symbolic
+// links are followed anywhere in the container, as `docker cp` does, but not out of it. A directory to create that exists as a
+// link to a directory stays a link.
 func LayIn(container string, files []File, content io.Reader) (failed, err error) {
 	return (&layer{roots: map[string]*os.Root{}, container: container}).layAll(files, content)
 }
@@ -50,13 +50,13 @@ func (l *layer) layAll(files []File, content io.Reader) (failed, err error) {
 	return errors.Join(errs...), nil
 }
 
-// layer works below roots, out of which no path and no symbolic link leads (os.Root). Files of one directory mostly come
-// one after the other, so the last directory stays open: walking to it for each of a dozen calls is what costs.
+// layer writes files below roots that no path and no symbolic link can leave (os.Root). It keeps the last directory open,
+// because files mostly come grouped by directory, and walking to it for each system call is expensive.
 type layer struct {
 	roots map[string]*os.Root
-	// container is the root directory in which links are followed, "" to follow none out of a file's root.
+	// container is the root directory within which links are followed; "" allows no link out of a file's root.
 	container string
-	// dir is the directory at dirPath below the root dirRoot, nil for none; owner is whose it is.
+	// dir is the open directory at dirPath below the root dirRoot, nil for none; owner is its owner.
 	dir              *os.Root
 	dirRoot, dirPath string
 	owner            fs.FileInfo
@@ -69,7 +69,7 @@ func (l *layer) close() {
 	}
 }
 
-// enter opens the directory of a path, made if it is not there.
+// enter opens the directory of a path, and creates it if missing.
 func (l *layer) enter(r *os.Root, f File) (*os.Root, error) {
 	dir := path.Dir(f.Path)
 	if l.dir != nil && l.dirRoot == f.Root && l.dirPath == dir {
@@ -92,7 +92,7 @@ func (l *layer) enter(r *os.Root, f File) (*os.Root, error) {
 	return d, nil
 }
 
-// leave closes the directory: something else than a file in it is about to change.
+// leave closes the open directory, before something other than a file in it changes.
 func (l *layer) leave() {
 	if l.dir != nil {
 		_ = l.dir.Close()
@@ -157,8 +157,7 @@ func (l *layer) lay(f File, body io.Reader) error {
 	return nil
 }
 
-// followed is the file with its root and path replaced, if a directory above it is a symbolic link: the root is then the
-// deepest directory that is there.
+// followed returns the file with links in its directory resolved: its root is then the deepest directory that exists.
 func (l *layer) followed(f File) (File, error) {
 	if l.container == "" || !filepath.IsAbs(f.Root) || filepath.Clean(f.Root) != f.Root {
 		return f, nil
@@ -214,7 +213,7 @@ func makeDir(r *os.Root, f File) error {
 	return r.Chmod(f.Path, fs.FileMode(f.Mode)&fs.ModePerm)
 }
 
-// parents makes the directories above a path, each its parent's owner's.
+// parents creates the directories above a path, each with the owner of its parent.
 func parents(r *os.Root, name string) error {
 	dir := path.Dir(name)
 	if dir == "." {
@@ -233,11 +232,11 @@ func parents(r *os.Root, name string) error {
 	return nil
 }
 
-// sequence keeps temporary names apart.
+// sequence makes temporary names unique.
 var sequence atomic.Uint64
 
-// replace makes a file or link under a temporary name in its directory and renames it over what is there. A directory
-// there is removed first; what cannot be renamed over, such as a file that is mounted, is written in place.
+// replace writes a file or link under a temporary name in its directory and renames it. A directory at the path is removed
+// first. A file that cannot be replaced by a rename, such as a mount point, is written in place.
 func (l *layer) replace(r *os.Root, f File, body io.Reader) error {
 	name := path.Base(f.Path)
 	old, err := r.Lstat(name)
@@ -286,7 +285,7 @@ func writeFile(r *os.Root, f File, name string, body io.Reader, owner fs.FileInf
 	}
 	_, err = io.Copy(out, body)
 	if uid, gid, ok := ownerOf(owner); ok && (uid != os.Geteuid() || gid != os.Getegid()) {
-		_ = out.Chown(uid, gid) // one that cannot be given away can be read all the same
+		_ = out.Chown(uid, gid) // best effort: the file is readable without it
 	}
 	if err == nil {
 		err = out.Chmod(fs.FileMode(f.Mode) & fs.ModePerm)
@@ -315,8 +314,7 @@ func overwrite(r *os.Root, from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// giveTo gives what was made the owner of what it replaces, else of the directory. What cannot be given away stays its
-// maker's.
+// giveTo sets the owner of a new file to that of the file it replaces, else of the directory. Failures are ignored.
 func giveTo(r *os.Root, name string, owner fs.FileInfo) {
 	if uid, gid, ok := ownerOf(owner); ok {
 		_ = r.Lchown(name, uid, gid)

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// defaultPath is where runtimes look for commands when the image names no PATH.
+// defaultPath is the PATH of container runtimes for images without one.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// find looks a command up as the container runtime does; code is 0, or what to exit with.
+// find looks up a command as the container runtime does. code is 0, or the exit code for a failure.
 func find(name, path string) (file string, code int) {
 	if strings.Contains(name, "/") {
 		return name, executable(name)
@@ -45,7 +45,7 @@ func executable(file string) int {
 	return 0
 }
 
-// signalNamed reads a signal as Docker writes it: "SIGTERM", "TERM", "15". What it does not know is SIGTERM.
+// signalNamed parses a signal as Docker does: "SIGTERM", "TERM", "15". Unknown names give SIGTERM.
 func signalNamed(name string) syscall.Signal {
 	if n, err := strconv.Atoi(name); err == nil && n > 0 && n < 65 {
 		return syscall.Signal(n)
@@ -67,17 +67,17 @@ func signalNamed(name string) syscall.Signal {
 	return syscall.SIGTERM
 }
 
-// becomeReaper makes orphans below this process its children also where it is not PID 1.
+// becomeReaper makes this process the parent of its orphaned descendants, also if it is not PID 1.
 func becomeReaper() {
 	const prSetChildSubreaper = 36
 	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0)
 }
 
-// orphanLimit bounds how long killOrphans insists.
+// orphanLimit bounds killOrphans.
 const orphanLimit = 2 * time.Second
 
-// killOrphans ends what the former child left behind, so that its ports are free: every child that this process has, and
-// those that become its children by that. Commands that others run in the container have other parents.
+// killOrphans kills the processes that the previous child left behind, so that its ports are free: all children of this
+// process, and those that become its children meanwhile. Exec'd commands have other parents and are not killed.
 func killOrphans() {
 	for deadline := time.Now().Add(orphanLimit); time.Now().Before(deadline); {
 		pids := children()
@@ -94,7 +94,7 @@ func killOrphans() {
 	}
 }
 
-// children are the processes whose parent this one is.
+// children returns the IDs of this process's children.
 func children() []int {
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -120,7 +120,7 @@ func children() []int {
 	return out
 }
 
-// parentOf reads the parent out of /proc/PID/stat, whose second field may hold anything in its brackets.
+// parentOf parses the parent's ID from /proc/PID/stat, whose second field may contain any character within its brackets.
 func parentOf(stat string) int {
 	_, rest, ok := strings.Cut(stat[strings.LastIndexByte(stat, ')')+1:], " ")
 	if !ok {

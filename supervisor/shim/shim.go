@@ -1,13 +1,13 @@
-// Package shim is the init process that pods with live-synced code get, and its helper for the files. Both are this very
-// binary, mounted read-only into the container, so nothing is asked of the image.
+// Package shim implements the init process of containers with live-synced code, and the helper process that writes their
+// files. Both run from the lyandev binary, mounted read-only into the container, and need nothing from the image.
 //
-//	PID 1: shim ── child (the image's command)       "restart" stops and starts the child; the container goes on
-//	exec:  shim-control ── stdin/stdout ── supervisor  lays and removes files, passes "restart" to the shim
+//	PID 1: shim ── child (the image's command)       "restart" stops and starts the child; the container keeps running
+//	exec:  shim-control ── stdin/stdout ── supervisor  writes and removes files, passes "restart" to the shim
 //
-// A binary of this size takes 20 to 150 ms and 35 MB to begin, nearly all of it package initialisers that a shim never
-// needs. Go initialises packages in the order of their import paths as far as dependencies allow, so this package, which
-// imports little, has its turn before the heavy ones: its init function runs the shim and never returns. Measured: under
-// 10 ms and 1 MB of own memory. Nothing breaks if the order is ever another one; it only gets slower.
+// The lyandev binary takes 20 to 150 ms and 35 MB to start, nearly all of it for package initialisers that a shim does not
+// need. Go initialises packages in the order of their import paths as far as dependencies allow, so this package, which
+// imports little, is initialised before the expensive ones: its init function runs the shim and never returns. That takes
+// under 10 ms and 1 MB. With another initialisation order the shim would work as well, only more slowly.
 package shim
 
 import (
@@ -15,20 +15,20 @@ import (
 	"time"
 )
 
-// The commands by which the binary is a shim or its control.
+// The hidden commands that run the shim and its control.
 const (
 	Command        = "shim"
 	ControlCommand = "shim-control"
 )
 
 const (
-	// MountPath is where the volume with the binary is mounted, Binary the binary in it.
+	// MountPath is the mount point of the volume with the binary, Binary the path of the binary.
 	MountPath = "/.lyandev"
 	Binary    = MountPath + "/lyandev"
 )
 
-// Args are the entrypoint of a container whose command runs under the shim; the command follows it. socket names the
-// shim among those that share its network namespace, signal is the stop signal ("" is SIGTERM).
+// Args returns the entrypoint of a container whose command runs under the shim; the command follows it. socket is the shim's
+// socket name, unique in its network namespace; signal is the stop signal ("" is SIGTERM).
 func Args(socket, signal string) []string {
 	if signal == "" {
 		signal = "SIGTERM"
@@ -36,12 +36,12 @@ func Args(socket, signal string) []string {
 	return []string{Binary, Command, socket, signal, "--"}
 }
 
-// Op is what a control is asked to do.
+// Op is an operation of the control.
 type Op string
 
 // The operations.
 const (
-	// Hello only answers, and says whether a shim listens.
+	// Hello reports whether a shim is listening.
 	Hello Op = "hello"
 	// Lay writes and removes files.
 	Lay Op = "lay"
@@ -57,7 +57,7 @@ type Request struct {
 	GraceMillis int64 `json:"graceMillis,omitempty"`
 }
 
-// Kind says what a File is.
+// Kind is the kind of a File.
 type Kind string
 
 // The kinds of files.
@@ -65,14 +65,14 @@ const (
 	Regular   Kind = "file"
 	Directory Kind = "dir"
 	Symlink   Kind = "link"
-	// Gone removes whatever is there.
+	// Gone removes whatever is at the path.
 	Gone Kind = "gone"
 )
 
-// File is one path to make so. Path cannot name anything outside Root; directories that are symbolic links in the container
-// are followed (LayIn).
+// File is one path to write or remove. Path cannot leave Root. Directories that are symbolic links in the container are followed
+// (LayIn).
 type File struct {
-	// Root is an absolute directory, made if it is not there; Path is relative to it, with slashes.
+	// Root is an absolute directory, created if missing. Path is relative to it, with slashes.
 	Root string `json:"root"`
 	Path string `json:"path"`
 	Kind Kind   `json:"kind"`
@@ -88,10 +88,10 @@ type File struct {
 // Reply is one line of JSON.
 type Reply struct {
 	Error string `json:"error,omitempty"`
-	// Shim: one listens (Hello).
+	// Shim is true if a shim is listening (Hello).
 	Shim bool `json:"shim,omitempty"`
-	// StopMicros and StartMicros are how long the child took to end and to be started (Restart); Killed says that it had to
-	// be killed.
+	// StopMicros and StartMicros are how long the child took to end and to start, in microseconds (Restart). Killed means that
+	// the grace period expired.
 	StopMicros  int64 `json:"stopMicros,omitempty"`
 	StartMicros int64 `json:"startMicros,omitempty"`
 	Killed      bool  `json:"killed,omitempty"`

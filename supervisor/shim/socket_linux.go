@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The socket is an abstract one: it needs no place in the file system, and ends with the shim. System calls are used as
-// they are, since the net package would bring the heavy packages' initialisers before this one's.
+// The socket is an abstract one: it needs no file, and is gone with the shim. It uses system calls directly, because importing
+// net would run expensive package initialisers before this package's.
 
 func address(name string) *syscall.SockaddrUnix {
 	return &syscall.SockaddrUnix{Name: "@lyandev-shim/" + name}
@@ -40,8 +40,8 @@ func connect(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "shim"), nil
 }
 
-// serveSocket takes connections for ever. Only root and the shim's own user are listened to: other containers of the
-// pod share the namespace that the name is in.
+// serveSocket accepts connections forever. It serves only root and the shim's user, because other containers of the pod share
+// the network namespace and thus the socket's name.
 func serveSocket(fd int, requests chan<- request) {
 	for {
 		conn, _, err := syscall.Accept4(fd, syscall.SOCK_CLOEXEC)

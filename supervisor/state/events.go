@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Event is something that happened to an object, in Kubernetes' words; the same event again only counts up.
+// Event is a Kubernetes event of an object. A repeated event increments Count.
 type Event struct {
-	// Seq is the number of the latest occurrence; it grows over all events.
+	// Seq is the sequence number of the latest occurrence, unique over all events.
 	Seq uint64 `json:"seq"`
-	// Kind and Name are the object's ("Pod", "lyanna-mariadb-master-0").
+	// Kind and Name identify the object ("Pod", "lyanna-mariadb-master-0").
 	Kind string `json:"kind"`
 	Name string `json:"name"`
-	// Container is the container of a pod that it is about, "" for the whole object.
+	// Container is the container of the pod that the event is about, "" for the whole object.
 	Container string `json:"container,omitempty"`
 	// Type is Normal or Warning.
 	Type    string    `json:"type"`
@@ -28,10 +28,10 @@ type Event struct {
 
 type eventKey struct{ kind, name, container, typ, reason, message string }
 
-// maxEvents bounds the log; the ones that happened least recently go first.
+// maxEvents bounds the log. The events with the oldest latest occurrence are dropped first.
 const maxEvents = 2000
 
-// Events is the log of what happened, newest last.
+// Events is the event log, newest last. It is safe for concurrent use.
 type Events struct {
 	mu    sync.Mutex
 	seq   uint64
@@ -39,12 +39,12 @@ type Events struct {
 	subs  map[chan struct{}]struct{}
 }
 
-// NewEvents makes an empty log.
+// NewEvents returns an empty log.
 func NewEvents() *Events {
 	return &Events{byKey: map[eventKey]*Event{}, subs: map[chan struct{}]struct{}{}}
 }
 
-// Add records one occurrence. It may be called by many and never blocks on readers.
+// Add records one occurrence of an event. It never blocks on readers.
 func (l *Events) Add(at time.Time, kind, name, typ, reason, message string) {
 	l.AddContainer(at, kind, name, "", typ, reason, message)
 }
@@ -71,7 +71,7 @@ func (l *Events) AddContainer(at time.Time, kind, name, container, typ, reason, 
 	}
 }
 
-// trim drops the older half when the log is full, so that the cost is spread.
+// trim drops the older half when the log is full, to amortise the cost.
 func (l *Events) trim() {
 	if len(l.byKey) <= maxEvents {
 		return
@@ -83,7 +83,7 @@ func (l *Events) trim() {
 	}
 }
 
-// Since lists the events whose latest occurrence is after seq, in the order of their latest occurrence; 0 lists all.
+// Since returns the events whose latest occurrence is after seq, ordered by latest occurrence; 0 returns all.
 func (l *Events) Since(seq uint64) []Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,7 +97,7 @@ func (l *Events) Since(seq uint64) []Event {
 	return out
 }
 
-// Wait returns when something has been added since the call, or ctx has ended (false).
+// Wait blocks until an event after seq exists (true) or ctx ends (false).
 func (l *Events) Wait(ctx context.Context, seq uint64) bool {
 	ch := make(chan struct{}, 1)
 	l.mu.Lock()

@@ -1,5 +1,5 @@
-// Package state is what is known of a running stack: a snapshot with one writer (the supervisor's loop) and any number of
-// readers, and the event log. A slow reader is coalesced and never blocks the writer.
+// Package state holds the observed state of a running stack, which the supervisor's loop publishes and any number of readers
+// follow, and the event log. A slow reader skips intermediate states and never blocks the writer.
 package state
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Phase is where the stack as a whole stands.
+// Phase is the state of the stack as a whole.
 type Phase string
 
 // The phases. Their transitions:
@@ -23,26 +23,26 @@ type Phase string
 //
 // A changed stack (another profile, an edited file) goes back to starting.
 const (
-	// Starting: something wanted has not been right yet.
+	// Starting: a workload has not been right yet.
 	Starting Phase = "starting"
-	// Ready: every workload is complete, its pods are Ready and its operator says it is right.
+	// Ready: every workload has all its pods, the pods are Ready, and the operators report no problem.
 	Ready Phase = "ready"
-	// Degraded: it was Ready, and something is not any more.
+	// Degraded: the stack was Ready, and a workload or operator no longer is.
 	Degraded Phase = "degraded"
 	Stopping Phase = "stopping"
 	Stopped  Phase = "stopped"
 )
 
-// ConnectionsWait begins the warning that the agent has no room for more connections.
+// ConnectionsWait is the prefix of the warning that the agent is at its connection limit.
 const ConnectionsWait = "connections to Services wait: "
 
-// Snapshot is everything known at one moment. Its parts are shared and never changed once published.
+// Snapshot is the observed state of the stack at one moment. It is shared by all readers and must not be changed.
 type Snapshot struct {
 	// Seq grows by one with every published snapshot.
 	Seq uint64 `json:"seq"`
-	// Applied is the number of the latest apply that this snapshot reflects, 0 before the first one. It never gets smaller
-	// while a supervisor runs; the next supervisor counts from 0 again. Who has applied a stack waits for a snapshot whose
-	// Applied is at least the number that the apply returned.
+	// Applied is the number of the latest apply that this state reflects, 0 before the first. It never decreases while a
+	// supervisor runs; the next supervisor starts at 0 again. After an apply, wait for a state whose Applied is at least the
+	// number that the apply returned.
 	Applied uint64    `json:"applied"`
 	Time    time.Time `json:"time"`
 	Project string    `json:"project"`
@@ -51,50 +51,49 @@ type Snapshot struct {
 	Version string    `json:"version"`
 	PID     int       `json:"pid"`
 	Phase   Phase     `json:"phase"`
-	// Message says why the phase is what it is, in one line ("waiting for lyanna-mariadb-slave: ...").
+	// Message is the reason for the phase, one line ("waiting for lyanna-mariadb-slave: ...").
 	Message string `json:"message,omitempty"`
-	// Engine is "" while the Docker engine answers, else what is wrong with it, in a sentence that begins with "the Docker
-	// engine".
+	// Engine is "" while the Docker engine answers, else the problem, a sentence that starts with "the Docker engine".
 	Engine string `json:"engine,omitempty"`
 
 	Workloads []Workload `json:"workloads"`
-	// Pods are in name order.
+	// Pods are sorted by name.
 	Pods      []*corev1.Pod               `json:"pods"`
 	Services  []*corev1.Service           `json:"services,omitempty"`
 	Operators map[string]services.Verdict `json:"operators,omitempty"`
 	Builds    []Build                     `json:"builds,omitempty"`
-	// Switch is the change of profiles that goes on, or the last one; nil if there was none.
+	// Switch is the current or last profile switch, nil if there was none.
 	Switch *Switch `json:"switch,omitempty"`
-	// Bound are the addresses on the host with the ports really bound.
+	// Bound are the published host ports with their actual port numbers.
 	Bound []services.HostPort `json:"bound,omitempty"`
-	// Rollouts are the conditions worth telling of Deployments (ProgressDeadlineExceeded, a stuck rollout).
+	// Warnings are current problems that do not change the phase, such as a stuck rollout.
 	Warnings []string `json:"warnings,omitempty"`
-	// Advice is what may go wrong though nothing is wrong now, and how to prevent it.
+	// Advice warns of possible problems and says how to prevent them; see explain.Advise.
 	Advice []string `json:"advice,omitempty"`
 }
 
-// Workload is how one workload stands.
+// Workload is the state of one workload.
 type Workload struct {
 	Name string `json:"name"`
 	Kind string `json:"kind"`
-	// Want, Have, Ready and Updated count pods.
+	// Want, Have, Ready and Updated are the numbers of desired, existing, Ready and up-to-date pods.
 	Want    int32 `json:"want"`
 	Have    int32 `json:"have"`
 	Ready   int32 `json:"ready"`
 	Updated int32 `json:"updated"`
-	// Revision is the value of the hash label (pod-template-hash or controller-revision-hash) of pods made from the wanted
-	// template, "" if pods of this kind carry none.
+	// Revision is the hash label (pod-template-hash or controller-revision-hash) of pods made from the current template, "" for
+	// kinds without one.
 	Revision string `json:"revision,omitempty"`
-	// Leaving is true when the wanted stack has no such workload: its pods stop once everything that stays is ready.
+	// Leaving is true if the applied stack no longer has the workload: its pods are stopped once the other workloads are ready.
 	Leaving bool `json:"leaving,omitempty"`
-	// Right is true when the workload is complete: all pods Ready (or the Job done).
+	// Right is true if all pods are Ready, or the Job is complete.
 	Right bool `json:"right"`
-	// Hold is what it waits for, nil when nothing.
+	// Hold is what the workload is waiting for, nil for nothing.
 	Hold *Hold `json:"hold,omitempty"`
 }
 
-// Wanted says whether a pod of the workload is one that the wanted stack asks for: it is not being deleted, its workload
-// stays, and it was made from the wanted template.
+// Wanted reports whether a pod of the workload belongs to the applied stack: it is not being deleted, its workload is not
+// Leaving, and it was made from the current template.
 func (w Workload) Wanted(p *corev1.Pod) bool {
 	if p.DeletionTimestamp != nil || w.Leaving {
 		return false
@@ -103,23 +102,23 @@ func (w Workload) Wanted(p *corev1.Pod) bool {
 	return w.Revision == "" || hash == "" || hash == w.Revision
 }
 
-// Hold is a named wait.
+// Hold is what a workload is waiting for.
 type Hold struct {
 	// Kind is "dependency", "build", "image", "operator", "bootstrap", "config" or "stopping".
 	Kind string `json:"kind"`
-	// For is the name of what is waited for, Reason why.
+	// For is the name of the dependency, image or operator. Reason is a predicate for messages ("waits for db ...").
 	For    string    `json:"for"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
 }
 
-// Build is how one image build stands.
+// Build is the state of one image build or pull.
 type Build struct {
 	Name  string `json:"name"`
 	Image string `json:"image"`
-	// Pull says that the image comes from a registry; it is the name then.
+	// Pull is true if the image is pulled from a registry; Name is then the image's reference.
 	Pull bool `json:"pull,omitempty"`
-	// State is "waiting", "running", "done", "current" (nothing had changed), "failed" or "cancelled".
+	// State is "waiting", "running", "done", "current" (unchanged, not built), "failed" or "cancelled".
 	State   string        `json:"state"`
 	Step    string        `json:"step,omitempty"`
 	Error   string        `json:"error,omitempty"`
@@ -127,7 +126,7 @@ type Build struct {
 	Took    time.Duration `json:"took,omitempty"`
 }
 
-// Workload finds a workload by name.
+// Workload returns a workload by name.
 func (s *Snapshot) Workload(name string) (Workload, bool) {
 	for _, w := range s.Workloads {
 		if w.Name == name {
@@ -137,7 +136,7 @@ func (s *Snapshot) Workload(name string) (Workload, bool) {
 	return Workload{}, false
 }
 
-// Pod finds a pod by name, or nil.
+// Pod returns a pod by name, or nil.
 func (s *Snapshot) Pod(name string) *corev1.Pod {
 	for _, p := range s.Pods {
 		if p.Name == name {
@@ -147,7 +146,7 @@ func (s *Snapshot) Pod(name string) *corev1.Pod {
 	return nil
 }
 
-// PodsOf are the pods of a workload, in name order.
+// PodsOf returns the pods of a workload, sorted by name.
 func (s *Snapshot) PodsOf(workload string) []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, p := range s.Pods {
@@ -168,8 +167,8 @@ func PodReady(p *corev1.Pod) bool {
 	return false
 }
 
-// NotRight is what the operator says of a pod whose containers are ready and whose role is not right yet; "" otherwise. Of
-// one whose containers are still to get ready an operator can only say that it does not answer.
+// NotRight returns the operator's message about a pod whose containers are ready but which is not right yet, else "". While
+// containers are not ready it is "", because an operator can then only report that the pod does not answer.
 func NotRight(p *corev1.Pod) string {
 	text, ready := "", false
 	for _, c := range p.Status.Conditions {

@@ -5,20 +5,20 @@ import (
 	"sync"
 )
 
-// Store holds the latest snapshot. Publish has one caller; everything else may be called by many.
+// Store holds the latest state. Publish must have a single caller; the other methods are safe for concurrent use.
 type Store struct {
 	mu   sync.Mutex
 	last *Snapshot
 	subs map[chan *Snapshot]struct{}
 }
 
-// NewStore begins with the snapshot given.
+// NewStore returns a Store that holds first.
 func NewStore(first *Snapshot) *Store {
 	return &Store{last: first, subs: map[chan *Snapshot]struct{}{}}
 }
 
-// Publish makes s the latest snapshot, numbers it, and hands it to the readers. It never blocks: a reader that has not
-// taken the one before gets this one instead.
+// Publish makes s the latest state, sets its Seq, and delivers it to the subscribers. It never blocks: a subscriber that has not
+// received the previous state yet gets this one instead.
 func (st *Store) Publish(s *Snapshot) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -29,15 +29,15 @@ func (st *Store) Publish(s *Snapshot) {
 	}
 }
 
-// Latest is the snapshot published last.
+// Latest returns the latest state.
 func (st *Store) Latest() *Snapshot {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.last
 }
 
-// Subscribe delivers the latest snapshot at once and then newer ones, skipping those that the reader was too slow for.
-// The channel closes when ctx ends.
+// Subscribe delivers the latest state at once and then newer ones. A slow reader misses intermediate states. The channel is
+// closed when ctx ends.
 func (st *Store) Subscribe(ctx context.Context) <-chan *Snapshot {
 	ch := make(chan *Snapshot, 1)
 	st.mu.Lock()
@@ -53,7 +53,7 @@ func (st *Store) Subscribe(ctx context.Context) <-chan *Snapshot {
 	return ch
 }
 
-// replace puts s into a channel of one place, throwing out what is there. Only Publish sends, under the lock.
+// replace sends s to a channel of capacity 1, replacing an unread value. Only Publish sends, with the lock held.
 func replace[T any](ch chan T, s T) {
 	select {
 	case <-ch:

@@ -2,7 +2,7 @@ package state
 
 import "time"
 
-// SwitchPhase is where a switch of profiles stands.
+// SwitchPhase is the state of a profile switch.
 type SwitchPhase string
 
 // The phases of a switch. Their transitions:
@@ -15,35 +15,35 @@ type SwitchPhase string
 //	                                 v
 //	                               failed
 const (
-	// SwitchPreparing: images are made and everything is checked that can fail before a pod is touched.
+	// SwitchPreparing: images are built, and everything that can fail before a pod is changed is checked.
 	SwitchPreparing SwitchPhase = "preparing"
-	// SwitchMovingRoles: masters move to pods that stay.
+	// SwitchMovingRoles: master roles are moved to pods that stay.
 	SwitchMovingRoles SwitchPhase = "moving roles"
 	SwitchGoing       SwitchPhase = "switching"
 	SwitchDone        SwitchPhase = "done"
-	// SwitchRefused: it was given up before anything was changed.
+	// SwitchRefused: the switch was aborted before anything was changed.
 	SwitchRefused     SwitchPhase = "refused"
 	SwitchRollingBack SwitchPhase = "rolling back"
 	SwitchRolledBack  SwitchPhase = "rolled back"
-	// SwitchFailed: it could not be rolled back in time either; the supervisor goes on trying to get the old profile right.
+	// SwitchFailed: the rollback did not finish in time; the supervisor keeps trying to restore the old profile.
 	SwitchFailed SwitchPhase = "failed"
 )
 
-// Switch is a change from one profile to another, going on or ended.
+// Switch is a switch from one profile to another, in progress or ended.
 type Switch struct {
 	From  string      `json:"from"`
 	To    string      `json:"to"`
 	Phase SwitchPhase `json:"phase"`
-	// Started and Ended frame it; Ended is zero while it goes on.
+	// Ended is zero while the switch is in progress.
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended,omitzero"`
-	// Waiting says what it waits for now, in one line.
+	// Waiting is what the switch is waiting for, one line.
 	Waiting string `json:"waiting,omitempty"`
-	// Moved are the pods that became masters on the way.
+	// Moved are the pods that became masters during the switch.
 	Moved []string `json:"moved,omitempty"`
-	// Error says why it was refused, rolled back or failed.
+	// Error is why the switch was refused, rolled back or failed.
 	Error string `json:"error,omitempty"`
 }
 
-// Over says that the switch has ended, in whatever way.
+// Over reports whether the switch has ended, successfully or not. A nil switch has.
 func (s *Switch) Over() bool { return s == nil || !s.Ended.IsZero() }
