@@ -12,13 +12,14 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/workers"
 )
 
-// newInnerLoop makes the inner loop on the supervisor's parts.
+// newInnerLoop makes the inner loop. Network and store must be there; it is given the pods by SetPods.
 func newInnerLoop(s *Supervisor) *innerloop.Loop {
 	return innerloop.New(innerloop.Config{
 		Engine: s.cfg.Engine, Instance: s.cfg.Instance, Binary: s.cfg.Binary, Log: s.log,
-		Statuses: loopStatuses{s.store, s}, Pods: loopPods{s}, Images: loopImages{s},
+		Statuses: loopStatuses{s.store, s}, Images: loopImages{s},
 		Event:       func(kind, name, typ, reason, message string) { s.event(kind, name, typ, reason, "%s", message) },
 		Changed:     func() { s.post(lookAgain{"the inner loop"}) },
 		HelperImage: s.image.Ensure, Labels: s.podnet.Labels,
@@ -40,11 +41,14 @@ func (l loopStatuses) Mark(ctx context.Context) (uint64, error) {
 }
 
 // loopPods implements innerloop.Pods with the pods' workers.
-type loopPods struct{ s *Supervisor }
+type loopPods struct {
+	workers *workers.Workers
+	s       *Supervisor
+}
 
 // with calls f with the worker of a pod, and returns false when it has none any more.
 func (l loopPods) with(p *corev1.Pod, f func(*pod.Worker)) bool {
-	w := l.s.pods.Get(p.Name)
+	w := l.workers.Get(p.Name)
 	if w == nil || w.Pod().UID != p.UID {
 		return false
 	}

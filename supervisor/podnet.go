@@ -2,13 +2,12 @@ package supervisor
 
 import (
 	"cmp"
-	"context"
 
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/podnet"
 )
 
-// newNetwork makes the stack's network, which puts pods back through the pods' runtime.
+// newNetwork makes the stack's network. It is given the way to put pods back by SetRejoin.
 func (s *Supervisor) newNetwork() *podnet.Network {
 	return podnet.New(podnet.Config{
 		Engine: s.cfg.Engine, Instance: s.cfg.Instance, Image: s.image.Ensure, Log: s.log,
@@ -16,8 +15,7 @@ func (s *Supervisor) newNetwork() *podnet.Network {
 		Event: func(kind, name, typ, reason, message string) {
 			s.event(kind, cmp.Or(name, nodeName), typ, reason, "%s", message)
 		},
-		Warn:   func(text string) { s.engineWarned("Agent", s.cfg.Instance.Name, text) },
-		Rejoin: func(ctx context.Context) ([]string, error) { return s.pods.Rejoin(ctx) },
+		Warn: func(text string) { s.engineWarned("Agent", s.cfg.Instance.Name, text) },
 	})
 }
 

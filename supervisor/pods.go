@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/workers"
 )
@@ -14,6 +13,7 @@ import (
 // nodeName is the one node, as DaemonSets and fieldRefs name it.
 const nodeName = "lyandev"
 
+// newWorkers makes the pods' workers. Network, image and inner loop must be there.
 func newWorkers(s *Supervisor) *workers.Workers {
 	return workers.New(workers.Config{
 		Engine: s.cfg.Engine, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Network: s.podnet.Name(), Node: nodeName,
@@ -22,12 +22,7 @@ func newWorkers(s *Supervisor) *workers.Workers {
 			ref, _, err := s.image.Ensure(ctx)
 			return ref, err
 		},
-		Wrap: func(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error {
-			return s.inner.Wrap(ctx, p, c, spec)
-		},
-		BeforeStart: func(ctx context.Context, id string, p *corev1.Pod, container string) error {
-			return s.inner.BeforeStart(ctx, id, p, container)
-		},
+		Wrap: s.inner.Wrap, BeforeStart: s.inner.BeforeStart,
 		Warn:       func(pod, text string) { s.engineWarned("Pod", pod, text) },
 		Sink:       podSink{s},
 		EngineLost: func(err error) { s.post(engineLost{err}) },

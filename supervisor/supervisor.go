@@ -64,10 +64,8 @@ type Supervisor struct {
 	// switcher carries out changes of profiles.
 	switcher *switcher.Switcher
 
-	// background counts what nobody waits for but Run, at its end, when it has cancelled life.
+	// background counts the goroutines that only Run waits for, at its end.
 	background sync.WaitGroup
-	life       context.Context
-	endLife    context.CancelFunc
 	// applying serialises Apply calls; stopOnce and stopped end Run.
 	applying sync.Mutex
 	// saving is held while a stack is saved and then made the wanted one, so that the two cannot differ for long.
@@ -105,12 +103,13 @@ func New(cfg Config) *Supervisor {
 		cfg: cfg, log: cfg.Log, store: state.NewStore(first), events: state.NewEvents(),
 		inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
 	}
-	s.life, s.endLife = context.WithCancel(context.Background())
 	s.image = selfimage.New(cfg.Engine, cfg.Binary)
 	s.podnet = s.newNetwork()
-	s.pods = newWorkers(s)
-	s.ops = newOperators(s)
 	s.inner = newInnerLoop(s)
+	s.pods = newWorkers(s)
+	s.podnet.SetRejoin(s.pods.Rejoin)
+	s.inner.SetPods(loopPods{s.pods, s})
+	s.ops = newOperators(s)
 	s.switcher = newSwitcher(s)
 	first.Switch = s.switcher.Saved().Status() // so that nobody thinks there is none before it is taken over
 	return s
@@ -144,7 +143,6 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return s.loop(ctx)
 	})
 	err := g.Wait()
-	s.endLife()
 	s.pods.Wait()
 	s.background.Wait()
 	s.ops.Wait()

@@ -60,7 +60,7 @@ type Watcher interface {
 	Batches() <-chan watch.Batch
 }
 
-// Config is what a Loop needs. Everything must be set, except Watch.
+// Config is what a Loop needs. Everything must be set, except Watch; Pods may be set later with SetPods.
 type Config struct {
 	Engine   engine.Engine
 	Instance *instance.Instance

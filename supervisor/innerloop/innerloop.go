@@ -71,6 +71,10 @@ func New(cfg Config) *Loop {
 	return l
 }
 
+// SetPods says how to act on pods, where that is known only after New: the pods' workers call Wrap and BeforeStart. It is
+// called before Run.
+func (l *Loop) SetPods(p Pods) { l.cfg.Pods = p }
+
 func (l *Loop) loadState() {
 	b, err := os.ReadFile(l.cfg.Instance.File(savedMemory))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -71,7 +71,7 @@ type Config struct {
 	// Warn is told what the engine leaves out of the agent's container (engine.ContainerSpec.Warn); nil drops it.
 	Warn func(text string)
 	// Rejoin puts running containers that are outside the network back into it, each under its pod's address, and returns
-	// the names of their pods.
+	// the names of their pods. It may be set later with SetRejoin.
 	Rejoin func(ctx context.Context) (pods []string, err error)
 
 	// Client makes a client for the control API at address (host:port); inner is that API's address in the network. nil is
@@ -132,6 +132,10 @@ func New(cfg Config) *Network {
 	}
 	return &Network{cfg: cfg, log: cfg.Log, wake: make(chan struct{}, 1), queue: make(chan struct{}, 1)}
 }
+
+// SetRejoin sets Config.Rejoin, where it is known only after New: the pods get their addresses from the Network. It is called
+// before Ensure, Adopt and Run.
+func (n *Network) SetRejoin(rejoin func(ctx context.Context) (pods []string, err error)) { n.cfg.Rejoin = rejoin }
 
 // realClient is the client of an agent, which dials directly where the host routes into the network.
 type realClient struct {
