@@ -23,6 +23,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/order"
+	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -84,7 +85,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	}
 	prepared, err := prepare.Stack(stack, s.cfg.Instance.Name, images)
 	if err == nil {
-		err = prepare.MakeHostPaths(prepared)
+		err = dockerpod.MakeHostPaths(prepared)
 	}
 	if err != nil {
 		return nil, err

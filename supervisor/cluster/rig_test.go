@@ -11,7 +11,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/controller"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 )
 
@@ -25,7 +25,7 @@ func deployment(name string, replicas int32, deps ...services.Dependency) *servi
 }
 
 func barePod(name string, containers ...string) *services.Workload {
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{dockerpod.SandboxAnnotation: "true"}}}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{pod.SandboxAnnotation: "true"}}}
 	for _, c := range containers {
 		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: c, Image: "img:1"})
 	}

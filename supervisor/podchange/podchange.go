@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
 // RestartedAt is the template annotation that a restart sets, as kubectl's does.
@@ -82,8 +82,8 @@ func Describe(wanted, have *corev1.Pod) string {
 // of one container without one has no network that another could join.
 func InPlace(a, b *corev1.Pod) bool {
 	if a.Annotations[RestartedAt] != b.Annotations[RestartedAt] ||
-		a.Annotations[dockerpod.SandboxAnnotation] != b.Annotations[dockerpod.SandboxAnnotation] ||
-		joins(a, b) && !dockerpod.HasSandbox(a, b) {
+		a.Annotations[pod.SandboxAnnotation] != b.Annotations[pod.SandboxAnnotation] ||
+		joins(a, b) && !(pod.NeedsSandbox(a) && pod.NeedsSandbox(b)) {
 		return false
 	}
 	x, y := a.Spec.DeepCopy(), b.Spec.DeepCopy()

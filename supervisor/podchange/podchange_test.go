@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/podchange"
 )
 
@@ -15,7 +15,7 @@ import (
 func sandboxed(name string, containers ...string) *services.Workload {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Name: name, Labels: map[string]string{services.WorkloadLabel: name},
-		Annotations: map[string]string{dockerpod.SandboxAnnotation: "true"},
+		Annotations: map[string]string{pod.SandboxAnnotation: "true"},
 	}}
 	for _, c := range containers {
 		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: c, Image: "img"})
@@ -48,7 +48,7 @@ func TestInPlace(t *testing.T) {
 		t.Errorf("changed back: %+v", back)
 	}
 	bare := wanted.DeepCopy()
-	delete(bare.Annotations, dockerpod.SandboxAnnotation)
+	delete(bare.Annotations, pod.SandboxAnnotation)
 	if podchange.InPlace(bare, have) {
 		t.Error("a sandbox that is not wanted any more is no change of containers")
 	}

@@ -1,5 +1,5 @@
 // Package prepare makes a loaded stack ready for the controllers: namespaces, UIDs, defaults, labels, readiness gates and the IDs of
-// built images. It also creates the host directories that a stack binds.
+// built images. It makes no system calls.
 package prepare
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/kube"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
 // uidSpace is the name space of the UIDs of workloads: they are the same after a restart of the supervisor, so that pods
@@ -96,7 +96,7 @@ func bindHostPaths(x *services.Workload) {
 		}
 	}
 	if len(names) > 0 {
-		Annotate(x, dockerpod.BindAnnotation, strings.Join(names, ","))
+		Annotate(x, pod.BindAnnotation, strings.Join(names, ","))
 	}
 }
 

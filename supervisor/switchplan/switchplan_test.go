@@ -9,14 +9,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
 // sandboxed is a workload that is a pod, with the containers that are named.
 func sandboxed(name string, containers ...string) *services.Workload {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Name: name, Labels: map[string]string{services.WorkloadLabel: name},
-		Annotations: map[string]string{dockerpod.SandboxAnnotation: "true"},
+		Annotations: map[string]string{pod.SandboxAnnotation: "true"},
 	}}
 	for _, c := range containers {
 		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: c, Image: "img"})

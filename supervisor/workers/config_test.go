@@ -17,6 +17,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
+	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
@@ -51,7 +52,7 @@ func TestConfigReachesThePods(t *testing.T) {
 		r.restart()
 		r.SetStack(&services.Stack{Profile: "small"})
 		r.start(newPod("a", "a-1", func(p *corev1.Pod) {
-			p.Annotations = map[string]string{dockerpod.SandboxAnnotation: "true"}
+			p.Annotations = map[string]string{pod.SandboxAnnotation: "true"}
 			c := &p.Spec.Containers[0]
 			c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(80)}}}
 			for _, name := range []string{"limits.cpu", "limits.memory"} {
@@ -101,7 +102,7 @@ func TestExecProbesAreFew(t *testing.T) {
 		}})
 		for _, name := range []string{"a", "b"} {
 			r.Start(newPod(name, types.UID(name+"-1"), func(p *corev1.Pod) {
-				p.Annotations = map[string]string{dockerpod.SandboxAnnotation: "true"}
+				p.Annotations = map[string]string{pod.SandboxAnnotation: "true"}
 				p.Spec.Containers = nil
 				for _, c := range []string{"x", "y", "z"} {
 					p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: c, Image: "img:1", ReadinessProbe: execProbe(1)})

@@ -31,12 +31,8 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
-// Annotations of pods that matter here.
+// Annotations of pods that matter here, beside pod.SandboxAnnotation and pod.BindAnnotation.
 const (
-	// SandboxAnnotation "true" gives a pod of one container a sandbox, so that containers can be added to it later.
-	SandboxAnnotation = "dev.lyandev/sandbox"
-	// BindAnnotation lists the hostPath volumes, by name and separated by commas, that are bind mounts.
-	BindAnnotation = "dev.lyandev/bind"
 	// StopSignalAnnotation, InitAnnotation and UserAnnotation are Compose's stop_signal, init and a user by name; with
 	// ".<container>" after them they speak of that one alone.
 	StopSignalAnnotation = "dev.lyandev/stop-signal"

@@ -148,7 +148,7 @@ func fit(text string) string { return strings.Trim(unfit.ReplaceAllString(text, 
 // container's name.
 func (r *Runtime) containerName(q pod.CreateRequest) string {
 	name := r.cfg.Project + "-" + q.Pod.Name
-	if len(q.Pod.Spec.Containers) > 1 || q.Init || needsSandbox(q.Pod) {
+	if len(q.Pod.Spec.Containers) > 1 || q.Init || pod.NeedsSandbox(q.Pod) {
 		name += "-" + q.Container.Name
 	}
 	return fit(name + "-" + strconv.Itoa(q.Attempt))

@@ -179,7 +179,7 @@ func TestNeedsSandbox(t *testing.T) {
 		"spec: {hostNetwork: true, containers: [{name: a}, {name: b}]}":                             false,
 		"spec: {shareProcessNamespace: true, containers: [{name: a}]}":                              true,
 	} {
-		if needsSandbox(testPod(t, text)) != want {
+		if pod.NeedsSandbox(testPod(t, text)) != want {
 			t.Errorf("%s: want %v", text, want)
 		}
 	}

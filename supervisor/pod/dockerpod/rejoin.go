@@ -9,6 +9,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
 // Rejoin puts every running container that has an address of its own and is not in the project's network back into it, under
@@ -44,7 +45,7 @@ func (r *Runtime) outside(c *engine.Container) *corev1.Pod {
 	if err := json.Unmarshal([]byte(c.Labels[ManifestLabel]), p); err != nil || p.Spec.HostNetwork {
 		return nil
 	}
-	if needsSandbox(p) != (c.Labels[KindLabel] == KindSandbox) {
+	if pod.NeedsSandbox(p) != (c.Labels[KindLabel] == KindSandbox) {
 		return nil
 	}
 	return p

@@ -12,35 +12,8 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/probe"
+	"github.com/lyandev/lyandev/supervisor/pod"
 )
-
-// needsSandbox says that the pod's containers share the network namespace of a sandbox container.
-func needsSandbox(p *corev1.Pod) bool {
-	if p.Spec.HostNetwork {
-		return false
-	}
-	share := p.Spec.ShareProcessNamespace
-	if len(p.Spec.Containers) > 1 || p.Annotations[SandboxAnnotation] == "true" || share != nil && *share {
-		return true
-	}
-	for i := range p.Spec.InitContainers {
-		if probe.IsSidecar(&p.Spec.InitContainers[i]) {
-			return true
-		}
-	}
-	return false
-}
-
-// HasSandbox says that containers can join and leave pods like these while they run: all of them have a sandbox.
-func HasSandbox(pods ...*corev1.Pod) bool {
-	for _, p := range pods {
-		if !needsSandbox(p) {
-			return false
-		}
-	}
-	return true
-}
 
 // bareSandbox is the sandbox of a pod without a sandbox container: nothing in the engine stands for it.
 type bareSandbox struct {
@@ -52,7 +25,7 @@ type bareSandbox struct {
 // the pod begins anew, with its init containers, as a cluster's pods do after a restart of their node (R76). A pod that has a
 // sandbox container needs no telling.
 func (r *Runtime) LoseSandbox(p *corev1.Pod) {
-	if needsSandbox(p) {
+	if pod.NeedsSandbox(p) {
 		return
 	}
 	r.mu.Lock()
@@ -64,7 +37,7 @@ func (r *Runtime) LoseSandbox(p *corev1.Pod) {
 
 // RunSandbox implements pod.Sandboxes.
 func (r *Runtime) RunSandbox(ctx context.Context, p *corev1.Pod, attempt int) (string, error) {
-	if !needsSandbox(p) {
+	if !pod.NeedsSandbox(p) {
 		r.mu.Lock()
 		r.sandboxes[string(p.UID)] = bareSandbox{attempt: attempt}
 		r.mu.Unlock()

@@ -78,7 +78,7 @@ func (r *Runtime) sandboxID(ctx context.Context, p *corev1.Pod) (string, error) 
 			return c.ID, nil
 		}
 	}
-	if needsSandbox(p) {
+	if pod.NeedsSandbox(p) {
 		return "", fmt.Errorf("cannot join the sandbox of pod %s: it does not run", p.Name)
 	}
 	return "", nil

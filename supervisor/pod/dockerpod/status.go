@@ -36,7 +36,7 @@ func (r *Runtime) observe(ctx context.Context, p *corev1.Pod, all []engine.Conta
 			o.Instances = append(o.Instances, r.instance(ctx, p, c))
 		}
 	}
-	if o.Sandbox == nil && !needsSandbox(p) {
+	if o.Sandbox == nil && !pod.NeedsSandbox(p) {
 		r.observeBare(p, &o)
 	}
 	return o

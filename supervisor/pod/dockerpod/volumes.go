@@ -147,7 +147,7 @@ func ClaimVolume(project, claim string) string { return fit(project + "_" + clai
 
 // binds says that a hostPath volume is a bind mount.
 func binds(p *corev1.Pod, name string) bool {
-	return slices.ContainsFunc(strings.Split(p.Annotations[BindAnnotation], ","), func(s string) bool {
+	return slices.ContainsFunc(strings.Split(p.Annotations[pod.BindAnnotation], ","), func(s string) bool {
 		return strings.TrimSpace(s) == name
 	})
 }
@@ -205,7 +205,7 @@ func (r *Runtime) makeVolume(ctx context.Context, v volume) error {
 
 // hasLeft says that a container was taken out of its pod, which goes on.
 func (r *Runtime) hasLeft(ctx context.Context, p *corev1.Pod, id string) bool {
-	if p == nil || p.DeletionTimestamp != nil || !needsSandbox(p) {
+	if p == nil || p.DeletionTimestamp != nil || !pod.NeedsSandbox(p) {
 		return false
 	}
 	c, err := r.cfg.Engine.InspectContainer(ctx, id)

@@ -1,4 +1,4 @@
-package prepare
+package dockerpod
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
 func TestMakeHostPaths(t *testing.T) {
@@ -21,7 +21,7 @@ func TestMakeHostPaths(t *testing.T) {
 	stack := func(kind corev1.HostPathType, path, bound string) *services.Stack {
 		p := &corev1.Pod{}
 		p.Name = "app"
-		p.Annotations = map[string]string{dockerpod.BindAnnotation: bound}
+		p.Annotations = map[string]string{pod.BindAnnotation: bound}
 		p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path, Type: &kind}}}}
 		return &services.Stack{Workloads: []*services.Workload{{Object: p, Source: "compose.yaml:3"}}}
 	}

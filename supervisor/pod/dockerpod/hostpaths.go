@@ -1,4 +1,4 @@
-package prepare
+package dockerpod
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
 // MakeHostPaths makes the directories that a stack binds and that may be made (DirectoryOrCreate, as a Compose file's short
@@ -18,7 +18,7 @@ import (
 func MakeHostPaths(stack *services.Stack) error {
 	var errs []error
 	for _, x := range stack.Workloads {
-		bound := strings.Split(x.PodMeta().Annotations[dockerpod.BindAnnotation], ",")
+		bound := strings.Split(x.PodMeta().Annotations[pod.BindAnnotation], ",")
 		for _, v := range x.PodSpec().Volumes {
 			h := v.HostPath
 			if h == nil || h.Type == nil || *h.Type != corev1.HostPathDirectoryOrCreate || !slices.Contains(bound, v.Name) {
