@@ -4,9 +4,9 @@ import "net/netip"
 
 // addresses are the service addresses on the agent's interface.
 type addresses interface {
-	// List are the service addresses that are there already (left by an agent that was killed).
+	// List returns the service addresses on the interface (left by an agent that was killed).
 	List() ([]netip.Addr, error)
-	// Add puts an address there and tells the neighbours; Remove takes it off.
+	// Add adds an address and announces it by ARP; Remove removes it.
 	Add(netip.Addr) error
 	Remove(netip.Addr) error
 }

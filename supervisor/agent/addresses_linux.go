@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkAddresses keeps service addresses as /32 on the interface that has the agent's own address: the kernel answers
-// ARP for them there, and keeps the own address as the source of connections to pods.
+// linkAddresses adds service addresses as /32 to the interface with the agent's own address. The kernel answers ARP requests for
+// them, and still uses the agent's own address as the source of connections to pods.
 type linkAddresses struct {
 	link netlink.Link
 	own  netip.Addr

@@ -1,12 +1,13 @@
-// Package agent runs inside the Docker network of a project, one small container each. It is the stack's name server
-// (what CoreDNS is in a cluster), its service addresses (kube-proxy), its ingress controller and the supervisor's way in.
+// Package agent implements the network agent of a project, which runs in a small container of the project's Docker network. It
+// is the stack's name server (like CoreDNS), load balancer for Service addresses (like kube-proxy), ingress controller, and
+// dialer for the supervisor's connections into the network.
 //
-// The supervisor pushes one Table over the control API whenever an endpoint changes. The agent keeps serving the last one
-// when the supervisor is gone, and keeps it in a file, so that it serves again at once when it was killed itself.
+// The supervisor pushes a Table over the control API whenever an endpoint changes. The agent keeps serving the last table
+// while no supervisor is running, and stores it in a file, so that it serves it again after its own restart.
 //
-// Names: the zone cluster.local as CoreDNS serves it, R125-R128 (zone.go). Service addresses: a listener on the VIP for
-// every port that has an endpoint to send to; a port without one has no listener, so that connections are refused at once
-// (proxy.go, pool.go). Pods see the agent's address as that of their clients; only the ingress passes the client on, in
+// Names: the zone cluster.local as CoreDNS serves it, R125-R128 (zone.go). Service addresses: the agent listens on the VIP for
+// every port that has an endpoint. Without an endpoint there is no listener, so that connections are refused at once
+// (proxy.go, pool.go). Pods see the agent's address as the client address; only the ingress passes the client's address on, in
 // X-Forwarded-For.
 package agent
 
@@ -35,15 +36,15 @@ type server struct {
 	index   atomic.Pointer[index]
 	names   *resolver
 	proxy   *proxy
-	// links ends when established connections must.
+	// links ends when established connections must be closed.
 	links context.Context
 
 	pushing  sync.Mutex // one table at a time
 	problems []string
 }
 
-// Run serves until ctx ends, then stops accepting, gives established connections Config.Drain to finish, and takes the
-// service addresses off the interface. It returns an error if the agent could not start or lost a listener.
+// Run runs the agent until ctx ends. It then stops accepting, gives established connections Config.Drain to finish, and removes
+// the service addresses from the interface. It returns an error if the agent could not start or a listener failed.
 func Run(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -86,7 +87,7 @@ func newServer(ctx, links context.Context, cfg Config) (*server, error) {
 	return a, nil
 }
 
-// restore serves the table that an agent before this one kept.
+// restore serves the table that a previous run stored.
 func (a *server) restore() {
 	t, err := loadTable(a.cfg.StateFile)
 	switch {
@@ -95,11 +96,11 @@ func (a *server) restore() {
 		a.cfg.Log.Warn("starting without a table", "error", err)
 	default:
 		a.use(t)
-		a.cfg.Log.Info("serving the table of the last run", "table", t.Version, "services", len(t.Services))
+		a.cfg.Log.Info("serving the stored table", "table", t.Version, "services", len(t.Services))
 	}
 }
 
-// push makes t the table in force and keeps it. It reports false for a table older than the one in force.
+// push makes t the current table and stores it. It returns false if t is older than the current table.
 func (a *server) push(t *Table, raw []byte) (Pushed, bool) {
 	a.pushing.Lock()
 	defer a.pushing.Unlock()
@@ -111,7 +112,7 @@ func (a *server) push(t *Table, raw []byte) (Pushed, bool) {
 		problems = append(problems, err.Error())
 	}
 	for _, p := range problems {
-		a.cfg.Log.Warn("table not served in full", "table", t.Version, "problem", p)
+		a.cfg.Log.Warn("parts of the table cannot be served", "table", t.Version, "problem", p)
 	}
 	a.problems = problems
 	return Pushed{Version: t.Version, Problems: problems}, true
@@ -151,7 +152,7 @@ func (a *server) serve(ctx context.Context) error {
 	return err
 }
 
-// listen opens what is served on the agent's own address (and, for names, on the loopback), and hands each to run.
+// listen opens the listeners on the agent's own address (and, for names, on the loopback), and passes each to run.
 func (a *server) listen(run func(string, func() error)) (closers []func(), err error) {
 	hosts := []netip.Addr{a.cfg.Address}
 	if loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1}); a.cfg.Address != loopback {

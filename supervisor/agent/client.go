@@ -18,13 +18,13 @@ import (
 	"time"
 )
 
-// ErrStale says that the agent has a newer table than the one pushed.
+// ErrStale means that the agent has a newer table than the pushed one.
 var ErrStale = errors.New("the agent has a newer table")
 
-// ErrForbidden says that the dialer was asked for an address outside the project's subnet.
+// ErrForbidden means that the address to dial is outside the project's subnet.
 var ErrForbidden = errors.New("outside the project's subnet")
 
-// Client speaks to the control API of one agent. Its methods may be called at the same time.
+// Client is a client for the control API of one agent. It is safe for concurrent use.
 type Client struct {
 	address, token string
 	http           *http.Client
@@ -34,7 +34,7 @@ type Client struct {
 	version int64
 }
 
-// NewClient is a client for the control API at address (host:port, as Docker published it).
+// NewClient returns a client for the control API at address, the host:port that Docker published.
 func NewClient(address, token string) *Client {
 	return &Client{
 		address: address, token: token, dialer: net.Dialer{Timeout: 5 * time.Second},
@@ -42,16 +42,15 @@ func NewClient(address, token string) *Client {
 	}
 }
 
-// Address is where the control API is.
+// Address returns the address of the control API.
 func (c *Client) Address() string { return c.address }
 
-// Close gives up idle connections.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Push makes t the table in force. A Version of 0 is replaced by one newer than any before: the time in nanoseconds, or
-// one more than the agent's if that is from the future (the clock was set back); a project has one supervisor at a time, so
-// its word is the latest. The table takes effect before Push returns. With a Version of the caller's own, an error that Is
-// ErrStale means that the agent has a newer one.
+// Push makes t the agent's current table, and blocks until it has taken effect. A Version of 0 is replaced by a version newer
+// than the agent's: the time in nanoseconds, or the agent's version plus one if that is in the future (the clock was set back).
+// With a Version set by the caller, the error is ErrStale if the agent has a newer table.
 func (c *Client) Push(ctx context.Context, t *Table) (Pushed, error) {
 	out := *t
 	out.Format = TableFormat
@@ -87,7 +86,7 @@ func (c *Client) nextVersion(after int64) int64 {
 	return c.version
 }
 
-// Health asks who is there.
+// Health returns the agent's version, instance and table version.
 func (c *Client) Health(ctx context.Context) (Health, error) {
 	var h Health
 	if err := c.do(ctx, http.MethodGet, "/healthz", nil, &h); err != nil {
@@ -96,7 +95,7 @@ func (c *Client) Health(ctx context.Context) (Health, error) {
 	return h, nil
 }
 
-// Stats reads the agent's counters.
+// Stats returns the agent's counters.
 func (c *Client) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
 	if err := c.do(ctx, http.MethodGet, "/stats", nil, &s); err != nil {
@@ -105,7 +104,7 @@ func (c *Client) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
-// Table reads the table in force.
+// Table returns the current table.
 func (c *Client) Table(ctx context.Context) (*Table, error) {
 	t := new(Table)
 	if err := c.do(ctx, http.MethodGet, "/table", nil, t); err != nil {
@@ -142,8 +141,8 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, into 
 }
 
 // DialContext connects to addr in the project's network, through the agent. Network is "tcp" or "tcp4"; addr is host:port
-// with an address of the project's subnet or a name of the stack. Failures are as those of net.Dialer: refused is
-// syscall.ECONNREFUSED, no answer in time has Timeout() true. It blocks until ctx ends, at most 30 s.
+// with an address of the project's subnet or a name of the stack. The errors are those of net.Dialer: syscall.ECONNREFUSED for a
+// refused connection, Timeout() true for a timeout. It blocks until ctx ends, at most 30 s.
 func (c *Client) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	if network != "tcp" && network != "tcp4" {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
@@ -206,7 +205,7 @@ func codeError(resp *http.Response, text string) error {
 			return os.NewSyscallError("connect", syscall.EHOSTUNREACH)
 		}
 	}
-	return fmt.Errorf("agent said %s: %s", resp.Status, text)
+	return fmt.Errorf("the agent answered %s: %s", resp.Status, text)
 }
 
 // dialError has the form of net.Dialer's errors: "dial tcp 10.0.0.5:80: connect: connection refused".
@@ -220,7 +219,7 @@ func dialError(network, addr string, err error) error {
 	return op
 }
 
-// literal is addr if its host is an address, else something that no resolver is asked about.
+// literal returns addr if its host is an IP address, else an address that causes no DNS lookup.
 func literal(addr string) string {
 	if host, _, err := net.SplitHostPort(addr); err != nil || net.ParseIP(host) == nil {
 		return "["
@@ -228,13 +227,13 @@ func literal(addr string) string {
 	return addr
 }
 
-// named is a net.Addr that is only a text.
+// named is a net.Addr made of text.
 type named string
 
 func (n named) Network() string { return "tcp" }
 func (n named) String() string  { return string(n) }
 
-// timeoutError is what net.Dialer says when its deadline passed.
+// timeoutError is the error of net.Dialer after a timeout.
 type timeoutError struct{}
 
 func (timeoutError) Error() string        { return "i/o timeout" }
@@ -249,7 +248,7 @@ func endOf(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// withRest is conn with what was read of it too early.
+// withRest returns conn with the bytes that were already read from it.
 func withRest(conn *net.TCPConn, in *bufio.Reader) net.Conn {
 	if in.Buffered() == 0 {
 		return conn
@@ -262,7 +261,7 @@ type restConn struct {
 	in *bufio.Reader
 }
 
-// Read gives the rest first.
+// Read returns the bytes already read first.
 func (c *restConn) Read(p []byte) (int, error) {
 	if c.in.Buffered() > 0 {
 		return c.in.Read(p)
@@ -270,7 +269,7 @@ func (c *restConn) Read(p []byte) (int, error) {
 	return c.TCPConn.Read(p)
 }
 
-// WriteTo hides the embedded one, which would skip the rest.
+// WriteTo hides the embedded method, which would skip the bytes already read.
 func (c *restConn) WriteTo(w io.Writer) (int64, error) {
 	return io.Copy(w, struct{ io.Reader }{c})
 }

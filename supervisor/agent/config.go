@@ -15,43 +15,43 @@ import (
 	"time"
 )
 
-// What the agent's container needs, besides the environment of Config.Env, the address of Config.Address and the
+// Settings of the agent's container. It also needs the environment of Config.Env, the address Config.Address and the
 // Capabilities. Its root file system may be read-only.
 const (
-	// Command is the (hidden) command of the binary that calls Run.
+	// Command is the hidden command that calls Run.
 	Command = "agent"
-	// ControlPort is the port of the control API in the container, to be published on a port of 127.0.0.1 that the caller
-	// chose. Not on port 0: Docker would take another one each time the container starts, also when it restarts it by itself.
+	// ControlPort is the port of the control API in the container. The caller must publish it at a fixed port of 127.0.0.1: with
+	// port 0 Docker would choose another one at every start of the container.
 	ControlPort = 7946
 	// DNSPort is the port of the name server on the agent's address, UDP and TCP.
 	DNSPort = 53
-	// StateDir is a directory that the agent can write, on a volume that lives as long as the container: it holds the token
-	// and the last table, and both must be there when Docker starts the container again.
+	// StateDir is a writable directory with the token and the last table. It must be on a volume that lives as long as the
+	// container, because the agent needs both when Docker restarts the container.
 	StateDir = "/var/lib/lyandev-agent"
-	// StateFile is where the last table is kept.
+	// StateFile is where the last table is stored.
 	StateFile = StateDir + "/table.json"
-	// TokenFile is where the token is. See TokenArchive.
+	// TokenFile holds the token. See TokenArchive.
 	TokenFile = StateDir + "/" + tokenName
 
 	tokenName = "token"
 )
 
-// Capabilities are all that the agent needs: NET_ADMIN puts service addresses on its interface, NET_BIND_SERVICE lets it
-// listen at ports below 1024.
+// Capabilities are the only capabilities that the agent needs: NET_ADMIN to add service addresses to its interface,
+// NET_BIND_SERVICE to listen on ports below 1024.
 var Capabilities = []string{"NET_ADMIN", "NET_BIND_SERVICE"}
 
-// MAC is the hardware address for the agent's container. It is the same for every container that has the agent's address,
-// so what neighbours know of the service addresses stays right when the agent is replaced.
+// MAC returns the hardware address for the agent's container. It depends on the IP address only, so that ARP entries for the
+// service addresses remain valid when the agent is replaced.
 func MAC(address netip.Addr) string {
 	a := address.As4()
 	return fmt.Sprintf("02:42:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3])
 }
 
-// TokenArchive is a tar with the token's file, to be unpacked at StateDir before the container starts.
+// TokenArchive returns a tar archive with the token file, to be unpacked in StateDir before the container starts.
 func TokenArchive(token string) io.Reader {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	// Nothing can fail: it is written to memory, and the header is a fixed one.
+	// Cannot fail: it writes to memory, and the header is valid.
 	_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: tokenName, Mode: 0o600, Size: int64(len(token))})
 	_, _ = io.WriteString(w, token)
 	_ = w.Close()
@@ -70,37 +70,37 @@ const (
 	envUDPIdle   = "LYANDEV_AGENT_UDP_IDLE"
 )
 
-// Config is what an agent is started with.
+// Config configures an agent.
 type Config struct {
-	// Version is the version of lyandev; GET /healthz tells it, so that a supervisor replaces an agent of another version.
+	// Version is the version of lyandev. GET /healthz returns it, and the supervisor replaces an agent of another version.
 	Version string
 	// Token is the secret of the control API, at least 16 characters.
 	Token string
-	// TokenFile is where ConfigFromEnv reads the token; "" is TokenFile.
+	// TokenFile is the file from which ConfigFromEnv reads the token; "" is the constant TokenFile.
 	TokenFile string
-	// Subnet is the project's network. The dialer connects into it and nowhere else.
+	// Subnet is the project's subnet. The dialer connects only to addresses in it.
 	Subnet netip.Prefix
 	// Address is the agent's own address in Subnet. Names, host ports and the control API are served there.
 	Address netip.Addr
 	// Upstreams are resolvers for names outside the cluster, as host or host:port. None: those of the container's own
 	// /etc/resolv.conf (Docker's embedded resolver, which knows the host's).
 	Upstreams []string
-	// Drain bounds how long established connections may go on after Run's context ended; 0 is one second.
+	// Drain is how long established connections may continue after Run's context has ended; 0 is one second.
 	Drain time.Duration
 	// UDPIdle ends a UDP flow without traffic; 0 is 60 seconds.
 	UDPIdle time.Duration
-	// StateFile keeps the last table; "" is StateFile.
+	// StateFile stores the last table; "" is the constant StateFile.
 	StateFile string
-	// Log gets what happens; nil discards.
+	// Log is the log; nil discards.
 	Log *slog.Logger
 
-	// For tests: where to listen, and who owns the interface's addresses.
+	// For tests: the ports to listen on, and the interface's addresses.
 	controlPort, dnsPort uint16
 	addresses            addresses
 	openFiles            uint64
 }
 
-// Env is the environment that ConfigFromEnv reads back. It does not hold the token, since everybody who may inspect the
+// Env returns the environment that ConfigFromEnv reads. It does not include the token, because everybody who may inspect the
 // container can read its environment.
 func (c Config) Env() []string {
 	env := []string{
@@ -126,7 +126,7 @@ func (c Config) Env() []string {
 	return env
 }
 
-// ConfigFromEnv is the Config of an agent's container; getenv is os.Getenv. It reads the token's file.
+// ConfigFromEnv returns the Config of an agent's container from its environment (getenv is os.Getenv) and the token file.
 func ConfigFromEnv(getenv func(string) string) (Config, error) {
 	c := Config{Version: getenv(envVersion), TokenFile: getenv(envTokenFile), StateFile: getenv(envState)}
 	var errs []error
@@ -159,10 +159,10 @@ func ConfigFromEnv(getenv func(string) string) (Config, error) {
 	return c, nil
 }
 
-// complete fills in defaults and refuses what cannot work.
+// complete fills in defaults and returns an error for invalid settings.
 func (c Config) complete() (Config, error) {
 	if len(c.Token) < 16 {
-		return c, errors.New("cannot start agent: the token has less than 16 characters")
+		return c, errors.New("cannot start agent: the token has fewer than 16 characters")
 	}
 	if !c.Subnet.IsValid() || !c.Address.Is4() || !c.Subnet.Contains(c.Address) {
 		return c, fmt.Errorf("cannot start agent: address %s is not in the project's subnet %s", c.Address, c.Subnet)

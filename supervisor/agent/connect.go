@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// What the reply to a failed CONNECT says in dialErrorHeader; the client makes a dial error of it again.
+// Values of dialErrorHeader in the reply to a failed CONNECT, from which the client restores the dial error.
 const (
 	dialErrorHeader   = "Lyandev-Dial-Error"
 	dialTimeoutHeader = "Lyandev-Dial-Timeout" // milliseconds
@@ -54,7 +54,7 @@ func (a *server) connect(w http.ResponseWriter, r *http.Request) {
 		fail(http.StatusInternalServerError, dialUnreachable, err)
 		return
 	}
-	// The HTTP server forgets a connection that was taken from it; the agent waits for it by itself when it stops.
+	// The HTTP server does not track hijacked connections; the agent waits for them itself when it stops.
 	if !a.proxy.enter() {
 		down.Close()
 		up.Close()
@@ -81,7 +81,7 @@ func (a *server) tunnel(down, up *net.TCPConn, early *bufio.Reader) {
 	l.run()
 }
 
-// dialTarget says where a CONNECT goes to.
+// dialTarget returns the target address of a CONNECT.
 func (a *server) dialTarget(hostport string) (netip.AddrPort, string, error) {
 	host, portText, err := net.SplitHostPort(hostport)
 	if err != nil {

@@ -15,22 +15,22 @@ import (
 
 // Health is the body of GET /healthz; it needs no token.
 type Health struct {
-	// Version is Config.Version. Instance is new with every start of the agent.
+	// Version is Config.Version. Instance changes with every start of the agent.
 	Version  string `json:"version"`
 	Instance string `json:"instance"`
-	// Table is the version of the table in force, 0 for none yet.
+	// Table is the version of the current table, 0 for none yet.
 	Table int64 `json:"table"`
-	// Limit is how many connections to Services are passed on at the same time. Waited counts those so far that had to wait
-	// because of it.
+	// Limit is the maximum number of concurrent connections to Services. Waited is the number of connections so far that had to
+	// wait because of it.
 	Limit  int   `json:"limit"`
 	Waited int64 `json:"waited"`
 }
 
 // Pushed is the body of the reply to PUT /table.
 type Pushed struct {
-	// Version is that of the table in force afterwards.
+	// Version is the version of the current table after the push.
 	Version int64 `json:"version"`
-	// Problems are what could not be served of it, a line each.
+	// Problems are the parts of the table that cannot be served, one line each.
 	Problems []string `json:"problems,omitempty"`
 }
 
@@ -38,16 +38,16 @@ type Pushed struct {
 type Stats struct {
 	Health
 	Uptime float64 `json:"uptimeSeconds"`
-	// Connections (and UDP flows) so far, open now, and ended without having reached an endpoint.
+	// Connections (and UDP flows) in total, open now, and ended without reaching an endpoint.
 	Connections int64 `json:"connections"`
 	Open        int64 `json:"open"`
 	Failed      int64 `json:"failed"`
-	// Bytes passed on, both ways, by connections that have ended.
+	// Bytes is the traffic in both directions of connections that have ended.
 	Bytes int64 `json:"bytes"`
-	// Names answered from the table, and forwarded.
+	// DNS queries answered from the table, and forwarded.
 	NamesLocal     int64 `json:"namesLocal"`
 	NamesForwarded int64 `json:"namesForwarded"`
-	// Ports are the Services' ports with what their endpoints have open.
+	// Ports are the Services' ports with the open connections of their endpoints.
 	Ports []PortStats `json:"ports"`
 	// Problems are those of the last table.
 	Problems []string `json:"problems,omitempty"`

@@ -2,5 +2,5 @@
 
 package agent
 
-// openFiles is a guess: agents run on Linux.
+// openFiles returns an estimate; agents run on Linux only.
 func openFiles() uint64 { return 1024 }

@@ -4,7 +4,7 @@ package agent
 
 import "golang.org/x/sys/unix"
 
-// openFiles is how many files this process may have open. Go raises its limit to the hard one at its start.
+// openFiles returns the process's limit of open files. Go raises it to the hard limit at start.
 func openFiles() uint64 {
 	var l unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// forwardTimeout bounds one forwarded question with all its tries.
+	// forwardTimeout bounds one forwarded query with all its attempts.
 	forwardTimeout = 2 * time.Second
-	// hedge is how long one resolver is waited for before the next is asked as well.
+	// hedge is how long to wait for one resolver before the next is asked as well.
 	hedge = 250 * time.Millisecond
-	// maxForwards bounds the questions that are outside at a time.
+	// maxForwards bounds the concurrent forwarded queries.
 	maxForwards = 256
 )
 
@@ -25,7 +25,7 @@ type forwarder struct {
 	slots     chan struct{}
 }
 
-// newForwarder takes resolvers as host or host:port. With none it takes those of /etc/resolv.conf.
+// newForwarder returns a forwarder for resolvers given as host or host:port, or for those of /etc/resolv.conf without any.
 func newForwarder(upstreams []string) *forwarder {
 	f := &forwarder{slots: make(chan struct{}, maxForwards)}
 	if len(upstreams) == 0 {
@@ -47,8 +47,8 @@ type exchanged struct {
 	err error
 }
 
-// exchange asks the resolvers in their order, the next one as soon as one fails or is slow, and returns the first answer
-// that is one (not SERVFAIL or REFUSED).
+// exchange asks the resolvers in order, the next one as soon as one fails or is slow, and returns the first answer that is
+// neither SERVFAIL nor REFUSED.
 func (f *forwarder) exchange(ctx context.Context, req *dns.Msg) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
@@ -56,7 +56,7 @@ func (f *forwarder) exchange(ctx context.Context, req *dns.Msg) (*dns.Msg, error
 	case f.slots <- struct{}{}:
 		defer func() { <-f.slots }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("cannot forward: %d questions wait already", maxForwards)
+		return nil, fmt.Errorf("cannot forward: %d queries are already in progress", maxForwards)
 	}
 	results := make(chan exchanged, len(f.upstreams))
 	next, waiting := 0, 0

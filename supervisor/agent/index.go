@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// index is a table made ready for questions. It never changes after newIndex.
+// index is a table prepared for lookups. It is immutable.
 type index struct {
 	table      *Table
 	services   map[string]*Service // by "name.namespace"
@@ -19,7 +19,7 @@ type index struct {
 	reverse     map[netip.Addr][]string // endpoint names of an address, without the zone
 }
 
-// podKey tells one life of a pod from another.
+// podKey identifies a pod, including its UID.
 type podKey struct {
 	addr netip.Addr
 	uid  string
@@ -142,5 +142,5 @@ func (ix *index) names(addr netip.Addr) []string {
 	return ix.reverse[addr]
 }
 
-// now is here so that the deciding code of this package names its one source of time.
+// now is the only source of time in this package's decisions.
 func now() time.Time { return time.Now() }

@@ -37,7 +37,7 @@ func newIngress(ix *atomic.Pointer[index], dialer *net.Dialer, log *slog.Logger,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: "endpoint"})
 			r.Out.Host = r.In.Host
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // also what Go would not parse
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // including parameters that Go cannot parse
 			r.SetXForwarded()
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -69,7 +69,7 @@ func (in *ingress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	in.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), poolContextKey{}, p)))
 }
 
-// balanced sends each request to the pool's next target, and to another one while none could be connected to.
+// balanced sends each request to the pool's next target, and to another one if the connection fails.
 type balanced struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -108,7 +108,7 @@ func (b balanced) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, last
 }
 
-// released calls done once when the body is closed. A body that can be written to (a protocol upgrade) stays so.
+// released calls done once when the body is closed. It keeps a body writable (for a protocol upgrade).
 func released(body io.ReadCloser, done func()) io.ReadCloser {
 	var once atomic.Bool
 	d := doneBody{body, func() {

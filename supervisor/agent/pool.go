@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	// dialAttempt bounds one try to reach an endpoint, dialTotal all of them together.
+	// dialAttempt is the timeout of one connection attempt to an endpoint, dialTotal of all attempts together.
 	dialAttempt = time.Second
 	dialTotal   = 4 * time.Second
-	// failedRest is how long an endpoint that could not be reached is tried last.
+	// failedRest is how long an endpoint that could not be reached is used only as the last choice.
 	failedRest = time.Second
-	// stickySweep is how many remembered clients are let grow before the expired ones are dropped.
+	// stickySweep is the number of remembered clients above which expired ones are dropped.
 	stickySweep = 1024
 )
 
 var errNoEndpoint = errors.New("no ready endpoint")
 
-// targetKey tells one target of a port from another, and from the same address in the pod's next life.
+// targetKey identifies a target of a port. It includes the pod's UID, since a later pod may have the same address.
 type targetKey struct {
 	addr netip.AddrPort
 	uid  string
 }
 
-// target is one endpoint's port and what goes to it now.
+// target is one endpoint's port and its open connections.
 type target struct {
 	key targetKey
 	pod string
@@ -43,16 +43,16 @@ type target struct {
 	links    map[io.Closer]bool
 }
 
-// pool balances one port of one Service over its targets. It picks the target with the fewest connections, and of equals
-// the next in turn: long-lived connections (of database pools, say) spread evenly also when pods come one after another,
-// and short ones go round robin. With affinity a client's address keeps its target until no new connection came for the
-// timeout (R129), counted for each port by itself, as kube-proxy does.
+// pool balances the connections to one port of one Service over its targets. It picks the target with the fewest open
+// connections, and among equals round robin: long-lived connections (for example of database pools) are spread evenly even if
+// the pods start one after another, and short ones go round robin. With affinity a client's address keeps its target until it
+// has made no new connection for the timeout (R129), per port, as in kube-proxy.
 type pool struct {
 	mu       sync.Mutex
 	affinity time.Duration
 	wanted   []wantedTarget
 	eligible []*target
-	parked   map[targetKey]*target // no longer eligible, with connections still
+	parked   map[targetKey]*target // no longer eligible, still with open connections
 	sticky   map[netip.Addr]stick
 	turn     int
 	total    uint64
@@ -63,8 +63,8 @@ type stick struct {
 	last time.Time
 }
 
-// update replaces the targets. Connections to targets that are left out go on if alive says their pod still exists and
-// are closed if not; closers that only live as long as their target is eligible (UDP flows) are closed either way.
+// update replaces the targets. Connections to removed targets stay open if alive reports that their pod still exists, and are
+// closed if not. UDP flows to removed targets are closed in any case.
 func (p *pool) update(wanted []wantedTarget, affinity time.Duration, alive func(podKey) bool) {
 	p.mu.Lock()
 	var drop []io.Closer
@@ -135,11 +135,11 @@ func (p *pool) replace(wanted []wantedTarget) (drop []io.Closer) {
 	return drop
 }
 
-// close ends the pool with everything that goes through it.
+// close closes the pool and all its connections.
 func (p *pool) close() { p.update(nil, 0, func(podKey) bool { return false }) }
 
-// pick takes a target for a client, other than those tried, and counts it; the caller gives it back with release.
-// It returns nil if there is none.
+// pick returns a target for a client, except those tried, and counts a connection to it until release. It returns nil if there
+// is none.
 func (p *pool) pick(client netip.Addr, tried []*target) *target {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -207,7 +207,7 @@ func (p *pool) least(tried []*target, at time.Time) *target {
 	return best
 }
 
-// release gives back what pick took.
+// release ends the connection counted by pick.
 func (p *pool) release(t *target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -224,7 +224,7 @@ func (p *pool) failed(t *target) {
 	p.mu.Unlock()
 }
 
-// hold ties c to the target: c is closed when the pod is gone. It reports false, and holds nothing, if that is so already.
+// hold registers c to be closed when the target's pod is gone. It returns false if that is already the case.
 func (p *pool) hold(t *target, c io.Closer) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -244,15 +244,15 @@ func (p *pool) drop(t *target, c io.Closer) {
 	p.mu.Unlock()
 }
 
-// empty says whether no new connection could be served.
+// empty reports whether the pool has no eligible target.
 func (p *pool) empty() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.eligible) == 0
 }
 
-// dial connects to a target for client, trying others when one cannot be reached (nothing was sent yet, so that is
-// safe). The caller releases the target. It blocks for at most dialTotal.
+// dial connects to a target for client. If one cannot be reached it tries others, which is safe since nothing was sent yet. The
+// caller must release the target. It blocks for at most dialTotal.
 func (p *pool) dial(ctx context.Context, d *net.Dialer, client netip.Addr) (*net.TCPConn, *target, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTotal)
 	defer cancel()

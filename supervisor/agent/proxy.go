@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// frontKey is one place the agent listens at for a Service.
+// frontKey is an address and port that the agent listens on for a Service.
 type frontKey struct {
 	at       netip.AddrPort
 	protocol string
@@ -35,14 +35,14 @@ type front interface {
 	Run(ctx context.Context) error
 }
 
-// openFront is a front and what it leads to.
+// openFront is a front and the name of its target.
 type openFront struct {
 	front
 	leads string
 }
 
-// proxy holds the service addresses, the listeners on them, and the pools behind. A port without an endpoint has no
-// listener: the kernel refuses the connection at once.
+// proxy owns the service addresses, the listeners on them and the pools behind them. A port without an endpoint has no listener,
+// so that the kernel refuses connections at once.
 type proxy struct {
 	log     *slog.Logger
 	own     netip.Addr
@@ -77,7 +77,7 @@ func newProxy(cfg Config, ingress func(net.Listener) front) (*proxy, error) {
 	return p, nil
 }
 
-// apply makes the proxy serve the index. It returns what could not be served, a line each; the rest is served. Fronts
+// apply makes the proxy serve the index. It returns the parts that cannot be served, one line each; the rest is served. Fronts
 // run until they are closed or ctx ends.
 func (p *proxy) apply(ctx context.Context, ix *index) (problems []string) {
 	p.mu.Lock()
@@ -115,7 +115,7 @@ func (p *proxy) apply(ctx context.Context, ix *index) (problems []string) {
 	return problems
 }
 
-// applyPools brings the pools up to date and ends those whose Service is gone.
+// applyPools updates the pools and closes those whose Service is gone.
 func (p *proxy) applyPools(ix *index) {
 	alive := func(k podKey) bool { return ix.pods[k] }
 	seen := make(map[poolKey]bool, len(p.pools))
@@ -141,10 +141,10 @@ func (p *proxy) applyPools(ix *index) {
 	}
 }
 
-// ingressName is what a front that leads to the ingress rules leads to; no Service can be called so.
+// ingressName is the target name of fronts that lead to the ingress rules. It is not a valid pool name.
 const ingressName = "ingress"
 
-// wantedFronts says where to listen, and for which pool (by name).
+// wantedFronts returns where to listen, and for which pool (by name).
 func (p *proxy) wantedFronts(ix *index) map[frontKey]string {
 	want := make(map[frontKey]string)
 	add := func(key frontKey, to poolKey) {
@@ -233,14 +233,14 @@ func (p *proxy) removeAddresses(ix *index) (problems []string) {
 	return problems
 }
 
-// pool finds the pool behind a Service's TCP port, or nil.
+// pool returns the pool of a Service's TCP port, or nil.
 func (p *proxy) pool(namespace, service string, port uint16) *pool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.pools[poolKey{namespace, service, port, TCP}]
 }
 
-// stop closes all listeners for good. Established connections go on until the context of apply ends.
+// stop closes all listeners permanently. Established connections stay open until the context of apply ends.
 func (p *proxy) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -251,8 +251,8 @@ func (p *proxy) stop() {
 	}
 }
 
-// enter counts a connection that wait is to wait for; the caller says running.Done when it has ended. It reports false
-// when the proxy is stopping.
+// enter registers a connection for wait; the caller must call running.Done when it has ended. It returns false if the proxy is
+// stopping.
 func (p *proxy) enter() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -263,10 +263,10 @@ func (p *proxy) enter() bool {
 	return true
 }
 
-// wait returns when no front and no connection is left.
+// wait blocks until all fronts and connections have ended.
 func (p *proxy) wait() { p.running.Wait() }
 
-// release takes the service addresses off the interface.
+// release removes the service addresses from the interface.
 func (p *proxy) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

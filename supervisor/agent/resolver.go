@@ -23,7 +23,7 @@ type resolver struct {
 	forward *forwarder
 	turn    atomic.Uint32
 	count   struct{ local, forwarded atomic.Int64 }
-	// base ends the questions that are being forwarded when the agent stops.
+	// base is the context of forwarded queries; it ends when the agent stops.
 	base context.Context
 }
 
@@ -35,7 +35,7 @@ func (r *resolver) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 	}
 }
 
-// respond makes the reply to one message, or nil for one that deserves none.
+// respond returns the reply to one message, or nil for messages without a reply.
 func (r *resolver) respond(ctx context.Context, req *dns.Msg, udp bool) *dns.Msg {
 	resp := new(dns.Msg)
 	opt := req.IsEdns0()
@@ -90,7 +90,7 @@ func (r *resolver) resolve(ctx context.Context, req *dns.Msg) *dns.Msg {
 	return resp
 }
 
-// chase looks up what a CNAME leads to. What cannot be found out is left out: the client has the CNAME.
+// chase looks up the target of a CNAME. If that fails the reply has only the CNAME.
 func (r *resolver) chase(ctx context.Context, name string, qtype uint16) (answer []dns.RR) {
 	for range chaseLimit {
 		q := dns.Question{Name: name, Qtype: qtype, Qclass: dns.ClassINET}
@@ -109,7 +109,7 @@ func (r *resolver) chase(ctx context.Context, name string, qtype uint16) (answer
 	return answer
 }
 
-// upstream asks outside. No answer in time is SERVFAIL.
+// upstream forwards a query to the resolvers outside. A timeout gives SERVFAIL.
 func (r *resolver) upstream(ctx context.Context, req *dns.Msg) *dns.Msg {
 	resp, err := r.forward.exchange(ctx, req)
 	if err != nil {

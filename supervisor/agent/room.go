@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// filesPerConnection is how many files a connection that is passed on may need: two sockets, and a pipe (two files) each way
-	// through which the kernel moves the bytes.
+	// filesPerConnection is the number of files that a forwarded connection may need: two sockets, and for splice a pipe (two
+	// files) per direction.
 	filesPerConnection = 6
-	// otherFiles are those of listeners, the control API, the ingress and the name server.
+	// otherFiles is the number of files reserved for listeners, the control API, the ingress and the name server.
 	otherFiles = 512
-	// sayEvery bounds how often the log says that connections wait.
+	// sayEvery is the minimum time between log messages about waiting connections.
 	sayEvery = time.Minute
 )
 
-// room bounds the connections that are passed on at the same time, so that the process does not run out of files. A
-// connection beyond the bound waits, and those behind it wait in the kernel, until another one has ended.
+// room limits the concurrent forwarded connections, so that the process does not run out of file descriptors. A connection
+// beyond the limit waits until another one has ended; further ones wait in the kernel's accept queue.
 type room struct {
 	slots  chan struct{}
 	waited atomic.Int64
@@ -26,7 +26,7 @@ type room struct {
 	log    *slog.Logger
 }
 
-// newRoom has room for what so many files allow, 64 connections at least.
+// newRoom returns a limit for the given number of files, at least 64 connections.
 func newRoom(files uint64, log *slog.Logger) *room {
 	n := uint64(64)
 	if files > otherFiles {
@@ -35,7 +35,7 @@ func newRoom(files uint64, log *slog.Logger) *room {
 	return &room{slots: make(chan struct{}, min(n, 1<<20)), log: log}
 }
 
-// enter waits for room, and for leave to be called by others. It reports false when ctx ends first.
+// enter waits until a connection is allowed. It returns false if ctx ends first. The caller must call leave.
 func (r *room) enter(ctx context.Context) bool {
 	select {
 	case r.slots <- struct{}{}:
@@ -45,7 +45,7 @@ func (r *room) enter(ctx context.Context) bool {
 	r.waited.Add(1)
 	now, said := time.Now(), r.said.Load()
 	if now.UnixNano()-said > int64(sayEvery) && r.said.CompareAndSwap(said, now.UnixNano()) {
-		r.log.Warn("connections wait: as many are open as the limit of open files allows", "open", len(r.slots))
+		r.log.Warn("connections wait: the limit of open files is reached", "open", len(r.slots))
 	}
 	select {
 	case r.slots <- struct{}{}:

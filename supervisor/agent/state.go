@@ -6,22 +6,22 @@ import (
 	"path/filepath"
 )
 
-// saveTable writes the table's JSON beside path and renames it over: a reader sees the old one or the new one.
+// saveTable writes the table's JSON atomically: to a temporary file that is renamed to path.
 func saveTable(path string, raw []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("cannot keep table: %w", err)
+		return fmt.Errorf("cannot store table: %w", err)
 	}
 	temp := path + ".new"
 	if err := os.WriteFile(temp, raw, 0o600); err != nil {
-		return fmt.Errorf("cannot keep table: %w", err)
+		return fmt.Errorf("cannot store table: %w", err)
 	}
 	if err := os.Rename(temp, path); err != nil {
-		return fmt.Errorf("cannot keep table: %w", err)
+		return fmt.Errorf("cannot store table: %w", err)
 	}
 	return nil
 }
 
-// loadTable reads the table that saveTable kept, or an error that wraps fs.ErrNotExist.
+// loadTable reads the table that saveTable stored. The error is fs.ErrNotExist if there is none.
 func loadTable(path string) (*Table, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -23,12 +23,12 @@ const (
 	UDP = "UDP"
 )
 
-// Table is everything the agent serves. It is pushed whole and replaces the one before. Pods stand in it once and are
-// named by index, so that a table of many services stays small.
+// Table is everything the agent serves. It is always pushed as a whole and replaces the previous one. Services refer to pods by
+// index, which keeps tables of many Services small.
 type Table struct {
 	// Format is TableFormat.
 	Format int `json:"format"`
-	// Version orders tables: one that is older than the table in force is refused. Client.Push sets it when it is 0.
+	// Version orders tables: the agent refuses one older than its current table. Client.Push sets it if it is 0.
 	Version  int64     `json:"version"`
 	Pods     []Pod     `json:"pods,omitempty"`
 	Services []Service `json:"services,omitempty"`
@@ -41,7 +41,7 @@ type Table struct {
 // Pod is one pod that has an address. Pods that ended (Succeeded, Failed) are not in a table (R122).
 type Pod struct {
 	Name string `json:"name"`
-	// UID tells a pod from its successor of the same name and address; connections to a pod that is gone are closed.
+	// UID distinguishes a pod from a later one with the same name and address. Connections to a pod that is gone are closed.
 	UID     string     `json:"uid,omitempty"`
 	Address netip.Addr `json:"address"`
 	// Hostname and Subdomain are spec.hostname and spec.subdomain: an endpoint has a name of its own in the Service that
@@ -84,8 +84,8 @@ type Subset struct {
 	Ports []uint16 `json:"ports,omitempty"`
 }
 
-// Indexes are numbers of pods. They are most of a large table, so they are read without reflection (which takes as long as
-// all the rest of a push).
+// Indexes are indexes into Table.Pods. They make up most of a large table, so they are parsed without reflection, which would
+// take as long as the rest of a push.
 type Indexes []int
 
 // UnmarshalJSON reads an array of whole numbers from 0 to 999999999.
@@ -130,8 +130,8 @@ type HostPort struct {
 type IngressRule struct {
 	// Host is exact, "*.example.test" for one label in front, or "" for hosts that no other rule names.
 	Host string `json:"host,omitempty"`
-	// Path is matched by PathType: "Exact" or "Prefix" (by path elements). An empty Path is a default backend: it is taken
-	// when no other rule of the host matches.
+	// Path is matched by PathType: "Exact" or "Prefix" (by path elements). An empty Path is the default backend, used if no other
+	// rule of the host matches.
 	Path     string `json:"path,omitempty"`
 	PathType string `json:"pathType,omitempty"`
 
@@ -140,8 +140,8 @@ type IngressRule struct {
 	ServicePort uint16 `json:"servicePort"`
 }
 
-// DecodeTable reads one table strictly: unknown fields, trailing data, more than MaxTableBytes, and whatever Validate
-// refuses are errors.
+// DecodeTable parses one table strictly: unknown fields, trailing data, more than MaxTableBytes, and errors of Validate are
+// errors.
 func DecodeTable(r io.Reader) (*Table, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, MaxTableBytes+1))
 	if err != nil {
@@ -169,12 +169,12 @@ func decodeTable(raw []byte) (*Table, error) {
 	return t, nil
 }
 
-// Validate reports everything in the table that the agent could not serve.
+// Validate returns an error that lists everything in the table that the agent cannot serve.
 func (t *Table) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if t.Format != TableFormat {
-		bad("format is %d, this agent speaks %d", t.Format, TableFormat)
+		bad("format is %d, this agent supports %d", t.Format, TableFormat)
 	}
 	for i, p := range t.Pods {
 		if !p.Address.Is4() {

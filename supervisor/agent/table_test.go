@@ -82,7 +82,7 @@ func TestTableRefused(t *testing.T) {
 		"not JSON":          {"services", "cannot decode table"},
 		"unknown field":     {`{"format":1,"version":1,"extra":1}`, "unknown field"},
 		"data after it":     {good + "{}", "data after the table"},
-		"other format":      {change(func(s *Table) { s.Format = 9 }), "format is 9, this agent speaks 1"},
+		"other format":      {change(func(s *Table) { s.Format = 9 }), "format is 9, this agent supports 1"},
 		"pod by index":      {change(func(s *Table) { s.Services[0].Subsets[0].Pods[0] = 99 }), "no pod 99"},
 		"negative index":    {change(func(s *Table) { s.Services[0].Subsets[0].Pods[0] = -1 }), "array of indexes"},
 		"port count":        {change(func(s *Table) { s.Services[0].Subsets[0].Ports = nil }), "0 target ports for 1 ports"},

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// keepAlive finds peers that vanished without a word (a removed container) in about a minute.
+// keepAlive detects peers that vanished without closing the connection (a removed container) within about a minute.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}
 
-// traffic counts what went through the agent.
+// traffic counts connections and bytes.
 type traffic struct {
 	conns, open, bytes, failed atomic.Int64
 }
 
-// tcpFront accepts on one address and passes on to a pool.
+// tcpFront accepts connections on one address and forwards them to a pool.
 type tcpFront struct {
 	listener *net.TCPListener
 	pool     *pool
@@ -36,7 +36,7 @@ func listenTCP(at netip.AddrPort) (*net.TCPListener, error) {
 	return l.(*net.TCPListener), nil
 }
 
-// Run accepts until the front is closed, and returns when its connections have ended. Context ctx ends them.
+// Run accepts connections until the front is closed, and returns when they have ended. The end of ctx closes them.
 func (f *tcpFront) Run(ctx context.Context) error {
 	var conns sync.WaitGroup
 	defer conns.Wait()
@@ -47,7 +47,7 @@ func (f *tcpFront) Run(ctx context.Context) error {
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
-		if err != nil { // out of file descriptors, or the client left again: neither ends the front
+		if err != nil { // temporary: out of file descriptors, or the client has disconnected
 			pause := time.NewTimer(5 * time.Millisecond)
 			select {
 			case <-ctx.Done():
@@ -67,7 +67,7 @@ func (f *tcpFront) Run(ctx context.Context) error {
 	}
 }
 
-// Close stops accepting. Established connections go on.
+// Close stops accepting. Established connections stay open.
 func (f *tcpFront) Close() error { return f.listener.Close() }
 
 func (f *tcpFront) serve(ctx context.Context, client *net.TCPConn) {
@@ -93,11 +93,11 @@ func (f *tcpFront) serve(ctx context.Context, client *net.TCPConn) {
 	f.count.bytes.Add(l.run())
 }
 
-// link is two connections tied together.
+// link forwards between two connections.
 type link struct{ a, b *net.TCPConn }
 
-// run copies both ways until both ends have finished, and returns the number of bytes. The kernel moves the bytes
-// (splice): ReadFrom between two TCP connections does not bring them into this process.
+// run copies in both directions until both sides have finished, and returns the number of bytes. ReadFrom between two TCP
+// connections uses splice, so the bytes are not copied to user space.
 func (l *link) run() int64 {
 	back := make(chan int64)
 	go func() { back <- l.half(l.a, l.b) }()
@@ -108,8 +108,8 @@ func (l *link) run() int64 {
 	return n
 }
 
-// half copies src to dst. The end of src ends dst's receiving side only; an error ends both connections with a reset, so
-// that a broken stream is never taken for a finished one.
+// half copies src to dst. The end of src closes only the write side of dst. After an error both connections are reset, so that a
+// broken stream is not mistaken for a complete one.
 func (l *link) half(dst, src *net.TCPConn) int64 {
 	n, err := dst.ReadFrom(src)
 	if err == nil {
@@ -128,7 +128,7 @@ func (l *link) Close() error {
 	return nil
 }
 
-// reset closes c so that the peer gets a reset and not an orderly end.
+// reset closes c with a TCP reset.
 func reset(c *net.TCPConn) {
 	_ = c.SetLinger(0)
 	_ = c.Close()

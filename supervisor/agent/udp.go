@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// maxFlows bounds the flows of one UDP front; a datagram that would need one more is dropped.
+	// maxFlows bounds the flows of one UDP front. Datagrams beyond it are dropped.
 	maxFlows    = 1024
 	maxDatagram = 65535
 )
 
-// udpFront passes datagrams on to a pool, one flow a client address and port.
+// udpFront forwards datagrams to a pool, with one flow per client address and port.
 type udpFront struct {
 	conn  *net.UDPConn
 	pool  *pool
@@ -27,7 +27,7 @@ type udpFront struct {
 	flows map[netip.AddrPort]*udpFlow
 }
 
-// udpFlow is one client's datagrams to one target. It ends after a quiet time, or when its target is no longer eligible.
+// udpFlow forwards one client's datagrams to one target. It ends after the idle time, or when its target is no longer eligible.
 type udpFlow struct {
 	conn   *net.UDPConn
 	target *target
@@ -41,7 +41,7 @@ func listenUDP(at netip.AddrPort) (*net.UDPConn, error) {
 	return net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 }
 
-// Run passes datagrams on until the front is closed or ctx ends.
+// Run forwards datagrams until the front is closed or ctx ends.
 func (f *udpFront) Run(ctx context.Context) error {
 	var flows sync.WaitGroup
 	defer flows.Wait()
@@ -75,7 +75,7 @@ func (f *udpFront) Run(ctx context.Context) error {
 // Close stops the front and its flows.
 func (f *udpFront) Close() error { return f.conn.Close() }
 
-// flow finds the client's flow or starts one. It returns nil when there is no endpoint or too many flows.
+// flow returns the client's flow, or starts one. It returns nil if there is no endpoint or the limit of flows is reached.
 func (f *udpFront) flow(from netip.AddrPort) (_ *udpFlow, isNew bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -106,7 +106,7 @@ func (f *udpFront) flow(from netip.AddrPort) (_ *udpFlow, isNew bool) {
 	return flow, true
 }
 
-// back carries the answers of one flow until it is closed, quiet for the idle time, or refused by its target.
+// back forwards the answers of one flow until it is closed, idle for too long, or refused by its target.
 func (f *udpFront) back(flow *udpFlow, client netip.AddrPort) {
 	defer f.end(flow, client)
 	buf := make([]byte, maxDatagram)

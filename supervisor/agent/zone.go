@@ -12,7 +12,7 @@ const (
 	// zoneName is the cluster's zone, and namespace the one whose search list pods have (R128).
 	zoneName  = "cluster.local."
 	namespace = "default"
-	// ttl is short, so that a client that honours it sees a pod come or go within five seconds; VIPs never change.
+	// ttl in seconds. It is short, so that clients notice new and removed pods within five seconds. VIPs never change.
 	ttl = 5
 	// ndots is that of the pods' resolv.conf: a name with fewer dots goes through the search list.
 	ndots = 5
@@ -21,16 +21,16 @@ const (
 // searchList is that of the pods' resolv.conf (R128).
 var searchList = []string{namespace + ".svc." + zoneName, "svc." + zoneName, zoneName}
 
-// zone answers questions about the cluster from an index, as the kubernetes plugin of CoreDNS does with its default
-// settings (pods insecure). It does no I/O.
+// zone answers queries for the cluster's names from an index, like the kubernetes plugin of CoreDNS with its default settings
+// (pods insecure). It does no I/O.
 type zone struct {
 	own    netip.Addr
 	subnet netip.Prefix
 }
 
-// reply is what the zone says to one question.
+// reply is the zone's reply to one query.
 type reply struct {
-	// mine is false for names that are others' to answer.
+	// mine is false for names outside the zone, which are forwarded.
 	mine   bool
 	rcode  int
 	answer []dns.RR
@@ -80,7 +80,7 @@ func (z zone) answer(ix *index, q dns.Question, turn uint32) reply {
 		}
 	}
 	if dns.CountLabel(name) == 1 {
-		return noName // no domain has a single label: no resolver outside is asked, none can be slow about it
+		return noName // no public name has a single label, so do not wait for a resolver outside
 	}
 	return notMine
 }
@@ -160,7 +160,7 @@ func (z zone) find(ix *index, name string) found {
 	return z.findService(ix, s, "", "")
 }
 
-// findPod: `10-0-0-5.default.pod.cluster.local` is 10.0.0.5, whatever runs there.
+// findPod: `10-0-0-5.default.pod.cluster.local` is 10.0.0.5, whether or not a pod has that address.
 func (z zone) findPod(name string, labels []string) found {
 	if len(labels) != 3 {
 		return found{}
@@ -245,7 +245,7 @@ func (z zone) reply(q dns.Question, f found, turn uint32) reply {
 	return r
 }
 
-// distinct are the records with an address each, beginning at another one every turn.
+// distinct returns one record per address, starting at a different one every turn.
 func distinct(records []record, turn uint32) []record {
 	seen := make(map[netip.Addr]bool, len(records))
 	out := make([]record, 0, len(records))
@@ -279,7 +279,7 @@ func services(name string, records []record) (answer, extra []dns.RR) {
 	return answer, extra
 }
 
-// soa goes with every negative reply, so that it is remembered for no longer than the positive ones.
+// soa is added to every negative reply, so that it is cached no longer than positive ones.
 func (z zone) soa() dns.RR {
 	return &dns.SOA{
 		Hdr: header(zoneName, dns.TypeSOA), Ns: "ns.dns." + zoneName, Mbox: "hostmaster." + zoneName,

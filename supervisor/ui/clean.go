@@ -13,13 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// Protect lets only harmless text and our own styling through to s.Out and s.Err: what containers say (probes' output, values,
-// names in errors) may hold escape sequences that move the cursor, set the title or fake other output. Control characters,
-// but for newline and tab, and those that change the direction of text are shown as \uXXXX, which is also their form in
-// JSON; bytes that are not UTF-8 become U+FFFD.
+// Protect returns streams whose Out and Err escape control sequences that are not lyandev's own: text from containers (probe
+// output, values, names in errors) may contain escape sequences that move the cursor, set the title or fake other output.
+// Control characters except newline and tab, and characters that change the text direction, are written as \uXXXX, which is
+// also their form in JSON. Bytes that are not UTF-8 become U+FFFD.
 //
-// Our own sequences (Paint, the live progress) carry a key of this process, which nobody can know, and are written without
-// it.
+// lyandev's own sequences (Paint, live progress) contain a random key of this process, which is removed on output.
 func (s *Streams) Protect() *Streams {
 	var random [12]byte
 	_, _ = rand.Read(random[:]) // it never fails
@@ -32,10 +31,10 @@ func (s *Streams) Protect() *Streams {
 	return s
 }
 
-// RawOut is the stream behind Out: for a program's output that the user asked for (exec), and for data.
+// RawOut returns the unprotected Out: for program output that the user requested (exec), and for data.
 func (s *Streams) RawOut() io.Writer { return raw(s.Out) }
 
-// RawErr is the stream behind Err.
+// RawErr returns the unprotected Err.
 func (s *Streams) RawErr() io.Writer { return raw(s.Err) }
 
 func raw(w io.Writer) io.Writer {
@@ -45,13 +44,13 @@ func raw(w io.Writer) io.Writer {
 	return w
 }
 
-// sequence is a control sequence that a protected stream lets through: CSI, the parameters, the final letter.
+// sequence returns a control sequence that protected streams do not escape: CSI, the parameters, the final letter.
 func (s *Streams) sequence(text string) string { return csi + s.key + text }
 
-// SGR is the sequence that sets colours, by its parameters ("1;31"; "" resets), for text that may choose its own.
+// SGR returns the sequence that sets colours by its parameters ("1;31"; "" resets).
 func (s *Streams) SGR(parameters string) string { return s.sequence(parameters + "m") }
 
-// visible is text as a protected stream shows it, with our own sequences still in it, to be measured and cut.
+// visible returns text as a protected stream writes it, but with our own sequences still marked, for measuring and truncating.
 func (s *Streams) visible(text string) string {
 	if s.key == "" {
 		return text
@@ -69,7 +68,7 @@ type cleaner struct {
 
 	mu sync.Mutex
 	to io.Writer
-	// rest is the beginning of a character or of one of our sequences whose end is yet to be written.
+	// rest is an incomplete character or sequence at the end of the last Write.
 	rest []byte
 }
 
@@ -87,7 +86,7 @@ func (c *cleaner) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// file is the file behind a stream, nil if there is none.
+// file returns the file behind a stream, nil if there is none.
 func file(w io.Writer) *os.File {
 	f, _ := raw(w).(*os.File)
 	return f
@@ -129,11 +128,11 @@ func clean(b *bytes.Buffer, p []byte, key string, keep, last bool) (rest []byte)
 	return nil
 }
 
-// maxSequence is how long the parameters of one of our sequences can be.
+// maxSequence is the maximum length of the parameters of our sequences.
 const maxSequence = 16
 
-// sequenceAt is the length of one of our sequences at the beginning of p, 0 if there is none. It is whole unless more bytes
-// could make it one.
+// sequenceAt returns the length of one of our sequences at the start of p, 0 if there is none. whole is false if p may be the
+// start of an incomplete one.
 func sequenceAt(p, ours []byte) (n int, whole bool) {
 	if !bytes.HasPrefix(p, ours) {
 		return 0, !bytes.HasPrefix(ours, p)
@@ -151,7 +150,7 @@ func sequenceAt(p, ours []byte) (n int, whole bool) {
 	return 0, false
 }
 
-// harmless says that a terminal only shows the character.
+// harmless reports whether a character has no effect on a terminal but to be shown.
 func harmless(r rune) bool {
 	return r == '\n' || r == '\t' || !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r)
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// frame is the time between two pictures.
+// frame is the time between two redraws.
 const frame = 100 * time.Millisecond
 
-// live draws a line a build and a workload, in place, and redraws them as they change.
+// live shows one line per build and workload, redrawn in place.
 type live struct {
 	st    *Streams
 	began time.Time
@@ -67,7 +67,7 @@ func (l *live) Event(e state.Event) {
 	l.events = append(l.events, fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message)))
 }
 
-// Close draws the last picture and gives the cursor back.
+// Close draws the final state and shows the cursor again.
 func (l *live) Close() {
 	close(l.done)
 	l.ended.Wait()
@@ -75,7 +75,7 @@ func (l *live) Close() {
 	fmt.Fprint(l.st.Err, l.st.sequence("?25h"))
 }
 
-// draw puts the picture over the one before. Events scroll away above it.
+// draw overwrites the previous lines. Events scroll up above them.
 func (l *live) draw() {
 	if l.snap == nil {
 		return
@@ -89,7 +89,7 @@ func (l *live) draw() {
 	if l.drawn > 0 {
 		b.WriteString(l.st.sequence(fmt.Sprintf("%dA", l.drawn)))
 	}
-	b.WriteString(l.st.sequence("1G") + l.st.sequence("J")) // to the first column, and clear what is below
+	b.WriteString(l.st.sequence("1G") + l.st.sequence("J")) // to the first column, and clear to the end of the screen
 	for _, e := range l.events {
 		b.WriteString(l.st.Paint(Yellow, ansi.Truncate(l.st.visible(e), columns-1, "…")) + "\n")
 	}
@@ -163,7 +163,7 @@ func (l *live) stopLine(s *state.Snapshot, w state.Workload, width int) string {
 	return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Cyan, l.spinner()), width, w.Name, l.st.Paint(Dim, podsToGo(pods)))
 }
 
-// podsToGo names what is waited for.
+// podsToGo describes the pods that are still to be removed.
 func podsToGo(pods []*corev1.Pod) string {
 	for _, p := range pods {
 		if p.DeletionTimestamp != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// PodStatus is the word that kubectl shows in its STATUS column: the phase, or the reason of the container that holds the
-// pod up, or what the init containers are at.
+// PodStatus returns kubectl's STATUS column: the phase, or the reason of a container that is not running, or the progress of the
+// init containers.
 func PodStatus(p *corev1.Pod) string {
 	status := string(p.Status.Phase)
 	if p.Status.Reason != "" {
@@ -90,7 +90,7 @@ func terminatedWord(t *corev1.ContainerStateTerminated) string {
 	return fmt.Sprintf("ExitCode:%d", t.ExitCode)
 }
 
-// ReadyContainers is "1/2": ready containers of all, sidecars counted.
+// ReadyContainers returns kubectl's READY column, such as "1/2": ready containers of all, including sidecars.
 func ReadyContainers(p *corev1.Pod) string {
 	all, ready := len(p.Spec.Containers), 0
 	for i, c := range p.Spec.InitContainers {
@@ -109,7 +109,7 @@ func ReadyContainers(p *corev1.Pod) string {
 	return fmt.Sprintf("%d/%d", ready, all)
 }
 
-// Restarts is the sum of the containers' restart counts.
+// Restarts returns the sum of the containers' restart counts.
 func Restarts(p *corev1.Pod) int32 {
 	var n int32
 	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
@@ -120,7 +120,7 @@ func Restarts(p *corev1.Pod) int32 {
 	return n
 }
 
-// Age is a time span as kubectl prints it, "-" since never.
+// Age formats the time from since to now as kubectl does, "-" if since is zero.
 func Age(since, now time.Time) string {
 	if since.IsZero() {
 		return "-"
@@ -128,7 +128,7 @@ func Age(since, now time.Time) string {
 	return duration.HumanDuration(max(now.Sub(since), 0))
 }
 
-// Ready says whether the pod is Ready, for people.
+// Ready returns the pod's Ready condition as text.
 func Ready(p *corev1.Pod) string {
 	if state.PodReady(p) {
 		return "yes"

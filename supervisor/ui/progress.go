@@ -10,16 +10,16 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// Progress shows how a stack comes up (or goes down) from one snapshot to the next.
+// Progress shows the progress of a stack's start or stop.
 type Progress interface {
 	Show(s *state.Snapshot)
-	// Event shows something worth telling at once.
+	// Event shows an event at once, if it is important.
 	Event(e state.Event)
-	// Close leaves the screen tidy.
+	// Close ends the output and restores the terminal.
 	Close()
 }
 
-// NewProgress is a live view where a person looks, else plain lines; quiet shows nothing but warnings.
+// NewProgress returns a live view if Err is a terminal, else plain lines. With quiet it shows only warnings.
 func NewProgress(st *Streams, quiet bool) Progress {
 	if st.ErrTTY && !quiet {
 		return newLive(st)
@@ -29,13 +29,13 @@ func NewProgress(st *Streams, quiet bool) Progress {
 	}
 }
 
-// plain prints one line a change, with the seconds since the beginning.
+// plain prints one line per change, with the seconds since the start.
 type plain struct {
 	st    *Streams
 	quiet bool
 	began time.Time
 	seen  map[string]string
-	// steps and since are the last step of each workload and when it, or a line about it, was.
+	// steps holds the last printed step of each workload, since when it, or a reminder of it, was printed.
 	steps map[string]string
 	since map[string]time.Time
 }
@@ -84,11 +84,11 @@ func buildVerb(b state.Build) string {
 	return "build"
 }
 
-// patience is how long a workload may go on without a step before a line says what it is at.
+// patience is how long a workload may make no progress before a line says what it is waiting for.
 const patience = 5 * time.Second
 
-// showWorkload prints a line when a workload takes a step (waits for another thing, has another number of pods ready, is
-// in trouble), and, when it takes none for a while, what keeps it.
+// showWorkload prints a line when a workload's step changes (another dependency, another number of ready pods, a problem) and,
+// if it has not changed for a while, what the workload is waiting for.
 func (p *plain) showWorkload(s *state.Snapshot, w state.Workload) {
 	if w.Have == 0 && w.Hold == nil && !w.Right {
 		return
@@ -120,7 +120,7 @@ func (p *plain) showWorkload(s *state.Snapshot, w state.Workload) {
 	}
 }
 
-// troubled are the pod statuses that are worth a line at once.
+// troubled are the pod statuses that are printed at once.
 var troubled = map[string]bool{
 	"CrashLoopBackOff": true, "Error": true, "OOMKilled": true, "ImagePullBackOff": true, "ErrImagePull": true,
 	"ErrImageNeverPull": true, "InvalidImageName": true, "CreateContainerConfigError": true, "CreateContainerError": true,
@@ -142,7 +142,7 @@ func (p *plain) showStopping(s *state.Snapshot) {
 	}
 }
 
-// graceOf says how long a pod that is being stopped may take until it is killed.
+// graceOf formats the grace period of a pod that is being stopped.
 func graceOf(p *corev1.Pod) string {
 	if g := p.DeletionGracePeriodSeconds; g != nil && *g > 1 {
 		return fmt.Sprintf(" (grace %ds)", *g)
@@ -158,12 +158,12 @@ func (p *plain) Event(e state.Event) {
 
 func (p *plain) Close() {}
 
-// worthTelling leaves out what happens on the way up anyway.
+// worthTelling filters out events of a normal start.
 func worthTelling(e state.Event) bool {
 	return e.Reason != "Unhealthy" || e.Count >= 3
 }
 
-// describe says in a few words how a workload stands.
+// describe describes the state of a workload in a few words.
 func describe(s *state.Snapshot, w state.Workload) string {
 	switch {
 	case w.Right && w.Kind == "Job":

@@ -1,5 +1,5 @@
-// Package ui turns what happens into something to read: a live view on a terminal, plain lines elsewhere. Results go to
-// Out, progress to Err. Nothing else in lyandev writes to the process's own streams.
+// Package ui writes lyandev's terminal output: progress as a live view on a terminal and as plain lines elsewhere, colours, and
+// pod states as kubectl shows them. Results go to Out, progress to Err. Only this package writes to the process's streams.
 package ui
 
 import (
@@ -10,19 +10,19 @@ import (
 	"golang.org/x/term"
 )
 
-// Streams are where a command reads and writes, and what it may do there.
+// Streams are the input and output streams of a command and their capabilities.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
-	// OutTTY and ErrTTY say that a person looks; Color that escape codes for colours are welcome.
+	// OutTTY and ErrTTY are true if the stream is a terminal. Color allows colours.
 	InTTY, OutTTY, ErrTTY bool
 	Color                 bool
 
-	// key is in our own control sequences; "" if the streams are not protected.
+	// key marks our own control sequences; "" if the streams are not protected. See Protect.
 	key string
 }
 
-// System are the process's streams. NO_COLOR and TERM=dumb are honoured.
+// System returns the process's streams. It honours NO_COLOR and TERM=dumb.
 func System() *Streams {
 	out, err := isTTY(os.Stdout), isTTY(os.Stderr)
 	s := &Streams{
@@ -34,7 +34,7 @@ func System() *Streams {
 
 func isTTY(f *os.File) bool { return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()) }
 
-// Size is the terminal's columns and rows, 80 and 24 where there is none.
+// Size returns the terminal's columns and rows, 80 and 24 without a terminal.
 func (s *Streams) Size() (columns, rows int) {
 	for _, w := range []io.Writer{s.Err, s.Out} {
 		if f := file(w); f != nil {
@@ -46,7 +46,7 @@ func (s *Streams) Size() (columns, rows int) {
 	return 80, 24
 }
 
-// Style is a way to print a word.
+// Style is the style of a text.
 type Style string
 
 // The styles.
@@ -60,7 +60,7 @@ const (
 	Cyan   Style = "36"
 )
 
-// Paint colours text where that is welcome.
+// Paint colours text if Color is set.
 func (s *Streams) Paint(style Style, text string) string {
 	if !s.Color || text == "" {
 		return text

@@ -2,14 +2,14 @@ package watch
 
 import "time"
 
-// The bounds of a batch. A single save is complete 30 ms after its last event. While changes keep coming the wait grows
-// with the time they have been coming for, so that a checkout is one batch; but no change waits longer than two seconds.
+// Limits of a batch. A single save is complete 30 ms after its last event. While changes continue, the quiet period grows with
+// their duration, so that a checkout is one batch, but no change waits longer than two seconds.
 const (
 	quietFirst = 30 * time.Millisecond
 	quietLast  = 200 * time.Millisecond
 	longest    = 2 * time.Second
-	// A batch waits for a file that is being written, settleGap and again, until settleWait. Then it goes without the file,
-	// which follows when it is finished, has not changed for settleWait (an open log), or after settleLimit.
+	// A batch waits for a file that is being written, checking every settleGap, up to settleWait. Then it is sent without the
+	// file, which follows when it is closed, has not changed for settleWait (an open log), or after settleLimit.
 	settleGap   = 15 * time.Millisecond
 	settleWait  = 100 * time.Millisecond
 	settleLimit = 3 * time.Second
@@ -22,7 +22,7 @@ type debounce struct {
 	first, last time.Time
 }
 
-// change notes that something changed.
+// change records a change.
 func (d *debounce) change(now time.Time) {
 	if d.first.IsZero() {
 		d.first = now
@@ -30,7 +30,7 @@ func (d *debounce) change(now time.Time) {
 	d.last = now
 }
 
-// due is when the batch is complete if nothing else changes; zero while there is none.
+// due returns when the batch is complete if nothing else changes, zero if there is no batch.
 func (d *debounce) due() time.Time {
 	if d.first.IsZero() {
 		return time.Time{}
@@ -43,7 +43,7 @@ func (d *debounce) due() time.Time {
 	return at
 }
 
-// take ends the batch and tells when its first change was seen.
+// take ends the batch and returns when its first change was seen.
 func (d *debounce) take() time.Time {
 	first := d.first
 	*d = debounce{}

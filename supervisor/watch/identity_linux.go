@@ -16,8 +16,8 @@ func identity(info fs.FileInfo) (changed int64, inode uint64) {
 	return 0, 0
 }
 
-// beingWritten says that some process has the file open for writing: no read lease is given then (fcntl(2)). Where the
-// file system or the file's owner allows no leases it says no.
+// beingWritten reports whether a process has the file open for writing: then the kernel grants no read lease (fcntl(2)). It is
+// false if the file system or the file's owner does not allow leases.
 func beingWritten(path string) bool {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {

@@ -1,7 +1,7 @@
-// Package watch tells what changed below directories, in batches that are one save, one checkout, one burst each.
+// Package watch reports file changes below directories, in debounced batches: one per save or checkout.
 //
-// The parts: Matcher says which paths count (pure), tracker what has changed against what was known, debounce when a
-// batch is complete (pure), notifier and poller where news comes from, Watcher ties them together.
+// Its parts: Matcher selects the paths to watch (pure); tracker compares paths with their last known state; debounce decides
+// when a batch is complete (pure); notifier and poller are the sources of events; Watcher combines them.
 package watch
 
 import (
@@ -14,21 +14,22 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// always are the paths that no rule ever means: version control's own files, and what editors leave beside a file while
-// they save it (vim: 4913, .swp, ~; emacs: .#x, #x#; JetBrains: ___jb_; gedit: .goutputstream; kate: .kate-swp).
+// always are paths that are always ignored: files of version control systems, and temporary files of editors (vim: 4913, .swp,
+// ~; emacs: .#x, #x#; JetBrains: ___jb_; gedit: .goutputstream; kate: .kate-swp).
 var always = []string{
 	"**/.git", "**/.hg", "**/.svn", "**/.jj",
 	"**/*~", "**/.*.sw?", "**/.*.swpx", "**/4913", "**/.#*", "**/#*#", "**/*___jb_tmp___", "**/*___jb_old___",
 	"**/.goutputstream-*", "**/.*.kate-swp", "**/.DS_Store",
 }
 
-// Ignores are patterns as .dockerignore has them, relative to a directory.
+// Ignores are .dockerignore patterns, relative to a directory.
 type Ignores struct {
 	Dir      string
 	Patterns []string
 }
 
-// ReadIgnores reads dir/.dockerignore, or Dockerfile's own ignore file beside it; neither is no patterns.
+// ReadIgnores reads the Dockerfile's own ignore file (NAME.dockerignore) or dir/.dockerignore. Without either there are no
+// patterns.
 func ReadIgnores(dir, dockerfile string) (Ignores, error) {
 	out := Ignores{Dir: dir}
 	paths := []string{filepath.Join(dir, ".dockerignore")}
@@ -56,7 +57,7 @@ func ReadIgnores(dir, dockerfile string) (Ignores, error) {
 	return out, nil
 }
 
-// Matcher says which paths below a base count. It is pure and may be used by many.
+// Matcher selects the paths below a base directory to watch. It is immutable and safe for concurrent use.
 type Matcher struct {
 	base    string
 	ignores []ignoring
@@ -68,8 +69,8 @@ type ignoring struct {
 	pm  *patternmatcher.PatternMatcher
 }
 
-// NewMatcher makes a matcher of paths below base: those that one of include matches (all, if it is empty) and that no
-// ignore matches. include's patterns are relative to base.
+// NewMatcher returns a Matcher of the paths below base that match a pattern of include (any path if it is empty) and none of
+// ignores. The patterns of include are relative to base.
 func NewMatcher(base string, include []string, ignores ...Ignores) (*Matcher, error) {
 	m := &Matcher{base: base}
 	for _, i := range append([]Ignores{{Dir: base, Patterns: always}}, ignores...) {
@@ -92,7 +93,7 @@ func NewMatcher(base string, include []string, ignores ...Ignores) (*Matcher, er
 	return m, nil
 }
 
-// Matches says whether a path counts. Directories are not held against include.
+// Matches reports whether a path is selected. For directories only ignores apply, not include.
 func (m *Matcher) Matches(path string, dir bool) bool {
 	if path == m.base {
 		return true
@@ -108,7 +109,7 @@ func (m *Matcher) Matches(path string, dir bool) bool {
 	return err == nil && found
 }
 
-// Skips says that nothing at or below a directory can count, so that it need not even be read.
+// Skips reports whether nothing at or below a directory can match, so that it need not be read.
 func (m *Matcher) Skips(dir string) bool {
 	if dir == m.base {
 		return false
@@ -141,7 +142,7 @@ func (m *Matcher) ignored(path string) bool {
 	return false
 }
 
-// below is path relative to dir with slashes; ok is false if it is not below it.
+// below returns path relative to dir, with slashes; ok is false if it is not below dir.
 func below(dir, path string) (rel string, ok bool) {
 	if dir == "/" {
 		return strings.TrimPrefix(filepath.ToSlash(path), "/"), path != "/"

@@ -11,11 +11,11 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// LimitError says that the system grants no more watches.
+// LimitError means that the system's limit of watches is exhausted.
 type LimitError struct {
-	// Path is what could not be watched, "" for the first watch of all.
+	// Path is the path that could not be watched, "" if no watch could be created at all.
 	Path string
-	// Setting is the name of the limit, Value what it is now ("" where it cannot be read).
+	// Setting is the name of the limit, Value its current value ("" if unknown).
 	Setting, Value string
 	Err            error
 }
@@ -30,10 +30,10 @@ func (e *LimitError) Error() string {
 		now = " (now " + e.Value + ")"
 	}
 	if e.Setting == "" {
-		return fmt.Sprintf("%s: %v; the files are looked at again and again instead, which is slower", what, e.Err)
+		return fmt.Sprintf("%s: %v; polling the files instead, which is slower", what, e.Err)
 	}
-	return fmt.Sprintf("%s: the limit %s%s is used up: %v; raise it with `sudo sysctl %s=%s`, or ignore more directories; "+
-		"until then the files are looked at again and again, which is slower", what, e.Setting, now, e.Err, e.Setting, raised(e.Setting))
+	return fmt.Sprintf("%s: the limit %s%s is exhausted: %v; raise it with `sudo sysctl %s=%s`, or ignore more directories; "+
+		"until then the files are polled, which is slower", what, e.Setting, now, e.Err, e.Setting, raised(e.Setting))
 }
 
 func (e *LimitError) Unwrap() error { return e.Err }
@@ -50,8 +50,8 @@ func raised(setting string) string {
 	return "1048576"
 }
 
-// limitError makes a LimitError of what the system says when it grants no more: ENOSPC for watches, EMFILE for instances
-// (and, where there are no such settings, for open files).
+// limitError converts ENOSPC (limit of watches) and EMFILE (limit of instances or, on systems without that setting, of open
+// files) to a LimitError.
 func limitError(path string, err error) error {
 	e := &LimitError{Path: path, Err: err}
 	switch {
@@ -72,7 +72,7 @@ func limitError(path string, err error) error {
 	return e
 }
 
-// notifier is told by the system.
+// notifier is the source that uses the system's notifications.
 type notifier struct {
 	fs   *fsnotify.Watcher
 	out  chan event
@@ -80,7 +80,7 @@ type notifier struct {
 	done chan struct{}
 }
 
-// queued bounds the events that wait between the system's own queue (16,384 on Linux) and the watcher.
+// queued is the capacity of the queue between the system's own queue (16,384 events on Linux) and the watcher.
 const queued = 8192
 
 func newNotifier() (*notifier, error) {
@@ -93,7 +93,7 @@ func newNotifier() (*notifier, error) {
 	return n, nil
 }
 
-// pass turns the system's events into ours until close.
+// pass converts and forwards the system's events until close.
 func (n *notifier) pass() {
 	defer close(n.done)
 	for {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// poller looks at everything again and again, and tells of what is not as the last time.
+// poller is the source that scans all files periodically and reports differences.
 type poller struct {
 	walk     func(f func(path string, s stamp))
 	interval time.Duration
@@ -46,7 +46,7 @@ func (p *poller) run(last map[string]stamp) {
 			}
 		}
 		last = now
-		wait = max(p.interval, 5*time.Since(began)) // a large tree must not take a processor for itself
+		wait = max(p.interval, 5*time.Since(began)) // limits the CPU use for large trees
 	}
 }
 
@@ -74,7 +74,7 @@ func (p *poller) close() error {
 	return nil
 }
 
-// walkAll calls f with every wanted path there is. It reads only the tracker's roots, so any goroutine may call it.
+// walkAll calls f with every existing selected path. It reads only the tracker's roots, so it is safe for concurrent use.
 func (t *tracker) walkAll(f func(path string, s stamp)) {
 	for _, top := range t.tops() {
 		t.walk(top, func(path string, info fs.FileInfo) { f(path, stampOf(info)) })

@@ -11,11 +11,11 @@ type holding struct {
 	was            stamp
 }
 
-// maxAsked bounds the files of a batch that are looked at for being written: of a checkout of thousands none is slow.
+// maxAsked is the largest batch whose files are checked for being written. Larger ones, such as a checkout, are not checked.
 const maxAsked = 500
 
-// unsettled says that a batch due at the given time waits a moment more because a file in it is being written, and holds
-// back those that are when it has waited long enough.
+// unsettled reports whether a batch due at the given time must wait because a file in it is being written. After the maximum
+// wait it removes these files from the batch and puts them into held.
 func (w *Watcher) unsettled(now, due time.Time) bool {
 	if len(w.touched) > maxAsked {
 		return false
@@ -32,7 +32,7 @@ func (w *Watcher) unsettled(now, due time.Time) bool {
 	}
 	for _, path := range writing {
 		if now.Sub(w.lastChange(path)) > settleWait {
-			continue // open, but nobody writes
+			continue // open, but not being written to
 		}
 		delete(w.touched, path)
 		w.held[path] = holding{since: now, changed: now, was: w.stampNow(path)}
@@ -40,7 +40,7 @@ func (w *Watcher) unsettled(now, due time.Time) bool {
 	return false
 }
 
-// release gives back held files that can go.
+// release returns the held files that are complete to the next batch.
 func (w *Watcher) release(now time.Time) {
 	for path, h := range w.held {
 		s := w.stampNow(path)
@@ -58,7 +58,7 @@ func (w *Watcher) release(now time.Time) {
 	}
 }
 
-// unfinished says that a file is open for writing.
+// unfinished reports whether a file is open for writing.
 func (w *Watcher) unfinished(path string) bool {
 	info, err := os.Lstat(path)
 	return err == nil && info.Mode().IsRegular() && w.tracker.wanted(path, false) && beingWritten(path)

@@ -13,7 +13,7 @@ import (
 type Root struct {
 	// Path is absolute, without symbolic links in it.
 	Path string
-	// Match says what counts; nil is everything.
+	// Match selects the paths to report; nil selects all.
 	Match *Matcher
 }
 
@@ -40,23 +40,23 @@ type Op string
 const (
 	Written Op = "written"
 	Removed Op = "removed"
-	// Chmodded: only the mode is another one.
+	// Chmodded: only the mode changed.
 	Chmodded Op = "chmod"
 )
 
-// Change is one path that is not as it was.
+// Change is one changed path.
 type Change struct {
 	Path string
 	Op   Op
 	Dir  bool
 }
 
-// stamp is what is known of a path; a different one means that it changed.
+// stamp is the recorded state of a path. A different stamp means that the path changed.
 type stamp struct {
 	mode    fs.FileMode
 	size    int64
 	mtime   time.Time
-	changed int64 // ctime, where there is one: it tells also a rewrite that keeps size and mtime
+	changed int64 // ctime if available: it also changes on a rewrite that keeps size and mtime
 	inode   uint64
 }
 
@@ -69,11 +69,11 @@ func stampOf(info fs.FileInfo) stamp {
 	return s
 }
 
-// granularity is what a file system's clock may stand still for.
+// granularity is the resolution of file times.
 const granularity = 15 * time.Millisecond
 
-// aged is the stamp as it may be kept: a file that changed just now may change again without its times telling, so its
-// stamp is made to differ from whatever is seen next.
+// aged returns the stamp to record. A file that changed within granularity may change again with the same times, so its stamp is
+// made to differ from the next one.
 func (s stamp) aged() stamp {
 	if s.changed != 0 && time.Since(time.Unix(0, s.changed)) < granularity {
 		s.changed = -1
@@ -81,7 +81,7 @@ func (s stamp) aged() stamp {
 	return s
 }
 
-// tracker knows the paths below the roots as they were when last told of.
+// tracker holds the last reported state of the paths below the roots.
 type tracker struct {
 	roots []Root
 	known map[string]stamp
@@ -89,18 +89,18 @@ type tracker struct {
 
 func newTracker(roots []Root) *tracker { return &tracker{roots: roots, known: map[string]stamp{}} }
 
-// wanted says whether any root wants to hear of a path.
+// wanted reports whether any root selects a path.
 func (t *tracker) wanted(path string, dir bool) bool {
 	return slices.ContainsFunc(t.roots, func(r Root) bool { return r.matches(path, dir) })
 }
 
-// entered says whether a directory must be looked into.
+// entered reports whether a directory must be read.
 func (t *tracker) entered(dir string) bool {
 	return slices.ContainsFunc(t.roots, func(r Root) bool { return !r.skips(dir) })
 }
 
-// walk calls f with every wanted path at and below top that is there now. Directories that no root wants are not read,
-// symbolic links not followed, and what cannot be read is left out.
+// walk calls f with every existing selected path at and below top. Directories that no root selects are not read, symbolic links
+// are not followed, and unreadable paths are skipped.
 func (t *tracker) walk(top string, f func(path string, info fs.FileInfo)) {
 	_ = filepath.WalkDir(top, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
@@ -135,14 +135,14 @@ func (t *tracker) tops() []string {
 	return out
 }
 
-// learn takes everything as it is for known.
+// learn records the current state of all paths.
 func (t *tracker) learn() {
 	for _, top := range t.tops() {
 		t.walk(top, func(path string, info fs.FileInfo) { t.known[path] = stampOf(info) })
 	}
 }
 
-// suspects are all paths that may have changed, when nobody can say which: those that are there, and those that were.
+// suspects adds all existing and all recorded paths to touched, for when the changed paths are unknown.
 func (t *tracker) suspects(touched map[string]bool) {
 	for path := range t.known {
 		touched[path] = true
@@ -152,8 +152,8 @@ func (t *tracker) suspects(touched map[string]bool) {
 	}
 }
 
-// compare tells which of the touched paths are not as they were, in the order of their names, and takes them for known.
-// What was made and removed again is no change. A directory that went takes with it what was in it.
+// compare returns the changes of the touched paths, sorted by path, and records their new state. A path that was created and
+// removed again is no change. The removal of a directory includes its contents.
 func (t *tracker) compare(touched map[string]bool) []Change {
 	var out []Change
 	for path := range touched {
@@ -193,7 +193,7 @@ func difference(was, now stamp, known bool) (Op, bool) {
 	return Written, true
 }
 
-// forget drops a path and what was below it.
+// forget removes a path and everything below it from the record.
 func (t *tracker) forget(path string, was stamp) []Change {
 	delete(t.known, path)
 	out := []Change{{Path: path, Op: Removed, Dir: was.mode.IsDir()}}

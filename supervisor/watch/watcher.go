@@ -10,26 +10,25 @@ import (
 	"time"
 )
 
-// Batch is what changed together.
+// Batch is a set of changes that belong together.
 type Batch struct {
-	// Changes are in the order of their paths, one a path.
+	// Changes are sorted by path, one per path.
 	Changes []Change
-	// Seen is when the first of them was noticed, Complete when the last was, with the quiet after it.
+	// Seen is when the first change was noticed, Complete when the quiet period after the last one was over.
 	Seen, Complete time.Time
 }
 
-// Config says what to watch.
+// Config configures a Watcher.
 type Config struct {
 	Roots []Root
-	// Poll watches by looking again and again with this interval, instead of asking the system to tell. 0 is not to, unless
-	// the system cannot tell.
+	// Poll is the polling interval. 0 uses the system's notifications, and polling only if these do not work.
 	Poll time.Duration
-	// Warn is told what the user should know, such as that the system's watches do not suffice. nil tells nobody.
+	// Warn receives warnings for the user, such as an exhausted limit of watches. nil discards them.
 	Warn func(error)
 	Log  *slog.Logger
 }
 
-// Watcher tells what changes below its roots. It never writes below them.
+// Watcher reports changes below its roots. It never writes there.
 type Watcher struct {
 	cfg     Config
 	tracker *tracker
@@ -39,15 +38,15 @@ type Watcher struct {
 
 	debounce debounce
 	touched  map[string]bool
-	// held are files that were still being written when their batch could not wait for them any longer.
+	// held are files that were still being written when their batch was sent without them.
 	held map[string]holding
-	// postponed is when a batch that waits for such files is looked at again.
+	// postponed is when to check again a batch that waits for files being written.
 	postponed time.Time
-	// missing: a root is not there; it is looked for.
+	// missing: a root does not exist and is polled for.
 	missing bool
 }
 
-// New makes a watcher that does not run yet.
+// New returns a Watcher; Run starts it.
 func New(cfg Config) *Watcher {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -63,33 +62,33 @@ func New(cfg Config) *Watcher {
 	return w
 }
 
-// Batches delivers what changed. While nobody takes it, what changes further joins the same batch, so nothing is lost
-// and nothing piles up. The channel never closes.
+// Batches delivers the changes. Changes that follow before a batch is received are added to it, so none is lost. The channel is
+// never closed.
 func (w *Watcher) Batches() <-chan Batch { return w.out }
 
-// Ready closes when Run knows how everything is: whatever changes afterwards is told of.
+// Ready returns a channel that is closed when Run has recorded the initial state. All later changes are reported.
 func (w *Watcher) Ready() <-chan struct{} { return w.ready }
 
-// source is where news comes from.
+// source is a source of events.
 type source interface {
-	// add watches a directory, also one that is watched already.
+	// add watches a directory. Watching it twice is no error.
 	add(dir string) error
 	events() <-chan event
 	close() error
 }
 
-// event is news of one path; everything says that anything may have changed.
+// event reports that a path may have changed, or with everything set that any path may have.
 type event struct {
 	path       string
 	everything bool
 	err        error
 }
 
-// missingInterval is how often a root that is not there is looked for.
+// missingInterval is the polling interval for roots that do not exist.
 const missingInterval = time.Second
 
-// Run watches until ctx ends, and returns nil then. If the system's watches do not suffice it says so by Config.Warn and
-// goes on by polling.
+// Run watches until ctx ends, and then returns nil. If the system's notifications fail it reports that to Config.Warn and
+// continues by polling.
 func (w *Watcher) Run(ctx context.Context) error {
 	src, err := w.open()
 	if err != nil {
@@ -125,7 +124,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 }
 
-// source asks the system to tell, or, where that cannot be, polls.
+// source returns a notifier, or a poller if notifications are not available.
 func (w *Watcher) source() (source, error) {
 	if w.cfg.Poll > 0 {
 		return newPoller(w.tracker.walkAll, w.cfg.Poll), nil
@@ -140,7 +139,7 @@ func (w *Watcher) source() (source, error) {
 	return w.fallBack(err)
 }
 
-// defaultPoll is how often a tree is looked at when the system cannot tell.
+// defaultPoll is the polling interval if the system's notifications do not work.
 const defaultPoll = 300 * time.Millisecond
 
 func (w *Watcher) fallBack(err error) (source, error) {
@@ -152,7 +151,7 @@ func (w *Watcher) fallBack(err error) (source, error) {
 	return newPoller(w.tracker.walkAll, defaultPoll), nil
 }
 
-// addAll watches all directories that are wanted.
+// addAll watches all directories below the roots.
 func (w *Watcher) addAll(src source) error {
 	w.missing = false
 	for _, top := range w.tracker.tops() {
@@ -163,8 +162,8 @@ func (w *Watcher) addAll(src source) error {
 	return nil
 }
 
-// addTree watches a directory and those in it before they are read, so that nothing made meanwhile is missed; found is
-// called with what is there. Of a root that is a file its directory is watched, since saving may replace the file.
+// addTree watches a directory and its subdirectories, each before it is read, so that nothing created meanwhile is missed. found
+// is called with every path. For a root that is a file it watches its directory, because saving may replace the file.
 func (w *Watcher) addTree(src source, top string, found func(path string)) error {
 	info, err := os.Lstat(top)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -206,7 +205,7 @@ func (w *Watcher) addTree(src source, top string, found func(path string)) error
 	return nil
 }
 
-// news takes an event in. It returns the source to go on with: another one when the system's watches gave out.
+// news handles an event. It returns the source to continue with, which is a poller if the system's notifications failed.
 func (w *Watcher) news(src source, e event) source {
 	now := time.Now()
 	switch {
@@ -214,7 +213,7 @@ func (w *Watcher) news(src source, e event) source {
 		w.cfg.Log.Warn("cannot watch", "error", e.err)
 		return src
 	case e.everything:
-		w.cfg.Log.Debug("changes came faster than they could be read; looking at everything")
+		w.cfg.Log.Debug("the event queue overflowed; scanning all files")
 		w.tracker.suspects(w.touched)
 		w.debounce.change(now)
 		return w.heed(src, w.addAll(src))
@@ -237,7 +236,7 @@ func (w *Watcher) news(src source, e event) source {
 	return w.heed(src, w.addTree(src, e.path, func(path string) { w.touched[path] = true }))
 }
 
-// heed changes over to polling when a directory cannot be watched any more.
+// heed switches to polling if a directory cannot be watched.
 func (w *Watcher) heed(src source, err error) source {
 	if err == nil {
 		return src
@@ -273,7 +272,7 @@ func (w *Watcher) lookForMissing(src source) {
 	}
 }
 
-// wait is how long nothing need be done.
+// wait returns the time until the next action.
 func (w *Watcher) wait() time.Duration {
 	due := w.debounce.due()
 	if w.postponed.After(due) && !due.IsZero() {
@@ -290,7 +289,7 @@ func (w *Watcher) wait() time.Duration {
 	return max(time.Until(due), 0)
 }
 
-// complete makes a batch of what was touched, if it is due, and joins it to one that nobody has taken yet.
+// complete turns the touched paths into a batch, if it is due, and merges it with a batch that was not received yet.
 func (w *Watcher) complete(former *Batch) *Batch {
 	now := time.Now()
 	w.release(now)
@@ -321,7 +320,7 @@ func (w *Watcher) isRoot(path string) bool {
 	return false
 }
 
-// join puts two batches together; the later one's word on a path counts.
+// join merges two batches. For a path in both, the later change wins.
 func join(a, b *Batch) *Batch {
 	if a == nil {
 		return b

@@ -398,7 +398,7 @@ func TestLimits(t *testing.T) {
 		err  error
 		want []string
 	}{
-		{syscall.ENOSPC, []string{"/x", watchesSetting, "sudo sysctl", "looked at again and again"}},
+		{syscall.ENOSPC, []string{"/x", watchesSetting, "sudo sysctl", "polled"}},
 		{syscall.EMFILE, []string{instancesSetting, "sudo sysctl"}},
 	} {
 		err := limitError("/x", fmt.Errorf("add: %w", c.err))
