@@ -34,15 +34,20 @@ func (s *Supervisor) post(m message) {
 // receive handles a message, and whatever else waits in the inbox, so that a burst of them makes one look.
 func (s *Supervisor) receive(m message) {
 	for {
-		s.received++
-		s.log.Debug("message", "number", s.received, "message", m)
-		m.handle(s)
+		s.handle(m)
 		select {
 		case m = <-s.inbox:
 		default:
 			return
 		}
 	}
+}
+
+// handle counts a message, logs it and has it do its work.
+func (s *Supervisor) handle(m message) {
+	s.received++
+	s.log.Debug("message", "number", s.received, "message", m)
+	m.handle(s)
 }
 
 // request is a message with an answer: a question about the loop's state, or a change to it.

@@ -9,14 +9,18 @@ import (
 
 // newNetwork makes the stack's network. It is given the way to put pods back by SetRejoin.
 func (s *Supervisor) newNetwork() *podnet.Network {
-	return podnet.New(podnet.Config{
+	cfg := podnet.Config{
 		Engine: s.cfg.Engine, Instance: s.cfg.Instance, Image: s.image.Ensure, Log: s.log,
 		Changed: func() { s.post(lookAgain{"the network"}) },
 		Event: func(kind, name, typ, reason, message string) {
 			s.event(kind, cmp.Or(name, nodeName), typ, reason, "%s", message)
 		},
 		Warn: func(text string) { s.engineWarned("Agent", s.cfg.Instance.Name, text) },
-	})
+	}
+	if s.cfg.Simulation != nil {
+		cfg.Client = s.cfg.Simulation.Agent
+	}
+	return podnet.New(cfg)
 }
 
 // Endpoints is the service registry as of the latest snapshot.

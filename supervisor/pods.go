@@ -15,7 +15,7 @@ const nodeName = "lyandev"
 
 // newWorkers makes the pods' workers. Network, image and inner loop must be there.
 func newWorkers(s *Supervisor) *workers.Workers {
-	return workers.New(workers.Config{
+	cfg := workers.Config{
 		Engine: s.cfg.Engine, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Network: s.podnet.Name(), Node: nodeName,
 		MessageDir: s.cfg.Instance.File("messages"), Addresses: s.podnet, Dialer: s.podnet,
 		SandboxImage: func(ctx context.Context) (string, error) {
@@ -31,7 +31,11 @@ func newWorkers(s *Supervisor) *workers.Workers {
 		},
 		AgentChanged: s.podnet.Look,
 		Log:          s.log,
-	})
+	}
+	if s.cfg.Simulation != nil {
+		cfg.Jitter = s.cfg.Simulation.Jitter
+	}
+	return workers.New(cfg)
 }
 
 // ProbeAnswers are the last answers of every pod's probes, by pod name: up to ten a probe, oldest first. Secrets are masked.

@@ -122,11 +122,15 @@ func revisions(cfg Config) cluster.Config {
 		mark = uint64(time.Now().UnixMicro())
 		cfg.Log.Warn("cannot read the last revision; counting on from the time of day", "file", path, "error", err)
 	}
-	return cluster.Config{HighWater: mark, Reserve: func(upTo uint64) error {
+	c := cluster.Config{HighWater: mark, Reserve: func(upTo uint64) error {
 		err := instance.WriteFile(path, fmt.Append(nil, upTo))
 		if err != nil {
 			cfg.Log.Warn("cannot save the revision", "error", err)
 		}
 		return err
 	}}
+	if cfg.Simulation != nil {
+		c.Names = cfg.Simulation.Names
+	}
+	return c
 }

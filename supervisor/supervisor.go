@@ -33,7 +33,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/workers"
 )
 
-// Config is what a supervisor works with. All but Ports must be set.
+// Config is what a supervisor works with. All but Simulation must be set.
 type Config struct {
 	Instance *instance.Instance
 	Engine   engine.Engine
@@ -44,6 +44,8 @@ type Config struct {
 	Version string
 	Binary  string
 	Log     *slog.Logger
+	// Simulation makes the run repeatable; nil outside of package simulation.
+	Simulation *Simulation
 }
 
 // Supervisor looks after one instance. Its methods may be called by many; each says whether it waits.
@@ -181,12 +183,21 @@ func (s *Supervisor) loop(ctx context.Context) error {
 	default:
 	}
 	for {
+		var m message
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
-		case m := <-s.inbox:
-			s.receive(m)
+		case m = <-s.inbox:
 		case <-s.timer.C:
+		}
+		switch {
+		case ctx.Err() != nil:
+		case s.cfg.Simulation != nil:
+			s.receiveSimulated(m)
+		case m != nil:
+			s.receive(m)
+		}
+		if ctx.Err() != nil { // also if there is a message: what it asks for could not be finished
+			return context.Cause(ctx)
 		}
 		if s.step(ctx) {
 			s.ended = true

@@ -68,8 +68,11 @@ type release struct {
 
 // NewCluster makes a cluster without a stack.
 func NewCluster(c Config) *Cluster {
+	if c.Names == nil {
+		c.Names = controller.RandomNames()
+	}
 	return &Cluster{
-		Store: New(c), config: map[Key]bool{}, released: map[string]*release{}, holds: map[string]state.Hold{}, podNames: controller.RandomNames(),
+		Store: New(c), config: map[Key]bool{}, released: map[string]*release{}, holds: map[string]state.Hold{}, podNames: c.Names,
 		verdicts: map[string]services.Verdict{}, facts: map[string]string{}, restarts: map[string]string{}, factRestarts: map[string]bool{},
 	}
 }

@@ -20,6 +20,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/lyandev/lyandev/supervisor/controller"
 )
 
 // Key identifies an object among all kinds. Namespace is "" for kinds that have none.
@@ -41,6 +43,8 @@ type Config struct {
 	Reserve func(upTo uint64) error
 	// Now is the clock for creation timestamps; nil is time.Now.
 	Now func() time.Time
+	// Names makes the random part of pods' names; nil is controller.RandomNames.
+	Names controller.NameSource
 }
 
 // ReserveBlock is how many revisions are reserved at a time.

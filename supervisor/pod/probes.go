@@ -91,7 +91,7 @@ func (p *probes) add(ctx context.Context, part *corev1.Pod, names map[string]boo
 	}
 	set.pod = probe.New(probe.Config{
 		Pod: part, Sink: probeSink{p.worker}, Timing: d.Timing, Began: d.Began,
-		Handlers: d.Probes.Handlers(),
+		Handlers: d.Probes.Handlers(), Jitter: d.Probes.Jitter,
 	})
 	p.sets = append(p.sets, set)
 	p.wg.Go(func() { _ = set.pod.Run(ctx) })

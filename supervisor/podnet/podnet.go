@@ -86,7 +86,7 @@ type Network struct {
 	log *slog.Logger
 
 	// changing is held while the network or the agent is made, replaced or started again. It comes before mu.
-	changing sync.Mutex
+	changing turn
 	// saving is held while the addresses are written to their file. It comes before mu.
 	saving sync.Mutex
 	// members are the containers that were in the network at the last look; memberLoop's own.
@@ -130,7 +130,7 @@ func New(cfg Config) *Network {
 	if cfg.Client == nil {
 		cfg.Client = newClient
 	}
-	return &Network{cfg: cfg, log: cfg.Log, wake: make(chan struct{}, 1), queue: make(chan struct{}, 1)}
+	return &Network{cfg: cfg, log: cfg.Log, changing: make(turn, 1), wake: make(chan struct{}, 1), queue: make(chan struct{}, 1)}
 }
 
 // SetRejoin sets Config.Rejoin, where it is known only after New: the pods get their addresses from the Network. It is called

@@ -40,6 +40,8 @@ type Deps struct {
 	Dialer Dialer
 	Exec   Execer
 	Limit  *Limiter
+	// Jitter is Config.Jitter.
+	Jitter func() float64
 }
 
 // Handlers makes a HandlerFactory for the four kinds of probes (R45 to R53).

@@ -32,8 +32,8 @@ type Image struct {
 	eng    Images
 	binary *Binary
 
-	// making is held while the image is looked for or made.
-	making sync.Mutex
+	// making has a value while the image is looked for or made.
+	making chan struct{}
 
 	removals sync.WaitGroup
 	// ctx ends with Close.
@@ -43,7 +43,7 @@ type Image struct {
 
 // New is the image of the static binary at path. Close it at the end.
 func New(eng Images, path string) *Image {
-	i := &Image{eng: eng, binary: NewBinary(path)}
+	i := &Image{eng: eng, binary: NewBinary(path), making: make(chan struct{}, 1)}
 	i.ctx, i.cancel = context.WithCancel(context.Background())
 	return i
 }
@@ -51,8 +51,12 @@ func New(eng Images, path string) *Image {
 // Ensure finds the image or makes it, and begins to remove those of other binaries. It returns the reference and the hash
 // of the binary. It blocks while the engine imports, some seconds at most; callers at the same time wait for one import.
 func (i *Image) Ensure(ctx context.Context) (ref, hash string, err error) {
-	i.making.Lock()
-	defer i.making.Unlock()
+	select {
+	case i.making <- struct{}{}:
+	case <-ctx.Done():
+		return "", "", context.Cause(ctx)
+	}
+	defer func() { <-i.making }()
 	if hash, err = i.binary.Hash(); err != nil {
 		return "", "", err
 	}

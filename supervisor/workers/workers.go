@@ -42,7 +42,7 @@ type Addresses interface {
 	DNS() netip.Addr
 }
 
-// Config is what Workers work with. All but Wrap, BeforeStart, Warn, MessageDir and Log must be set.
+// Config is what Workers work with. All but Wrap, BeforeStart, Warn, MessageDir, Jitter and Log must be set.
 type Config struct {
 	Engine engine.Engine
 	// Project is the instance's name, Dir its directory, Network its Docker network, Node the name of the one node.
@@ -69,6 +69,8 @@ type Config struct {
 	// started until somebody calls ResumeAll. An error counts as one more loss. EngineLost and EngineBack are called from
 	// Run's goroutine.
 	EngineBack func(ctx context.Context, pods []*corev1.Pod, since time.Time) error
+	// Jitter is the random part of a probe's first wait; see probe.Config. nil is chance.
+	Jitter func() float64
 	// AgentChanged says that the agent's container has started or ended.
 	AgentChanged func()
 
@@ -160,7 +162,7 @@ func (w *Workers) Start(p *corev1.Pod, hold string) {
 	}
 	x := &worker{uid: p.UID, Worker: pod.New(p, pod.Deps{
 		Runtime: w.runtime, Objects: &w.objects, Sink: w.cfg.Sink,
-		Probes: probe.Deps{Dialer: w.cfg.Dialer, Exec: w.runtime, Limit: w.limit},
+		Probes: probe.Deps{Dialer: w.cfg.Dialer, Exec: w.runtime, Limit: w.limit, Jitter: w.cfg.Jitter},
 		Timing: w.objects.timing(p), Began: w.began, Log: w.log,
 		Node: pod.Node{
 			Name: w.cfg.Node, IP: w.cfg.Addresses.Gateway(), MilliCPU: int64(w.info.CPUs) * 1000, MemoryBytes: w.info.MemoryBytes,
