@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lyandev/lyandev/supervisor/engine"
@@ -57,6 +58,38 @@ func TestTheAgentIsBroughtBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTheAgentMadeAgainByTheLookAtMembersGetsTheTable: when that look is the first to notice, no push fails, so it has to ask
+// for one itself. Nobody has to offer the table again.
+func TestTheAgentMadeAgainByTheLookAtMembersGetsTheTable(t *testing.T) {
+	root := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, root)
+		if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+			t.Fatal(err)
+		}
+		r.n.Offer(view("web-0"))
+		<-r.n.wake
+		if err := r.n.pushOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.DisconnectNetwork(t.Context(), r.n.Name(), r.agent().ID); err != nil {
+			t.Fatal(err)
+		}
+		r.n.checkMembers(t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.n.Run(ctx) }()
+		r.pass(time.Second)
+		if n, pods := r.pushed(); n != 2 || !slices.Equal(pods, []string{"web-0"}) {
+			t.Errorf("%d tables, the last with %v", n, pods)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run ended with %v", err)
+		}
+	})
 }
 
 // TestADisconnectedPodIsConnectedAgain under its address, with an event that says so; a pod that ends is left alone, and so

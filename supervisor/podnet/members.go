@@ -87,7 +87,7 @@ func (n *Network) checkMembers(ctx context.Context) {
 	}
 }
 
-// checkAgent makes an agent that is not in the network again. Called with changing held.
+// checkAgent makes an agent that is not in the network again, and has the latest table pushed to it. Called with changing held.
 func (n *Network) checkAgent(ctx context.Context) error {
 	c, err := n.findAgent(ctx)
 	if err != nil || c == nil || c.State != engine.StateRunning || n.inside(c) {
@@ -95,5 +95,6 @@ func (n *Network) checkAgent(ctx context.Context) error {
 	}
 	err = n.reviveAgent(ctx)
 	n.setTrouble(err)
+	n.Look()
 	return err
 }
