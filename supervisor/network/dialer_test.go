@@ -99,7 +99,7 @@ func TestDialerAsksAgainWhenItDoesNotKnow(t *testing.T) {
 	client := agent.NewClient(gone.Addr().String(), "token")
 	defer client.Close()
 	d := NewDialer(client, gone.Addr().String())
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if d.Direct(ctx) || d.known {
 		t.Error("decided without an agent")
