@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// newObject makes an empty object of a workload kind, or nil.
+// newObject returns an empty object of a workload kind, nil for other kinds.
 func newObject(kind string) runtime.Object {
 	switch kind {
 	case "Deployment":
@@ -34,7 +34,7 @@ func newObject(kind string) runtime.Object {
 // plainWorkload has Workload's fields without its methods.
 type plainWorkload Workload
 
-// MarshalJSON writes the workload with its kind beside the object, so that it can be read back.
+// MarshalJSON encodes the workload with its kind next to the object, so that it can be decoded.
 func (w *Workload) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Kind string `json:"kind"`
@@ -42,7 +42,7 @@ func (w *Workload) MarshalJSON() ([]byte, error) {
 	}{w.Kind(), (*plainWorkload)(w)})
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON decodes the output of MarshalJSON.
 func (w *Workload) UnmarshalJSON(b []byte) error {
 	var head struct {
 		Kind   string          `json:"kind"`
@@ -59,7 +59,7 @@ func (w *Workload) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("cannot decode %s: %w", head.Kind, err)
 	}
 	p := (*plainWorkload)(w)
-	p.Object = o // the interface holds a pointer of the right type: decoding goes into it
+	p.Object = o // decode into the concrete type that the interface holds
 	if err := json.Unmarshal(b, p); err != nil {
 		return fmt.Errorf("cannot decode workload: %w", err)
 	}

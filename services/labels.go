@@ -1,8 +1,8 @@
 package services
 
-// Labels of ours on pods (and, with the same names, on the Docker objects behind them).
+// Labels of lyandev on pods and, with the same names, on their Docker objects.
 const (
-	// ProjectLabel is on every object of ours; nothing without it is ever touched.
+	// ProjectLabel is on every object that lyandev creates. Objects without it are never changed or removed.
 	ProjectLabel = "dev.lyandev.project"
 	// WorkloadLabel names the workload of the stack that a pod belongs to.
 	WorkloadLabel = "dev.lyandev.workload"

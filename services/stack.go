@@ -1,5 +1,5 @@
-// Package services says what runs: the Stack, its workloads in Kubernetes' own types, and (in the packages below) the
-// catalogue services with their operators. It does no I/O and imports nothing of the supervisor.
+// Package services defines the model of an application: the Stack with its workloads as Kubernetes API objects, and the
+// interface of operators, which the packages below implement. It does no I/O and does not import the supervisor.
 package services
 
 import (
@@ -14,15 +14,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Stack is one application as it should run under one profile. It is plain data: whoever changes it works on a DeepCopy.
+// Stack is the desired state of one application for one profile. It is plain data and shared: modify a DeepCopy only.
 type Stack struct {
 	// Name is the project (instance) name: a DNS label, at most 40 characters.
 	Name string `json:"name"`
-	// Profile is the profile that was merged in, "" for a stack without profiles.
+	// Profile is the active profile, "" for a stack without profiles.
 	Profile string `json:"profile,omitempty"`
 	// Namespace is that of objects that name none; "" is "default".
 	Namespace string `json:"namespace,omitempty"`
-	// Dir is the absolute directory that relative paths of the source file are relative to.
+	// Dir is the absolute base directory of relative paths in the source file.
 	Dir string `json:"dir,omitempty"`
 	// Timing is "fast" (the default) or "strict".
 	Timing string `json:"timing,omitempty"`
@@ -32,71 +32,71 @@ type Stack struct {
 	ConfigMaps []*corev1.ConfigMap     `json:"configMaps,omitempty"`
 	Secrets    []*corev1.Secret        `json:"secrets,omitempty"`
 	Ingresses  []*networkingv1.Ingress `json:"ingresses,omitempty"`
-	// Builds are the images made here, in the order of the file.
+	// Builds are the images that the stack builds, in the order of the file.
 	Builds []*Build `json:"builds,omitempty"`
-	// HostPorts are the addresses on the host that lead to a Service's ready endpoints.
+	// HostPorts are the host addresses that forward to a Service's ready endpoints.
 	HostPorts []HostPort `json:"hostPorts,omitempty"`
-	// Notes are the fields of the source that are ignored or approximated, one line each, with file:line.
+	// Notes are the ignored or approximated fields of the source, one line each, with file:line.
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Workload is one Kubernetes workload and what Kubernetes has no field for.
+// Workload is one Kubernetes workload with the settings for which Kubernetes has no field.
 type Workload struct {
 	// Object is one of *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.DaemonSet, *appsv1.ReplicaSet, *corev1.Pod,
 	// *batchv1.Job, *batchv1.CronJob.
 	Object runtime.Object `json:"object"`
-	// DependsOn are the edges out of this workload: it is held until each is satisfied.
+	// DependsOn are the workload's dependencies: its pods are not created until each is satisfied.
 	DependsOn []Dependency `json:"dependsOn,omitempty"`
-	// Operator names the catalogue operator that makes the workload's pods right ("mariadb", "redis", "memcached"), or "".
+	// Operator is the name of the workload's operator ("mariadb", "redis", "memcached"), or "".
 	Operator string `json:"operator,omitempty"`
-	// Options are the operator's own settings, as declared under x-lyandev.options.
+	// Options are the operator's settings from x-lyandev.options.
 	Options map[string]string `json:"options,omitempty"`
-	// RestartOn names the facts after whose change the pods are restarted ("redis-master-changed"). Empty and not nil: the
-	// file says that none needs it.
+	// RestartOn are the fact changes that restart the pods ("redis-master-changed"). An empty non-nil list means that the
+	// file explicitly excludes all.
 	RestartOn []string `json:"restartOn,omitzero"`
-	// Bootstrap are the steps that turn running into right for systems without an operator.
+	// Bootstrap are commands that set up a product without an operator.
 	Bootstrap []BootstrapStep `json:"bootstrap,omitempty"`
-	// Watch are the inner loop's rules, by container name.
+	// Watch are the file watch rules of the inner loop, by container name.
 	Watch []WatchRule `json:"watch,omitempty"`
-	// Timing overrides the stack's, "" inherits.
+	// Timing overrides the stack's timing; "" inherits it.
 	Timing string `json:"timing,omitempty"`
-	// Test is the command of `lyandev test` for this workload, empty for none.
+	// Test is the command of `lyandev test` for this workload, nil for none.
 	Test *TestCommand `json:"test,omitempty"`
 	// Source is file:line of the declaration, for messages.
 	Source string `json:"source,omitempty"`
 }
 
-// Condition is what a dependency waits for.
+// Condition is the state that a dependency waits for.
 type Condition string
 
 // The conditions of Compose's depends_on.
 const (
 	// Started: every pod of the workload has started its containers once.
 	Started Condition = "service_started"
-	// Healthy: the workload is complete, its pods are Ready and its operator (if any) says it is right.
+	// Healthy: the workload has all its pods, they are Ready, and its operator (if any) reports it as right.
 	Healthy Condition = "service_healthy"
-	// Completed: the workload's pods have ended with success.
+	// Completed: the workload's pods have succeeded.
 	Completed Condition = "service_completed_successfully"
 )
 
 // Dependency is one edge of the start order.
 type Dependency struct {
-	// Workload is the name of the workload waited for.
+	// Workload is the name of the workload to wait for.
 	Workload  string    `json:"workload"`
 	Condition Condition `json:"condition"`
-	// Restart says that the dependent is restarted when the other is (Compose's depends_on.restart).
+	// Restart restarts the dependent when Workload restarts (Compose's depends_on.restart).
 	Restart bool `json:"restart,omitempty"`
-	// Reason is why the edge exists, for people: "depends_on", "env DB_URL names Service lyanna-mariadb".
+	// Reason is the origin of the dependency, for messages: "depends_on", "env DB_URL names Service lyanna-mariadb".
 	Reason string `json:"reason,omitempty"`
 }
 
 // BootstrapStep is one step of x-lyandev.bootstrap.
 type BootstrapStep struct {
 	Name string `json:"name"`
-	// Pod is the pod the step runs in; "" is the workload's first.
+	// Pod is the pod that the step runs in; "" is the workload's first.
 	Pod       string `json:"pod,omitempty"`
 	Container string `json:"container,omitempty"`
-	// Check exits 0 when the step needs nothing; Run does it. When is "always" or "first-start".
+	// Check exits with 0 if the step is already done; otherwise Run is executed. When is "always" or "first-start".
 	Check []string `json:"check,omitempty"`
 	Run   []string `json:"run"`
 	When  string   `json:"when,omitempty"`
@@ -127,9 +127,9 @@ type TestCommand struct {
 	Env  map[string]string `json:"env,omitempty"`
 }
 
-// Build is one image made from a directory, in Compose's words.
+// Build is one image built from a directory; the fields have Compose's meaning.
 type Build struct {
-	// Name is the Compose service that declared it; Image the reference that pods use.
+	// Name is the Compose service that declares the build; Image is the reference that pods use.
 	Name               string            `json:"name"`
 	Image              string            `json:"image"`
 	Context            string            `json:"context"`
@@ -141,7 +141,7 @@ type Build struct {
 	CacheFrom          []string          `json:"cacheFrom,omitempty"`
 	CacheTo            []string          `json:"cacheTo,omitempty"`
 	AdditionalContexts map[string]string `json:"additionalContexts,omitempty"`
-	// Secrets are id -> absolute file path; SSH are id -> socket or key path ("" for the agent).
+	// Secrets map an id to an absolute file path; SSH maps an id to a socket or key path ("" for the SSH agent).
 	Secrets  map[string]string `json:"secrets,omitempty"`
 	SSH      map[string]string `json:"ssh,omitempty"`
 	Platform string            `json:"platform,omitempty"`
@@ -150,9 +150,9 @@ type Build struct {
 	Pull     bool              `json:"pull,omitempty"`
 }
 
-// HostPort is one address on the host that leads to a Service.
+// HostPort is one address on the host that forwards to a Service.
 type HostPort struct {
-	// HostIP is 127.0.0.1 unless the file says otherwise. HostPort 0 asks for any free port.
+	// HostIP is 127.0.0.1 unless the file sets another. HostPort 0 selects any free port.
 	HostIP   string `json:"hostIP"`
 	HostPort int32  `json:"hostPort"`
 	// Namespace is that of the Service; "" is the default one.
@@ -165,7 +165,7 @@ type HostPort struct {
 	Source string `json:"source,omitempty"`
 }
 
-// Kind is the Kubernetes kind, for example "StatefulSet".
+// Kind returns the Kubernetes kind, for example "StatefulSet".
 func (w *Workload) Kind() string {
 	switch w.Object.(type) {
 	case *appsv1.Deployment:
@@ -186,7 +186,7 @@ func (w *Workload) Kind() string {
 	return fmt.Sprintf("%T", w.Object)
 }
 
-// Meta is the object's metadata; changes to it are changes to the object.
+// Meta returns the object's metadata, not a copy.
 func (w *Workload) Meta() *metav1.ObjectMeta {
 	switch o := w.Object.(type) {
 	case *appsv1.Deployment:
@@ -207,10 +207,10 @@ func (w *Workload) Meta() *metav1.ObjectMeta {
 	return &metav1.ObjectMeta{}
 }
 
-// Name is the object's name.
+// Name returns the object's name.
 func (w *Workload) Name() string { return w.Meta().Name }
 
-// PodMeta and PodSpec are the template's parts (a Pod's own, for a Pod); changes to them are changes to the object.
+// PodMeta returns the metadata of the pod template (for a Pod, its own), not a copy.
 func (w *Workload) PodMeta() *metav1.ObjectMeta {
 	if p, ok := w.Object.(*corev1.Pod); ok {
 		return &p.ObjectMeta
@@ -218,7 +218,7 @@ func (w *Workload) PodMeta() *metav1.ObjectMeta {
 	return &w.template().ObjectMeta
 }
 
-// PodSpec is the pod spec of the template, or of the Pod itself.
+// PodSpec returns the spec of the pod template (for a Pod, its own), not a copy.
 func (w *Workload) PodSpec() *corev1.PodSpec {
 	if p, ok := w.Object.(*corev1.Pod); ok {
 		return &p.Spec
@@ -244,8 +244,8 @@ func (w *Workload) template() *corev1.PodTemplateSpec {
 	return &corev1.PodTemplateSpec{}
 }
 
-// Replicas is the number of pods wanted: spec.replicas (1 if unset), parallelism of a Job, 1 for a Pod or DaemonSet
-// (a laptop is one node), 0 for a CronJob.
+// Replicas returns the desired number of pods: spec.replicas (1 if unset), parallelism of a Job, 1 for a Pod or DaemonSet
+// (there is one node), 0 for a CronJob.
 func (w *Workload) Replicas() int32 {
 	p := w.replicas()
 	switch {
@@ -257,7 +257,7 @@ func (w *Workload) Replicas() int32 {
 	return **p
 }
 
-// SetReplicas sets spec.replicas. It reports false for kinds that have none.
+// SetReplicas sets spec.replicas. It returns false for kinds without replicas.
 func (w *Workload) SetReplicas(n int32) bool {
 	p := w.replicas()
 	if p == nil {
@@ -281,7 +281,7 @@ func (w *Workload) replicas() **int32 {
 	return nil
 }
 
-// StopGrace is the pod's terminationGracePeriodSeconds, 30 s by default (R40).
+// StopGrace returns the pod's terminationGracePeriodSeconds, 30 s by default (R40).
 func (w *Workload) StopGrace() time.Duration {
 	if g := w.PodSpec().TerminationGracePeriodSeconds; g != nil {
 		return time.Duration(*g) * time.Second
@@ -289,7 +289,7 @@ func (w *Workload) StopGrace() time.Duration {
 	return 30 * time.Second
 }
 
-// Workload finds a workload by name, or nil.
+// Workload returns the workload of that name, or nil.
 func (s *Stack) Workload(name string) *Workload {
 	for _, w := range s.Workloads {
 		if w.Name() == name {
@@ -299,7 +299,7 @@ func (s *Stack) Workload(name string) *Workload {
 	return nil
 }
 
-// Service finds a Service by name, or nil.
+// Service returns the Service of that name, or nil.
 func (s *Stack) Service(name string) *corev1.Service {
 	for _, v := range s.Services {
 		if v.Name == name {
@@ -309,7 +309,7 @@ func (s *Stack) Service(name string) *corev1.Service {
 	return nil
 }
 
-// Build finds a build by name, or nil.
+// Build returns the build of that name, or nil.
 func (s *Stack) Build(name string) *Build {
 	for _, b := range s.Builds {
 		if b.Name == name {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 )
 
-// DeepCopy is a stack that shares nothing with the old one. A nil stack copies to nil.
+// DeepCopy returns an independent copy; nil for a nil stack.
 func (s *Stack) DeepCopy() *Stack {
 	if s == nil {
 		return nil
@@ -26,10 +26,10 @@ func (s *Stack) DeepCopy() *Stack {
 	return &out
 }
 
-// Equal says whether two stacks mean the same: quantities by value, empty and absent lists alike.
+// Equal reports semantic equality: quantities are compared by value, and empty and absent lists are equal.
 func (s *Stack) Equal(other *Stack) bool { return equality.Semantic.DeepEqual(s, other) }
 
-// DeepCopy is a workload that shares nothing with the old one.
+// DeepCopy returns an independent copy.
 func (w *Workload) DeepCopy() *Workload {
 	if w == nil {
 		return nil
@@ -58,7 +58,7 @@ func (w *Workload) DeepCopy() *Workload {
 	return &out
 }
 
-// Equal says whether two workloads mean the same. Where they were declared does not count.
+// Equal reports semantic equality. Source is ignored.
 func (w *Workload) Equal(other *Workload) bool {
 	if w == nil || other == nil {
 		return w == other
@@ -68,7 +68,7 @@ func (w *Workload) Equal(other *Workload) bool {
 	return equality.Semantic.DeepEqual(&a, &b)
 }
 
-// DeepCopy is a build that shares nothing with the old one.
+// DeepCopy returns an independent copy.
 func (b *Build) DeepCopy() *Build {
 	if b == nil {
 		return nil

@@ -1,4 +1,4 @@
-// Package catalogue is the list of operators that a workload can name.
+// Package catalogue creates operators by name and runs their manual actions.
 package catalogue
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/lyandev/lyandev/services/redis"
 )
 
-// entries are the operators by the name that a workload gives. To add one: write its package, add its line.
+// entries are the constructors of operators by name. To add an operator, write its package and add a line here.
 var entries = []struct {
 	name string
 	make func(*slog.Logger) services.Operator
@@ -23,21 +23,21 @@ var entries = []struct {
 	{"redis", func(log *slog.Logger) services.Operator { return &redis.Operator{Log: log} }},
 }
 
-// New makes the operator of that name for one stack. An unknown name is an error that lists the known ones. An operator
-// that has work of its own under way also is an io.Closer: Close cancels that work and waits for it.
+// New returns the operator of that name for one stack. An unknown name is an error that lists the known ones. An operator
+// with background work also implements io.Closer: Close cancels that work and blocks until it has ended.
 func New(name string) (services.Operator, error) { return NewLogged(name, nil) }
 
-// NewLogged is New with a log for the steps that the operator takes; nil is silent.
+// NewLogged is like New; the operator logs its steps to log. nil disables logging.
 func NewLogged(name string, log *slog.Logger) (services.Operator, error) {
 	for _, e := range entries {
 		if e.name == name {
 			return e.make(log), nil
 		}
 	}
-	return nil, fmt.Errorf("cannot make operator %q: there is none of that name; known are %s", name, strings.Join(Names(), ", "))
+	return nil, fmt.Errorf("cannot create operator %q: there is no such operator; known operators: %s", name, strings.Join(Names(), ", "))
 }
 
-// Names lists the operators, sorted.
+// Names returns the names of all operators, sorted.
 func Names() []string {
 	names := make([]string, 0, len(entries))
 	for _, e := range entries {

@@ -10,9 +10,10 @@ import (
 	"github.com/lyandev/lyandev/services/redis"
 )
 
-// Operate has an operator do by hand what it does not do by itself; the result is for JSON. The actions are "status" (all),
-// "promote" and "switchback" (mariadb), "failover" (redis). target is the pod to promote, "" for the only one; force accepts
-// the loss that a refusal names. It blocks until done; an unknown action is an error that changes nothing.
+// Operate runs a manual action of an operator; the result can be encoded as JSON. The actions are "status" (all),
+// "promote" and "switchback" (mariadb), "failover" (redis). target is the pod to promote, "" for the only slave; force
+// accepts the data loss for which the action would otherwise fail. It blocks until the action has ended. An unknown action
+// is an error and changes nothing.
 func Operate(ctx context.Context, op services.Operator, view services.View, action, target string, force bool) (any, error) {
 	switch o := op.(type) {
 	case *mariadb.Operator:

@@ -9,12 +9,12 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// Schedule tells the next time of a CronJob strictly after a given one; the zero time means never.
+// Schedule returns the next time of a CronJob strictly after a given one; the zero time means never.
 type Schedule interface {
 	Next(time.Time) time.Time
 }
 
-// ParseSchedule reads a CronJob's schedule: five fields, or @hourly, @every 5m and the like; no seconds (R195). zone is
+// ParseSchedule parses a CronJob's schedule: five fields, or @hourly, @every 5m and similar; no seconds (R195). zone is
 // spec.timeZone, nil for local (nil: UTC). A zone inside the schedule (TZ=, CRON_TZ=) is an error.
 func ParseSchedule(schedule string, zone *string, local *time.Location) (Schedule, error) {
 	if strings.Contains(schedule, "TZ") {
@@ -40,7 +40,7 @@ func ParseSchedule(schedule string, zone *string, local *time.Location) (Schedul
 	return s, nil
 }
 
-// parseStandard is the cron library's parser, which panics on some text ("TZ=x"); here that is an error in Kubernetes' words.
+// parseStandard calls the cron library's parser. It converts its panics, for example on "TZ=x", to Kubernetes' error.
 func parseStandard(schedule string) (s Schedule, err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -24,9 +24,9 @@ type Object interface {
 	metav1.Object
 }
 
-// StrictError is a document that decodes but has fields that do not exist, or has one twice (R41). The object is usable.
+// StrictError is returned for a document that can be decoded but has unknown or duplicate fields (R41).
 type StrictError struct {
-	// Object is the object without the fields in question.
+	// Object is the decoded object without those fields.
 	Object Object
 	// Problems are messages such as `unknown field "spec.containers[0].livenessProbe.foo"`.
 	Problems []string
@@ -36,7 +36,7 @@ func (e *StrictError) Error() string {
 	return fmt.Sprintf("cannot accept %s %q: %s", e.Object.GetObjectKind().GroupVersionKind().Kind, e.Object.GetName(), strings.Join(e.Problems, ", "))
 }
 
-// Scheme knows the kinds that a stack may have.
+// Scheme contains the kinds that a stack may have.
 func Scheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, networkingv1.AddToScheme} {
@@ -47,7 +47,7 @@ func Scheme() *runtime.Scheme {
 	return s
 }
 
-// Documents splits YAML into its documents, leaving out empty ones. JSON is one document.
+// Documents splits YAML into its documents and drops empty ones. JSON is one document.
 func Documents(data []byte) ([][]byte, error) {
 	var out [][]byte
 	r := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
@@ -65,7 +65,7 @@ func Documents(data []byte) ([][]byte, error) {
 	}
 }
 
-// blank reports whether a document is nothing but white space, comments and separators.
+// blank reports whether a document consists only of white space, comments and separators.
 func blank(doc []byte) bool {
 	for line := range bytes.Lines(doc) {
 		line = bytes.TrimSpace(line)
@@ -76,8 +76,8 @@ func blank(doc []byte) bool {
 	return true
 }
 
-// DecodeOne reads one document, YAML or JSON, strictly (R41). A field that does not exist or is given twice is a
-// *StrictError, which still holds the object. Wrong types and unknown kinds are plain errors.
+// DecodeOne decodes one YAML or JSON document strictly (R41). Unknown and duplicate fields are a *StrictError, which contains
+// the object. Wrong types and unknown kinds are plain errors.
 func DecodeOne(doc []byte) (Object, error) {
 	scheme := Scheme()
 	s := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme, scheme, json.SerializerOptions{Yaml: true, Strict: true})
@@ -100,8 +100,8 @@ func DecodeOne(doc []byte) (Object, error) {
 	return nil, strict
 }
 
-// Decode reads all documents of a manifest, strictly (R41), without setting defaults. It returns the objects that are right
-// and all errors joined, each naming its document.
+// Decode decodes all documents of a manifest strictly (R41), without setting defaults. It returns the objects that were decoded
+// without error, and all errors joined, each with its document's number.
 func Decode(data []byte) ([]Object, error) {
 	docs, err := Documents(data)
 	if err != nil {
@@ -120,7 +120,7 @@ func Decode(data []byte) ([]Object, error) {
 	return out, errors.Join(failed...)
 }
 
-// Reason is the cause of a decoding error without its wrapping: what the JSON decoder said about the field in question.
+// Reason returns the innermost cause of a decoding error: the JSON decoder's message about the field.
 func Reason(err error) string {
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next

@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Default sets what Kubernetes v1.36 would set on fields that are not given (R30, R35, R37, R40, R129, R181, R193, R198). It
-// changes obj and may be called again. Kinds it does not know stay as they are.
+// Default sets the defaults of Kubernetes v1.36 on unset fields (R30, R35, R37, R40, R129, R181, R193, R198). It modifies obj
+// and is idempotent. Objects of other kinds are left unchanged.
 func Default(obj runtime.Object) {
 	switch o := obj.(type) {
 	case *corev1.Pod:
@@ -44,14 +44,14 @@ func Default(obj runtime.Object) {
 	}
 }
 
-// set gives a pointer field its default if it is nil.
+// set sets a pointer field to its default if it is nil.
 func set[T any](field **T, value T) {
 	if *field == nil {
 		*field = &value
 	}
 }
 
-// fill gives a plain field its default if it is zero.
+// fill sets a field to its default if it is zero.
 func fill[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {

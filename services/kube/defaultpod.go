@@ -7,8 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// defaultPod is what a Pod gets beyond its spec's own defaults: service links, and requests from limits (R40). Templates do not
-// get these two; their pods do.
+// defaultPod sets the defaults of a Pod that templates do not get: service links, and requests from limits (R40).
 func defaultPod(p *corev1.Pod) {
 	set(&p.Spec.EnableServiceLinks, true)
 	for _, cs := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
@@ -22,7 +21,7 @@ func defaultPod(p *corev1.Pod) {
 	}
 }
 
-// requestLimits lets the request of each resource be its limit where none is given (R40).
+// requestLimits sets missing resource requests to the limits (R40).
 func requestLimits(r *corev1.ResourceRequirements) {
 	for name, limit := range r.Limits {
 		if _, ok := r.Requests[name]; !ok {
@@ -94,7 +93,7 @@ func defaultContainer(c *corev1.Container) {
 	}
 }
 
-// roundUp cuts quantities to thousandths, upwards (R151).
+// roundUp rounds quantities up to thousandths (R151).
 func roundUp(list corev1.ResourceList) {
 	for name, q := range list {
 		q.RoundUp(resource.Milli)

@@ -8,10 +8,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Lookup finds the value of a variable; false if there is none of that name.
+// Lookup returns the value of a variable; false if there is no such variable.
 type Lookup func(name string) (string, bool)
 
-// MapLookup looks in maps, the first that has the name.
+// MapLookup returns a Lookup in maps; the first map with the name wins.
 func MapLookup(maps ...map[string]string) Lookup {
 	return func(name string) (string, bool) {
 		for _, m := range maps {
@@ -23,8 +23,8 @@ func MapLookup(maps ...map[string]string) Lookup {
 	}
 }
 
-// Expand replaces $(NAME) by the variable's value (R131, R136). $$ becomes $, so $$(NAME) is the text $(NAME). A variable that
-// is not known stays as written, as does any other use of $. What was put in is not expanded again.
+// Expand replaces $(NAME) with the variable's value (R131, R136). $$ becomes $, so $$(NAME) yields the text $(NAME). References
+// to unknown variables and other uses of $ are left unchanged. Values are not expanded again.
 func Expand(text string, lookup Lookup) string {
 	var b strings.Builder
 	for text != "" {
@@ -49,7 +49,7 @@ func Expand(text string, lookup Lookup) string {
 	return b.String()
 }
 
-// expandReference takes the reference that text begins with and returns what comes after it.
+// expandReference expands the reference at the start of text and returns the rest of the text.
 func expandReference(b *strings.Builder, text string, lookup Lookup) string {
 	end := strings.IndexByte(text, ')')
 	if end < 0 {
@@ -64,7 +64,7 @@ func expandReference(b *strings.Builder, text string, lookup Lookup) string {
 	return text[end+1:]
 }
 
-// ExpandAll expands each text: a command, or arguments (R136).
+// ExpandAll expands each string of a command or its arguments (R136).
 func ExpandAll(texts []string, lookup Lookup) []string {
 	out := slices.Clone(texts)
 	for i := range out {
@@ -73,8 +73,8 @@ func ExpandAll(texts []string, lookup Lookup) []string {
 	return out
 }
 
-// ProbeLookup is what $(NAME) means in the command of an exec probe (R22): env entries with their text as written, entries
-// from sources as empty text, and nothing else.
+// ProbeLookup returns the Lookup for the command of an exec probe (R22): env entries with their literal value, entries with
+// valueFrom as the empty string, and nothing else.
 func ProbeLookup(env []corev1.EnvVar) Lookup {
 	m := map[string]string{}
 	for _, e := range env {
@@ -83,7 +83,7 @@ func ProbeLookup(env []corev1.EnvVar) Lookup {
 	return MapLookup(m)
 }
 
-// ExpandSubPath expands a subPathExpr (R137). A variable in it that is missing or empty is an error, in the kubelet's words.
+// ExpandSubPath expands a subPathExpr (R137). A missing or empty variable is an error, with the kubelet's message.
 func ExpandSubPath(expr string, lookup Lookup) (string, error) {
 	var bad []string
 	out := Expand(expr, func(name string) (string, bool) {

@@ -14,7 +14,7 @@ const (
 	minQuota  = 1_000
 )
 
-// CPUShares are the CPU shares of a container (R150): from its cpu request, or from its limit if it has no request.
+// CPUShares returns the CPU shares of a container (R150): from its cpu request, or from its limit if it has no request.
 func CPUShares(r corev1.ResourceRequirements) int64 {
 	q, ok := r.Requests[corev1.ResourceCPU]
 	if !ok {
@@ -26,7 +26,7 @@ func CPUShares(r corev1.ResourceRequirements) int64 {
 	return min(max(q.MilliValue()*1024/1000, minShares), maxShares)
 }
 
-// CPUQuota is the CPU time in microseconds that a container may have each CPUPeriod (R151); 0 without a limit.
+// CPUQuota returns the CPU time in microseconds that a container may use per CPUPeriod (R151); 0 without a limit.
 func CPUQuota(r corev1.ResourceRequirements) int64 {
 	q, ok := r.Limits[corev1.ResourceCPU]
 	if !ok || q.IsZero() {
@@ -35,8 +35,7 @@ func CPUQuota(r corev1.ResourceRequirements) int64 {
 	return max(q.MilliValue()*CPUPeriod/1000, minQuota)
 }
 
-// MemoryLimit is the memory limit of a container in bytes, fractions rounded up (R152); 0 without a limit. Requests limit
-// nothing.
+// MemoryLimit returns the memory limit of a container in bytes, rounded up (R152); 0 without a limit. Requests are not used.
 func MemoryLimit(r corev1.ResourceRequirements) int64 {
 	q := r.Limits[corev1.ResourceMemory]
 	return q.Value()

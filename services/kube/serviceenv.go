@@ -8,9 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// ServiceEnv are the variables that a container of the namespace gets for Services (R134, R135): for those of its own namespace
-// if links (enableServiceLinks), and always for `kubernetes` of namespace default. Services without a ClusterIP (headless,
-// ExternalName) and without ports have none. Later Services override earlier ones of the same name.
+// ServiceEnv returns the Service variables of a container of the namespace (R134, R135): for the Services of its namespace if
+// links (enableServiceLinks) is set, and always for `kubernetes` of namespace default. Services without a ClusterIP (headless,
+// ExternalName) or without ports have none. Later Services override earlier ones of the same name.
 func ServiceEnv(services []*corev1.Service, namespace string, links bool) []corev1.EnvVar {
 	chosen := map[string]*corev1.Service{}
 	var order []string
@@ -38,7 +38,7 @@ func hasClusterIP(s *corev1.Service) bool {
 	return s.Spec.ClusterIP != "" && s.Spec.ClusterIP != corev1.ClusterIPNone && s.Spec.Type != corev1.ServiceTypeExternalName
 }
 
-// variablesOf are the variables of one Service (R135). Ports are service ports, not target ports.
+// variablesOf returns the variables of one Service (R135). Ports are service ports, not target ports.
 func variablesOf(s *corev1.Service) []corev1.EnvVar {
 	prefix, ip := variableName(s.Name), s.Spec.ClusterIP
 	first := strconv.Itoa(int(s.Spec.Ports[0].Port))

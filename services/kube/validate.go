@@ -15,10 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Validate checks an object that has its defaults (Default) by the rules of Kubernetes v1.36 for the fields that matter here
-// (R31-R43, R129, R195), and for all that concerns security contexts, namespaces, ports and names of the host, and spec.os, with
-// the feature gates' defaults and privileged containers allowed. Field paths, messages and their order are Kubernetes' own. Kinds
-// it does not know are right.
+// Validate validates an object with defaults set (Default) by the rules of Kubernetes v1.36 for the supported fields (R31-R43,
+// R129, R195), security contexts, host namespaces, host ports, host names and spec.os, with the default feature gates and
+// privileged containers allowed. Field paths, messages and their order are those of Kubernetes. Objects of other kinds are valid.
 func Validate(obj runtime.Object) field.ErrorList {
 	switch o := obj.(type) {
 	case *corev1.Pod:
@@ -47,7 +46,7 @@ func Validate(obj runtime.Object) field.ErrorList {
 	return nil
 }
 
-// Invalid is the error of an object with problems, in the API server's words: `Pod "x" is invalid: ...`; nil without any.
+// Invalid returns the validation errors of an object as the API server's error: `Pod "x" is invalid: ...`; nil if there are none.
 func Invalid(obj Object, problems field.ErrorList) error {
 	if len(problems) == 0 {
 		return nil
@@ -100,7 +99,7 @@ func validateTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.ErrorLi
 	return errs
 }
 
-// nonNegative is the message of numbers that may not be negative (R31).
+// nonNegative is the message for numbers that must not be negative (R31).
 func nonNegative[T int32 | int64](v T, path *field.Path) field.ErrorList {
 	if v < 0 {
 		return field.ErrorList{field.Invalid(path, v, "must be greater than or equal to 0")}
@@ -115,7 +114,7 @@ func optionalNonNegative[T int32 | int64](v *T, path *field.Path) field.ErrorLis
 	return nonNegative(*v, path)
 }
 
-// invalids makes an Invalid of each message about one value.
+// invalids converts each message about a value to an Invalid error.
 func invalids(path *field.Path, value any, messages []string) field.ErrorList {
 	var errs field.ErrorList
 	for _, msg := range messages {

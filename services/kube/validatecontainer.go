@@ -11,17 +11,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// podContext is what the checks of a container need to know of its pod.
+// podContext holds the pod's fields that the validation of a container needs.
 type podContext struct {
 	volumes map[string]bool
 	// grace is terminationGracePeriodSeconds.
 	grace int64
 	names map[string]bool
-	// hostUsers tells whether the pod is in the host's user namespace.
+	// hostUsers is true if the pod is in the host's user namespace.
 	hostUsers bool
 }
 
-// validateContainers checks the ordinary containers: at least one, with names of their own.
+// validateContainers checks the regular containers: at least one, with unique names.
 func validateContainers(cs []corev1.Container, pod *podContext, path *field.Path) field.ErrorList {
 	if len(cs) == 0 {
 		return field.ErrorList{field.Required(path, "")}
@@ -45,7 +45,8 @@ func validateInitContainers(cs []corev1.Container, pod *podContext, path *field.
 		errs = append(errs, validateContainer(c, pod, p)...)
 		errs = append(errs, validateContainerRestart(c, p)...)
 		errs = append(errs, pod.newName(c.Name, p)...)
-		// Init containers run one after the other, so each is by itself; the API server calls each the first.
+		// Init containers run one after the other, so host ports are checked for each separately; the API server reports each with
+		// index 0.
 		errs = append(errs, validateHostPorts(cs[i:i+1], path)...)
 		if IsSidecar(c) {
 			errs = append(errs, validateLifeAndProbes(c, pod, p)...)
@@ -64,12 +65,12 @@ func validateInitContainers(cs []corev1.Container, pod *podContext, path *field.
 	return errs
 }
 
-// IsSidecar reports whether an init container is one that keeps running beside the others (R113).
+// IsSidecar reports whether an init container is a sidecar: it keeps running with the regular containers (R113).
 func IsSidecar(c *corev1.Container) bool {
 	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
-// newName notes a container's name; a second of the same name is an error.
+// newName records a container's name; a duplicate is an error.
 func (p *podContext) newName(name string, path *field.Path) field.ErrorList {
 	if p.names[name] {
 		return field.ErrorList{field.Duplicate(path.Child("name"), name)}
@@ -130,7 +131,7 @@ func validateContainerRestart(c *corev1.Container, path *field.Path) field.Error
 	return errs
 }
 
-// supported checks a value against those there are, which the message lists in the order given.
+// supported checks that a value is one of the supported values, which the message lists in the given order.
 func supported[T ~string](v T, values []T, path *field.Path) field.ErrorList {
 	if slices.Contains(values, v) {
 		return nil
@@ -138,7 +139,7 @@ func supported[T ~string](v T, values []T, path *field.Path) field.ErrorList {
 	return field.ErrorList{field.NotSupported(path, v, values)}
 }
 
-// validateContainer is what all kinds of containers have in common.
+// validateContainer checks the fields that all kinds of containers have.
 func validateContainer(c *corev1.Container, pod *podContext, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if c.Name == "" {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// act does one step. Each is idempotent; what it achieved is told by the next look.
+// act does one step. Steps are idempotent; the next observation shows the result.
 func (o *Operator) act(ctx context.Context, r *round, step Step) error {
 	s := r.sessions[step.Pod]
 	if s == nil || s.db == nil {
@@ -42,10 +42,10 @@ func (o *Operator) act(ctx context.Context, r *round, step Step) error {
 	return fmt.Errorf("cannot do %q on %s: unknown step", step.Do, step.Pod)
 }
 
-// unlogged begins every batch that must not replicate.
+// unlogged is the first statement of every batch that must not be replicated.
 const unlogged = "SET SESSION sql_log_bin=0"
 
-// identify stores the server id with the data and runs with it from now on.
+// identify stores the server id in the data and sets it at run time.
 func (s *session) identify(ctx context.Context, seen *Server, id uint32) error {
 	batch := []string{unlogged}
 	running := false
@@ -68,7 +68,7 @@ func (s *session) identify(ctx context.Context, seen *Server, id uint32) error {
 	return s.run(ctx, batch...)
 }
 
-// prepare makes the accounts for replication and for the operator, outside of the binary log: every server gets its own.
+// prepare creates the accounts for replication and for the operator on each server, without writing to the binary log.
 func (s *session) prepare(ctx context.Context) error {
 	batch := accountSQL(s.creds.Own, "ALL PRIVILEGES", true)
 	batch = append(batch, accountSQL(s.creds.Repl, "REPLICATION SLAVE", false)...)
@@ -76,8 +76,8 @@ func (s *session) prepare(ctx context.Context) error {
 	return s.run(ctx, batch...)
 }
 
-// initMaster records the master in its data. A new lineage is made for data that has none. The databases and users that
-// the image made outside of the binary log are written into it once, so that an empty slave that replays it has them.
+// initMaster records the master in its data, with a new lineage if the data has none. Databases and users that the image
+// created without the binary log are written to it once, so that an empty slave that replays it gets them.
 func (s *session) initMaster(ctx context.Context, seen *Server, t Topology) error {
 	if t.Lineage == "" {
 		b := make([]byte, 16)
@@ -114,7 +114,7 @@ func setLineage(lineage string) string {
 	return fmt.Sprintf("UPDATE %s.identity SET lineage = %s", localSchema, quote(lineage))
 }
 
-// imageMade gives the statements that make users' databases and accounts as they are here, where they are not yet.
+// imageMade returns idempotent statements that create the users' databases and accounts of this server.
 func (s *session) imageMade(ctx context.Context) ([]string, error) {
 	databases, err := s.databases(ctx)
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *session) imageMade(ctx context.Context) ([]string, error) {
 	for _, d := range databases {
 		var ignored, create string
 		if err := s.db.QueryRowContext(ctx, "SHOW CREATE DATABASE IF NOT EXISTS "+name(d)).Scan(&ignored, &create); err != nil {
-			return nil, fmt.Errorf("cannot read how database %s of pod %s was made: %w", d, s.pod, err)
+			return nil, fmt.Errorf("cannot read the definition of database %s of pod %s: %w", d, s.pod, err)
 		}
 		out = append(out, create)
 	}
@@ -136,7 +136,7 @@ func (s *session) databases(ctx context.Context) ([]string, error) {
 	return s.column(ctx, "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN ("+systemList()+")")
 }
 
-// users gives the statements that make the users' accounts with their grants; ours, root and the system's are left out.
+// users returns the statements that create the users' accounts with their grants, without lyandev's, root's and the system's.
 func (s *session) users(ctx context.Context, create string) ([]string, error) {
 	accounts, err := s.column(ctx, "SELECT CONCAT(QUOTE(user), '@', QUOTE(host)) FROM mysql.user WHERE is_role = 'N' AND user NOT IN "+
 		"('', 'root', 'mysql', 'mariadb.sys', 'healthcheck', 'PUBLIC', "+
@@ -179,7 +179,7 @@ func (s *session) column(ctx context.Context, query string) ([]string, error) {
 	return out, errors.Join(rows.Err())
 }
 
-// forget ends every replication channel for good.
+// forget removes all replication channels.
 func forget(channels []Channel) []string {
 	batch := []string{"STOP ALL SLAVES"}
 	for _, c := range channels {
@@ -190,7 +190,7 @@ func forget(channels []Channel) []string {
 	return append(batch, "RESET SLAVE ALL")
 }
 
-// attach makes the server a slave of master, from that position on.
+// attach makes the server a slave of master, starting at the position.
 func (s *session) attach(ctx context.Context, master, seen *Server, from Position, plain bool) error {
 	batch := append([]string{unlogged}, forget(seen.Channels)...)
 	if from.String() != seen.SlavePos.String() {

@@ -18,14 +18,15 @@ type account struct{ User, Password string }
 
 // credentials are the accounts of one pod's server.
 type credentials struct {
-	// Root is the one the image makes; Own ours, made by root, for servers that refuse root over TCP; Repl replicates.
+	// Root is created by the image. Own is the operator's account, created by root for servers that reject root over TCP.
+	// Repl is for replication.
 	Root, Own, Repl account
 }
 
-// ownUser is the account that the operator makes for itself.
+// ownUser is the name of the account that the operator creates for itself.
 const ownUser = "lyandev"
 
-// mode is who the environment says the server is.
+// mode returns the role that the environment declares.
 func mode(env map[string]string) Role {
 	switch strings.ToLower(env["MARIADB_REPLICATION_MODE"]) {
 	case "master":
@@ -39,8 +40,9 @@ func mode(env map[string]string) Role {
 	return ""
 }
 
-// readCredentials finds the accounts under the names of bitnami's, the official and our images; NAME_FILE is read in the
-// container. Passwords of accounts that the environment does not name are derived from root's, so that they need no place.
+// readCredentials reads the accounts from the environment, with the variable names of Bitnami's, the official and lyandev's
+// images. A NAME_FILE is read in the container. Passwords that the environment lacks are derived from root's, so that they
+// need not be stored.
 func readCredentials(ctx context.Context, view services.View, pod, container string, env map[string]string) (credentials, error) {
 	var failed error
 	first := func(fallback string, names ...string) string {
@@ -78,14 +80,14 @@ func readCredentials(ctx context.Context, view services.View, pod, container str
 	return c, failed
 }
 
-// derive makes a password of 32 characters out of another one.
+// derive derives a password of 32 characters from another one.
 func derive(from, purpose string) string {
 	h := hmac.New(sha256.New, []byte(from))
 	h.Write([]byte("lyandev " + purpose))
 	return hex.EncodeToString(h.Sum(nil))[:32]
 }
 
-// fingerprint changes when any account does, or what Prepare makes.
+// fingerprint is a hash of the accounts and of the version of prepare; when it changes, prepare runs again.
 func (c credentials) fingerprint() string {
 	const version = "1"
 	h := sha256.New()
@@ -93,8 +95,8 @@ func (c credentials) fingerprint() string {
 	return hex.EncodeToString(h.Sum(nil))[:32]
 }
 
-// serverOf finds the container and port of the server in a pod: the container that has the port, by name or number, else
-// the one whose environment speaks of MariaDB, else the first.
+// serverOf returns the container and port of the server in a pod: the container with the port, by name or number, else the one
+// with MariaDB variables in its environment, else the first.
 func serverOf(view services.View, pod *corev1.Pod) (container string, port int) {
 	for _, c := range pod.Spec.Containers {
 		for _, p := range c.Ports {

@@ -5,37 +5,37 @@ import (
 	"time"
 )
 
-// Action is what one step does to one server.
+// Action is the operation of one step on one server.
 type Action string
 
 // The actions. Each is idempotent.
 const (
 	Tune     Action = "tune"     // strict GTID mode on
-	Identify Action = "identify" // give it a server id of its own and note what it is
-	Prepare  Action = "prepare"  // make the accounts
-	Init     Action = "init"     // record it as the master of its data
-	Detach   Action = "detach"   // end its replication: it is the master
-	Open     Action = "open"     // let it be written
-	Close    Action = "close"    // let it be read only
+	Identify Action = "identify" // set a unique server id and record the identity
+	Prepare  Action = "prepare"  // create the accounts
+	Init     Action = "init"     // record it as the master in its data
+	Detach   Action = "detach"   // remove its replication: it is the master
+	Open     Action = "open"     // read_only off
+	Close    Action = "close"    // read_only on
 	Start    Action = "start"    // START SLAVE
 	Attach   Action = "attach"   // CHANGE MASTER and START SLAVE
 	Reseed   Action = "reseed"   // copy the master's data, in the background
 )
 
-// Step is one thing to do, with its cause.
+// Step is one operation with its cause.
 type Step struct {
 	Pod string
 	Do  Action
 	Why string
 
-	// ServerID is Identify's; Topology is what Init records.
+	// ServerID is used by Identify, Topology by Init.
 	ServerID uint32
 	Topology Topology
-	// Master is who Attach and Reseed follow; From is where Attach begins. Plain asks for no TLS.
+	// Master is the master for Attach and Reseed, From the start position for Attach. Plain disables TLS.
 	Master string
 	From   Position
 	Plain  bool
-	// Keep asks Reseed to dump what the server has first.
+	// Keep makes Reseed dump the server's data first.
 	Keep bool
 }
 
@@ -60,10 +60,10 @@ func (s Step) String() string {
 	return out + ": " + s.Why
 }
 
-// minRandomID is the least server id that is taken for a random one: images that give none use 1, some three digits.
+// minRandomID is the smallest server id that is considered random: the server's default is 1, some images use three digits.
 const minRandomID = 1000
 
-// Decide gives the steps that bring what was seen nearer to right, in order. It does no I/O.
+// Decide returns the steps towards the desired state, in order. It does no I/O.
 func Decide(f *Facts) []Step {
 	if f.Busy != "" {
 		return nil
@@ -90,11 +90,11 @@ func Decide(f *Facts) []Step {
 	return steps
 }
 
-// groundwork is what every server needs, whatever its role.
+// groundwork returns the setup steps that do not depend on the server's role.
 func groundwork(f *Facts, s *Server, e Election) []Step {
 	var steps []Step
 	if !s.ReadOnly && s.Pod != e.Master {
-		steps = append(steps, Step{Pod: s.Pod, Do: Close, Why: "only the master may be written"})
+		steps = append(steps, Step{Pod: s.Pod, Do: Close, Why: "only the master accepts writes"})
 	}
 	if !s.Strict {
 		steps = append(steps, Step{Pod: s.Pod, Do: Tune, Why: "gtid_strict_mode is off"})
@@ -113,12 +113,12 @@ func identifyWhy(s *Server, id uint32) string {
 	case s.Identity.Pod == "":
 		return "its data has no identity yet"
 	case s.Identity.Pod != s.Pod:
-		return "its data is a copy of that of " + s.Identity.Pod
+		return "its data is a copy of the data of " + s.Identity.Pod
 	}
-	return fmt.Sprintf("server_id is %d, its data has %d", s.ServerID, id)
+	return fmt.Sprintf("server_id is %d, but its data has %d", s.ServerID, id)
 }
 
-// wantedID is the id stored with the data; else the one it runs with, if that is random and nobody else's; else a new one.
+// wantedID returns the id stored in the data, else the current one if it is random and unique, else a new one.
 func wantedID(f *Facts, s *Server) uint32 {
 	if s.Identity.Pod == s.Pod && s.Identity.ServerID != 0 && !taken(f, s, s.Identity.ServerID) {
 		return s.Identity.ServerID
@@ -129,7 +129,7 @@ func wantedID(f *Facts, s *Server) uint32 {
 	return s.NewID
 }
 
-// taken tells whether a server before s in order has that id: of two with the same id the later one gives way.
+// taken reports whether a server before s in the list has that id. Of two servers with the same id, the later one changes.
 func taken(f *Facts, s *Server, id uint32) bool {
 	for _, o := range f.Servers {
 		if o == s {
@@ -155,7 +155,7 @@ func masterSteps(f *Facts, m *Server, e Election) []Step {
 		t.Complete = !m.HasTables && m.SlavePos.Empty() && m.LogBin && m.FromStart
 		steps = append(steps, Step{Pod: m.Pod, Do: Init, Topology: t, Why: "its data has no record of a master"})
 	} else if m.Identity.Lineage != m.Topology.Lineage {
-		steps = append(steps, Step{Pod: m.Pod, Do: Init, Topology: m.Topology, Why: "it has not noted what data it holds"})
+		steps = append(steps, Step{Pod: m.Pod, Do: Init, Topology: m.Topology, Why: "its identity does not record the lineage of its data"})
 	}
 	if m.ReadOnly && unheard(f, m) == "" {
 		steps = append(steps, Step{Pod: m.Pod, Do: Open, Why: "it is the master"})
@@ -163,11 +163,11 @@ func masterSteps(f *Facts, m *Server, e Election) []Step {
 	return steps
 }
 
-// hearing is how long a starting operator waits for servers that run and do not answer yet, before it opens a master: one of them
-// may have been promoted while this one was dead.
+// hearing is how long a new operator waits for running servers that do not answer yet before it opens a master: one of them
+// may have been promoted while the master was down.
 const hearing = 5 * time.Second
 
-// unheard names a server that should be heard before the master is opened, "" for none.
+// unheard returns a server that has to answer before the master is opened, "" for none.
 func unheard(f *Facts, m *Server) string {
 	if f.Now.Sub(f.Since) >= hearing {
 		return ""
@@ -180,8 +180,8 @@ func unheard(f *Facts, m *Server) string {
 	return ""
 }
 
-// replaced is true when the elected master holds neither record nor tables while another server holds both: its volume
-// was emptied. It stays closed, so that nothing is written that would later win over the data.
+// replaced reports whether the elected master has neither record nor tables while another server has both: its volume was
+// emptied. It stays read-only, so that no new writes can supersede the existing data.
 func replaced(f *Facts, m *Server, e Election) bool {
 	if m.Topology.Epoch > 0 || e.Recorded.Epoch == 0 || m.HasTables {
 		return false

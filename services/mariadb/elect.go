@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// Election is who the master is, and why.
+// Election is the decision which server is the master.
 type Election struct {
-	// Master is "" when it cannot be said; Problem then tells why and what to do.
+	// Master is "" if there is no decision; Problem then explains why and what to do.
 	Master  string
 	Reason  string
 	Problem string
-	// Recorded is the topology that decided, zero when the declaration did.
+	// Recorded is the recorded topology that decided, zero if the declaration did.
 	Recorded Topology
 }
 
-// elect decides who is master. A recorded promotion overrides the declaration: the record is in the data itself
-// (Topology), the highest epoch among the servers seen wins, and what was seen before counts as long as the server it names
-// does not show otherwise. Without any record the declared master is it. Two declared masters are never guessed between.
+// elect decides which server is the master. A recorded promotion (Topology, stored in the data) overrides the declaration; the
+// highest epoch wins, and a record seen earlier counts until the server that it names shows a different one. Without a record
+// the declared master is elected. If two are declared, there is no decision.
 func elect(f *Facts) Election {
 	if t := latest(f); t.Epoch > 0 {
 		if f.Server(t.Master) != nil {
@@ -25,8 +25,8 @@ func elect(f *Facts) Election {
 		}
 		return Election{
 			Reason: "MasterGone", Recorded: t,
-			Problem: fmt.Sprintf("the master is %s since its promotion, which is not part of this stack now: bring it back and "+
-				"run 'lyandev mariadb switchback', or accept what this server holds with 'lyandev mariadb promote --force'", t.Master),
+			Problem: fmt.Sprintf("%s was promoted to master, but is not part of this stack: restore it and run 'lyandev mariadb switchback', "+
+				"or use the data of this server with 'lyandev mariadb promote --force'", t.Master),
 		}
 	}
 	var masters, unknown []string

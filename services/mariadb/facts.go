@@ -2,47 +2,47 @@ package mariadb
 
 import "time"
 
-// Role is what a server is meant to be.
+// Role is the desired role of a server.
 type Role string
 
-// The roles, in MariaDB's own words.
+// The roles, with MariaDB's names.
 const (
 	Master Role = "master"
 	Slave  Role = "slave"
 )
 
-// Trouble is why a server could not be looked at.
+// Trouble is why a server could not be observed.
 type Trouble string
 
 // Kinds of trouble; each is the Reason of the pod's verdict.
 const (
-	NotStarted Trouble = "NotStarted"   // no address, or its container does not run
-	NoAnswer   Trouble = "NoAnswer"     // no greeting in time: hung, paused, or still starting
-	Refused    Trouble = "Refused"      // nothing listens
-	NoAccess   Trouble = "AccessDenied" // it answers and no account of ours is let in
+	NotStarted Trouble = "NotStarted"   // no address, or its container is not running
+	NoAnswer   Trouble = "NoAnswer"     // no handshake in time: hung, paused, or still starting
+	Refused    Trouble = "Refused"      // connection refused
+	NoAccess   Trouble = "AccessDenied" // it answers, but rejects all of the operator's accounts
 	LookFailed Trouble = "LookFailed"   // a query failed
 )
 
-// Topology is the replicated row of lyandev.topology. It travels with the data, so the record of who is master survives
-// exactly as long as what it speaks of.
+// Topology is the row of lyandev.topology. It is replicated and copied with the data, so the record of the master exists as
+// long as the data.
 type Topology struct {
-	// Master is the pod name of the master; Epoch grows by one with every promotion, the highest wins.
+	// Master is the pod name of the master. Epoch is incremented by every promotion; the highest wins.
 	Master string
 	Epoch  uint64
-	// Lineage names the data: made with the first master's volume, inherited by every slave seeded from it.
+	// Lineage identifies the data: created with the first master's volume, copied to every slave seeded from it.
 	Lineage string
-	// Complete says that the master held nothing when its binary log began: an empty slave may replay it.
+	// Complete is true if the master was empty at the start of its binary log: an empty slave can replay it.
 	Complete bool
 }
 
-// Identity is the row of lyandev_local.identity, which is never replicated: what this one server is.
+// Identity is the row of lyandev_local.identity, the server's own data, which is never replicated.
 type Identity struct {
-	// Pod is the pod the data was made for; another name means a copied volume.
+	// Pod is the pod that the data was created for; a different name means a copied volume.
 	Pod      string
 	ServerID uint32
-	// Lineage is the data that the server was attached to or seeded from; "" while it is not.
+	// Lineage is the lineage of the data that the server was attached to or seeded from, "" for none.
 	Lineage string
-	// Prepared fingerprints the accounts that were made.
+	// Prepared is the fingerprint of the accounts that were created.
 	Prepared string
 }
 
@@ -58,27 +58,28 @@ type Channel struct {
 	Behind            time.Duration
 }
 
-// Beat is what a look saw of the heartbeat row, after one was written on the master.
+// Beat is the state of the heartbeat row on a server after a new one was written on the master.
 type Beat struct {
-	// Seen is whether the row could be read; Arrived whether it is the one just written, Lag after how long. Without
-	// Arrived, Lag is the age of the row that was read.
+	// Seen is true if the row could be read, Arrived if it is the new one. Lag is the time until it arrived or, without
+	// Arrived, the age of the row that was read.
 	Seen, Arrived bool
 	Lag           time.Duration
-	// Err is why the master could not write the row.
+	// Err is the error of writing the row on the master.
 	Err string
 }
 
-// Job is a seeding under way or the last that failed.
+// Job is the current seeding or the last failed one.
 type Job struct {
 	Running bool
-	// Progress is for people; Err is how the last one failed, Tries how many have, Wait until when none is started.
+	// Progress is a text for status output. Err is the error of the last failed seeding, Tries the number of failures, Wait
+	// the time before which no new one is started.
 	Progress string
 	Err      string
 	Tries    int
 	Wait     time.Time
 }
 
-// Server is everything a look saw of one pod.
+// Server is the observed state of one pod's server.
 type Server struct {
 	Pod      string
 	Declared Role
@@ -97,45 +98,45 @@ type Server struct {
 	Strict       bool
 	BinlogPos    Position
 	SlavePos     Position
-	// FromStart is true when the first binary log that is left has nothing before it.
+	// FromStart is true if the oldest existing binary log starts at the empty position.
 	FromStart bool
-	// HasTables is true when users have a table on it.
+	// HasTables is true if it has user tables.
 	HasTables bool
-	// Seeding is true when a seeding session is at work in the server, whoever started it.
+	// Seeding is true if a seeding session is active in the server, even of another operator.
 	Seeding  bool
 	Identity Identity
 	Topology Topology
 	Channels []Channel
 	Beat     Beat
 
-	// Wanted is the fingerprint of accounts that Identity.Prepared should be; NewID a fresh random server id.
+	// Wanted is the desired value of Identity.Prepared; NewID is a new random server id.
 	Wanted string
 	NewID  uint32
 	Job    Job
-	// Strikes counts the looks in a row that saw replication stopped although it had been started.
+	// Strikes is the number of consecutive observations of stopped replication.
 	Strikes int
-	// Mismatch names tables whose checksum differs from the master's at the same position.
+	// Mismatch are the tables whose checksum differs from the master's at the same position.
 	Mismatch []string
 }
 
-// Position is the last transaction the server holds, whether it wrote or replicated it.
+// Position returns the last transactions of the server, written or replicated.
 func (s *Server) Position() Position { return s.BinlogPos.Merge(s.SlavePos) }
 
-// Facts is one look at the whole system.
+// Facts is one observation of the whole system.
 type Facts struct {
 	Servers []*Server
-	// Remembered is the topology with the highest epoch that was ever seen.
+	// Remembered is the topology with the highest epoch seen so far.
 	Remembered Topology
-	// MaxLag is the lag from which a slave is not right.
+	// MaxLag is the maximum lag of a slave that is right.
 	MaxLag time.Duration
 	Now    time.Time
-	// Since is when the operator first looked.
+	// Since is the time of the operator's first observation.
 	Since time.Time
-	// Busy says what is being done to the roles ("promoting x"), "" for nothing: then no step is decided.
+	// Busy is a role change in progress ("promoting x"), "" for none. While it is set, Decide returns no steps.
 	Busy string
 }
 
-// Server finds a server by pod name, or nil.
+// Server returns the server of a pod, or nil.
 func (f *Facts) Server(pod string) *Server {
 	for _, s := range f.Servers {
 		if s.Pod == pod {

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// repair is what mends a slave's fault.
+// repair is the repair of a slave's fault.
 type repair string
 
 const (
-	waitFor     repair = "wait"         // it mends itself, or another server's fault is in the way
-	refuse      repair = "refuse"       // only a person may decide: data would be lost
+	waitFor     repair = "wait"         // it recovers by itself, or another server has to be repaired first
+	refuse      repair = "refuse"       // needs a manual decision: data would be lost
 	start       repair = "start"        // START SLAVE
 	attach      repair = "attach"       // CHANGE MASTER from the position it has
 	attachFresh repair = "attach-fresh" // CHANGE MASTER from the first transaction
@@ -19,17 +19,17 @@ const (
 	reseed      repair = "reseed"       // a new copy of the master's data
 )
 
-// fault is what is wrong with a slave; the zero fault is none. Reason is CamelCase, Message one line for people.
+// fault is a fault of a slave; the zero value means none. Reason is CamelCase, Message one line of text.
 type fault struct {
 	Reason, Message string
 	Repair          repair
-	// Keep says that the slave holds something the master lacks: it is dumped to a file before it goes.
+	// Keep is true if the slave has data that the master lacks: it is dumped to a file before it is deleted.
 	Keep bool
-	// Account says that the master's replication account has to be made again.
+	// Account is true if the master's replication account has to be recreated.
 	Account bool
 }
 
-// Error numbers of Last_IO_Errno and Last_SQL_Errno that are told apart.
+// Error numbers of Last_IO_Errno and Last_SQL_Errno that are handled differently.
 const (
 	errAccess      = 1045
 	errAccessOther = 1698
@@ -38,21 +38,20 @@ const (
 	errTLS         = 2026
 )
 
-// passing are SQL thread errors that a new start gets over: lock waits, deadlocks, lost connections.
+// passing are transient SQL thread errors that a restart resolves: lock waits, deadlocks, lost connections.
 var passing = []int{1158, 1159, 1160, 1161, 1205, 1213, 2006, 2013}
 
-// After so many looks in a row that saw replication stopped again, the next stronger repair is taken.
+// Numbers of consecutive observations of stopped replication after which the next stronger repair is used.
 const (
 	strikesToAttach = 3
 	strikesToReseed = 6
 )
 
-// lostBeat is the age from which a heartbeat that does not come, though the slave claims to have everything, means that the
-// connection is dead.
+// lostBeat is the age of the last heartbeat from which the connection is considered dead although the slave reports no lag.
 const lostBeat = 20 * time.Second
 
-// diagnose tells what is wrong with slave s of master m. The order matters: what the data is comes before how
-// replication does, because threads stay green over foreign data.
+// diagnose returns the fault of slave s of master m. The data is checked before the replication threads, because the threads
+// run without errors even on foreign data.
 func diagnose(f *Facts, m, s *Server) fault {
 	if s.Job.Running || s.Seeding {
 		return fault{Reason: "Seeding", Message: orElse(s.Job.Progress, "a copy of the master's data is being loaded"), Repair: waitFor}
@@ -77,20 +76,20 @@ func diagnose(f *Facts, m, s *Server) fault {
 	return fault{}
 }
 
-// foreignData finds data that is not the master's: never attached, attached to other data, or transactions of its own.
+// foreignData detects data that is not the master's: never attached, of another lineage, or with additional transactions.
 func foreignData(_ *Facts, m, s *Server) fault {
 	var found fault
 	switch lineage := s.Identity.Lineage; {
 	case lineage == seedBegun || lineage == seedLoaded:
-		return fault{Reason: "NotSeeded", Message: "a copy of the master's data was begun and not finished", Repair: reseed}
+		return fault{Reason: "NotSeeded", Message: "seeding was started but not completed", Repair: reseed}
 	case lineage == "" && s.untouched():
 		if m.Topology.Complete && m.FromStart {
-			return fault{Reason: "NotAttached", Message: "empty; replays the master's binary log from its start", Repair: attachFresh}
+			return fault{Reason: "NotAttached", Message: "is empty; replays the master's binary log from its start", Repair: attachFresh}
 		}
-		return fault{Reason: "NotSeeded", Message: "empty, and " + m.Pod + " holds data", Repair: reseed}
+		return fault{Reason: "NotSeeded", Message: "is empty, but " + m.Pod + " holds data", Repair: reseed}
 	case lineage == "" && s.follows(m):
 		if s.Topology.Lineage == m.Topology.Lineage {
-			return fault{Reason: "NotAttached", Message: "replicates already; taken over as it is", Repair: attach}
+			return fault{Reason: "NotAttached", Message: "already replicates; is adopted unchanged", Repair: attach}
 		}
 		return fault{}
 	case lineage == "":
@@ -98,7 +97,7 @@ func foreignData(_ *Facts, m, s *Server) fault {
 	case lineage != m.Topology.Lineage:
 		found = fault{
 			Reason: "OtherData", Repair: reseed, Keep: s.HasTables,
-			Message: fmt.Sprintf("its data is of another lineage than that of %s: one of the volumes was replaced", m.Pod),
+			Message: fmt.Sprintf("its data has a different lineage than that of %s: one of the volumes was replaced", m.Pod),
 		}
 	case m.Beat.Err != "":
 		return fault{} // the master's position is older than the slave's, or unknown
@@ -115,19 +114,19 @@ func foreignData(_ *Facts, m, s *Server) fault {
 	return neverFromEmpty(m, s, found)
 }
 
-// neverFromEmpty keeps a slave that holds tables from being overwritten by a master that holds none.
+// neverFromEmpty prevents a slave with tables from being overwritten by a master without tables.
 func neverFromEmpty(m, s *Server, found fault) fault {
 	if !s.HasTables || m.HasTables {
 		return found
 	}
 	return fault{
 		Reason: "MasterEmpty", Repair: refuse,
-		Message: fmt.Sprintf("master %s holds no table and this slave does: 'lyandev mariadb promote %s' goes on with the slave's "+
-			"data, 'lyandev mariadb reseed %s' throws it away", m.Pod, s.Pod, s.Pod),
+		Message: fmt.Sprintf("master %s has no tables but this slave has: 'lyandev mariadb promote %s' keeps the slave's "+
+			"data, 'lyandev mariadb reseed %s' deletes it", m.Pod, s.Pod, s.Pod),
 	}
 }
 
-// wrongChannel finds replication that is not set up, or from somewhere else.
+// wrongChannel detects replication that is not set up or uses another master.
 func wrongChannel(_ *Facts, m, s *Server) fault {
 	switch {
 	case len(s.Channels) == 0 || s.Channels[0].Host == "":
@@ -139,7 +138,7 @@ func wrongChannel(_ *Facts, m, s *Server) fault {
 	if c.Host != m.Host || c.Port != m.Port {
 		return fault{
 			Reason: "WrongMaster", Repair: attach,
-			Message: fmt.Sprintf("replicates from %s:%d, the master is %s at %s:%d", c.Host, c.Port, m.Pod, m.Host, m.Port),
+			Message: fmt.Sprintf("replicates from %s:%d, but the master is %s at %s:%d", c.Host, c.Port, m.Pod, m.Host, m.Port),
 		}
 	}
 	if c.UsingGTID != "Slave_Pos" {
@@ -148,7 +147,7 @@ func wrongChannel(_ *Facts, m, s *Server) fault {
 	return fault{}
 }
 
-// ioFault names what the I/O thread says.
+// ioFault returns the fault that the I/O thread reports.
 func ioFault(_ *Facts, m, s *Server) fault {
 	c := s.Channels[0]
 	said := fmt.Sprintf("I/O thread %s: error %d: %s", c.IO, c.IOErrno, c.IOError)
@@ -171,14 +170,14 @@ func ioFault(_ *Facts, m, s *Server) fault {
 			message = said
 		}
 		if c.SQLErrno != 0 && c.SQL == "No" {
-			return fault{} // the SQL thread's error is the worse one
+			return fault{} // the SQL thread's error takes precedence
 		}
 		return fault{Reason: "Connecting", Message: message, Repair: waitFor}
 	}
 	return fault{}
 }
 
-// sqlFault names what the SQL thread says.
+// sqlFault returns the fault that the SQL thread reports.
 func sqlFault(_ *Facts, m, s *Server) fault {
 	c := s.Channels[0]
 	switch {
@@ -194,14 +193,14 @@ func sqlFault(_ *Facts, m, s *Server) fault {
 	return neverFromEmpty(m, s, fault{Reason: "Diverged", Message: said, Repair: reseed})
 }
 
-// silentFault finds what the status columns do not show: rows that do not come, or differ.
+// silentFault detects faults that the status columns do not show: rows that do not arrive or differ.
 func silentFault(f *Facts, m, s *Server) fault {
 	c := s.Channels[0]
 	switch {
 	case len(s.Mismatch) > 0:
 		return fault{Reason: "Diverged", Message: fmt.Sprintf("the checksum of %v differs from the master's", s.Mismatch), Repair: reseed, Keep: true}
 	case m.Beat.Err != "":
-		return fault{} // the master's own verdict tells
+		return fault{} // the master's verdict reports it
 	case !s.Beat.Seen && s.Identity.Lineage == "":
 		return fault{Reason: "CatchingUp", Message: "the master's record has not arrived yet", Repair: waitFor}
 	case !s.Beat.Seen:
@@ -211,13 +210,13 @@ func silentFault(f *Facts, m, s *Server) fault {
 	case c.BehindKnown && c.Behind == 0 && s.Beat.Lag > lostBeat:
 		return fault{
 			Reason: "HeartbeatLost", Repair: attach,
-			Message: fmt.Sprintf("claims to be up to date, but the last heartbeat is %s old", s.Beat.Lag.Round(time.Second)),
+			Message: fmt.Sprintf("reports no lag, but the last heartbeat is %s old", s.Beat.Lag.Round(time.Second)),
 		}
 	}
 	return fault{Reason: "Lagging", Message: fmt.Sprintf("%s behind the master", s.Beat.Lag.Round(100*time.Millisecond)), Repair: waitFor}
 }
 
-// stronger takes the next repair when a start did not last.
+// stronger returns the next stronger repair if a restart of replication did not last.
 func stronger(s *Server, first repair) repair {
 	switch {
 	case s.Strikes >= strikesToReseed:
@@ -228,12 +227,12 @@ func stronger(s *Server, first repair) repair {
 	return first
 }
 
-// untouched is true for a server as its image made it: no table, no transaction, no replication.
+// untouched reports whether a server is in its initial state: no tables, no transactions, no replication.
 func (s *Server) untouched() bool {
 	return !s.HasTables && s.Position().Empty() && len(s.Channels) == 0
 }
 
-// follows is true when the server replicates from m's address with both threads up.
+// follows reports whether the server replicates from m's address with both threads running.
 func (s *Server) follows(m *Server) bool {
 	if len(s.Channels) != 1 {
 		return false

@@ -11,7 +11,8 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// look fills the round's facts: every server at once, then the heartbeat written on the master and waited for on slaves.
+// look fills the round's facts: it queries all servers in parallel, then writes the heartbeat on the master and waits for it
+// on the slaves.
 func (o *Operator) look(ctx context.Context, r *round) error {
 	f := &r.facts
 	f.Servers, f.Now = nil, time.Now()
@@ -31,7 +32,7 @@ func (o *Operator) look(ctx context.Context, r *round) error {
 	return nil
 }
 
-// begin makes the facts of a pod before it is asked anything.
+// begin returns the facts of a pod that are known without a query.
 func (o *Operator) begin(r *round, pod *corev1.Pod) (*Server, *session) {
 	container, port := serverOf(r.view, pod)
 	server := &Server{Pod: pod.Name, Port: port, Host: pod.Status.PodIP}
@@ -52,7 +53,7 @@ func (o *Operator) begin(r *round, pod *corev1.Pod) (*Server, *session) {
 	o.mu.Unlock()
 	switch {
 	case err != nil:
-		server.Trouble, server.Error = NotStarted, fmt.Sprintf("its environment is not known: %v", err)
+		server.Trouble, server.Error = NotStarted, fmt.Sprintf("its environment cannot be resolved: %v", err)
 	case server.Host == "":
 		server.Trouble, server.Error = NotStarted, "it has no address yet"
 	case pod.Status.Phase == corev1.PodPending, pod.Status.Phase == corev1.PodSucceeded, pod.Status.Phase == corev1.PodFailed:
@@ -67,8 +68,8 @@ func (o *Operator) begin(r *round, pod *corev1.Pod) (*Server, *session) {
 	return server, s
 }
 
-// workloadOf finds the workload a pod belongs to: by owner reference up to a generated ReplicaSet's name, else by selector
-// labels, else by name.
+// workloadOf returns the workload of a pod: by owner reference (without the suffix of a ReplicaSet), else by selector labels,
+// else by name.
 func workloadOf(view services.View, pod *corev1.Pod) *services.Workload {
 	var best *services.Workload
 	for _, w := range view.Workloads {
@@ -87,7 +88,7 @@ func workloadOf(view services.View, pod *corev1.Pod) *services.Workload {
 	return best
 }
 
-// lookAt asks one server everything, within the deadline.
+// lookAt queries one server, within lookDeadline.
 func (o *Operator) lookAt(ctx context.Context, s *session, server *Server) {
 	ctx, cancel := context.WithTimeout(ctx, lookDeadline)
 	defer cancel()
@@ -104,7 +105,7 @@ func (o *Operator) lookAt(ctx context.Context, s *session, server *Server) {
 	server.Reached = true
 }
 
-// execEvery is how often an account is made over the socket at most.
+// execEvery is the minimum interval between attempts to create an account over the socket.
 const execEvery = 5 * time.Second
 
 func (o *Operator) ensureConnected(ctx context.Context, s *session) error {
@@ -134,7 +135,7 @@ func (o *Operator) ensureConnected(ctx context.Context, s *session) error {
 	return err
 }
 
-// remember keeps the topology with the highest epoch: a master that is away must not be forgotten.
+// remember keeps the topology with the highest epoch, also while its master is unreachable.
 func (o *Operator) remember(f *Facts) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// GTID is one global transaction identifier, domain-server-sequence.
+// GTID is a global transaction ID: domain-server-sequence.
 type GTID struct {
 	Domain, Server uint32
 	Seq            uint64
@@ -16,10 +16,10 @@ type GTID struct {
 
 func (g GTID) String() string { return fmt.Sprintf("%d-%d-%d", g.Domain, g.Server, g.Seq) }
 
-// Position is a GTID position: the last transaction of each domain. The nil Position is the empty one.
+// Position is a GTID position: the last transaction of each domain. A nil Position is empty.
 type Position map[uint32]GTID
 
-// ParsePosition reads a position as the server prints it ("0-1-6,1-2-9"). The empty string is the empty position.
+// ParsePosition parses a position as printed by the server ("0-1-6,1-2-9"). The empty string is the empty position.
 func ParsePosition(s string) (Position, error) {
 	var p Position
 	for part := range strings.SplitSeq(s, ",") {
@@ -44,20 +44,20 @@ func ParsePosition(s string) (Position, error) {
 func parseGTID(s string) (GTID, error) {
 	fields := strings.Split(s, "-")
 	if len(fields) != 3 {
-		return GTID{}, fmt.Errorf("cannot read GTID %q: want domain-server-sequence", s)
+		return GTID{}, fmt.Errorf("cannot parse GTID %q: it must be domain-server-sequence", s)
 	}
 	domain, err1 := strconv.ParseUint(fields[0], 10, 32)
 	server, err2 := strconv.ParseUint(fields[1], 10, 32)
 	seq, err3 := strconv.ParseUint(fields[2], 10, 64)
 	for _, err := range []error{err1, err2, err3} {
 		if err != nil {
-			return GTID{}, fmt.Errorf("cannot read GTID %q: %w", s, err)
+			return GTID{}, fmt.Errorf("cannot parse GTID %q: %w", s, err)
 		}
 	}
 	return GTID{Domain: uint32(domain), Server: uint32(server), Seq: seq}, nil
 }
 
-// String prints the position as the server takes it, in order of domains.
+// String returns the position in the server's format, ordered by domain.
 func (p Position) String() string {
 	parts := make([]string, 0, len(p))
 	for _, d := range slices.Sorted(maps.Keys(p)) {
@@ -69,7 +69,7 @@ func (p Position) String() string {
 // Empty reports whether the position holds no transaction.
 func (p Position) Empty() bool { return len(p) == 0 }
 
-// Merge is the later of both positions in every domain.
+// Merge returns the later position of both in each domain.
 func (p Position) Merge(q Position) Position {
 	if p.Empty() && q.Empty() {
 		return nil
@@ -86,8 +86,8 @@ func (p Position) Merge(q Position) Position {
 	return out
 }
 
-// Ahead lists what p holds and q does not: domains in which p is later, or the same sequence number was given by
-// another server.
+// Ahead returns the transactions of p that q lacks: of the domains in which p is later, or has the same sequence number from a
+// different server.
 func (p Position) Ahead(q Position) Position {
 	var out Position
 	for d, g := range p {
@@ -103,7 +103,7 @@ func (p Position) Ahead(q Position) Position {
 	return out
 }
 
-// Behind counts the transactions that q holds and p does not, by sequence numbers.
+// Behind returns the number of transactions that q has and p lacks, by sequence numbers.
 func (p Position) Behind(q Position) uint64 {
 	var n uint64
 	for d, g := range q {

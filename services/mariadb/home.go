@@ -7,11 +7,11 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Home makes sure that the master is in a pod that stays: before pods leave, their data must be where it is kept. If the
-// master's pod does not stay, the declared master that does becomes it, as Promote does without force. It returns the pod
-// that became the master, "" when nothing had to change. It blocks until done.
+// Home moves the master to a pod that stays, before the other pods are removed. If the master's pod does not stay, the
+// declared master among the remaining pods is promoted, as by Promote without force. It returns the promoted pod, "" if the
+// master stays. It blocks until then.
 func (o *Operator) Home(ctx context.Context, view services.View, stays func(pod string) bool) (moved string, err error) {
-	target, err := o.wayHome(ctx, view, stays)
+	target, err := o.planHandover(ctx, view, stays)
 	if err != nil || target == "" {
 		return "", err
 	}
@@ -19,9 +19,9 @@ func (o *Operator) Home(ctx context.Context, view services.View, stays func(pod 
 	return target, err
 }
 
-// wayHome looks, and gives the pod that has to become the master.
-func (o *Operator) wayHome(ctx context.Context, view services.View, stays func(pod string) bool) (string, error) {
-	release, err := o.waitTurn(ctx, "looking for the master")
+// planHandover observes the servers and returns the pod to promote, "" if the master stays.
+func (o *Operator) planHandover(ctx context.Context, view services.View, stays func(pod string) bool) (string, error) {
+	release, err := o.waitTurn(ctx, "determining the master")
 	if err != nil {
 		return "", err
 	}
@@ -31,18 +31,18 @@ func (o *Operator) wayHome(ctx context.Context, view services.View, stays func(p
 	if err := o.look(ctx, r); err != nil {
 		return "", err
 	}
-	return homeOf(&r.facts, stays)
+	return handoverTarget(&r.facts, stays)
 }
 
-// homeOf is the pod that has to become the master, "" if the present one stays. Pure.
-func homeOf(f *Facts, stays func(pod string) bool) (string, error) {
+// handoverTarget returns the pod to promote, "" if the current master stays. It is pure.
+func handoverTarget(f *Facts, stays func(pod string) bool) (string, error) {
 	e := elect(f)
 	if e.Master == "" {
-		return "", fmt.Errorf("cannot tell which server is the master: %s", e.Problem)
+		return "", fmt.Errorf("cannot determine the master: %s", e.Problem)
 	}
 	if m := f.Server(e.Master); stays(e.Master) {
 		if m != nil && m.Reached && m.ReadOnly {
-			return "", fmt.Errorf("cannot tell that %s is the master: it is not open yet", e.Master)
+			return "", fmt.Errorf("cannot confirm that %s is the master: it is still read-only", e.Master)
 		}
 		return "", nil
 	}
@@ -53,7 +53,7 @@ func homeOf(f *Facts, stays func(pod string) bool) (string, error) {
 		}
 	}
 	if target == "" {
-		return "", fmt.Errorf("cannot let %s go: it is the master, and no other server stays", e.Master)
+		return "", fmt.Errorf("cannot remove %s: it is the master, and no other server remains", e.Master)
 	}
 	return target, nil
 }

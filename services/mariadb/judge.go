@@ -12,7 +12,7 @@ import (
 // MasterFact is the name of the fact that holds the master's address.
 const MasterFact = "mariadb-master"
 
-// Judge says what was seen, in the supervisor's words. It does no I/O.
+// Judge converts the observation to a verdict. It does no I/O.
 func Judge(f *Facts) services.Verdict {
 	e := elect(f)
 	m := f.Server(e.Master)
@@ -76,7 +76,7 @@ func judgeServer(f *Facts, m, s *Server, e Election) services.PodVerdict {
 			pv.Message += fmt.Sprintf("; seeding failed (try %d): %s", s.Job.Tries, s.Job.Err)
 		}
 		if pv.Reason == "" && !s.ReadOnly {
-			pv.Reason, pv.Message = "Writable", "the slave can be written"
+			pv.Reason, pv.Message = "Writable", "the slave is not read-only"
 		}
 		if s.Beat.Seen {
 			pv.Detail["lag"] = rounded(s.Beat.Lag).String()
@@ -89,16 +89,16 @@ func judgeServer(f *Facts, m, s *Server, e Election) services.PodVerdict {
 func judgeMaster(f *Facts, m *Server, e Election) (reason, message string) {
 	switch {
 	case replaced(f, m, e):
-		return "MasterEmpty", "holds no data although another server does: its volume was emptied or replaced; promote that " +
-			"server, or reseed it to go on with nothing"
+		return "MasterEmpty", "has no data, but another server has: its volume was emptied or replaced; promote that " +
+			"server, or reseed it to delete its data"
 	case m.Topology.Epoch == 0:
-		return "NotSetUp", "not recorded as the master yet"
+		return "NotSetUp", "is not recorded as the master yet"
 	case len(m.Channels) > 0:
 		return "StillSlave", "still replicates from " + m.Channels[0].Host
 	case m.ReadOnly && unheard(f, m) != "":
-		return "ReadOnly", "not opened yet: " + unheard(f, m) + " may know of another master, and is asked first"
+		return "ReadOnly", "still read-only: waiting for " + unheard(f, m) + ", which may have been promoted"
 	case m.ReadOnly:
-		return "ReadOnly", "not opened for writing yet"
+		return "ReadOnly", "still read-only"
 	case m.Beat.Err != "":
 		return "CannotWrite", "the heartbeat cannot be written: " + m.Beat.Err
 	}

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// Schemas of ours. The first is replicated and seeded with the data, the second is each server's own.
+// Schemas of lyandev. The first is replicated and copied with the data, the second is local to each server.
 const (
 	schema      = "lyandev"
 	localSchema = "lyandev_local"
-	// seedLock is held by the session that loads a copy, so that there is never a second one.
+	// seedLock is the named lock of the session that loads a copy, so that there is at most one.
 	seedLock = "lyandev_seed"
 )
 
-// systemSchemas are not users' data.
+// systemSchemas are the schemas without user data.
 var systemSchemas = []string{"mysql", "information_schema", "performance_schema", "sys", schema, localSchema}
 
 func systemList() string {
@@ -30,7 +30,7 @@ func systemList() string {
 	return strings.Join(quoted, ",")
 }
 
-// look reads everything the decider wants to know of one server.
+// look reads the state of one server that Decide needs.
 func (s *session) look(ctx context.Context, server *Server) error {
 	var binlog, slave sql.NullString
 	var readOnly, logBin, updates, strict, tables int
@@ -75,7 +75,7 @@ func (s *session) readTopology(ctx context.Context, server *Server) error {
 	return absent(err, "the topology", s.pod)
 }
 
-// absent takes away the errors of a row, table or schema that is not there.
+// absent returns nil for the error of a missing row, table or schema, else err.
 func absent(err error, what, pod string) error {
 	switch n := number(err); {
 	case err == nil, errors.Is(err, sql.ErrNoRows), n == 1146, n == 1049, n == 1932:
@@ -131,7 +131,7 @@ func channelOf(row map[string]sql.NullString) Channel {
 	return c
 }
 
-// readFirstBinlog looks whether the oldest binary log that is left begins with nothing before it.
+// readFirstBinlog reads whether the oldest existing binary log starts at the empty position.
 func (s *session) readFirstBinlog(ctx context.Context, server *Server) error {
 	if !server.LogBin {
 		return nil
@@ -154,7 +154,7 @@ func (s *session) readFirstBinlog(ctx context.Context, server *Server) error {
 	return rows.Err()
 }
 
-// writeBeat writes the heartbeat row on the master and reads how far it got by that.
+// writeBeat writes the heartbeat row on the master and returns the position after it.
 func (s *session) writeBeat(ctx context.Context, stamp int64) (Position, error) {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
@@ -173,10 +173,10 @@ func (s *session) writeBeat(ctx context.Context, stamp int64) (Position, error) 
 	return ParsePosition(at)
 }
 
-// beatWait is how long a slave is given to show the row that was just written, before the age of its last one counts.
+// beatWait is how long to wait for the new row on a slave before the age of its last row is used.
 const beatWait = 300 * time.Millisecond
 
-// readBeat waits for the heartbeat of that stamp (in microseconds) on a slave.
+// readBeat waits for the heartbeat with that stamp (in microseconds) on a slave.
 func (s *session) readBeat(ctx context.Context, stamp int64, at Position) (Beat, error) {
 	started := time.Now()
 	if _, err := s.db.ExecContext(ctx, "DO MASTER_GTID_WAIT(?, ?)", at.String(), beatWait.Seconds()); err != nil {

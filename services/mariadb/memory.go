@@ -8,12 +8,12 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// memory is what outlives a call. None of it is needed to be right: a new operator finds out again.
+// memory is the state kept between calls. A new operator rebuilds it from observation.
 type memory struct {
 	since time.Time
 	best  Topology
 	facts map[string]string
-	// handed is the old master of the last promotion, whose clients are disconnected once more at handedAt.
+	// handed is the old master of the last promotion; its clients are disconnected a second time at handedAt.
 	handed   string
 	handedAt time.Time
 	servers  map[string]*recollection
@@ -34,7 +34,7 @@ type recollection struct {
 	verified time.Time
 }
 
-// recall gives what is remembered of a pod. The caller holds mu.
+// recall returns the remembered state of a pod. The caller holds mu.
 func (o *Operator) recall(pod string) *recollection {
 	if o.memory.servers == nil {
 		o.memory.servers = map[string]*recollection{}
@@ -47,7 +47,7 @@ func (o *Operator) recall(pod string) *recollection {
 	return m
 }
 
-// countStrikes counts the calls in a row that found replication stopped.
+// countStrikes counts the consecutive calls that observed stopped replication.
 func (o *Operator) countStrikes(f *Facts, steps []Step) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -67,10 +67,10 @@ func (o *Operator) countStrikes(f *Facts, steps []Step) {
 	}
 }
 
-// grace is how long a pod that was right stays so when it only does not answer in time: a busy machine is slow.
+// grace is how long a pod stays right although it does not answer in time, for example on a busy machine.
 const grace = 3 * time.Second
 
-// soften keeps pods right over one slow look.
+// soften keeps pods right that do not answer in time, for grace.
 func (o *Operator) soften(v services.Verdict, now time.Time) services.Verdict {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -100,7 +100,7 @@ func slow(reason string) bool {
 	return false
 }
 
-// pause waits, and ends early with ctx.
+// pause blocks for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

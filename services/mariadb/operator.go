@@ -1,11 +1,11 @@
-// Package mariadb turns MariaDB servers that run into one master and slaves that are right.
+// Package mariadb sets up replication between MariaDB servers, one master and its slaves, and reports their state.
 //
-// Who is master is declared (option role, else MARIADB_REPLICATION_MODE) until it is changed by a promotion. A promotion is
-// recorded in the table lyandev.topology, which is replicated and seeded with the data: the highest epoch wins, so an old
-// master that comes back sees itself overruled. Every server is kept read-only until it is known to be the master.
-// What a server is itself (its server_id, which data it was attached to) stands in lyandev_local.identity, never replicated.
+// The master is the declared one (option role, else MARIADB_REPLICATION_MODE) until a promotion changes it. A promotion is
+// recorded in the table lyandev.topology, which is replicated and copied with the data. The record with the highest epoch
+// wins, so an old master that returns becomes a slave. Every server stays read-only until it is known to be the master.
+// The server's own data (server_id, which data it was attached to) is in lyandev_local.identity, which is not replicated.
 //
-// Look, decide, act, look again: Decide and Judge are pure functions of the Facts; success is told by the last look.
+// Each Reconcile observes, decides, acts and observes again. Decide and Judge are pure functions of the observed Facts.
 package mariadb
 
 import (
@@ -20,34 +20,34 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Operator is the MariaDB operator of one stack. The zero value is ready; Close ends what it has under way.
+// Operator is the MariaDB operator of one stack. The zero value is ready to use; Close ends background work.
 type Operator struct {
-	// Log gets each step; nil is silent.
+	// Log receives each step; nil disables logging.
 	Log *slog.Logger
-	// VerifyEvery is the time between comparisons of slaves' rows with the master's, 2 min when 0.
+	// VerifyEvery is the interval at which slaves' rows are compared with the master's. Default: 2 min.
 	VerifyEvery time.Duration
 
 	turn  sync.Once
-	token chan struct{} // held by the one call that may change roles
+	token chan struct{} // held by the call that may change the servers
 	jobs  sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows, never held across a call to a server
+	mu     sync.Mutex // guards the fields below; never held during a call to a server
 	memory memory
 }
 
 var _ services.Operator = (*Operator)(nil)
 
-// New makes an operator.
+// New returns an operator.
 func New() *Operator { return &Operator{} }
 
-// maxRounds bounds the looks of one call: groundwork, roles, attachment, and one to see the result.
+// maxRounds limits the observations per call: after basic setup, roles and attachment, and one for the result.
 const maxRounds = 4
 
-// settle is the time between acting and looking again: threads need about as long to connect.
+// settle is the delay between acting and observing again: replication threads need about that long to connect.
 const settle = 150 * time.Millisecond
 
-// Reconcile looks at every server, does what is to be done, and looks again until nothing is left to do or ctx ends.
-// Seeding goes on in the background, its progress is in the verdicts.
+// Reconcile observes every server and does the steps of Decide until none is left or ctx ends. Seeding runs in the background;
+// its progress is in the verdicts. See services.Operator.
 func (o *Operator) Reconcile(ctx context.Context, view services.View) (services.Verdict, error) {
 	release, busy := o.tryTurn()
 	if release == nil {
@@ -81,7 +81,7 @@ func (o *Operator) reconcile(ctx context.Context, view services.View) (services.
 	return o.conclude(Judge(&r.facts), r), nil
 }
 
-// conclude softens slow looks, keeps the last known facts, and says when to look again.
+// conclude completes a verdict: it applies grace, keeps the last known facts and sets the delay until the next call.
 func (o *Operator) conclude(v services.Verdict, r *round) services.Verdict {
 	v = o.soften(v, time.Now())
 	v.Again = againAfter(v, &r.facts)
@@ -94,8 +94,8 @@ func (o *Operator) conclude(v services.Verdict, r *round) services.Verdict {
 	return v
 }
 
-// straggle is the time clients are given to find the new master by its name. Whoever came back to the old one before the
-// name moved would keep a connection that cannot write, so they are disconnected once more then.
+// straggle is the time after a promotion until clients of the old master are disconnected a second time. Clients that
+// reconnected to it before the Service moved would otherwise keep a connection that cannot write.
 const straggle = 2 * time.Second
 
 func (o *Operator) disconnectStragglers(ctx context.Context, r *round) {
@@ -119,7 +119,7 @@ func (o *Operator) disconnectStragglers(ctx context.Context, r *round) {
 	}
 }
 
-// againAfter asks for an early next look while something is being attached or loaded.
+// againAfter returns a short delay until the next call while a slave is being attached or seeded.
 func againAfter(v services.Verdict, f *Facts) time.Duration {
 	if v.Right {
 		return 0
@@ -132,7 +132,7 @@ func againAfter(v services.Verdict, f *Facts) time.Duration {
 	return 0
 }
 
-// actAll does the steps in order. A step that fails ends the steps of its pod, not those of the others.
+// actAll does the steps in order. After a failed step the remaining steps of its pod are skipped, those of others are not.
 func (o *Operator) actAll(ctx context.Context, r *round, steps []Step) {
 	failed := map[string]bool{}
 	for _, step := range steps {
@@ -152,7 +152,7 @@ func (o *Operator) actAll(ctx context.Context, r *round, steps []Step) {
 	}
 }
 
-// eventOf names the event of a step that people want to know of.
+// eventOf returns the event reason of a step, "" for steps without an event.
 func eventOf(step Step) (string, bool) {
 	switch step.Do {
 	case Open:
@@ -167,7 +167,7 @@ func eventOf(step Step) (string, bool) {
 	return "", false
 }
 
-// round is the connections and facts of one call.
+// round holds the connections and facts of one call.
 type round struct {
 	view     services.View
 	sessions map[string]*session

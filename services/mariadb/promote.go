@@ -10,34 +10,34 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Errors that a caller tells apart.
+// Errors of Promote and Switchback.
 var (
-	// ErrNoSlave: there is nobody to promote.
+	// ErrNoSlave: there is no slave to promote.
 	ErrNoSlave = errors.New("there is no slave")
-	// ErrNotRight: the slave cannot take over as it is; force does not help.
-	ErrNotRight = errors.New("the slave is not fit to be the master")
-	// ErrWouldLose: something would be lost; with force it is.
+	// ErrNotRight: the slave cannot become the master in its current state, even with force.
+	ErrNotRight = errors.New("the slave cannot become the master")
+	// ErrWouldLose: writes would be lost; force accepts that.
 	ErrWouldLose = errors.New("writes would be lost")
 )
 
-// catchUp bounds the wait for the slave to apply what the closed master has.
+// catchUp limits the wait until the slave has applied all transactions of the read-only master.
 const catchUp = 30 * time.Second
 
-// Promoted is what a promotion did.
+// Promoted is the result of a promotion.
 type Promoted struct {
-	// From and To are the pods; From is "" when there was no master.
+	// From and To are pods; From is "" if there was no master.
 	From, To string
-	// Lost says what a forced promotion gave up, "" for nothing.
+	// Lost describes the writes that a forced promotion lost, "" for none.
 	Lost string
-	// Closed is how long nobody could write.
+	// Closed is how long no server accepted writes.
 	Closed time.Duration
 }
 
-// Promote makes a slave the master; target "" is the only slave. The master is closed and its clients disconnected, the slave
-// applies the rest, is recorded as the master and opened; the old one becomes a slave by the next Reconcile, which Promote
-// runs. Nothing acknowledged is lost. Without an answering master, or with a slave that does not catch up within 30 s,
-// it fails with ErrWouldLose unless force is set. It blocks until done, and takes the operator's turn: Reconcile says
-// meanwhile what is going on.
+// Promote makes a slave the master; target "" means the only slave. The master is set read-only and its clients are
+// disconnected; the slave applies the remaining transactions, is recorded as the master and opened. The old master becomes a
+// slave in the next Reconcile, which Promote runs. No acknowledged write is lost. If the master does not answer, or the slave
+// does not catch up within 30 s, it returns ErrWouldLose unless force is set. It blocks until then; a concurrent Reconcile
+// returns a verdict that names the promotion.
 func (o *Operator) Promote(ctx context.Context, view services.View, target string, force bool) (Promoted, error) {
 	release, err := o.waitTurn(ctx, "promoting "+orElse(target, "the slave"))
 	if err != nil {
@@ -74,7 +74,7 @@ func (o *Operator) Promote(ctx context.Context, view services.View, target strin
 	return done, err
 }
 
-// Switchback makes the declared master the master again, as Promote does without force.
+// Switchback promotes the declared master, as Promote does without force.
 func (o *Operator) Switchback(ctx context.Context, view services.View) (Promoted, error) {
 	f := Facts{}
 	for _, pod := range view.Pods {
@@ -96,14 +96,14 @@ func (o *Operator) Switchback(ctx context.Context, view services.View) (Promoted
 	return o.Promote(ctx, view, e.Master, false)
 }
 
-// change is a role change that was found possible.
+// change is a checked promotion.
 type change struct {
 	master, slave *Server
 	topology      Topology
 	lost          string
 }
 
-// choose checks a promotion against what was seen; pure. A target that is the master already is no change.
+// choose checks a promotion against the facts. If the target is already the master, the change is empty. It is pure.
 func choose(f *Facts, target string, force bool) (change, error) {
 	e := elect(f)
 	c := change{master: f.Server(e.Master)}
@@ -140,16 +140,16 @@ func choose(f *Facts, target string, force bool) (change, error) {
 	}
 	who := "no master is known"
 	if c.master != nil {
-		who = fmt.Sprintf("master %s: %s", c.master.Pod, orElse(c.master.Error, "its data is not the slave's"))
+		who = fmt.Sprintf("master %s: %s", c.master.Pod, orElse(c.master.Error, "its data is not that of the slave"))
 	}
-	c.lost = fmt.Sprintf("what was written on the master after %s", orElse(c.slave.Position().String(), "the beginning"))
+	c.lost = fmt.Sprintf("transactions of the master after %s", orElse(c.slave.Position().String(), "the beginning"))
 	if !force && !(c.master != nil && c.master.Reached && !c.master.HasTables) {
-		return c, fmt.Errorf("cannot promote %s: %w (%s): %s; with --force it is given up", c.slave.Pod, ErrWouldLose, c.lost, who)
+		return c, fmt.Errorf("cannot promote %s: %w (%s): %s; --force accepts the loss", c.slave.Pod, ErrWouldLose, c.lost, who)
 	}
 	return c, nil
 }
 
-// fit tells whether a server could be the master at all.
+// fit returns why a server cannot become the master, nil if it can.
 func fit(master, s *Server) error {
 	why := ""
 	switch {
@@ -160,16 +160,16 @@ func fit(master, s *Server) error {
 	case s.Identity.Lineage == "" && master != nil:
 		why = "it has never been attached to the master's data"
 	case !s.LogBin || !s.SlaveUpdates && master != nil:
-		why = "it writes no binary log of what it replicates (--log-bin, --log-slave-updates)"
+		why = "it writes no binary log of replicated transactions (start it with --log-bin and --log-slave-updates)"
 	default:
 		return nil
 	}
 	return fmt.Errorf("cannot promote %s: %w: %s", s.Pod, ErrNotRight, why)
 }
 
-// handOver closes the master, lets the slave have everything, and opens the slave. The global read lock is held on the
-// master until the end, because root is not bound by read_only; its clients are disconnected, so that none of them goes on
-// with a connection that can no longer write. A hand-over that fails opens the master again.
+// handOver sets the master read-only, waits until the slave has caught up, and opens the slave. The global read lock is held
+// on the master until the end, because read_only does not apply to root. Clients are disconnected, because their connections
+// can no longer write. If the hand-over fails, the master is opened again.
 func handOver(ctx context.Context, r *round, c change, force bool, done *Promoted) (err error) {
 	from, to := r.sessions[c.master.Pod], r.sessions[c.slave.Pod]
 	conn, err := from.db.Conn(ctx)
@@ -179,7 +179,7 @@ func handOver(ctx context.Context, r *round, c change, force bool, done *Promote
 	defer discard(conn) // ends the lock
 	for _, q := range []string{"SET SESSION lock_wait_timeout=10", "SET GLOBAL read_only=1", "FLUSH TABLES WITH READ LOCK"} {
 		if _, err := conn.ExecContext(ctx, q); err != nil {
-			return reopen(ctx, from, conn, fmt.Errorf("cannot close pod %s (%s): %w", from.pod, verb(q), err))
+			return reopen(ctx, from, conn, fmt.Errorf("cannot set pod %s read-only (%s): %w", from.pod, verb(q), err))
 		}
 	}
 	var at string
@@ -191,26 +191,26 @@ func handOver(ctx context.Context, r *round, c change, force bool, done *Promote
 			if !force {
 				return reopen(ctx, from, conn, fmt.Errorf("cannot promote %s: %w", to.pod, err))
 			}
-			done.Lost = fmt.Sprintf("what is between the slave and %s", at)
+			done.Lost = fmt.Sprintf("transactions between the slave's position and %s", at)
 		}
 	}
 	if err := disconnectClients(ctx, conn); err != nil {
 		return reopen(ctx, from, conn, fmt.Errorf("cannot disconnect the clients of pod %s: %w", from.pod, err))
 	}
 	if err := takeOver(ctx, to, c); err != nil {
-		return fmt.Errorf("pod %s stays read-only until the next look decides: %w", from.pod, err)
+		return fmt.Errorf("pod %s stays read-only until the next reconciliation: %w", from.pod, err)
 	}
 	return nil
 }
 
-// reopen undoes the closing, with a time of its own: ctx may be what ended.
+// reopen makes the master writable again, with its own time limit because ctx may have ended.
 func reopen(ctx context.Context, s *session, conn *sql.Conn, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	for _, q := range []string{"UNLOCK TABLES", "SET GLOBAL read_only=0"} {
 		if _, err := conn.ExecContext(ctx, q); err != nil {
-			// The next Reconcile opens it: it still is the recorded master.
-			return errors.Join(cause, fmt.Errorf("cannot open pod %s again: %w", s.pod, err))
+			// The next Reconcile opens it: it is still the recorded master.
+			return errors.Join(cause, fmt.Errorf("cannot make pod %s writable again: %w", s.pod, err))
 		}
 	}
 	return cause
@@ -220,15 +220,15 @@ func awaitPosition(ctx context.Context, s *session, at string) error {
 	var result int
 	err := s.db.QueryRowContext(ctx, "SELECT MASTER_GTID_WAIT(?, ?)", at, catchUp.Seconds()).Scan(&result)
 	if err != nil {
-		return fmt.Errorf("cannot wait until pod %s has %s: %w", s.pod, at, err)
+		return fmt.Errorf("cannot wait until pod %s has applied %s: %w", s.pod, at, err)
 	}
 	if result != 0 {
-		return fmt.Errorf("%w: pod %s has not applied %s within %s", ErrWouldLose, s.pod, at, catchUp)
+		return fmt.Errorf("%w: pod %s did not apply %s within %s", ErrWouldLose, s.pod, at, catchUp)
 	}
 	return nil
 }
 
-// disconnectClients ends every client's connection but this one and replication's.
+// disconnectClients kills all client connections except this one and those of replication.
 func disconnectClients(ctx context.Context, conn *sql.Conn) error {
 	rows, err := conn.QueryContext(ctx, "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() "+
 		"AND command NOT IN ('Daemon', 'Slave_IO', 'Slave_SQL', 'Slave_worker', 'Binlog Dump') AND user NOT IN ('system user', 'event_scheduler')")
@@ -255,7 +255,7 @@ func disconnectClients(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
-// takeOver ends the slave's replication, records it as the master and opens it.
+// takeOver stops the slave's replication, records it as the master and makes it writable.
 func takeOver(ctx context.Context, s *session, c change) error {
 	batch := forget(c.slave.Channels)
 	batch = append(batch,

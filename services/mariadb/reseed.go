@@ -7,9 +7,9 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Reseed throws away what a slave holds, because a person says so, and gives it a new copy of the master's data. It returns when
-// that has begun; progress is in the verdicts. It is also the way on after the master's volume was emptied on purpose:
-// the slave is emptied too, and both go on with nothing.
+// Reseed deletes a slave's data, on a user's request, and copies the master's data to it. It returns when the copy has been
+// started; its progress is in the verdicts. If the master is empty because its volume was emptied on purpose, the slave is
+// emptied too.
 func (o *Operator) Reseed(ctx context.Context, view services.View, pod string) error {
 	release, err := o.waitTurn(ctx, "reseeding "+pod)
 	if err != nil {
@@ -40,10 +40,10 @@ func (o *Operator) Reseed(ctx context.Context, view services.View, pod string) e
 	if !m.HasTables {
 		return wipe(ctx, r.sessions[pod], s)
 	}
-	return o.startSeed(ctx, r, Step{Pod: pod, Do: Reseed, Master: m.Pod, Why: "asked for"})
+	return o.startSeed(ctx, r, Step{Pod: pod, Do: Reseed, Master: m.Pod, Why: "requested"})
 }
 
-// wipe makes a server as if it were new.
+// wipe resets a server to its initial state.
 func wipe(ctx context.Context, s *session, seen *Server) error {
 	databases, err := s.databases(ctx)
 	if err != nil {

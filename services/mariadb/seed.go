@@ -10,12 +10,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A copy is loaded by programs in the slave's own container, mariadb-dump reading the master and mariadb writing the slave:
-// it needs nothing of the image but the client that comes with the server, works across versions, and does not stop the
-// master (one consistent snapshot, no lock held). Passwords go by the environment.
+// Seeding runs in the slave's own container: mariadb-dump reads the master and mariadb writes to the slave. It requires only
+// the client programs that come with the server, works across versions and does not block the master (one consistent
+// snapshot, no lock held). Passwords are passed in the environment.
 
-// seedScript gets the databases as arguments. The client ends with success when its input merely stops, so the last
-// statement, written only after a complete dump, is the mark of success.
+// seedScript gets the databases as arguments. The client also exits with 0 if its input is truncated, so completion is marked
+// by the last statement, which is written only after a complete dump.
 const seedScript = `set -eu
 dump=$(command -v mariadb-dump || command -v mysqldump)
 client=$(command -v mariadb || command -v mysql)
@@ -28,8 +28,8 @@ client=$(command -v mariadb || command -v mysql)
 } | MYSQL_PWD="$LYANDEV_TO_PASSWORD" "$client" --host="$LYANDEV_TO_HOST" --port="$LYANDEV_TO_PORT" --user="$LYANDEV_TO_USER" \
     --protocol=tcp --disable-ssl-verify-server-cert --max-allowed-packet=256M --batch`
 
-// keepScript dumps what a diverged slave holds to one file in its data directory, replacing an older one only when the new
-// one is complete. A file (not a directory) is no database to the server.
+// keepScript dumps a diverged slave's data to one file in its data directory. It replaces an older file only when the new one
+// is complete. The server ignores plain files there; only directories are databases.
 const keepScript = `set -eu
 dump=$(command -v mariadb-dump || command -v mysqldump)
 to="$LYANDEV_DATADIR/lyandev-kept.sql"
@@ -38,18 +38,18 @@ MYSQL_PWD="$LYANDEV_TO_PASSWORD" "$dump" --host="$LYANDEV_TO_HOST" --port="$LYAN
   --databases "$@"
 gzip -1 -f "$to.part" 2>/dev/null && mv "$to.part.gz" "$to.gz" || mv "$to.part" "$to"`
 
-// lockForSeed makes the loading session the only one; a second fails before it changes anything.
+// lockForSeed takes seedLock. A second session fails before it changes anything.
 const lockForSeed = `DELIMITER //
-BEGIN NOT ATOMIC IF NOT GET_LOCK('` + seedLock + `', 0) THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'another seeding is at work'; END IF; END //
+BEGIN NOT ATOMIC IF NOT GET_LOCK('` + seedLock + `', 0) THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'another seeding is in progress'; END IF; END //
 DELIMITER ;`
 
-// Identity.Lineage while a copy is loaded, and when it is complete but not attached: neither empty nor any data's name.
+// Values of Identity.Lineage while a copy is loaded, and when it is complete but not attached.
 const (
 	seedBegun  = "seeding"
 	seedLoaded = "seeded"
 )
 
-// startSeed begins a seeding in the background and returns. There is one per slave.
+// startSeed starts a seeding in the background and returns. There is at most one per slave.
 func (o *Operator) startSeed(ctx context.Context, r *round, step Step) error {
 	master, slave := r.facts.Server(step.Master), r.facts.Server(step.Pod)
 	from, to := r.sessions[master.Pod], r.sessions[slave.Pod]
@@ -64,7 +64,7 @@ func (o *Operator) startSeed(ctx context.Context, r *round, step Step) error {
 	if m.job.Running || o.memory.closed {
 		return nil
 	}
-	// The job outlives this call and ends by Close, or when the next look finds other addresses.
+	// The job continues after this call. Close cancels it, as does an observation with different addresses.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	m.cancel = cancel
 	m.job.Running, m.job.Progress = true, "seeding from "+step.Master
@@ -75,14 +75,14 @@ func (o *Operator) startSeed(ctx context.Context, r *round, step Step) error {
 	return nil
 }
 
-// detached is the session's way to the server without its connection.
+// detached returns a copy of the session without its connection.
 func (s *session) detached() *session {
 	c := *s
 	c.db = nil
 	return &c
 }
 
-// seeding is one copy being made.
+// seeding is one seeding in progress.
 type seeding struct {
 	o             *Operator
 	keep          bool
@@ -121,13 +121,13 @@ func (j *seeding) run(ctx context.Context) error {
 	return j.attach(ctx)
 }
 
-// set makes the slave one that is being loaded, so that a half-loaded one is never taken for right.
+// set marks the slave as being loaded, so that a partial copy is never considered right.
 func (j *seeding) set(ctx context.Context) error {
 	batch := append([]string{unlogged, "SET GLOBAL read_only=1"}, forget(j.slave.Channels)...)
 	return j.to.run(ctx, append(batch, setLineage(seedBegun))...)
 }
 
-// keepOld dumps what the slave has, once; data that cannot be kept is not thrown away.
+// keepOld dumps the slave's data. If that fails, the data is not deleted.
 func (j *seeding) keepOld(ctx context.Context) error {
 	mine, err := j.to.databases(ctx)
 	if err != nil || len(mine) == 0 {
@@ -137,11 +137,11 @@ func (j *seeding) keepOld(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	j.progress("keeping what " + j.slave.Pod + " had in " + dir[0] + "lyandev-kept.sql.gz")
-	return j.exec(ctx, "keep the data of", keepScript, mine, "LYANDEV_DATADIR="+strings.TrimRight(dir[0], "/"))
+	j.progress("saving the old data of " + j.slave.Pod + " to " + dir[0] + "lyandev-kept.sql.gz")
+	return j.exec(ctx, "save the data of", keepScript, mine, "LYANDEV_DATADIR="+strings.TrimRight(dir[0], "/"))
 }
 
-// dropOthers drops databases that the master has not; the dump drops and makes those that it has.
+// dropOthers drops databases that the master does not have; the dump replaces the others.
 func (j *seeding) dropOthers(ctx context.Context, theirs []string) error {
 	mine, err := j.to.databases(ctx)
 	if err != nil {
@@ -183,15 +183,15 @@ func (j *seeding) exec(ctx context.Context, what, script string, args []string, 
 	return nil
 }
 
-// attach takes over the users' accounts and starts replication where the copy ends. The position is told by the dump; a
-// slave whose copy was not complete still has the mark and is not attached.
+// attach creates the users' accounts and starts replication at the position in the dump. A slave with an incomplete copy still
+// has the mark of set and is not attached.
 func (j *seeding) attach(ctx context.Context) error {
 	lineage, err := j.to.column(ctx, "SELECT lineage FROM "+localSchema+".identity")
 	if err != nil {
 		return err
 	}
 	if len(lineage) != 1 || lineage[0] != seedLoaded {
-		return fmt.Errorf("cannot seed pod %s: the copy of %s was not complete", j.to.pod, j.master.Pod)
+		return fmt.Errorf("cannot seed pod %s: the copy of %s is incomplete", j.to.pod, j.master.Pod)
 	}
 	users, err := j.from.users(ctx, "CREATE OR REPLACE USER")
 	if err != nil {
@@ -204,7 +204,7 @@ func (j *seeding) attach(ctx context.Context) error {
 	batch := append([]string{unlogged}, users...)
 	batch = append(batch, "STOP ALL SLAVES", "RESET SLAVE ALL")
 	if j.slave.LogBin && pos[0] != "" {
-		// So that others can follow this server from here, should it become the master.
+		// Allows other servers to replicate from this position if this one becomes the master.
 		batch = append(batch, "SET GLOBAL gtid_binlog_state="+quote(pos[0]))
 	}
 	batch = append(batch, changeMaster(j.master.Host, j.master.Port, j.from.creds.Repl, false),
@@ -212,13 +212,13 @@ func (j *seeding) attach(ctx context.Context) error {
 	return j.to.run(ctx, batch...)
 }
 
-// watch reports how much the slave has received until it is stopped.
+// watch reports the amount of received data until it is stopped.
 func (j *seeding) watch(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		// The files' sizes: the tables' own figures are estimates that come late.
+		// File sizes, because the statistics of tables are delayed estimates.
 		size := j.from.number(ctx, "SELECT CAST(COALESCE(SUM(file_size), 0) AS UNSIGNED) FROM information_schema.innodb_sys_tablespaces "+
 			"WHERE name LIKE '%/%' AND name NOT LIKE 'mysql/%' AND name NOT LIKE 'sys/%'")
 		begin := j.received(ctx)
@@ -237,7 +237,7 @@ func (j *seeding) received(ctx context.Context) int64 {
 	return j.to.number(ctx, "SELECT CAST(variable_value AS UNSIGNED) FROM information_schema.global_status WHERE variable_name = 'BYTES_RECEIVED'")
 }
 
-// number is a figure for progress; one that cannot be had is 0.
+// number returns a number for progress messages, 0 on an error.
 func (s *session) number(ctx context.Context, query string) int64 {
 	var n int64
 	if err := s.db.QueryRowContext(ctx, query).Scan(&n); err != nil {
@@ -252,7 +252,8 @@ func (j *seeding) progress(text string) {
 	j.o.recall(j.slave.Pod).job.Progress = text
 }
 
-// finish notes how the seeding ended; after a failure the next waits, longer each time, a minute at most.
+// finish records the result of the seeding. After failures the next one is delayed with an exponential back-off of at most one
+// minute.
 func (j *seeding) finish(err error) {
 	j.o.mu.Lock()
 	m := j.o.recall(j.slave.Pod)
@@ -271,5 +272,5 @@ func (j *seeding) finish(err error) {
 		return
 	}
 	j.o.log().Info("mariadb seeded", "pod", j.slave.Pod, "master", j.master.Pod)
-	j.to.view.Event(j.slave.Pod, corev1.EventTypeNormal, "MariaDBSeeded", "holds a copy of "+j.master.Pod)
+	j.to.view.Event(j.slave.Pod, corev1.EventTypeNormal, "MariaDBSeeded", "seeded with a copy of "+j.master.Pod)
 }

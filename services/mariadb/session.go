@@ -20,7 +20,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// session is a way to one pod's server, for the length of one call of the operator.
+// session is a connection to one pod's server for one call of the operator.
 type session struct {
 	view      services.View
 	pod       string
@@ -28,15 +28,15 @@ type session struct {
 	host      string
 	port      int
 	creds     credentials
-	// as is the account that was let in.
+	// as is the account that the server accepted.
 	as account
 	db *sql.DB
 }
 
 func (s *session) addr() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
 
-// connect tries root, then the operator's own account; where both are refused it makes its own over the socket inside
-// the container, with root's password in the environment.
+// connect tries root, then the operator's own account. If the server rejects both, it creates its own account over the socket
+// inside the container, with root's password in the environment.
 func (s *session) connect(ctx context.Context, known account, mayExec bool) error {
 	tries := []account{s.creds.Root, s.creds.Own}
 	if known == s.creds.Own {
@@ -87,13 +87,13 @@ func (s *session) close() {
 	}
 }
 
-// quiet keeps the driver's remarks about closed connections off standard error; the errors themselves are returned.
+// quiet disables the driver's log of closed connections on standard error; the errors are also returned.
 type quiet struct{}
 
 func (quiet) Print(...any) {}
 
-// makeOwnAccount is run with what root may over the socket. The statement goes by the environment: there is no stdin,
-// and argv would show it.
+// makeOwnAccount runs as root over the socket. The statement is passed in the environment: there is no stdin, and arguments
+// would be visible to other processes.
 func (s *session) makeOwnAccount(ctx context.Context) error {
 	statements := strings.Join(accountSQL(s.creds.Own, "ALL PRIVILEGES", true), ";\n")
 	script := `c=$(command -v mariadb || command -v mysql) || exit 127
@@ -106,15 +106,15 @@ exit 1`
 		"LYANDEV_SQL=" + statements, "LYANDEV_USER=" + s.creds.Root.User, "MYSQL_PWD=" + s.creds.Root.Password,
 	})
 	if err != nil {
-		return fmt.Errorf("cannot make the account %s in pod %s: %w", s.creds.Own.User, s.pod, err)
+		return fmt.Errorf("cannot create the account %s in pod %s: %w", s.creds.Own.User, s.pod, err)
 	}
 	if exit != 0 {
-		return fmt.Errorf("cannot make the account %s in pod %s over the socket: exit %d: %s", s.creds.Own.User, s.pod, exit, lastLine(out))
+		return fmt.Errorf("cannot create the account %s in pod %s over the socket: exit %d: %s", s.creds.Own.User, s.pod, exit, lastLine(out))
 	}
 	return nil
 }
 
-// accountSQL makes an account idempotently and outside of the binary log.
+// accountSQL returns idempotent statements that create an account without writing to the binary log.
 func accountSQL(a account, privileges string, grantOption bool) []string {
 	who := quote(a.User) + "@'%'"
 	grant := "GRANT " + privileges + " ON *.* TO " + who
@@ -129,7 +129,7 @@ func accountSQL(a account, privileges string, grantOption bool) []string {
 	}
 }
 
-// quote makes a string literal. NO_BACKSLASH_ESCAPES is not in our sessions' sql_mode.
+// quote returns a string literal. It assumes that NO_BACKSLASH_ESCAPES is not in the session's sql_mode.
 func quote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\x00", `\0`).Replace(s) + "'"
 }
@@ -142,7 +142,7 @@ func lastLine(out []byte) string {
 	return lines[len(lines)-1]
 }
 
-// refusedAccess is true for a server that answers and lets the account not in.
+// refusedAccess reports whether the server answered and rejected the account.
 func refusedAccess(err error) bool {
 	switch number(err) {
 	case 1045, 1044, 1130, 1698, 4151:
@@ -151,7 +151,7 @@ func refusedAccess(err error) bool {
 	return false
 }
 
-// number is the server's error number, 0 for an error that is not the server's.
+// number returns the server's error number, 0 for other errors.
 func number(err error) uint16 {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		return e.Number
@@ -159,7 +159,7 @@ func number(err error) uint16 {
 	return 0
 }
 
-// troubleOf says in a word why a server could not be looked at.
+// troubleOf classifies the error of an observation.
 func troubleOf(err error) Trouble {
 	netErr, isNet := errors.AsType[net.Error](err)
 	switch {
@@ -176,8 +176,7 @@ func troubleOf(err error) Trouble {
 	return Refused
 }
 
-// run executes statements one after the other on one connection, which is discarded afterwards when its session
-// variables were changed.
+// run executes statements in order on one connection. The connection is discarded if its session variables were changed.
 func (s *session) run(ctx context.Context, statements ...string) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
@@ -192,19 +191,19 @@ func (s *session) run(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-// discard closes a connection for good, so that its session variables do not come back from the pool.
+// discard closes a connection instead of returning it to the pool, because its session variables were changed.
 func discard(conn *sql.Conn) {
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	_ = conn.Close()
 }
 
-// verb is the statement's beginning up to where a password could be.
+// verb returns the beginning of a statement, without passwords.
 func verb(q string) string {
 	words := strings.Fields(q)
 	return strings.Join(words[:min(len(words), 4)], " ")
 }
 
-// lookDeadline bounds each look at one server; a hung one must not hold the others up.
+// lookDeadline limits the queries to one server, so that a hung one does not delay the others.
 const lookDeadline = 1200 * time.Millisecond
 
 func (o *Operator) log() *slog.Logger {

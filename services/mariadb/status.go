@@ -7,7 +7,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Status is the state of a stack's MariaDB, for people and scripts.
+// Status is the state of a stack's MariaDB as printed by `lyandev mariadb status`.
 type Status struct {
 	Right   bool           `json:"right"`
 	Message string         `json:"message"`
@@ -16,7 +16,7 @@ type Status struct {
 	Servers []ServerStatus `json:"servers"`
 }
 
-// ServerStatus is one server's.
+// ServerStatus is the state of one server.
 type ServerStatus struct {
 	Pod        string `json:"pod"`
 	Role       string `json:"role,omitempty"`
@@ -36,7 +36,7 @@ type ServerStatus struct {
 	Seeding    string `json:"seeding,omitempty"`
 }
 
-// Status looks once and changes nothing but the heartbeat row.
+// Status observes once and changes nothing but the heartbeat row. It blocks until each server has answered or timed out.
 func (o *Operator) Status(ctx context.Context, view services.View) (Status, error) {
 	r := o.newRound(view)
 	defer r.close()

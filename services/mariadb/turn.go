@@ -8,7 +8,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// tryTurn takes the right to act; while a role change has it, it says what that is.
+// tryTurn takes the operator's token without blocking. If another call holds it, busy describes that call.
 func (o *Operator) tryTurn() (release func(), busy string) {
 	o.turn.Do(func() { o.token = make(chan struct{}, 1) })
 	select {
@@ -17,17 +17,17 @@ func (o *Operator) tryTurn() (release func(), busy string) {
 	default:
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		return nil, orElse(o.memory.busy, "another look is under way")
+		return nil, orElse(o.memory.busy, "another reconciliation is in progress")
 	}
 }
 
-// waitTurn waits for the right to act and says meanwhile, and while it is held, what for.
+// waitTurn blocks until it has the operator's token and records busy as its purpose until release.
 func (o *Operator) waitTurn(ctx context.Context, busy string) (release func(), err error) {
 	o.turn.Do(func() { o.token = make(chan struct{}, 1) })
 	select {
 	case o.token <- struct{}{}:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("cannot begin %s: %w", busy, context.Cause(ctx))
+		return nil, fmt.Errorf("cannot start %s: %w", busy, context.Cause(ctx))
 	}
 	o.mu.Lock()
 	o.memory.busy = busy
@@ -40,7 +40,7 @@ func (o *Operator) waitTurn(ctx context.Context, busy string) (release func(), e
 	}, nil
 }
 
-// busyVerdict is the last one, with what is going on.
+// busyVerdict returns the last verdict with busy as its message.
 func (o *Operator) busyVerdict(busy string) services.Verdict {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -50,7 +50,7 @@ func (o *Operator) busyVerdict(busy string) services.Verdict {
 	return v
 }
 
-// Close cancels seedings and waits for them.
+// Close cancels all seedings and blocks until they have ended.
 func (o *Operator) Close() error {
 	o.mu.Lock()
 	o.memory.closed = true

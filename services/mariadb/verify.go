@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// A slave whose rows differ shows nothing until a statement stumbles over them. So the tables are compared now and then: both
-// servers compute checksums, which only count when neither moved meanwhile. A busy stack is looked at again later.
+// Different rows on a slave stay undetected until a statement fails on them, so tables are compared periodically: both servers
+// compute checksums, which are valid only if no transaction ran meanwhile. Otherwise the comparison is repeated later.
 
 const (
-	// verifyEvery is the time between comparisons, verifyLimit the size from which a table is left out.
+	// verifyEvery is the default interval of comparisons, verifyLimit the size in bytes from which tables are skipped.
 	verifyEvery = 2 * time.Minute
 	verifyLimit = 64 << 20
-	// verifyTime bounds one comparison; it holds up the next look.
+	// verifyTime limits one comparison, which delays the next observation.
 	verifyTime = 3 * time.Second
 )
 
-// verify compares each right slave with the master when it is due. What differs is remembered, and the next look acts on it.
+// verify compares each right slave with the master if a comparison is due. Differences are recorded for the next Decide.
 func (o *Operator) verify(ctx context.Context, r *round) {
 	f := &r.facts
 	m := f.Server(elect(f).Master)
@@ -63,7 +63,7 @@ func (o *Operator) verifyDue(pod string, now time.Time) bool {
 	return true
 }
 
-// compare gives the tables whose checksums differ; none when either server moved meanwhile, or the slave is behind.
+// compare returns the tables whose checksums differ, none if a transaction ran meanwhile or the slave is behind.
 func compare(ctx context.Context, master, slave *session) ([]string, error) {
 	tables, err := master.column(ctx, fmt.Sprintf("SELECT CONCAT('`', REPLACE(table_schema, '`', '``'), '`.`', REPLACE(table_name, '`', '``'), '`') "+
 		"FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN (%s) AND COALESCE(data_length, 0) < %d "+

@@ -11,7 +11,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// collect finds the secret values of a stack, each once.
+// collect returns the distinct secret values of a stack.
 func collect(s *services.Stack) []string {
 	if s == nil {
 		return nil
@@ -72,7 +72,7 @@ func containers(w *services.Workload) []corev1.Container {
 	return slices.Concat(spec.InitContainers, spec.Containers)
 }
 
-// resolve is a variable's value, also where it stands in a ConfigMap. Secrets are collected as such.
+// resolve returns a variable's value, also from a ConfigMap. Values of Secrets are collected separately.
 func resolve(s *services.Stack, e corev1.EnvVar) string {
 	if e.ValueFrom == nil || e.ValueFrom.ConfigMapKeyRef == nil {
 		return e.Value
@@ -87,7 +87,7 @@ func resolve(s *services.Stack, e corev1.EnvVar) string {
 
 var userinfo = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@"']*:([^\s/@"']+)@`)
 
-// urlPasswords are the passwords of the URLs in a text, as written and unescaped.
+// urlPasswords returns the passwords of the URLs in a text, as written and unescaped.
 func urlPasswords(text string) []string {
 	var out []string
 	for _, m := range userinfo.FindAllStringSubmatch(text, -1) {
@@ -99,7 +99,7 @@ func urlPasswords(text string) []string {
 	return out
 }
 
-// ordinary are the words that the stack uses for other things: names of everything, users, databases.
+// ordinary returns the words that the stack uses for other things: names of objects, users, databases.
 func ordinary(s *services.Stack) map[string]bool {
 	out := map[string]bool{"": true, "password": true}
 	if s == nil {

@@ -1,8 +1,9 @@
-// Package mask keeps secrets out of what people and files see: logs, events, printed configuration.
+// Package mask replaces secrets in logs, events and printed configuration.
 //
-// A secret is masked wherever it stands when its value is telling: eight characters or more, or fewer of a mixed kind, and
-// no name that the stack itself uses. A password such as "lyanna" in a project named lyanna is neither: replacing it would
-// destroy ordinary output. It is masked only where a password stands: PASSWORD=lyanna, -plyanna, :lyanna@.
+// A secret is masked everywhere if its value is distinctive: at least eight characters, or fewer of mixed kinds, and not a
+// name that the stack uses for something else. A password such as "lyanna" in a project named lyanna is not distinctive;
+// masking it everywhere would destroy ordinary output. It is masked only in password positions: PASSWORD=lyanna, -plyanna,
+// :lyanna@.
 package mask
 
 import (
@@ -18,11 +19,10 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Mask is what stands in the place of a secret.
+// Mask replaces a secret.
 const Mask = "***"
 
-// Masker masks the secrets of one stack. It is safe for use by several goroutines; it knows the values of the moment it
-// was made.
+// Masker masks the secrets of one stack, with the values at the time of New. It is safe for concurrent use.
 type Masker struct {
 	replace  *strings.Replacer
 	patterns []pattern
@@ -33,8 +33,8 @@ type pattern struct {
 	with string
 }
 
-// always are the places where a secret stands whatever it is: the password of a URL, and what follows a telling name and
-// an equals sign, or a colon in JSON.
+// always are patterns of secrets whose value does not matter: the password in a URL, and the value after a name such as
+// PASSWORD and an equals sign, or a colon in JSON.
 var always = []pattern{
 	{regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@"']*:)[^\s/@"']+@`), "${1}" + Mask + "@"},
 	{regexp.MustCompile(`(?i)\b(` + secretKey + `=)("[^"]*"|'[^']*'|[^\s"'&;,]+)`), "${1}" + Mask},
@@ -43,8 +43,8 @@ var always = []pattern{
 
 const secretKey = `[\w.-]*(?:password|passwd|passphrase|secret|token|api_?key|private_?key|access_?key)`
 
-// New collects the secrets of a stack: values of Secrets, values whose names say so in environments and ConfigMaps, and
-// passwords in URLs. A nil stack gives a Masker that knows the patterns only.
+// New collects the secrets of a stack: values of Secrets, values with a secret name (SecretName) in environments and
+// ConfigMaps, and passwords in URLs. With a nil stack the Masker applies the fixed patterns only.
 func New(stack *services.Stack) *Masker {
 	values := collect(stack)
 	plain := ordinary(stack)
@@ -74,7 +74,7 @@ func New(stack *services.Stack) *Masker {
 	return m
 }
 
-// String is the text with its secrets masked.
+// String returns the text with its secrets masked.
 func (m *Masker) String(s string) string {
 	s = m.replace.Replace(s)
 	for _, p := range m.patterns {
@@ -83,10 +83,10 @@ func (m *Masker) String(s string) string {
 	return s
 }
 
-// Bytes is String for bytes. The given bytes are left as they are.
+// Bytes is like String. It does not modify its argument.
 func (m *Masker) Bytes(b []byte) []byte { return []byte(m.String(string(b))) }
 
-// PodStatus masks in place what containers and the engine said in the messages of a status.
+// PodStatus masks the messages of a status in place.
 func (m *Masker) PodStatus(status *corev1.PodStatus) {
 	status.Message = m.String(status.Message)
 	for _, list := range [][]corev1.ContainerStatus{status.InitContainerStatuses, status.ContainerStatuses} {
@@ -103,7 +103,7 @@ func (m *Masker) PodStatus(status *corev1.PodStatus) {
 	}
 }
 
-// SecretName says whether a variable or key of this name holds a secret. Names of files and public keys do not.
+// SecretName reports whether a variable or key of this name holds a secret. Names of files and public keys do not count.
 func SecretName(name string) bool {
 	words := strings.FieldsFunc(splitCamel(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	if len(words) == 0 {
@@ -126,7 +126,7 @@ func SecretName(name string) bool {
 	return false
 }
 
-// splitCamel puts a blank where a word begins in camelCase.
+// splitCamel inserts a space before each word of a camelCase name.
 func splitCamel(s string) string {
 	var b strings.Builder
 	var last rune
@@ -140,7 +140,7 @@ func splitCamel(s string) string {
 	return b.String()
 }
 
-// telling says whether a value can be masked wherever it stands.
+// telling reports whether a value is distinctive enough to be masked everywhere.
 func telling(v string, plain map[string]bool) bool {
 	if plain[strings.ToLower(v)] {
 		return false
@@ -164,7 +164,7 @@ func telling(v string, plain map[string]bool) bool {
 	return len(v) >= 6 && len(classes) >= 3
 }
 
-// forms are the ways a value may be written: itself, in a URL, in base64, and the long lines of a text of several.
+// forms returns the encodings of a value to search for: plain, URL-escaped, base64, and each long line of a multi-line text.
 func forms(v string) []string {
 	out := []string{v}
 	add := func(s string) {

@@ -9,8 +9,8 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Stack is a copy of a stack to show to people: values of Secrets and of what is named like one are masked, and every
-// other text is masked as String does.
+// Stack returns a copy of a stack for printing: values of Secrets and values with a secret name are masked, all other strings
+// are masked as by String.
 func Stack(s *services.Stack) *services.Stack {
 	if s == nil {
 		return nil
@@ -31,7 +31,7 @@ func (w walker) value(v reflect.Value) {
 			w.value(v.Elem())
 		}
 	case reflect.Interface:
-		// Objects of the Kubernetes API are pointers; anything else in an interface cannot be changed in place.
+		// Kubernetes API objects are pointers; other values in an interface cannot be changed in place.
 		if !v.IsNil() && v.Elem().Kind() == reflect.Pointer {
 			w.value(v.Elem())
 		}
@@ -75,7 +75,7 @@ func (w walker) structure(v reflect.Value) {
 	}
 }
 
-// slice masks each element. An argument after a flag that is named like a secret is one.
+// slice masks each element. An argument that follows a flag with a secret name is masked too.
 func (w walker) slice(v reflect.Value) {
 	for i := range v.Len() {
 		e := v.Index(i)
@@ -90,7 +90,7 @@ func (w walker) slice(v reflect.Value) {
 	}
 }
 
-// mapping masks the values of a map of strings, by key and by value. Other maps hold quantities and the like.
+// mapping masks the values of a map of strings, by key and by value. Maps of other types are left unchanged.
 func (w walker) mapping(v reflect.Value) {
 	if v.Type().Elem().Kind() != reflect.String {
 		return

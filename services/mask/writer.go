@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// maxHeld is how much of an unfinished line a Writer keeps back before it lets it go.
+// maxHeld is how many bytes of an incomplete line a Writer buffers before it writes them.
 const maxHeld = 64 << 10
 
-// Writer masks what goes through it, line by line, so that a secret cut in two by two writes is still found. Close lets go
-// of an unfinished last line; it does not close what is behind. Writes may come from several goroutines.
+// Writer masks text line by line, so that a secret split over two writes is still found. Close flushes an incomplete last
+// line; it does not close the underlying writer. It is safe for concurrent use.
 type Writer struct {
 	m    *Masker
 	to   io.Writer
@@ -18,10 +18,10 @@ type Writer struct {
 	held []byte
 }
 
-// Writer masks on the way to w.
+// Writer returns a Writer that writes masked text to w.
 func (m *Masker) Writer(w io.Writer) *Writer { return &Writer{m: m, to: w} }
 
-// Write passes on the lines that p completes. It reports all of p as written unless the writer behind fails.
+// Write writes the lines that p completes and buffers the rest. It returns len(p) unless the underlying writer fails.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -40,7 +40,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close passes on what is left.
+// Close writes the buffered rest.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

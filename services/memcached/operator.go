@@ -1,7 +1,8 @@
-// Package memcached tells whether Memcached servers answer, and what their caches are worth.
+// Package memcached checks that Memcached servers answer and reports their statistics.
 //
-// There is nothing to set up: the servers know nothing of each other, clients hash over the stable names of the pods. A server
-// is right when it answers "version" within a second; a TCP connection alone succeeds while the process hangs.
+// There is nothing to set up: the servers are independent, and clients distribute keys over the stable names of the pods. A
+// server is right if it answers "version" within a second. A TCP connection is not sufficient: it succeeds even if the
+// process hangs.
 package memcached
 
 import (
@@ -22,37 +23,37 @@ import (
 
 // Operator is the Memcached operator of one stack. The zero value is ready; it keeps nothing between calls.
 type Operator struct {
-	// Log is silent when nil.
+	// Log is optional; nil disables logging.
 	Log *slog.Logger
 }
 
 var _ services.Operator = (*Operator)(nil)
 
-// New makes an operator.
+// New returns an operator.
 func New() *Operator { return &Operator{} }
 
 const (
-	// deadline bounds the talk with one server.
+	// deadline limits the exchange with one server.
 	deadline    = time.Second
 	defaultPort = 11211
 )
 
-// Seen is what a look saw of one server.
+// Seen is the observed state of one server.
 type Seen struct {
 	Pod, Address string
 	Reached      bool
-	// Reason and Error say why not: NotStarted, NoAnswer, Refused, LookFailed.
+	// Reason and Error explain why there was no answer: NotStarted, NoAnswer, Refused, LookFailed.
 	Reason, Error string
 	Version       string
 	Stats         Stats
 }
 
-// Reconcile asks every server at once.
+// Reconcile queries all servers in parallel and blocks until each has answered or timed out.
 func (o *Operator) Reconcile(ctx context.Context, view services.View) (services.Verdict, error) {
 	return Judge(look(ctx, view)), nil
 }
 
-// Status is the same look, as figures.
+// Status queries all servers and returns their statistics. It changes nothing.
 func (o *Operator) Status(ctx context.Context, view services.View) ([]Seen, error) {
 	return look(ctx, view), nil
 }
@@ -87,11 +88,11 @@ func lookAt(ctx context.Context, view services.View, pod *corev1.Pod) Seen {
 	if err == nil {
 		defer conn.Close()
 		until, _ := ctx.Deadline()
-		_ = conn.SetDeadline(until) // a connection without deadlines fails at the read then
+		_ = conn.SetDeadline(until) // an error here occurs again when reading
 		s.Version, s.Stats, err = ask(conn)
 	}
 	if err != nil {
-		s.Reason, s.Error = reasonOf(err), fmt.Sprintf("cannot ask %s: %v", s.Address, err)
+		s.Reason, s.Error = reasonOf(err), fmt.Sprintf("cannot query %s: %v", s.Address, err)
 		return s
 	}
 	s.Reached = true
@@ -137,7 +138,7 @@ func reasonOf(err error) string {
 	return "Refused"
 }
 
-// Judge says what was seen, in the supervisor's words. It does no I/O.
+// Judge converts the observation to a verdict. It does no I/O.
 func Judge(seen []Seen) services.Verdict {
 	v := services.Verdict{Pods: map[string]services.PodVerdict{}, Right: len(seen) > 0, Message: "no pod yet"}
 	var total Stats
@@ -150,7 +151,7 @@ func Judge(seen []Seen) services.Verdict {
 			total = total.add(s.Stats)
 		}
 		if s.Reached && s.Stats.Known && !s.Stats.Accepting {
-			pv.Right, pv.Reason, pv.Message = false, "NotAccepting", "it has no room for further connections"
+			pv.Right, pv.Reason, pv.Message = false, "NotAccepting", "it has reached its connection limit"
 		}
 		if !pv.Right && bad == "" {
 			bad = fmt.Sprintf("%s: %s: %s", s.Pod, pv.Reason, pv.Message)

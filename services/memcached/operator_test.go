@@ -68,7 +68,7 @@ func TestJudge(t *testing.T) {
 		{"one", []Seen{up("m-0", 3, 1)}, true, "2 items, hit rate 75%"},
 		{"three", []Seen{up("m-0", 3, 1), up("m-1", 1, 3), up("m-2", 0, 0)}, true, "3 servers, 6 items, hit rate 50%"},
 		{"one is down", []Seen{up("m-0", 1, 0), {Pod: "m-1", Reason: "NoAnswer", Error: "too slow"}}, false, "m-1: NoAnswer: too slow"},
-		{"one is full", []Seen{up("m-0", 1, 0), full}, false, "m-2: NotAccepting: it has no room for further connections"},
+		{"one is full", []Seen{up("m-0", 1, 0), full}, false, "m-2: NotAccepting: it has reached its connection limit"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := Judge(c.seen)

@@ -11,9 +11,9 @@ import (
 	units "github.com/docker/go-units"
 )
 
-// Stats are the figures of one server, or of several together.
+// Stats are the statistics of one server, or the totals of several.
 type Stats struct {
-	// Known is false when the server gave none.
+	// Known is false if the server returned no statistics.
 	Known                bool
 	Items, Bytes, Limit  int64 // Bytes and Limit in bytes
 	Connections          int64
@@ -22,10 +22,10 @@ type Stats struct {
 	UptimeSeconds        int64
 }
 
-// errProtocol is an answer that is not Memcached's.
+// errProtocol is returned for an answer that does not follow the Memcached protocol.
 var errProtocol = errors.New("not an answer of memcached")
 
-// ask talks to one server: its version, which it must give, and its figures.
+// ask queries one server for its version, which is required, and its statistics.
 func ask(conn io.ReadWriter) (version string, s Stats, err error) {
 	if _, err := io.WriteString(conn, "version\r\nstats\r\n"); err != nil {
 		return "", s, err
@@ -94,7 +94,7 @@ func (s Stats) add(o Stats) Stats {
 	return s
 }
 
-// HitRate is the share of reads that found something, since the servers started; "-" before the first read.
+// HitRate is the percentage of reads since the servers started that found a value; "-" before the first read.
 func (s Stats) HitRate() string {
 	if s.Hits+s.Misses == 0 {
 		return "-"

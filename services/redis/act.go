@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// act does one step. Each is idempotent; what it achieved is told by the next look.
+// act does one step. Steps are idempotent; the next observation shows the result.
 func (o *Operator) act(ctx context.Context, r *round, s Step) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*lookDeadline)
 	defer cancel()
@@ -42,9 +42,9 @@ func (o *Operator) act(ctx context.Context, r *round, s Step) error {
 		o.mu.Lock()
 		o.memory.hurried[s.Pod+"/"+s.Container] = true
 		o.mu.Unlock()
-		// Known from 7.0 on; older ones find replicas within ten seconds.
+		// Since 7.0; older sentinels discover replicas within ten seconds.
 		if err := run(ctx, c, s, []any{"SENTINEL", "DEBUG", "info-period", "1000"}); err != nil {
-			o.log().Debug("a sentinel cannot be hurried", "pod", s.Pod, "err", err)
+			o.log().Debug("the sentinel does not support a shorter info period", "pod", s.Pod, "err", err)
 		}
 		return nil
 	}
@@ -62,8 +62,8 @@ func run(ctx context.Context, c *redis.Client, s Step, command []any) error {
 	return nil
 }
 
-// persist runs a command and writes what it changed into the server's file. A server started without one has nowhere to write
-// to, which is the image's affair.
+// persist runs a command and writes the changed configuration to the server's file. A server started without a file is left
+// without one.
 func persist(ctx context.Context, c *redis.Client, s Step, command []any) error {
 	if err := run(ctx, c, s, command); err != nil {
 		return err

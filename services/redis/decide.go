@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// Action is what one step does to one process.
+// Action is the operation of one step on one process.
 type Action string
 
 // The actions. Each is idempotent.
 const (
 	Follow   Action = "follow"   // REPLICAOF the master's address
-	Lead     Action = "lead"     // REPLICAOF NO ONE, only for whom the sentinels agree on or who is alone
-	Announce Action = "announce" // its own address instead of another
+	Lead     Action = "lead"     // REPLICAOF NO ONE, only on the server that the sentinels agree on or that is alone
+	Announce Action = "announce" // set the announced address to its own
 	Watch    Action = "watch"    // SENTINEL MONITOR
-	Rewatch  Action = "rewatch"  // SENTINEL REMOVE and MONITOR: it watches something else
+	Rewatch  Action = "rewatch"  // SENTINEL REMOVE and MONITOR: it monitors another address
 	Set      Action = "set"      // SENTINEL SET
-	Reset    Action = "reset"    // SENTINEL RESET: forget replicas and sentinels that are gone
-	Hurry    Action = "hurry"    // look at the master every second instead of every ten
+	Reset    Action = "reset"    // SENTINEL RESET: forget removed replicas and sentinels
+	Hurry    Action = "hurry"    // query the master every second instead of every ten
 )
 
-// reason is the action as the reason of an event: "RedisFollow".
+// reason returns the event reason of the action: "RedisFollow".
 func (a Action) reason() string { return "Redis" + strings.ToUpper(string(a[:1])) + string(a[1:]) }
 
-// Step is one thing to do, with its cause.
+// Step is one operation with its cause.
 type Step struct {
 	Pod, Container string
 	At             Endpoint
@@ -47,10 +47,10 @@ func (s Step) String() string {
 	return out + ": " + s.Why
 }
 
-// patience is how long something wrong is left to the sentinels, who mend most by themselves in a few seconds.
+// patience is how long a fault is left to the sentinels, which repair most faults within a few seconds.
 const patience = 4 * time.Second
 
-// Decide gives the steps that bring what was seen nearer to right, in order. It does no I/O.
+// Decide returns the steps towards the desired state, in order. It does no I/O.
 func Decide(f *Facts) []Step {
 	e := elect(f)
 	if f.Busy != "" || e.Master == nil || !e.Settled {
@@ -84,8 +84,8 @@ func step(p Process, do Action, why string) Step {
 	return Step{Pod: p.Pod, Container: p.Container, At: p.At, Do: do, Why: why}
 }
 
-// leadSteps makes the elected one a master where nobody else will: the sentinels name it and it went on as a replica for some
-// seconds, with no other master; or it is the only server of the stack, left behind by a master that is not part of it.
+// leadSteps promotes the elected server if the sentinels will not: they name it, but it has been a replica for longer than
+// patience and there is no other master; or its master is not part of the stack and it is the only or the declared server.
 func leadSteps(f *Facts, e Election) []Step {
 	m := e.Master
 	if !m.Reached || m.Role != Replica || m.WrongFor < patience {
@@ -98,11 +98,11 @@ func leadSteps(f *Facts, e Election) []Step {
 	}
 	switch {
 	case e.Agreed:
-		return []Step{step(m.Process, Lead, "the sentinels name it as the master, and it follows "+m.Follows.String())}
+		return []Step{step(m.Process, Lead, "the sentinels name it as the master, but it replicates "+m.Follows.String())}
 	case len(f.Servers) == 1 && !m.LinkUp && f.At(m.Follows) == nil:
-		return []Step{step(m.Process, Lead, fmt.Sprintf("it is the only server, and %s which it follows is not part of this stack", m.Follows))}
+		return []Step{step(m.Process, Lead, fmt.Sprintf("it is the only server, and its master %s is not part of this stack", m.Follows))}
 	case m.Declared == Master && !m.LinkUp && f.At(m.Follows) == nil && followed(f) == nil && allReached(f):
-		return []Step{step(m.Process, Lead, fmt.Sprintf("it is declared as the master, and %s which it follows is not part of this stack", m.Follows))}
+		return []Step{step(m.Process, Lead, fmt.Sprintf("it is declared as the master, and its master %s is not part of this stack", m.Follows))}
 	}
 	return nil
 }
@@ -116,17 +116,17 @@ func allReached(f *Facts) bool {
 	return true
 }
 
-// followSteps attaches a server to the master. One that holds data is never attached to a master that holds none.
+// followSteps attaches a server to the master, but never a server that holds data to a master that holds none.
 func followSteps(f *Facts, e Election, s *Server) []Step {
 	why := wrongServer(e.Master, s)
 	if why == "" || wouldWipe(e.Master, s) {
 		return nil
 	}
 	if s.Role == Master && s.Keys > 0 && !e.Agreed {
-		return nil // two masters with data and nobody who decides: elect tells
+		return nil // two masters with data and no decision: elect reports it
 	}
-	// Sentinels reached by all of us agree: an old master is turned at once, so that nobody writes to it. Otherwise a
-	// failover may be under way that we do not see.
+	// If the sentinels agree, an old master is attached at once, so that no client writes to it. Otherwise a failover may be
+	// in progress that is not visible from here.
 	if e.Agreed && !unanimous(f) && s.WrongFor < patience {
 		return nil
 	}
@@ -144,13 +144,13 @@ func unanimous(f *Facts) bool {
 	return true
 }
 
-// wrongServer says why a server other than the master is not attached to it, "" if it is.
+// wrongServer returns why a server other than the master is not attached to it, "" if it is.
 func wrongServer(m, s *Server) string {
 	switch {
 	case s.Role == Master:
-		return "it is a master too"
+		return "it is also a master"
 	case s.Follows != m.At:
-		return "it follows " + s.Follows.String()
+		return "it replicates " + s.Follows.String()
 	case !s.MasterAuth:
 		return "it has no password for its master"
 	}
@@ -159,7 +159,7 @@ func wrongServer(m, s *Server) string {
 
 func wouldWipe(m, s *Server) bool { return m.Keys == 0 && s.Keys > 0 && s.Role == Master }
 
-// watchSteps teaches a sentinel what it does not know or has wrong.
+// watchSteps configures what a sentinel lacks or has wrong.
 func watchSteps(f *Facts, e Election, s *Sentinel) []Step {
 	m := e.Master
 	if s.FailingOver() || s.Tilt {
@@ -168,12 +168,12 @@ func watchSteps(f *Facts, e Election, s *Sentinel) []Step {
 	var out []Step
 	switch {
 	case !s.Known:
-		out = append(out, watch(f, s, Watch, m, "it watches nothing of the name "+f.Settings.Group))
+		out = append(out, watch(f, s, Watch, m, "it monitors no master named "+f.Settings.Group))
 	case s.Master != m.At && (f.At(s.Master) == nil || s.WrongFor >= patience):
-		out = append(out, watch(f, s, Rewatch, m, fmt.Sprintf("it watches %s, the master is %s", s.Master, m.At)))
+		out = append(out, watch(f, s, Rewatch, m, fmt.Sprintf("it monitors %s, but the master is %s", s.Master, m.At)))
 	case s.Master == m.At:
 		if wrong := wrongSettings(f, s); len(wrong) > 0 {
-			st := step(s.Process, Set, "its settings are not as declared")
+			st := step(s.Process, Set, "its settings differ from the declared ones")
 			st.Options = wrong
 			out = append(out, st)
 		}
@@ -206,8 +206,8 @@ func wrongSettings(f *Facts, s *Sentinel) map[string]string {
 	return wrong
 }
 
-// ghosts are the replicas and sentinels that a sentinel holds to be down and that are no pods of this stack: they count
-// when majorities are made.
+// ghosts returns the replicas and sentinels that a sentinel considers down and that are not pods of this stack. A sentinel
+// counts them when it computes majorities.
 func ghosts(f *Facts, s *Sentinel) []string {
 	var out []string
 	for _, p := range s.Replicas {
@@ -223,8 +223,8 @@ func ghosts(f *Facts, s *Sentinel) []string {
 	return out
 }
 
-// resetStep lets one sentinel forget ghosts, when everything else is well: all others know the master and each other, so that
-// a majority stands while this one looks around anew.
+// resetStep makes one sentinel forget its ghosts, only if everything else is right: the others know the master and each other,
+// so there is a majority while this one rediscovers its peers.
 func resetStep(f *Facts, m *Server) []Step {
 	var candidate *Sentinel
 	for _, s := range f.Sentinels {
@@ -241,11 +241,10 @@ func resetStep(f *Facts, m *Server) []Step {
 	if candidate == nil {
 		return nil
 	}
-	return []Step{step(candidate.Process, Reset, fmt.Sprintf("it counts what is gone: %v", ghosts(f, candidate)))}
+	return []Step{step(candidate.Process, Reset, fmt.Sprintf("it counts removed peers: %v", ghosts(f, candidate)))}
 }
 
-// missing counts the servers and sentinels of the stack, other than the master and itself, that a sentinel does not hold to be
-// up.
+// missing counts the servers and sentinels of the stack, other than the master and itself, that a sentinel does not consider up.
 func missing(f *Facts, s *Sentinel) int {
 	up := map[Endpoint]bool{s.At: true, s.Master: true}
 	for _, p := range slices.Concat(s.Peers, s.Replicas) {
@@ -269,7 +268,7 @@ func hurries(f *Facts) []Step {
 	var out []Step
 	for _, s := range f.Sentinels {
 		if s.Reached && s.Known && !s.Hurried {
-			out = append(out, step(s.Process, Hurry, "so that replicas are found at once"))
+			out = append(out, step(s.Process, Hurry, "to discover replicas at once"))
 		}
 	}
 	return out

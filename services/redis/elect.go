@@ -6,27 +6,27 @@ import (
 	"strings"
 )
 
-// Election is who the master is.
+// Election is the decision which server is the master.
 type Election struct {
-	// Master is nil when it cannot be said: Reason and Problem then tell why and what to do.
+	// Master is nil if there is no decision; Reason and Problem then explain why and what to do.
 	Master          *Server
 	Reason, Problem string
-	// Agreed is true when a quorum of sentinels says so; otherwise the servers themselves or the declaration do.
+	// Agreed is true if a quorum of sentinels names the master; otherwise it follows from the servers' data or the declaration.
 	Agreed bool
-	// Settled is true when no sentinel changes masters and none that was reached says otherwise. Only then are
-	// servers and sentinels told anything.
+	// Settled is true if no sentinel is failing over and no reached sentinel names another master. Only then are servers and
+	// sentinels changed.
 	Settled bool
 }
 
-// elect decides who is master: whom a quorum of the sentinels names; without that the only master that holds data; without
-// that the server that is declared. It never guesses between two that hold data.
+// elect decides which server is the master: the one that a quorum of the sentinels names, else the only master that holds
+// data, else the declared one. It never chooses between two that hold data.
 func elect(f *Facts) Election {
 	votes, changing := ballots(f)
 	if changing != "" {
 		top := topVote(votes)
 		return Election{
 			Master: f.At(top), Agreed: votes[top] >= f.Settings.Quorum,
-			Reason: "FailingOver", Problem: changing + " is changing masters",
+			Reason: "FailingOver", Problem: changing + " is failing over",
 		}
 	}
 	if len(votes) > 0 {
@@ -45,8 +45,8 @@ func elect(f *Facts) Election {
 	return electByData(f, votes)
 }
 
-// ballots counts whom the sentinels name. Addresses that are none of ours any more are no votes. changing names a
-// sentinel that is failing over.
+// ballots counts the masters that the sentinels name. Addresses outside the stack do not count. changing is a sentinel that is
+// failing over, "" for none.
 func ballots(f *Facts) (votes map[Endpoint]int, changing string) {
 	votes = map[Endpoint]int{}
 	for _, s := range f.Sentinels {
@@ -82,7 +82,7 @@ func votesText(votes map[Endpoint]int) []string {
 	return out
 }
 
-// electByData is for stacks without sentinels, and with sentinels too few or too new to agree.
+// electByData decides for stacks without sentinels, or with too few or too new ones to agree.
 func electByData(f *Facts, votes map[Endpoint]int) Election {
 	var full []*Server
 	declared, declaredN := (*Server)(nil), 0
@@ -107,10 +107,10 @@ func electByData(f *Facts, votes map[Endpoint]int) Election {
 		return Election{
 			Reason: "TwoMasters",
 			Problem: strings.Join(pods, " and ") + " are masters and hold different data: empty the wrong one " +
-				"(FLUSHALL) and it will follow the other",
+				"(FLUSHALL), and it becomes a replica of the other",
 		}
 	}
-	// Replicas that hold data point at the master that had it, which is away or has come back empty.
+	// Replicas that hold data replicate the master that had it, which is unreachable or was restarted empty.
 	if m := followed(f); m != nil {
 		return Election{Master: m, Settled: settled}
 	}
@@ -125,7 +125,7 @@ func electByData(f *Facts, votes map[Endpoint]int) Election {
 	return Election{Reason: "NoMaster", Problem: "no server is a master and none is declared: set x-lyandev.options role: master on one workload"}
 }
 
-// withoutAncestors drops masters whose history another one continues: it was promoted from them and is further.
+// withoutAncestors drops masters whose replication history another master continues because it was promoted later.
 func withoutAncestors(full []*Server) []*Server {
 	return slices.DeleteFunc(slices.Clone(full), func(old *Server) bool {
 		return slices.ContainsFunc(full, func(s *Server) bool {
@@ -134,7 +134,7 @@ func withoutAncestors(full []*Server) []*Server {
 	})
 }
 
-// followed is the one server of ours that all replicas with data follow, or nil.
+// followed returns the server that all replicas with data replicate, or nil.
 func followed(f *Facts) *Server {
 	var m *Server
 	for _, s := range f.Servers {

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Role is what a server is, or is meant to be.
+// Role is the actual or declared role of a server.
 type Role string
 
-// The roles, as they stand in role labels.
+// The roles; the values are those of the role label.
 const (
 	Master  Role = "master"
 	Replica Role = "replica"
 	Watcher Role = "sentinel"
 )
 
-// Endpoint is where a process of ours listens: always an address, never a name, because sentinels resolve names while they
-// serve and a slow resolver would stop failovers.
+// Endpoint is the address of a process. It is never a host name: sentinels resolve names in their main loop, so a slow
+// resolver would block failovers.
 type Endpoint struct {
 	Host string
 	Port int
@@ -27,38 +27,38 @@ type Endpoint struct {
 
 func (e Endpoint) String() string { return net.JoinHostPort(e.Host, strconv.Itoa(e.Port)) }
 
-// Process is what servers and sentinels have in common.
+// Process holds the common fields of servers and sentinels.
 type Process struct {
 	Pod, Container string
 	At             Endpoint
 	Reached        bool
-	// Reason and Error say why it was not reached: NotStarted, NoAnswer, Refused, AccessDenied, LookFailed.
+	// Reason and Error explain why it was not reached: NotStarted, NoAnswer, Refused, AccessDenied, LookFailed.
 	Reason, Error string
 	Version       string
-	// WrongFor is how long it has been other than it should be, 0 when it is right or was seen for the first time.
+	// WrongFor is how long it has not been as desired; 0 if it is, or at the first observation.
 	WrongFor time.Duration
 }
 
-// Server is everything a look saw of one redis-server.
+// Server is the observed state of one redis-server.
 type Server struct {
 	Process
 	Declared Role
 
-	Role     Role // what it says itself
+	Role     Role // as it reports itself
 	Loading  bool
 	Follows  Endpoint // a replica's master
 	LinkUp   bool
 	Syncing  bool
 	Offset   int64
 	ReplID   string
-	OldID    string // master_replid2: the history it was promoted from
+	OldID    string // master_replid2: the replication history before its promotion
 	Keys     int64
-	Replicas int // as connected to it
+	Replicas int // connected replicas
 	// Announce is replica-announce-ip, "" when it is not set.
 	Announce string
-	// MasterAuth is true when a password for its master is set, or none is needed.
+	// MasterAuth is true if a password for its master is set or not needed.
 	MasterAuth bool
-	// Failing is a persistence error that stops writes, "" for none.
+	// Failing is a persistence error because of which it rejects writes, "" for none.
 	Failing string
 	AOF     bool
 }
@@ -69,13 +69,13 @@ type Peer struct {
 	Flags []string
 }
 
-// Down is true when the sentinel that told of the peer holds it to be down.
+// Down reports whether the reporting sentinel considers the peer down.
 func (p Peer) Down() bool { return slices.Contains(p.Flags, "s_down") }
 
-// Sentinel is everything a look saw of one sentinel.
+// Sentinel is the observed state of one sentinel.
 type Sentinel struct {
 	Process
-	// Known is true when it watches the group at all; what follows is of the group.
+	// Known is true if it monitors the group. The fields below are about the group.
 	Known    bool
 	Master   Endpoint
 	Flags    []string
@@ -84,49 +84,49 @@ type Sentinel struct {
 	Settings map[string]string // down-after-milliseconds, failover-timeout, parallel-syncs
 	Peers    []Peer            // other sentinels
 	Replicas []Peer
-	// Check is what CKQUORUM says; CheckOK whether it is OK.
+	// Check is the answer of SENTINEL CKQUORUM; CheckOK is true if it is OK.
 	Check   string
 	CheckOK bool
 	Tilt    bool
-	// Unsaved is why it cannot keep its state in its file, "" if it can.
+	// Unsaved is the error with which it could not save its configuration file, "" for none.
 	Unsaved string
 	// Announce is announce-ip, "" when it is not set.
 	Announce string
-	// Hurried is true when it was told to look at its master every second.
+	// Hurried is true if it was configured to query its master every second.
 	Hurried bool
 }
 
-// FailingOver is true while the sentinel changes masters.
+// FailingOver reports whether the sentinel is failing over.
 func (s *Sentinel) FailingOver() bool {
 	return slices.ContainsFunc(s.Flags, func(f string) bool { return strings.HasPrefix(f, "failover") })
 }
 
-// Settings are what the sentinels should have.
+// Settings are the desired settings of the sentinels.
 type Settings struct {
 	Group string
-	// Quorum is the declared one, else the majority; QuorumDeclared tells which.
+	// Quorum is the declared quorum if QuorumDeclared, else the majority.
 	Quorum         int
 	QuorumDeclared bool
-	// Declared are the group's settings that somebody declared, by their names in SENTINEL SET. Others are left as they are,
-	// and are Defaults where a sentinel is given the group anew.
+	// Declared are the declared settings of the group, by their names in SENTINEL SET. Other settings are left unchanged;
+	// when a sentinel starts to monitor the group, they are set to Defaults.
 	Declared, Defaults map[string]string
 }
 
-// Facts is one look at the whole system.
+// Facts is one observation of the whole system.
 type Facts struct {
 	Servers   []*Server
 	Sentinels []*Sentinel
 	Settings  Settings
 	// ElectedFor is how long the same master has been elected.
 	ElectedFor time.Duration
-	// LastMaster is the master of the last look that had one.
+	// LastMaster is the last elected master.
 	LastMaster Endpoint
-	// Busy says that a failover was asked for; then no step is decided.
+	// Busy describes a manual failover in progress, "" for none. While it is set, Decide returns no steps.
 	Busy string
 	Now  time.Time
 }
 
-// At finds the server with that address, or nil.
+// At returns the server with that address, or nil.
 func (f *Facts) At(e Endpoint) *Server {
 	for _, s := range f.Servers {
 		if s.At == e {

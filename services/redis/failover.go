@@ -9,33 +9,33 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// ErrCannotFailOver is why a planned failover was not begun: nothing was changed.
-var ErrCannotFailOver = errors.New("a failover is not possible now")
+// ErrCannotFailOver is returned if a planned failover was not started; nothing was changed.
+var ErrCannotFailOver = errors.New("failover is currently not possible")
 
 const (
-	// writePause is how long writes are held on the master; a failover takes about two seconds.
+	// writePause is how long writes are paused on the master; a failover takes about two seconds.
 	writePause = 5 * time.Second
-	// failoverLimit is when a planned failover has failed.
+	// failoverLimit is the time limit of a planned failover.
 	failoverLimit = 15 * time.Second
 )
 
-// FailedOver is what a planned failover did.
+// FailedOver is the result of a planned failover.
 type FailedOver struct {
 	// From and To are pods.
 	From, To string
 	Took     time.Duration
 }
 
-// Failover makes the sentinels choose another master, with writes held from before until after, so that none that was
-// acknowledged is lost. It needs a master, a quorum and a replica in sync; otherwise it fails with ErrCannotFailOver and
-// changes nothing. It blocks until the new master answers as master, 15 s at most.
+// Failover makes the sentinels choose another master. Writes are paused meanwhile, so no acknowledged write is lost. It needs
+// a master, a quorum and a replica in sync; otherwise it returns ErrCannotFailOver and changes nothing. It blocks until the
+// new master reports its role, for at most 15 s.
 func (o *Operator) Failover(ctx context.Context, view services.View) (FailedOver, error) {
 	o.turn.Do(o.init)
 	select {
 	case o.token <- struct{}{}:
 		defer func() { <-o.token }()
 	case <-ctx.Done():
-		return FailedOver{}, fmt.Errorf("cannot begin a failover: %w", context.Cause(ctx))
+		return FailedOver{}, fmt.Errorf("cannot start a failover: %w", context.Cause(ctx))
 	}
 	o.setBusy("failing over")
 	defer o.setBusy("")
@@ -65,7 +65,7 @@ func (o *Operator) setBusy(with string) {
 	o.memory.busyWith = with
 }
 
-// canFailOver checks what was seen; pure.
+// canFailOver returns the master and the sentinel for a failover, or why it is not possible. It is pure.
 func canFailOver(f *Facts) (*Server, *Sentinel, error) {
 	e := elect(f)
 	if e.Master == nil || !e.Settled || !e.Agreed {
@@ -92,22 +92,22 @@ func canFailOver(f *Facts) (*Server, *Sentinel, error) {
 			}
 		}
 	}
-	return nil, nil, fmt.Errorf("%w: no sentinel has a quorum and knows a replica that is up", ErrCannotFailOver)
+	return nil, nil, fmt.Errorf("%w: no sentinel has a quorum and a replica that is up", ErrCannotFailOver)
 }
 
-// failOver holds the writes, waits until a replica has everything, and lets the sentinel choose. Writes are let go on the old
-// master whatever happens: it is a replica by then, or still the master.
+// failOver pauses writes, waits until a replica is in sync and starts the sentinel's failover. Writes on the old master are
+// resumed in every case: it is then a replica, or still the master.
 func (o *Operator) failOver(ctx context.Context, r *round, master *Server, sentinel *Sentinel) (string, error) {
 	old := r.clients[key(master.Process)]
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookDeadline)
 		defer cancel()
 		if err := old.Do(ctx, "CLIENT", "UNPAUSE").Err(); err != nil {
-			o.log().Warn("cannot let writes go on", "pod", master.Pod, "err", err)
+			o.log().Warn("cannot resume writes", "pod", master.Pod, "err", err)
 		}
 	}()
 	if err := old.Do(ctx, "CLIENT", "PAUSE", writePause.Milliseconds(), "WRITE").Err(); err != nil {
-		return "", fmt.Errorf("cannot hold the writes on pod %s: %w", master.Pod, err)
+		return "", fmt.Errorf("cannot pause writes on pod %s: %w", master.Pod, err)
 	}
 	if err := replicated(ctx, r, master); err != nil {
 		return "", fmt.Errorf("cannot fail over from pod %s: %w", master.Pod, err)
@@ -120,14 +120,14 @@ func (o *Operator) failOver(ctx context.Context, r *round, master *Server, senti
 	if err != nil {
 		return "", err
 	}
-	// The sentinels leave the old master a master for some seconds: writes that were held must not be let go on it.
+	// The sentinels leave the old master a master for some seconds: paused writes must not be executed on it.
 	if err := follow(ctx, r, old, r.processes[key(master.Process)], to.At); err != nil {
 		return "", err
 	}
 	return to.Pod, nil
 }
 
-// awaitMaster waits until a quorum of the sentinels names another master and that one answers as master.
+// awaitMaster blocks until a quorum of the sentinels names another master and that server reports the role master.
 func (o *Operator) awaitMaster(ctx context.Context, r *round, old *Server) (*Server, error) {
 	for {
 		if err := o.look(ctx, r); err != nil {
@@ -145,8 +145,8 @@ func (o *Operator) awaitMaster(ctx context.Context, r *round, old *Server) (*Ser
 	}
 }
 
-// replicated waits, for two seconds at most, until every replica in sync has what the master had when its writes were held.
-// The replicas are asked themselves: what the master knows of them is up to a second old.
+// replicated blocks, for at most two seconds, until every replica in sync has the master's offset at the time of the pause. It
+// queries the replicas themselves, because the master's view of them is up to a second old.
 func replicated(ctx context.Context, r *round, master *Server) error {
 	var held Server
 	if err := lookAtServer(ctx, r.clients[key(master.Process)], &held, false); err != nil {
@@ -165,7 +165,7 @@ func replicated(ctx context.Context, r *round, master *Server) error {
 				break
 			}
 			if pauseErr := pause(ctx, 10*time.Millisecond); pauseErr != nil {
-				return errors.Join(fmt.Errorf("%w: replica %s is not at %d within 2 s", ErrCannotFailOver, s.Pod, held.Offset), err)
+				return errors.Join(fmt.Errorf("%w: replica %s did not reach offset %d within 2 s", ErrCannotFailOver, s.Pod, held.Offset), err)
 			}
 		}
 	}

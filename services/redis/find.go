@@ -18,17 +18,17 @@ const (
 	sentinelPort = 26379
 )
 
-// process is where one container's redis is to be found, before it is asked anything.
+// process is the location of one container's redis, known before any query.
 type process struct {
 	Process
 	role     Role // declared; Watcher for a sentinel
 	env      map[string]string
 	password string
-	// settings are what its environment and options say about the group.
+	// settings are the group's settings from its environment and options.
 	settings Settings
 }
 
-// find lists the redis processes of the pods, and the settings of their group.
+// find returns the redis processes of the pods and the settings of their group.
 func find(ctx context.Context, view services.View) ([]process, Settings, error) {
 	var out []process
 	for _, pod := range view.Pods {
@@ -77,8 +77,8 @@ func notStarted(pod *corev1.Pod, p process, err error) (reason, message string) 
 	return "", ""
 }
 
-// kind tells a server from a sentinel: by the port's name or number, by the command, by the environment, by the workload's
-// option role. Containers that are neither (exporters) have port 0.
+// kind determines whether a container is a server or a sentinel: by the port's name or number, the command, the environment,
+// or the workload's option role. For other containers, such as exporters, the port is 0.
 func kind(c corev1.Container, env map[string]string, w *services.Workload) (port int, role Role) {
 	var option Role
 	if w != nil {
@@ -132,7 +132,7 @@ func number(s string, fallback int) int {
 	return fallback
 }
 
-// password finds what the process asks of its clients; NAME_FILE is read in the container.
+// password returns the password that the process requires from clients. A NAME_FILE is read in the container.
 func password(ctx context.Context, view services.View, p process, failed error) (string, error) {
 	names := []string{"REDIS_PASSWORD"}
 	if p.role == Watcher {
@@ -141,7 +141,7 @@ func password(ctx context.Context, view services.View, p process, failed error) 
 	return secret(ctx, view, p, failed, names...)
 }
 
-// masterPassword is what replicas and sentinels show to servers.
+// masterPassword returns the password that replicas and sentinels use for servers.
 func masterPassword(ctx context.Context, view services.View, p process) (string, error) {
 	return secret(ctx, view, p, nil, "REDIS_MASTER_PASSWORD", "REDIS_PASSWORD")
 }
@@ -168,8 +168,8 @@ func secret(ctx context.Context, view services.View, p process, failed error, na
 	return "", nil
 }
 
-// declared are the group's settings as a workload's options or a sentinel's environment give them; times are in milliseconds
-// in the environment, Go durations or milliseconds in options.
+// declared returns the group's settings from a workload's options or a sentinel's environment. Times are milliseconds in the
+// environment, Go durations or milliseconds in options.
 func declared(env map[string]string, w *services.Workload) Settings {
 	s := Settings{Group: env["REDIS_MASTER_SET"], Quorum: number(env["REDIS_SENTINEL_QUORUM"], 0), Declared: map[string]string{}}
 	set := func(name string, values ...string) {
@@ -193,7 +193,7 @@ func declared(env map[string]string, w *services.Workload) Settings {
 	return s
 }
 
-// milliseconds reads a Go duration or a plain number of milliseconds; "" for anything else.
+// milliseconds parses a Go duration or a number of milliseconds and returns milliseconds, "" for anything else.
 func milliseconds(s string) string {
 	if d, err := time.ParseDuration(s); err == nil && d > 0 {
 		return strconv.FormatInt(d.Milliseconds(), 10)
@@ -204,8 +204,7 @@ func milliseconds(s string) string {
 	return ""
 }
 
-// merge makes one group of what the processes say: the first that says something. Without a declared quorum it is the
-// majority.
+// merge combines the settings of all processes; the first declaration of a setting wins. The default quorum is the majority.
 func merge(processes []process) Settings {
 	out := Settings{
 		Declared: map[string]string{},
@@ -234,7 +233,7 @@ func merge(processes []process) Settings {
 	return out
 }
 
-// workloadOf finds the workload a pod belongs to: by owner reference, else by the longest name that the pod's begins with.
+// workloadOf returns the workload of a pod: by owner reference, else the one with the longest name that prefixes the pod's.
 func workloadOf(view services.View, pod *corev1.Pod) *services.Workload {
 	var best *services.Workload
 	for _, w := range view.Workloads {

@@ -12,35 +12,36 @@ import (
 )
 
 const (
-	// homeLimit is when bringing the master home has failed. A sentinel notices another replica-priority within 10 s.
-	homeLimit = 30 * time.Second
-	// infoPeriod is how often sentinels ask servers; asking more often lets them notice a priority sooner (since 7.0).
+	// handoverLimit is the time limit of Home. A sentinel notices a changed replica-priority within 10 s.
+	handoverLimit = 30 * time.Second
+	// infoPeriod is the interval in milliseconds at which sentinels query servers. A shorter one makes them notice a changed
+	// priority sooner (since 7.0).
 	infoPeriod, hurriedInfoPeriod = "10000", "300"
 )
 
-// Home makes sure that the master is in a pod that stays: before pods leave, their data must be where it is kept. If the
-// master's pod does not stay, the declared master that does becomes it, by a planned failover that loses nothing that was
-// acknowledged. It returns the pod that became the master, "" when nothing had to change. It blocks until done, 30 s at most.
+// Home moves the master to a pod that stays, before the other pods are removed. If the master's pod does not stay, the
+// declared master among the remaining pods is promoted by a planned failover, without loss of acknowledged writes. It
+// returns the promoted pod, "" if the master stays. It blocks until then, for at most 30 s.
 func (o *Operator) Home(ctx context.Context, view services.View, stays func(pod string) bool) (moved string, err error) {
 	o.turn.Do(o.init)
 	select {
 	case o.token <- struct{}{}:
 		defer func() { <-o.token }()
 	case <-ctx.Done():
-		return "", fmt.Errorf("cannot look for the master: %w", context.Cause(ctx))
+		return "", fmt.Errorf("cannot determine the master: %w", context.Cause(ctx))
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, homeLimit, fmt.Errorf("not done within %s", homeLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, handoverLimit, fmt.Errorf("not done within %s", handoverLimit))
 	defer cancel()
 	r := newRound(view)
 	defer r.close()
 	if err := o.look(ctx, r); err != nil {
 		return "", err
 	}
-	master, target, err := wayHome(&r.facts, stays)
+	master, target, err := planHandover(&r.facts, stays)
 	if err != nil || target == nil {
 		return "", err
 	}
-	o.setBusy("bringing the master back to " + target.Pod)
+	o.setBusy("moving the master to " + target.Pod)
 	defer o.setBusy("")
 	if len(r.facts.Sentinels) == 0 {
 		err = o.handOver(ctx, r, master, target)
@@ -54,11 +55,11 @@ func (o *Operator) Home(ctx context.Context, view services.View, stays func(pod 
 	return target.Pod, err
 }
 
-// wayHome says from which server to which the role goes; target is nil when it stays where it is. Pure.
-func wayHome(f *Facts, stays func(pod string) bool) (master, target *Server, err error) {
+// planHandover returns the current and the next master; target is nil if the master stays. It is pure.
+func planHandover(f *Facts, stays func(pod string) bool) (master, target *Server, err error) {
 	e := elect(f)
 	if e.Master == nil {
-		return nil, nil, fmt.Errorf("%w: %s", ErrCannotFailOver, orElse(e.Problem, "it is not known which server is the master"))
+		return nil, nil, fmt.Errorf("%w: %s", ErrCannotFailOver, orElse(e.Problem, "the master is unknown"))
 	}
 	if stays(e.Master.Pod) {
 		if !e.Settled {
@@ -66,7 +67,7 @@ func wayHome(f *Facts, stays func(pod string) bool) (master, target *Server, err
 		}
 		return e.Master, nil, nil
 	}
-	why := "no server that stays is declared"
+	why := "no remaining server is declared as master"
 	for _, s := range f.Servers {
 		if s == e.Master || !stays(s.Pod) || target != nil && s.Declared != Master {
 			continue
@@ -75,18 +76,18 @@ func wayHome(f *Facts, stays func(pod string) bool) (master, target *Server, err
 		case !s.Reached:
 			why = fmt.Sprintf("%s does not answer: %s", s.Pod, s.Error)
 		case s.Role != Replica || s.Follows != e.Master.At || !s.LinkUp || s.Syncing:
-			why = s.Pod + " is not in sync with it"
+			why = s.Pod + " is not in sync with the master"
 		default:
 			target = s
 		}
 	}
 	if target == nil {
-		return nil, nil, fmt.Errorf("%w: the master is %s, which leaves, and %s", ErrCannotFailOver, e.Master.Pod, why)
+		return nil, nil, fmt.Errorf("%w: the master %s is to be removed, and %s", ErrCannotFailOver, e.Master.Pod, why)
 	}
 	return e.Master, target, nil
 }
 
-// failOverTo has the sentinels choose one server, by giving the others no priority until it is done.
+// failOverTo makes the sentinels choose the target by setting the replica-priority of the other replicas to 0 until then.
 func (o *Operator) failOverTo(ctx context.Context, r *round, target *Server) (err error) {
 	master, sentinel, err := canFailOver(&r.facts)
 	if err != nil {
@@ -99,13 +100,13 @@ func (o *Operator) failOverTo(ctx context.Context, r *round, target *Server) (er
 	}
 	to, err := o.failOver(ctx, r, master, sentinel)
 	if err == nil && to != target.Pod {
-		err = fmt.Errorf("cannot bring the master to %s: the sentinels chose %s", target.Pod, to)
+		err = fmt.Errorf("cannot move the master to %s: the sentinels chose %s", target.Pod, to)
 	}
 	return err
 }
 
-// prefer takes the other replicas' priority away, and waits until the sentinel knows. undo gives it back, with a time of its
-// own.
+// prefer sets the other replicas' priority to 0 and blocks until the sentinel has noticed. undo restores the priorities, with
+// its own time limit.
 func prefer(ctx context.Context, r *round, target *Server, sentinel *Sentinel) (undo func() error, err error) {
 	ask := r.clients[key(sentinel.Process)]
 	before := map[*Server]string{}
@@ -116,7 +117,7 @@ func prefer(ctx context.Context, r *round, target *Server, sentinel *Sentinel) (
 		var errs []error
 		for s, was := range before {
 			if err := r.clients[key(s.Process)].ConfigSet(ctx, "replica-priority", was).Err(); err != nil {
-				errs = append(errs, fmt.Errorf("cannot give pod %s its replica-priority %s back: %w", s.Pod, was, err))
+				errs = append(errs, fmt.Errorf("cannot restore the replica-priority of pod %s to %s: %w", s.Pod, was, err))
 			}
 		}
 		return errors.Join(errs...)
@@ -132,7 +133,7 @@ func prefer(ctx context.Context, r *round, target *Server, sentinel *Sentinel) (
 		}
 		before[s] = orElse(was["replica-priority"], "100")
 		if before[s] == "0" {
-			before[s] = "100" // an earlier attempt was cut off
+			before[s] = "100" // 0 is left from an interrupted attempt
 		}
 		wanted := "0"
 		if s == target {
@@ -142,11 +143,11 @@ func prefer(ctx context.Context, r *round, target *Server, sentinel *Sentinel) (
 			return undo, fmt.Errorf("cannot set the replica-priority of pod %s: %w", s.Pod, err)
 		}
 	}
-	_ = ask.Do(ctx, "SENTINEL", "DEBUG", "INFO-PERIOD", hurriedInfoPeriod).Err() // an older one takes up to 10 s
+	_ = ask.Do(ctx, "SENTINEL", "DEBUG", "INFO-PERIOD", hurriedInfoPeriod).Err() // before 7.0 it takes up to 10 s
 	return undo, awaitPriorities(ctx, r, ask, target)
 }
 
-// awaitPriorities waits until the sentinel would choose the target.
+// awaitPriorities blocks until the sentinel would choose the target.
 func awaitPriorities(ctx context.Context, r *round, ask *redis.Client, target *Server) error {
 	for {
 		reply, err := ask.Do(ctx, "SENTINEL", "REPLICAS", r.facts.Settings.Group).Slice()
@@ -157,12 +158,12 @@ func awaitPriorities(ctx context.Context, r *round, ask *redis.Client, target *S
 			return nil
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return fmt.Errorf("cannot make the sentinels choose %s: they have not noticed its priority: %w", target.Pod, err)
+			return fmt.Errorf("cannot make the sentinels choose %s: they have not noticed the changed priorities: %w", target.Pod, err)
 		}
 	}
 }
 
-// chooses says that of the replicas a sentinel knows only the one at that address can be promoted. Pure.
+// chooses reports whether the replica at that address is the only one that a sentinel can promote. It is pure.
 func chooses(replicas []any, at Endpoint) bool {
 	found := false
 	for _, one := range replicas {
@@ -177,23 +178,23 @@ func chooses(replicas []any, at Endpoint) bool {
 	return found
 }
 
-// handOver changes roles where no sentinel watches: writes are held until the target has everything and is the master.
+// handOver changes the master without sentinels: writes are paused until the target is in sync and is the master.
 func (o *Operator) handOver(ctx context.Context, r *round, master, target *Server) error {
 	old, next := r.clients[key(master.Process)], r.clients[key(target.Process)]
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookDeadline)
 		defer cancel()
-		_ = old.Do(ctx, "CLIENT", "UNPAUSE").Err() // the pause ends by itself
+		_ = old.Do(ctx, "CLIENT", "UNPAUSE").Err() // the pause expires by itself
 	}()
 	if err := old.Do(ctx, "CLIENT", "PAUSE", writePause.Milliseconds(), "WRITE").Err(); err != nil {
-		return fmt.Errorf("cannot hold the writes on pod %s: %w", master.Pod, err)
+		return fmt.Errorf("cannot pause writes on pod %s: %w", master.Pod, err)
 	}
 	if err := replicated(ctx, r, master); err != nil {
-		return fmt.Errorf("cannot hand over from pod %s: %w", master.Pod, err)
+		return fmt.Errorf("cannot hand over the master role of pod %s: %w", master.Pod, err)
 	}
 	if err := next.Do(ctx, "REPLICAOF", "NO", "ONE").Err(); err != nil {
-		return fmt.Errorf("cannot make pod %s the master: %w", target.Pod, err)
+		return fmt.Errorf("cannot promote pod %s to master: %w", target.Pod, err)
 	}
-	_ = next.Do(ctx, "CONFIG", "REWRITE").Err() // a server without a file has nothing to write
+	_ = next.Do(ctx, "CONFIG", "REWRITE").Err() // fails on a server without a configuration file
 	return follow(ctx, r, old, r.processes[key(master.Process)], target.At)
 }

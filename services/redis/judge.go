@@ -11,11 +11,11 @@ import (
 // MasterFact is the name of the fact that holds the master's address.
 const MasterFact = "redis-master"
 
-// Judge says what was seen, in the supervisor's words. It does no I/O.
+// Judge converts the observation to a verdict. It does no I/O.
 //
-// A pod is right when each process in it is: the master when it answers as master, a replica when its link is up and it has
-// synced, a sentinel when it knows the master, keeps its state and has a quorum. The pod of the master does not wait for the
-// quorum, because sentinels are started after it; the system as a whole does.
+// A pod is right if each of its processes is: a master if it reports that role, a replica if its link is up and it is in sync,
+// a sentinel if it monitors the master, can save its state and has a quorum. The quorum is not required for the pod of the
+// master, because sentinels start after it; it is required for the system as a whole.
 func Judge(f *Facts) services.Verdict {
 	e := elect(f)
 	v := services.Verdict{Pods: map[string]services.PodVerdict{}, Right: true}
@@ -43,7 +43,7 @@ func Judge(f *Facts) services.Verdict {
 		if !shared {
 			pv = services.PodVerdict{Role: string(Watcher), Right: true, Detail: map[string]string{}}
 		}
-		pv.Detail["sentinel"] = orElse(s.Check, "not asked")
+		pv.Detail["sentinel"] = orElse(s.Check, "unknown")
 		if reason != "" {
 			note(s.Pod, reason, message)
 			if pv.Right && stopsPod(reason) && !(shared && reason == "NoQuorum" && e.Master != nil && e.Master.Pod == s.Pod) {
@@ -56,8 +56,8 @@ func Judge(f *Facts) services.Verdict {
 	return v
 }
 
-// stopsPod tells whether a sentinel's fault makes its pod not right. One that serves its clients as it should stays right
-// while the system as a whole is not: when another process is down, or masters are being changed.
+// stopsPod reports whether a sentinel's fault makes its pod not right. A sentinel that serves its clients correctly stays right
+// while the system as a whole is not, for example when another process is down or during a failover.
 func stopsPod(reason string) bool {
 	switch reason {
 	case "FailingOver", "Tilt", "IncompleteView", "Ghosts", "SentinelsDisagree", "CannotPersist":
@@ -73,7 +73,7 @@ func finish(v *services.Verdict, f *Facts, e Election, worst []string, quorate i
 	}
 	switch {
 	case len(f.Servers) == 0:
-		v.Right, v.Message = false, "no server yet"
+		v.Right, v.Message = false, "there is no server yet"
 	case len(worst) > 0:
 		v.Message = worst[0]
 		if e.Master == nil || e.Problem != "" {
@@ -112,15 +112,15 @@ func judgeServer(e Election, s *Server) (reason, message string) {
 	case m == nil:
 		return e.Reason, e.Problem
 	case s == m && s.Role != Master:
-		return "NotMaster", "should be the master and follows " + s.Follows.String()
+		return "NotMaster", "should be the master, but replicates " + s.Follows.String()
 	case s == m:
 		return "", ""
 	case wouldWipe(m, s):
-		return "MasterEmpty", fmt.Sprintf("holds %d keys, and the master %s holds none: it is not attached, because that would wipe it",
+		return "MasterEmpty", fmt.Sprintf("holds %d keys, but the master %s holds none; it is not attached, because that would delete its data",
 			s.Keys, m.Pod)
 	}
 	if why := wrongServer(m, s); why != "" {
-		return "NotAttached", why + ", the master is " + m.At.String()
+		return "NotAttached", why + ", but the master is " + m.At.String()
 	}
 	if s.Syncing {
 		return "Syncing", "copying the master's data"
@@ -136,25 +136,25 @@ func judgeSentinel(f *Facts, e Election, s *Sentinel) (reason, message string) {
 	case !s.Reached:
 		return orElse(s.Reason, "LookFailed"), orElse(s.Error, "it was not reached")
 	case !s.Known:
-		return "WatchesNothing", "knows no master named " + f.Settings.Group
+		return "WatchesNothing", "monitors no master named " + f.Settings.Group
 	case s.FailingOver():
-		return "FailingOver", "is changing masters"
+		return "FailingOver", "is failing over"
 	case e.Master == nil:
 		return e.Reason, e.Problem
 	case s.Master != e.Master.At:
-		return "WrongMaster", fmt.Sprintf("names %s, the master is %s", s.Master, e.Master.At)
+		return "WrongMaster", fmt.Sprintf("names %s as the master, but it is %s", s.Master, e.Master.At)
 	case s.Tilt:
-		return "Tilt", "its clock jumped (the machine slept?): it will not fail over for half a minute"
+		return "Tilt", "TILT mode: its clock jumped (suspended machine?), so it does not fail over for 30 s"
 	case s.Unsaved != "":
-		return "CannotPersist", "cannot keep its state in its file: " + s.Unsaved
+		return "CannotPersist", "cannot save its configuration file: " + s.Unsaved
 	case !s.CheckOK:
 		return "NoQuorum", s.Check
 	}
 	if n := missing(f, s); n > 0 {
-		return "IncompleteView", fmt.Sprintf("does not see %d of the stack's servers and sentinels as up", n)
+		return "IncompleteView", fmt.Sprintf("%d of the stack's servers and sentinels are not up in its view", n)
 	}
 	if g := ghosts(f, s); len(g) > 0 {
-		return "Ghosts", "counts what is gone: " + strings.Join(g, ", ")
+		return "Ghosts", "counts removed peers: " + strings.Join(g, ", ")
 	}
 	return "", ""
 }

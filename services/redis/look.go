@@ -16,10 +16,10 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// lookDeadline bounds each look at one process; a hung one must not hold the others up.
+// lookDeadline limits the queries to one process, so that a hung one does not delay the others.
 const lookDeadline = time.Second
 
-// connect gives a client for one call of the operator. Nothing is tried twice: the next look is soon.
+// connect returns a client for one call of the operator. It does not retry: the next observation follows soon.
 func connect(view services.View, p process) *redis.Client {
 	return redis.NewClient(&redis.Options{
 		Addr: p.At.String(), Password: p.password, Dialer: view.Dial, Protocol: 2, DisableIdentity: true,
@@ -28,7 +28,7 @@ func connect(view services.View, p process) *redis.Client {
 	})
 }
 
-// info splits what INFO says into fields.
+// info parses the answer of INFO.
 func info(text string) map[string]string {
 	out := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -85,7 +85,7 @@ func fillServer(s *Server, f map[string]string) {
 		}
 	}
 	if f["aof_last_write_status"] == "err" {
-		s.Failing = "its append-only file cannot be written"
+		s.Failing = "it cannot write its append-only file"
 	}
 }
 
@@ -109,7 +109,7 @@ func lookAtSentinel(ctx context.Context, c *redis.Client, s *Sentinel, group str
 		if isReply(err) { // "ERR No such master with that name"
 			return nil
 		}
-		return fmt.Errorf("cannot ask the sentinel of pod %s: %w", s.Pod, err)
+		return fmt.Errorf("cannot query the sentinel of pod %s: %w", s.Pod, err)
 	}
 	fillSentinel(s, fields(master))
 	for _, list := range []struct {
@@ -118,7 +118,7 @@ func lookAtSentinel(ctx context.Context, c *redis.Client, s *Sentinel, group str
 	}{{"REPLICAS", &s.Replicas}, {"SENTINELS", &s.Peers}} {
 		reply, err := c.Do(ctx, "SENTINEL", list.what, group).Slice()
 		if err != nil {
-			return fmt.Errorf("cannot ask the sentinel of pod %s for its %s: %w", s.Pod, strings.ToLower(list.what), err)
+			return fmt.Errorf("cannot query the sentinel of pod %s for its %s: %w", s.Pod, strings.ToLower(list.what), err)
 		}
 		for _, one := range reply {
 			p := fields(one)
@@ -129,7 +129,7 @@ func lookAtSentinel(ctx context.Context, c *redis.Client, s *Sentinel, group str
 	s.Check, s.CheckOK = check, err == nil
 	if err != nil {
 		if !isReply(err) {
-			return fmt.Errorf("cannot ask the sentinel of pod %s for its quorum: %w", s.Pod, err)
+			return fmt.Errorf("cannot query the sentinel of pod %s for its quorum: %w", s.Pod, err)
 		}
 		s.Check = err.Error()
 	}
@@ -154,7 +154,7 @@ func fillSentinel(s *Sentinel, f map[string]string) {
 	}
 }
 
-// setting asks a sentinel for one of its global settings; servers before 6.2 do not know the question.
+// setting returns a global setting of a sentinel, "" before 6.2, which lacks the command.
 func setting(ctx context.Context, c *redis.Client, name string) string {
 	reply, err := c.Do(ctx, "SENTINEL", "CONFIG", "GET", name).Result()
 	if err != nil {
@@ -163,7 +163,7 @@ func setting(ctx context.Context, c *redis.Client, name string) string {
 	return fields(reply)[name]
 }
 
-// fields makes a map of a flat reply of names and values.
+// fields converts a flat reply of names and values to a map.
 func fields(reply any) map[string]string {
 	out := map[string]string{}
 	list, ok := reply.([]any)
@@ -182,13 +182,13 @@ func fields(reply any) map[string]string {
 
 func endpointOf(f map[string]string) Endpoint { return Endpoint{f["ip"], number(f["port"], 0)} }
 
-// isReply is true for an error that the process itself gave.
+// isReply reports whether an error is an error reply of the process.
 func isReply(err error) bool {
 	_, ok := errors.AsType[redis.Error](err)
 	return ok
 }
 
-// reasonOf says in a word why a process could not be looked at.
+// reasonOf returns the verdict's Reason for a failed query.
 func reasonOf(err error) string {
 	netErr, isNet := errors.AsType[net.Error](err)
 	switch {

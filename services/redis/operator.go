@@ -1,11 +1,11 @@
-// Package redis turns Redis servers and sentinels that run into a master, replicas of it, and a quorum that watches it.
+// Package redis sets up replication between Redis servers and monitoring by sentinels, and reports their state.
 //
-// Who is master is whom a quorum of the sentinels names; where there are none, or they are new, the one that holds data; else
-// the one that is declared. Everything is configured by address. Failovers are the sentinels' business: this operator follows
-// them, turns an old master that comes back into a replica, and teaches sentinels that lost what they knew. It never attaches
-// a server that holds data to a master that holds none.
+// The master is the one that a quorum of the sentinels names. Without sentinels, or with new ones, it is the server that
+// holds data, else the declared one. Everything is configured by address. Failovers are done by the sentinels: the operator
+// follows them, turns an old master that returns into a replica, and reconfigures sentinels that lost their state. It never
+// attaches a server that holds data to a master that holds none.
 //
-// Look, decide, act, look again: Decide and Judge are pure functions of the Facts; success is told by the last look.
+// Each Reconcile observes, decides, acts and observes again. Decide and Judge are pure functions of the observed Facts.
 package redis
 
 import (
@@ -24,22 +24,22 @@ import (
 
 // Operator is the Redis operator of one stack. The zero value is ready.
 type Operator struct {
-	// Log gets each step; nil is silent.
+	// Log receives each step; nil disables logging.
 	Log *slog.Logger
 
 	turn  sync.Once
-	token chan struct{} // held by the one call that may act
+	token chan struct{} // held by the call that may change the servers
 
-	mu     sync.Mutex // guards what follows, never held across a call to a server
+	mu     sync.Mutex // guards the fields below; never held during a call to a server
 	memory memory
 }
 
-// memory is what outlives a call. None of it is needed to be right: a new operator finds out again.
+// memory is the state kept between calls. A new operator rebuilds it from observation.
 type memory struct {
 	master   Endpoint
 	elected  time.Time
-	wrong    map[string]time.Time // process -> since when
-	hurried  map[string]bool      // process and start -> told to hurry
+	wrong    map[string]time.Time // by process: since when it is not as desired
+	hurried  map[string]bool      // by process and start: Hurry was done
 	unsaved  map[string]string
 	flushed  time.Time
 	right    map[string]services.PodVerdict
@@ -51,21 +51,22 @@ type memory struct {
 
 var _ services.Operator = (*Operator)(nil)
 
-// New makes an operator.
+// New returns an operator.
 func New() *Operator { return &Operator{} }
 
 const (
 	maxRounds = 3
 	settle    = 100 * time.Millisecond
-	// flushEvery is how often sentinels are asked to write their file, to see whether they can: rarely, since each logs that
-	// it did. One that was started anew is asked at once, and while one cannot all are asked again after flushAgain.
+	// flushEvery is how often sentinels are asked to write their configuration file, as a check that they can. It is long
+	// because a sentinel logs each write. A restarted sentinel is asked at once; while one fails, all are asked every
+	// flushAgain.
 	flushEvery = 10 * time.Minute
 	flushAgain = 15 * time.Second
-	// grace is how long a pod that was right stays so when it only does not answer in time: a busy machine is slow.
+	// grace is how long a pod stays right although it does not answer in time, for example on a busy machine.
 	grace = 3 * time.Second
 )
 
-// Reconcile looks at every process, does what is to be done, and looks again.
+// Reconcile observes every process, does the steps of Decide and observes again. See services.Operator.
 func (o *Operator) Reconcile(ctx context.Context, view services.View) (services.Verdict, error) {
 	o.turn.Do(o.init)
 	select {
@@ -81,8 +82,8 @@ func (o *Operator) Reconcile(ctx context.Context, view services.View) (services.
 	return o.reconcile(ctx, view)
 }
 
-// quiet is done once for the process: the client library prints each failed dial on standard error, and every one of them
-// is returned as well.
+// quiet disables the client library's log, once per process: it prints failed dials on standard error, which are also
+// returned as errors.
 var quiet = sync.OnceFunc(logging.Disable)
 
 func (o *Operator) init() {
@@ -113,7 +114,8 @@ func (o *Operator) reconcile(ctx context.Context, view services.View) (services.
 	return o.conclude(Judge(&r.facts), r, time.Now()), nil
 }
 
-// conclude softens slow looks, keeps the last known facts, tells of changed masters, and says when to look again.
+// conclude completes a verdict: it applies grace, keeps the last known facts, records an event if the master changed and sets
+// the delay until the next call.
 func (o *Operator) conclude(v services.Verdict, r *round, now time.Time) services.Verdict {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -129,7 +131,7 @@ func (o *Operator) conclude(v services.Verdict, r *round, now time.Time) service
 		v.Facts = o.memory.facts
 	} else if was := o.memory.facts[MasterFact]; was != "" && was != v.Facts[MasterFact] {
 		if s := elect(&r.facts).Master; s != nil {
-			r.view.Event(s.Pod, corev1.EventTypeNormal, "RedisMaster", fmt.Sprintf("is the master at %s; it was %s", s.At, was))
+			r.view.Event(s.Pod, corev1.EventTypeNormal, "RedisMaster", fmt.Sprintf("is now the master at %s (was %s)", s.At, was))
 		}
 	}
 	o.memory.facts, o.memory.last = v.Facts, v
@@ -162,7 +164,7 @@ func (o *Operator) actAll(ctx context.Context, r *round, steps []Step) {
 	}
 }
 
-// round is the connections and facts of one call.
+// round holds the connections and facts of one call.
 type round struct {
 	view      services.View
 	processes map[string]process
@@ -185,7 +187,7 @@ func (r *round) close() {
 
 func key(p Process) string { return p.Pod + "/" + p.Container }
 
-// look fills the round's facts: every process at once, each within its deadline.
+// look fills the round's facts. It queries all processes in parallel, each within lookDeadline.
 func (o *Operator) look(ctx context.Context, r *round) error {
 	found, settings, err := find(ctx, r.view)
 	if err != nil {
@@ -222,7 +224,7 @@ func (o *Operator) look(ctx context.Context, r *round) error {
 	return nil
 }
 
-// attempt looks at a process, unless it is known not to run.
+// attempt queries a process, unless it is known not to run.
 func attempt(ctx context.Context, p *Process, look func(context.Context) error) {
 	if p.Reason != "" {
 		return
@@ -252,7 +254,7 @@ func (o *Operator) flushDue(now time.Time) bool {
 	return true
 }
 
-// recall adds what only time tells: since when something is wrong, and what was done before.
+// recall adds to the facts what is known from earlier calls: since when a process is not as desired, and what was done.
 func (o *Operator) recall(f *Facts, flushed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -270,7 +272,7 @@ func (o *Operator) recall(f *Facts, flushed bool) {
 		wrong := e.Master != nil && s.Reached && s.Known && s.Master != e.Master.At
 		s.WrongFor = m.since(key(s.Process), wrong, f.Now)
 		if !s.Reached {
-			delete(m.hurried, key(s.Process)) // it may have been started anew
+			delete(m.hurried, key(s.Process)) // it may have been restarted
 			delete(m.unsaved, key(s.Process))
 			continue
 		}
@@ -297,7 +299,7 @@ func (m *memory) since(key string, wrong bool, now time.Time) time.Duration {
 	return now.Sub(m.wrong[key])
 }
 
-// pause waits, and ends early with ctx.
+// pause blocks for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

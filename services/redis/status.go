@@ -6,7 +6,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// Status is the state of a stack's Redis, for people and scripts.
+// Status is the state of a stack's Redis as printed by `lyandev redis status`.
 type Status struct {
 	Right   bool            `json:"right"`
 	Message string          `json:"message"`
@@ -19,7 +19,7 @@ type Status struct {
 	Watch   []WatcherStatus `json:"sentinels,omitempty"`
 }
 
-// ServerStatus is one server's.
+// ServerStatus is the state of one server.
 type ServerStatus struct {
 	Pod     string `json:"pod"`
 	Address string `json:"address"`
@@ -31,13 +31,13 @@ type ServerStatus struct {
 	Link    bool   `json:"linkUp"`
 	Keys    int64  `json:"keys"`
 	Offset  int64  `json:"offset"`
-	// Behind is how many bytes of the master's stream it lacks.
+	// Behind is how many bytes of the master's replication stream it lacks.
 	Behind  int64  `json:"behind"`
 	AOF     bool   `json:"aof"`
 	Version string `json:"version,omitempty"`
 }
 
-// WatcherStatus is one sentinel's.
+// WatcherStatus is the state of one sentinel.
 type WatcherStatus struct {
 	Pod      string   `json:"pod"`
 	Address  string   `json:"address"`
@@ -51,7 +51,7 @@ type WatcherStatus struct {
 	Ghosts   []string `json:"ghosts,omitempty"`
 }
 
-// Status looks once and changes nothing.
+// Status observes once and changes nothing. It blocks until each process has answered or timed out.
 func (o *Operator) Status(ctx context.Context, view services.View) (Status, error) {
 	o.turn.Do(o.init)
 	r := newRound(view)

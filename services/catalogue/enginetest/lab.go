@@ -1,5 +1,5 @@
-// Package enginetest runs pods of a few containers on a real Docker engine for the operators' tests, by its command line, and
-// gives the operators' View of them. It is only imported by tests.
+// Package enginetest runs pods on a real Docker engine, through the docker command line, and provides the operators' View of
+// them. Only tests import it.
 package enginetest
 
 import (
@@ -23,7 +23,7 @@ import (
 
 const label = "dev.lyandev.test=operators"
 
-// Lab is a network of its own with pods in it. Everything is removed when the test ends.
+// Lab is a Docker network with pods. Everything is removed when the test ends.
 type Lab struct {
 	T testing.TB
 	// Net is the network's name, and the prefix of containers and volumes.
@@ -35,12 +35,12 @@ type Lab struct {
 	Events []string
 }
 
-// Pod is one pod: a network namespace with one address, and containers in it.
+// Pod is one pod: a network namespace with one address, shared by its containers.
 type Pod struct {
 	Name, IP   string
 	Labels     map[string]string
 	Containers []Container
-	// Workload names the workload that the pod is of; pods of one share its options.
+	// Workload is the name of the pod's workload; its pods share the options.
 	Workload string
 	Options  map[string]string
 }
@@ -55,7 +55,7 @@ type Container struct {
 	Port          corev1.ContainerPort
 }
 
-// New makes the network, after removing what an earlier run left. Without an engine the test fails; with -short it is skipped.
+// New creates the network after removing leftovers of an earlier run. Without an engine the test fails; with -short it is skipped.
 func New(t testing.TB, name, subnet string) *Lab {
 	t.Helper()
 	if testing.Short() {
@@ -109,7 +109,7 @@ func (l *Lab) Docker(args ...string) string {
 
 func (l *Lab) container(pod, container string) string { return l.Net + "-" + pod + "-" + container }
 
-// Start makes and starts a pod. Volumes that exist are used as they are.
+// Start creates and starts a pod. Existing volumes are reused.
 func (l *Lab) Start(p Pod) {
 	l.T.Helper()
 	l.mu.Lock()
@@ -175,19 +175,19 @@ func (l *Lab) Restart(pod, container string) {
 	l.Docker("start", l.container(pod, container))
 }
 
-// Pause and Unpause freeze a container.
+// Pause freezes a container.
 func (l *Lab) Pause(pod, container string) {
 	l.T.Helper()
 	l.Docker("pause", l.container(pod, container))
 }
 
-// Unpause lets it go on.
+// Unpause resumes a paused container.
 func (l *Lab) Unpause(pod, container string) {
 	l.T.Helper()
 	l.Docker("unpause", l.container(pod, container))
 }
 
-// View is what the operator is given.
+// View returns the view to pass to the operator.
 func (l *Lab) View() services.View {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -244,7 +244,7 @@ func (l *Lab) View() services.View {
 	return v
 }
 
-// exec passes secrets by the environment of the command line, as the engine's API would.
+// exec passes secrets in the environment of the docker process, not in its arguments.
 func (l *Lab) exec(ctx context.Context, pod, container string, cmd, env []string) (int, []byte, error) {
 	args := []string{"exec"}
 	for _, e := range env {
@@ -263,7 +263,7 @@ func (l *Lab) exec(ctx context.Context, pod, container string, cmd, env []string
 	return 0, out.Bytes(), err
 }
 
-// Until reconciles about every 100 ms until the condition holds, and fails the test after limit.
+// Until reconciles about every 100 ms until the condition holds. It fails the test after limit.
 func (l *Lab) Until(o services.Operator, limit time.Duration, what string, ok func(services.Verdict) bool) services.Verdict {
 	l.T.Helper()
 	ctx, cancel := context.WithTimeout(l.T.Context(), limit)
@@ -290,7 +290,7 @@ func (l *Lab) Until(o services.Operator, limit time.Duration, what string, ok fu
 // Right is the usual condition of Until.
 func Right(v services.Verdict) bool { return v.Right }
 
-// BuildPlain makes an image of Debian's own packages, for tests with servers that no image of ours prepared.
+// BuildPlain builds an image from Debian packages, for tests with servers that are not from lyandev's own images.
 func BuildPlain(t testing.TB, tag string, packages ...string) string {
 	t.Helper()
 	c := exec.Command("docker", "build", "-q", "--label", label, "-t", tag, "-")
