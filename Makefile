@@ -1,4 +1,4 @@
-# The targets; `make help` lists them.
+# `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -19,7 +19,7 @@ up: engine base build ## set everything up and run the lyanna stack
 	./$(BIN) up $(ARGS)
 
 .PHONY: down
-down: build ## stop the stack; volumes stay
+down: build ## stop the stack; volumes are kept
 	./$(BIN) down $(ARGS)
 
 .PHONY: build
@@ -27,11 +27,11 @@ build: ## build bin/lyandev
 	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/lyandev
 
 .PHONY: engine
-engine: ## make sure a Docker engine answers (Debian, root)
+engine: ## install and start a Docker engine if none answers (Debian, root)
 	@scripts/setup-engine
 
 .PHONY: base
-base: engine ## make sure the base image is there
+base: engine ## pull or build the base image if it is missing
 	@scripts/base-image
 
 .PHONY: images
@@ -39,9 +39,9 @@ images: engine base build ## build the stack's images
 	./$(BIN) build --profile ha
 
 .PHONY: test
-test: images ## run all the tests, those on the real engine included
+test: images ## run all tests, including those on a real engine
 	$(GO) build ./...
-	@# One package at a time: those on the real engine start whole stacks, and would measure each other.
+	@# One package at a time: tests on the real engine start whole stacks and would affect each other's timing.
 	LYANDEV_BINARY=$(CURDIR)/$(BIN) $(GO) test -p 1 -timeout 30m $(TESTARGS) ./...
 
 .PHONY: race
@@ -50,20 +50,20 @@ race: ## run the tests that need no engine under the race detector (needs a C co
 	CGO_ENABLED=1 DOCKER_HOST=unix:///nonexistent/docker.sock $(GO) test -race -short -p 2 -timeout 10m $(TESTARGS) ./...
 
 .PHONY: cross
-cross: ## build for the other systems, so that nothing needs Linux by accident
+cross: ## build for macOS and Windows, to detect Linux-only code
 	@for os in darwin/arm64 darwin/amd64 windows/amd64; do \
 		echo "GOOS=$${os%/*} GOARCH=$${os#*/} go build ./..."; \
 		GOOS=$${os%/*} GOARCH=$${os#*/} $(GO) build ./... || exit 1; done
 
 .PHONY: lint
-lint: ## check style and import fences
+lint: ## check style and import rules
 	@test -x $(LINT) || GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
 	$(LINT) run --allow-parallel-runners ./...
 
 .PHONY: bench
-bench: engine base build ## measure us and a peer side by side, as ratios
+bench: engine base build ## measure lyandev and a peer, and print ratios
 	scripts/bench
 
 .PHONY: clean
-clean: ## remove what was built here
+clean: ## remove build output
 	rm -rf bin

@@ -1,6 +1,5 @@
-// Package assets holds the files that travel inside the binary: the sources of our images and the demo application.
-//
-// Nothing here runs them. Whoever builds lays them out on disk with [WriteTo] and names that directory as the build context.
+// Package assets embeds files in the binary: the build contexts of lyandev's images and the demo application. To build them,
+// write them to a directory with [WriteTo] and use it as the build context.
 package assets
 
 import (
@@ -13,21 +12,21 @@ import (
 	"path/filepath"
 )
 
-// Directories are named without the all: prefix, so what tools leave behind (__pycache__, .pytest_cache) stays out; files with
-// such names that belong are named one by one.
+// The directories are embedded without the all: prefix, which excludes names with a leading dot or underscore, such as
+// __pycache__ and .pytest_cache; required files with such names are listed one by one.
 //
 //go:embed images/mariadb images/redis images/memcached
 //go:embed demo demo/.dockerignore
 var embedded embed.FS
 
-// Images is a directory an image, each with its Dockerfile: mariadb, redis, memcached.
-func Images() fs.FS { return room("images") }
+// Images contains one directory per image, each with its Dockerfile: mariadb, redis, memcached.
+func Images() fs.FS { return directory("images") }
 
-// Demo is the demo application with its Dockerfile at the root.
-func Demo() fs.FS { return room("demo") }
+// Demo contains the demo application, with its Dockerfile at the root.
+func Demo() fs.FS { return directory("demo") }
 
-// room is one directory of what is embedded. It panics if there is none, which only an edit of this file can cause.
-func room(name string) fs.FS {
+// directory returns one embedded directory. It panics if the directory is not embedded, which is a programming error.
+func directory(name string) fs.FS {
 	sub, err := fs.Sub(embedded, name)
 	if err != nil {
 		panic(fmt.Sprintf("assets: no directory %s: %v", name, err))
@@ -35,13 +34,11 @@ func room(name string) fs.FS {
 	return sub
 }
 
-// WriteTo lays the files of fsys out below dir, which is made if it is missing. Embedding loses modes, so files that begin
+// WriteTo writes the files of fsys to dir, which is created if it is missing. Embedded files have no mode, so files that start
 // with "#!" get 0755 and all others 0644.
 //
-// A file whose content and mode are right already is not touched, so its time of change stays and a build sees nothing new; any
-// other is replaced in one step, never seen half-written. Files in dir that fsys does not have are left alone.
-//
-// Errors name the file; the first one ends the work.
+// Files with the same content and mode are not written, so their modification time is kept; other files are replaced
+// atomically. Additional files in dir are left unchanged. It stops at the first error, which names the file.
 func WriteTo(fsys fs.FS, dir string) error {
 	return fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -50,7 +47,7 @@ func WriteTo(fsys fs.FS, dir string) error {
 		target := filepath.Join(dir, filepath.FromSlash(path))
 		if entry.IsDir() {
 			if err := os.MkdirAll(target, 0o755); err != nil {
-				return fmt.Errorf("cannot make directory %s for embedded files: %w", target, err)
+				return fmt.Errorf("cannot create directory %s for embedded files: %w", target, err)
 			}
 			return nil
 		}
@@ -65,7 +62,7 @@ func WriteTo(fsys fs.FS, dir string) error {
 	})
 }
 
-// modeOf is the mode that a file of this content gets.
+// modeOf returns the mode for a file with this content.
 func modeOf(content []byte) fs.FileMode {
 	if bytes.HasPrefix(content, []byte("#!")) {
 		return 0o755
@@ -73,7 +70,7 @@ func modeOf(content []byte) fs.FileMode {
 	return 0o644
 }
 
-// writeFile makes target hold content with that mode, by renaming a finished file over it, unless it does already.
+// writeFile replaces target atomically with content and mode, unless it already has both.
 func writeFile(target string, content []byte, mode fs.FileMode) (err error) {
 	if isWritten(target, content, mode) {
 		return nil
@@ -94,7 +91,7 @@ func writeFile(target string, content []byte, mode fs.FileMode) (err error) {
 	return os.Rename(file.Name(), target)
 }
 
-// isWritten tells whether target is a regular file with that content and mode. What cannot be read counts as not written.
+// isWritten reports whether target is a regular file with that content and mode; false if it cannot be read.
 func isWritten(target string, content []byte, mode fs.FileMode) bool {
 	info, err := os.Lstat(target)
 	if err != nil || info.Mode() != mode || info.Size() != int64(len(content)) {

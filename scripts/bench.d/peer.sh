@@ -1,8 +1,8 @@
-# The peer of the measurements that start a stack: Docker Compose on the same file and the same images. To be sourced, with
-# project, profile, with and compose set.
+# The peer for measurements of stack starts: Docker Compose with the same file and the same images. Source it with project,
+# profile, with and compose set.
 compose_version=v5.5.1
 
-# A released plugin if there is one, else one built here, which takes a few minutes once.
+# Use a released plugin if there is one, else build one, which takes a few minutes once.
 find_compose() {
   if docker compose version >/dev/null 2>&1; then
     compose=(docker compose)
@@ -66,7 +66,7 @@ compose() {
   "${compose[@]}" -p "$project-peer" -f lyanna.dev.yaml -f "$BENCH_TMP/override-$profile.yaml" "${with[@]}" "$@"
 }
 
-# seconds CMD... prints how long it took.
+# seconds CMD... prints how long CMD took.
 seconds() {
   local began ended
   began=$(date +%s%N)
