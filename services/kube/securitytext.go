@@ -2,8 +2,8 @@ package kube
 
 import corev1 "k8s.io/api/core/v1"
 
-// securityText is a container's security context as the API server prints it in messages: all fields, under the names that they
-// have in its own types.
+// securityText is a container's security context as printed in the API server's messages: all fields, with the names of its
+// internal types.
 type securityText struct {
 	Capabilities             *capabilitiesText
 	Privileged               *bool

@@ -11,7 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// validateEnv is R43: names are printable ASCII without "=", and value and valueFrom exclude each other.
+// validateEnv checks environment variables (R43): names are printable ASCII without "=", and value and valueFrom are mutually
+// exclusive.
 func validateEnv(env []corev1.EnvVar, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, e := range env {
@@ -68,13 +69,13 @@ func validateKeyRef(name, key string, path *field.Path) field.ErrorList {
 	return append(errs, invalids(path.Child("key"), key, validation.IsConfigMapKey(key))...)
 }
 
-// fieldPaths are the pod fields that an environment variable may take its value from (R133).
+// fieldPaths are the pod fields that an environment variable can refer to (R133).
 var fieldPaths = []string{
 	"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
 	"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
 }
 
-// subscript is a field with a key: metadata.labels['k'].
+// subscript matches a field with a key: metadata.labels['k'].
 var subscript = regexp.MustCompile(`^(.*?)\['(.*)'\]$`)
 
 func validateFieldRef(f *corev1.ObjectFieldSelector, path *field.Path) field.ErrorList {
@@ -105,7 +106,7 @@ func validateFieldRef(f *corev1.ObjectFieldSelector, path *field.Path) field.Err
 	return supported(f.FieldPath, fieldPaths, p)
 }
 
-// knownField reports whether a pod has the field at all, also those that a variable cannot show.
+// knownField reports whether a pod has the field, even if a variable cannot refer to it.
 func knownField(path string) bool {
 	others := []string{
 		"metadata.annotations", "metadata.labels", "spec.restartPolicy", "spec.schedulerName", "status.phase",
@@ -130,10 +131,10 @@ func validateResourceFieldRef(r *corev1.ResourceFieldSelector, path *field.Path)
 	return errs
 }
 
-// byteDivisors are the units in which an amount of bytes may be given (R133).
+// byteDivisors are the allowed divisors for amounts of bytes (R133).
 var byteDivisors = []string{"1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"}
 
-// validateDivisor checks the unit of a resourceFieldRef; name is the resource without limits or requests.
+// validateDivisor checks the divisor of a resourceFieldRef; name is the resource without the prefix limits. or requests.
 func validateDivisor(r *corev1.ResourceFieldSelector, name string, path *field.Path) field.ErrorList {
 	units, words, what := byteDivisors, strings.Join(byteDivisors, ", "), name
 	switch {
@@ -176,7 +177,7 @@ func validateEnvFrom(from []corev1.EnvFromSource, path *field.Path) field.ErrorL
 	return errs
 }
 
-// validateRefName checks the name of a ConfigMap or Secret that an envFrom names.
+// validateRefName checks the name of a ConfigMap or Secret in envFrom.
 func validateRefName(name string, path *field.Path) field.ErrorList {
 	if name == "" {
 		return field.ErrorList{field.Required(path, "")}

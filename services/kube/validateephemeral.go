@@ -5,8 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// validateEphemeralContainers checks ephemeral containers, which only ever come with updates. The API server says what is wrong
-// with them before it refuses them.
+// validateEphemeralContainers checks ephemeral containers. They are allowed in updates only; the API server reports their errors
+// before that one.
 func validateEphemeralContainers(s *corev1.PodSpec, pod *podContext, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	others, names := map[string]bool{}, map[string]bool{}
@@ -30,7 +30,7 @@ func validateEphemeralContainers(s *corev1.PodSpec, pod *podContext, path *field
 	return errs
 }
 
-// validateEphemeralFields refuses what makes a container a lasting part of its pod.
+// validateEphemeralFields rejects fields that ephemeral containers must not have.
 func validateEphemeralFields(c *corev1.EphemeralContainerCommon, path *field.Path) field.ErrorList {
 	const msg = "cannot be set for an Ephemeral Container"
 	r := &c.Resources

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// containersOf is all containers of a pod with their field paths: init containers, ordinary ones, ephemeral ones.
+// containersOf returns all containers of a pod with their field paths: init, regular and ephemeral containers.
 func containersOf(s *corev1.PodSpec, path *field.Path) iter.Seq2[*field.Path, *corev1.Container] {
 	return func(yield func(*field.Path, *corev1.Container) bool) {
 		for i := range s.InitContainers {
@@ -32,8 +32,8 @@ func containersOf(s *corev1.PodSpec, path *field.Path) iter.Seq2[*field.Path, *c
 // hostUsers reports whether a pod is in the host's user namespace, which is the default.
 func hostUsers(s *corev1.PodSpec) bool { return s.HostUsers == nil || *s.HostUsers }
 
-// validateHostUsers refuses what does not go with a user namespace of the pod's own: the host's other namespaces and block
-// devices. HostPID and HostIPC are spelt so by the API server.
+// validateHostUsers rejects fields that are incompatible with the pod's own user namespace: the host's other namespaces and block
+// devices. The spelling HostPID and HostIPC is the API server's.
 func validateHostUsers(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	const msg = "when `hostUsers` is false"
 	if hostUsers(s) {
@@ -48,11 +48,10 @@ func validateHostUsers(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	return errs
 }
 
-// maxHostname is the most bytes of a hostname.
+// maxHostname is the maximum length of a host name in bytes.
 const maxHostname = 64
 
-// validateHostnameOverride checks a hostname that nothing else may decide: neither the host, whose name a pod in its network
-// has, nor the pod's full domain name.
+// validateHostnameOverride checks hostnameOverride, which is incompatible with hostNetwork and setHostnameAsFQDN.
 func validateHostnameOverride(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	if s.HostnameOverride == nil {
 		return nil
@@ -71,7 +70,7 @@ func validateHostnameOverride(s *corev1.PodSpec, path *field.Path) field.ErrorLi
 	return append(errs, invalids(at, *s.HostnameOverride, validation.IsDNS1123Subdomain(*s.HostnameOverride))...)
 }
 
-// validateHostAliases checks the lines that a pod's /etc/hosts gets.
+// validateHostAliases checks the additional lines of a pod's /etc/hosts.
 func validateHostAliases(aliases []corev1.HostAlias, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, a := range aliases {

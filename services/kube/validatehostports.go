@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// validateHostPorts finds host ports that are asked for twice: the same protocol, address and port.
+// validateHostPorts reports duplicate host ports: the same protocol, address and port.
 func validateHostPorts(cs []corev1.Container, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	taken := map[string]bool{}
@@ -26,8 +26,8 @@ func validateHostPorts(cs []corev1.Container, path *field.Path) field.ErrorList 
 	return errs
 }
 
-// validateHostNetworkPorts wants the host ports of a pod in the host's network to be its container ports. A template may leave
-// them out: its pods get them by default.
+// validateHostNetworkPorts checks that the host ports of a pod in the host network equal its container ports. A template may omit
+// them: they are defaulted in its pods.
 func validateHostNetworkPorts(s *corev1.PodSpec, kind podKind, path *field.Path) field.ErrorList {
 	if !s.HostNetwork {
 		return nil

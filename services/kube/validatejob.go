@@ -39,7 +39,7 @@ func validateJobSpec(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
 	return append(errs, validateJobRestart(s.Template.Spec.RestartPolicy, path.Child("template", "spec", "restartPolicy"))...)
 }
 
-// validateFailedIndexes checks the two limits of an Indexed Job's failures, which is all that is known of them here.
+// validateFailedIndexes checks the two failure limits of an Indexed Job; nothing else about them is supported.
 func validateFailedIndexes(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
 	errs := optionalNonNegative(s.BackoffLimitPerIndex, path.Child("backoffLimitPerIndex"))
 	errs = append(errs, optionalNonNegative(s.MaxFailedIndexes, path.Child("maxFailedIndexes"))...)
@@ -49,7 +49,7 @@ func validateFailedIndexes(s *batchv1.JobSpec, path *field.Path) field.ErrorList
 	return errs
 }
 
-// maxIndexes is the greatest parallelism of an Indexed Job, and its greatest number of failed indexes.
+// maxIndexes is the maximum parallelism of an Indexed Job, and its maximum number of failed indexes.
 const maxIndexes = 100_000
 
 func validateCompletionMode(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
@@ -89,7 +89,7 @@ func validateReplacement(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
 	return supported(*s.PodReplacementPolicy, []batchv1.PodReplacementPolicy{batchv1.Failed, batchv1.TerminatingOrFailed}, path)
 }
 
-// validateJobRestart is R42: OnFailure or Never, and given, as the default is Always.
+// validateJobRestart checks the restart policy (R42): OnFailure or Never; it must be set, because the default is Always.
 func validateJobRestart(p corev1.RestartPolicy, path *field.Path) field.ErrorList {
 	switch p {
 	case corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever:
@@ -100,7 +100,7 @@ func validateJobRestart(p corev1.RestartPolicy, path *field.Path) field.ErrorLis
 	return field.ErrorList{field.NotSupported(path, p, []corev1.RestartPolicy{corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever})}
 }
 
-// maxCronJobName leaves room for the number in the names of Jobs.
+// maxCronJobName is the maximum length of a CronJob's name; it leaves room for the number in the names of its Jobs.
 const maxCronJobName = 52
 
 func validateCronJob(c *batchv1.CronJob) field.ErrorList {
@@ -132,7 +132,7 @@ func validateCronJob(c *batchv1.CronJob) field.ErrorList {
 	return errs
 }
 
-// validateSchedule is R195: five fields or a descriptor, and no time zone inside.
+// validateSchedule checks a schedule (R195): five fields or a descriptor, without a time zone.
 func validateSchedule(schedule string, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if _, err := parseStandard(schedule); err != nil {
@@ -146,7 +146,7 @@ func validateSchedule(schedule string, path *field.Path) field.ErrorList {
 
 var zonePart = regexp.MustCompile(`^[A-Za-z._0-9+-]{1,14}$`)
 
-// badZonePart reports whether a part of a zone's name is not fit for a file name of the zone database.
+// badZonePart reports whether a part of a zone name is not a valid file name of the zone database.
 func badZonePart(part string) bool {
 	return part == "." || part == ".." || strings.HasPrefix(part, "-") || !zonePart.MatchString(part)
 }

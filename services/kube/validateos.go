@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// validateOS checks spec.os and forbids the fields of the other system. Without spec.os both systems' fields are accepted.
+// validateOS checks spec.os and rejects fields of the other operating system. Without spec.os, the fields of both are accepted.
 func validateOS(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	if s.OS == nil {
 		return nil
@@ -35,13 +35,13 @@ func validateLinux(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	return errs
 }
 
-// given is a field of a name and whether it has a value.
+// given is a field's name and whether it is set.
 type given struct {
 	name string
 	is   bool
 }
 
-// forbidGiven is an error for each field that has a value.
+// forbidGiven returns an error for each field that is set.
 func forbidGiven(fields []given, msg string, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for _, f := range fields {
@@ -82,7 +82,7 @@ func validateWindows(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	return errs
 }
 
-// linuxOnly are the fields of a container's security context that Windows does not know.
+// linuxOnly returns the fields of a container's security context that Windows does not support.
 func linuxOnly(sc *corev1.SecurityContext) []given {
 	return []given{
 		{"appArmorProfile", sc.AppArmorProfile != nil},

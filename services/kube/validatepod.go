@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// podKind says where a pod's spec is: some rules are for pods only.
+// podKind tells a Pod's spec from a template's: some rules apply to Pods only.
 type podKind int
 
 const (
@@ -21,7 +21,7 @@ const (
 	inTemplate
 )
 
-// validatePod checks a pod that is to be made.
+// validatePod checks a Pod for creation.
 func validatePod(p *corev1.Pod) field.ErrorList {
 	spec, path := withAppArmorFields(p), field.NewPath("spec")
 	errs := validateMeta(&p.ObjectMeta, validation.IsDNS1123Subdomain)
@@ -33,7 +33,7 @@ func validatePod(p *corev1.Pod) field.ErrorList {
 	return append(errs, validateProfilesAgree(&p.ObjectMeta, spec, path)...)
 }
 
-// validatePodSpec checks a pod's spec, in Kubernetes' order.
+// validatePodSpec checks a pod spec. The order of errors is that of Kubernetes.
 func validatePodSpec(s *corev1.PodSpec, kind podKind, path *field.Path) field.ErrorList {
 	pod := &podContext{
 		volumes: map[string]bool{}, names: map[string]bool{}, grace: corev1.DefaultTerminationGracePeriodSeconds, hostUsers: hostUsers(s),
@@ -96,7 +96,7 @@ func validateVolumes(volumes []corev1.Volume, pod *podContext, path *field.Path)
 	return errs
 }
 
-// validateVolumeSource checks the sources that run here; that there is one is left to the defaults.
+// validateVolumeSource checks the supported volume sources. Defaults ensure that there is one.
 func validateVolumeSource(v *corev1.VolumeSource, p *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	sources := 0
@@ -161,7 +161,7 @@ func validateVolumeMounts(mounts []corev1.VolumeMount, volumes map[string]bool, 
 	return errs
 }
 
-// validateDescending wants a relative path that does not go up.
+// validateDescending checks that a path is relative and contains no "..".
 func validateDescending(value string, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if path.IsAbs(value) {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// handler is what probes and hooks have in common.
+// handler holds the common fields of probes and lifecycle hooks.
 type handler struct {
 	exec  *corev1.ExecAction
 	http  *corev1.HTTPGetAction
@@ -18,8 +18,8 @@ type handler struct {
 	sleep *corev1.SleepAction
 }
 
-// validateHandler is R34-R37 and R39: exactly one handler, and that one right. Those after the first are forbidden, in the
-// order exec, httpGet, tcpSocket, grpc, sleep. grace is the pod's terminationGracePeriodSeconds.
+// validateHandler checks that there is exactly one handler and that it is valid (R34-R37, R39). Handlers after the first are
+// forbidden, in the order exec, httpGet, tcpSocket, grpc, sleep. grace is the pod's terminationGracePeriodSeconds.
 func validateHandler(h handler, grace int64, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	count := 0
@@ -68,7 +68,7 @@ func validateHTTPGet(h *corev1.HTTPGetAction, path *field.Path) field.ErrorList 
 	return errs
 }
 
-// validatePort is R36: a number from 1 to 65535, or an IANA service name.
+// validatePort checks a port (R36): a number from 1 to 65535, or an IANA service name.
 func validatePort(port intstr.IntOrString, path *field.Path) field.ErrorList {
 	if port.Type == intstr.Int {
 		return invalids(path, int(port.IntVal), validation.IsValidPortNum(int(port.IntVal)))
@@ -84,7 +84,7 @@ func validateSleep(s *corev1.SleepAction, grace int64, path *field.Path) field.E
 	return nil
 }
 
-// validateProbe is what all three probes have in common (R31, R33, R34).
+// validateProbe checks the rules common to all three probes (R31, R33, R34).
 func validateProbe(p *corev1.Probe, grace int64, path *field.Path) field.ErrorList {
 	if p == nil {
 		return nil
@@ -101,7 +101,7 @@ func validateProbe(p *corev1.Probe, grace int64, path *field.Path) field.ErrorLi
 	return errs
 }
 
-// validateKillingProbe is a liveness or a startup probe, whose successThreshold is 1 (R32).
+// validateKillingProbe checks a liveness or startup probe, whose successThreshold must be 1 (R32).
 func validateKillingProbe(p *corev1.Probe, grace int64, path *field.Path) field.ErrorList {
 	errs := validateProbe(p, grace, path)
 	if p != nil && p.SuccessThreshold != 1 {
@@ -110,7 +110,7 @@ func validateKillingProbe(p *corev1.Probe, grace int64, path *field.Path) field.
 	return errs
 }
 
-// validateReadinessProbe knows no grace period of its own (R33).
+// validateReadinessProbe checks a readiness probe, which must not have a terminationGracePeriodSeconds (R33).
 func validateReadinessProbe(p *corev1.Probe, grace int64, path *field.Path) field.ErrorList {
 	errs := validateProbe(p, grace, path)
 	if p != nil && p.TerminationGracePeriodSeconds != nil {

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// The annotations that named seccomp and AppArmor profiles before there were fields. Both kinds use the same words; the
-// profile of a file or a name of the node is "localhost/" and that.
+// Deprecated annotations for seccomp and AppArmor profiles. Both use the same values; a profile of the node is "localhost/"
+// followed by its file or name.
 const (
 	seccompOfPod       = corev1.SeccompPodAnnotationKey
 	seccompOfContainer = corev1.SeccompContainerAnnotationKeyPrefix
@@ -22,7 +22,7 @@ const (
 	profileLocal       = corev1.SeccompLocalhostProfileNamePrefix
 )
 
-// validateProfileAnnotations checks the annotations themselves. The API server reports them in no order, here they are sorted.
+// validateProfileAnnotations checks the annotations' values. The API server reports errors in random order; here they are sorted.
 func validateProfileAnnotations(annotations map[string]string, s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if profile, ok := annotations[seccompOfPod]; ok {
@@ -65,7 +65,7 @@ func validateSeccompText(profile string, path *field.Path) field.ErrorList {
 	return field.ErrorList{field.Invalid(path, profile, "must be a valid seccomp profile")}
 }
 
-// validateProfilesAgree wants fields and annotations that name profiles of the same thing to name the same one.
+// validateProfilesAgree checks that a field and an annotation for the same pod or container set the same profile.
 func validateProfilesAgree(m *metav1.ObjectMeta, s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	var ofPod *corev1.AppArmorProfile
@@ -107,8 +107,8 @@ func appArmorAgrees(text string, p *corev1.AppArmorProfile, path *field.Path) fi
 	return profileAgrees(text, string(p.Type), p.LocalhostProfile, "apparmor", path)
 }
 
-// profileAgrees holds an annotation against a field of a type and a profile of the node, both of which are spelt alike for
-// seccomp and AppArmor. Types that there are not are reported elsewhere.
+// profileAgrees compares an annotation with a field's type and node profile, which have the same values for seccomp and AppArmor.
+// Unknown types are reported elsewhere.
 func profileAgrees(text, profileType string, local *string, kind string, path *field.Path) field.ErrorList {
 	name, isLocal := strings.CutPrefix(text, profileLocal)
 	agrees := true
@@ -129,8 +129,8 @@ func profileAgrees(text, profileType string, local *string, kind string, path *f
 	return nil
 }
 
-// withAppArmorFields is a pod's spec in which containers without an AppArmor profile have that of their annotation, unless it is
-// the pod's own: so the API server stores pods, but not templates.
+// withAppArmorFields returns a pod spec in which containers without an AppArmor profile get that of their annotation, unless it
+// equals the pod's. The API server does this for Pods, not for templates.
 func withAppArmorFields(p *corev1.Pod) *corev1.PodSpec {
 	if p.Spec.OS != nil && p.Spec.OS.Name == corev1.Windows {
 		return &p.Spec
@@ -147,7 +147,7 @@ func withAppArmorFields(p *corev1.Pod) *corev1.PodSpec {
 	return s
 }
 
-// appArmorOf is the profile that an annotation names; nil if it names none that a field may hold.
+// appArmorOf returns the profile of an annotation, nil if a field cannot represent it.
 func appArmorOf(text string) *corev1.AppArmorProfile {
 	local, isLocal := strings.CutPrefix(text, profileLocal)
 	switch {

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// validatePodSecurity checks a pod's security context and the sharing of its process namespace, which the API server reports
-// below the security context too.
+// validatePodSecurity checks a pod's security context and shareProcessNamespace, which the API server reports under the security
+// context.
 func validatePodSecurity(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	sc := s.SecurityContext
 	if sc == nil {
@@ -37,8 +37,8 @@ func validatePodSecurity(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	return append(errs, optionalSupported(sc.SELinuxChangePolicy, relabels, path.Child("seLinuxChangePolicy"))...)
 }
 
-// validateContainerSecurity checks a container's security context. hostUsers tells whether the pod is in the host's user
-// namespace, where /proc may not be unmasked.
+// validateContainerSecurity checks a container's security context. hostUsers is true if the pod is in the host's user namespace,
+// in which /proc must not be unmasked.
 func validateContainerSecurity(sc *corev1.SecurityContext, hostUsers bool, path *field.Path) field.ErrorList {
 	if sc == nil {
 		return nil
@@ -56,7 +56,8 @@ func validateContainerSecurity(sc *corev1.SecurityContext, hostUsers bool, path 
 	return append(errs, validateAppArmor(sc.AppArmorProfile, path.Child("appArmorProfile"))...)
 }
 
-// validateEscalation refuses a container that may not gain privileges but has them all. Only the spelling CAP_SYS_ADMIN counts.
+// validateEscalation rejects allowPrivilegeEscalation: false for a container with full privileges. Only the spelling
+// CAP_SYS_ADMIN counts.
 func validateEscalation(sc *corev1.SecurityContext, path *field.Path) field.ErrorList {
 	if sc.AllowPrivilegeEscalation == nil || *sc.AllowPrivilegeEscalation {
 		return nil
@@ -76,7 +77,7 @@ func validateEscalation(sc *corev1.SecurityContext, path *field.Path) field.Erro
 	return errs
 }
 
-// validateSeccomp checks a seccomp profile: a known type, and a file of the node, by a relative path, for Localhost only.
+// validateSeccomp checks a seccomp profile: a known type, and a relative path of a file on the node for Localhost only.
 func validateSeccomp(p *corev1.SeccompProfile, path *field.Path) field.ErrorList {
 	if p == nil {
 		return nil
@@ -100,7 +101,7 @@ func validateSeccomp(p *corev1.SeccompProfile, path *field.Path) field.ErrorList
 	return errs
 }
 
-// maxAppArmorName is the most bytes of the name of an AppArmor profile.
+// maxAppArmorName is the maximum length of an AppArmor profile's name in bytes.
 const maxAppArmorName = 4095
 
 // validateAppArmor checks an AppArmor profile: a known type, and the name of a profile loaded on the node for Localhost only.
@@ -138,7 +139,7 @@ func validateAppArmorName(name *string, at *field.Path) field.ErrorList {
 	return errs
 }
 
-// validateID checks the number of a user or a group, if one is given.
+// validateID checks a user or group ID if it is set.
 func validateID(id *int64, messages func(int64) []string, path *field.Path) field.ErrorList {
 	if id == nil {
 		return nil
@@ -146,7 +147,7 @@ func validateID(id *int64, messages func(int64) []string, path *field.Path) fiel
 	return invalids(path, *id, messages(*id))
 }
 
-// optionalSupported is supported for a value that need not be given.
+// optionalSupported is like supported for an optional value.
 func optionalSupported[T ~string](v *T, values []T, path *field.Path) field.ErrorList {
 	if v == nil {
 		return nil

@@ -79,7 +79,7 @@ func validateServicePorts(ports []corev1.ServicePort, path *field.Path) field.Er
 	return errs
 }
 
-// portText is a port that is given twice as the API server prints it.
+// portText returns a duplicate port as printed by the API server.
 type portText struct {
 	Name             string
 	Protocol         corev1.Protocol
@@ -88,7 +88,7 @@ type portText struct {
 	NodePort         int32
 }
 
-// validateAffinity is R129.
+// validateAffinity checks session affinity (R129).
 func validateAffinity(s *corev1.ServiceSpec, path *field.Path) field.ErrorList {
 	errs := supported(s.SessionAffinity, []corev1.ServiceAffinity{corev1.ServiceAffinityClientIP, corev1.ServiceAffinityNone}, path.Child("sessionAffinity"))
 	config := s.SessionAffinityConfig

@@ -10,13 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// maxSysctlName is the most bytes of the name of a sysctl.
+// maxSysctlName is the maximum length of a sysctl's name in bytes.
 const maxSysctlName = 253
 
-// sysctlName is words with dots or slashes between them; messages show it.
+// sysctlName is the pattern of names: words separated by dots or slashes. Messages contain it.
 var sysctlName = regexp.MustCompile(`^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$`)
 
-// validateSysctls checks names, that no two are the same, and that none would change what the pod shares with the host.
+// validateSysctls checks names, reports duplicates and rejects sysctls of namespaces that the pod shares with the host.
 func validateSysctls(s *corev1.PodSpec, sysctls []corev1.Sysctl, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	seen := map[string]bool{}
@@ -41,7 +41,7 @@ func validateSysctls(s *corev1.PodSpec, sysctls []corev1.Sysctl, path *field.Pat
 	return errs
 }
 
-// ipcSysctls are those of the IPC namespace, beside fs.mqueue.*; the two short ones stand for kernel.shm* and kernel.msg*.
+// ipcSysctls are the sysctls of the IPC namespace other than fs.mqueue.*; the two short ones stand for kernel.shm* and kernel.msg*.
 var ipcSysctls = []string{
 	"kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced", "kernel.shm",
 	"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.msg",
@@ -52,8 +52,8 @@ func isIPCSysctl(name string) bool {
 	return slices.Contains(ipcSysctls, name) || strings.HasPrefix(name, "fs.mqueue.")
 }
 
-// dotted is a sysctl's name with dots between its words: where the first separator is a slash, slashes and dots have each other's
-// meaning (sysctl.d(5)).
+// dotted returns a sysctl's name with dots as separators: if the first separator is a slash, slashes and dots are swapped
+// (sysctl.d(5)).
 func dotted(name string) string {
 	if i := strings.IndexAny(name, "./"); i < 0 || name[i] == '.' {
 		return name

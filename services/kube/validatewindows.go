@@ -19,7 +19,7 @@ const (
 	maxDNSLabel       = 63
 )
 
-// validateWindowsOptions checks the options of Windows, which are accepted for pods of any system as long as spec.os is not set.
+// validateWindowsOptions checks the options of Windows. They are accepted for all pods unless spec.os is set.
 func validateWindowsOptions(o *corev1.WindowsSecurityContextOptions, path *field.Path) field.ErrorList {
 	if o == nil {
 		return nil
@@ -43,7 +43,7 @@ func validateWindowsOptions(o *corev1.WindowsSecurityContextOptions, path *field
 	return errs
 }
 
-// windowsUserProblems says what is wrong with a user name of the form USER or DOMAIN\USER.
+// windowsUserProblems returns the errors of a user name of the form USER or DOMAIN\USER.
 func windowsUserProblems(name string) []string {
 	isControl := func(r rune) bool { return r < 0x20 || r == 0x7f }
 	switch {
@@ -80,12 +80,12 @@ func windowsUserProblems(name string) []string {
 	return out
 }
 
-// isNetBIOSName reports whether a domain has 1 to 15 characters, none of them forbidden, and no dot in front.
+// isNetBIOSName reports whether a domain has 1 to 15 characters, none of them forbidden, and no leading dot.
 func isNetBIOSName(domain string) bool {
 	return domain != "" && domain[0] != '.' && utf8.RuneCountInString(domain) <= maxNetBIOSName && !strings.ContainsAny(domain, `\/:*?"<>|`)
 }
 
-// isWindowsDNSName reports whether a domain is labels of 1 to 63 letters of either case, digits and inner hyphens.
+// isWindowsDNSName reports whether a domain consists of labels of 1 to 63 letters, digits and inner hyphens.
 func isWindowsDNSName(domain string) bool {
 	for label := range strings.SplitSeq(domain, ".") {
 		outside := func(r rune) bool {
@@ -98,8 +98,7 @@ func isWindowsDNSName(domain string) bool {
 	return true
 }
 
-// validateHostProcess checks the processes of the host's own that Windows knows: all containers of a pod or none are such, in the
-// host's network.
+// validateHostProcess checks Windows HostProcess containers: all containers of a pod or none, and in the host network.
 func validateHostProcess(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	var ofPod *bool

@@ -29,8 +29,8 @@ func validateDeploymentSpec(s *appsv1.DeploymentSpec, path *field.Path) field.Er
 	return errs
 }
 
-// validateSelected checks a selector, that it matches the template, and the template, whose pods always restart (R42). kind is
-// the workload's in messages about the selector, owner that in messages about the template.
+// validateSelected checks the selector, that it matches the template, and the template, whose restartPolicy must be Always (R42).
+// kind is the workload's name in messages about the selector, owner in messages about the template.
 func validateSelected(selector *metav1.LabelSelector, t *corev1.PodTemplateSpec, kind, owner string, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	at, template := path.Child("selector"), path.Child("template")
@@ -82,13 +82,13 @@ func validateStrategy(s *appsv1.DeploymentStrategy, path *field.Path) field.Erro
 	return field.ErrorList{field.NotSupported(path, strategyText{string(s.Type), asNull(s.RollingUpdate)}, types)}
 }
 
-// strategyText is a strategy of no known type as the API server prints it.
+// strategyText returns a strategy of unknown type as printed by the API server.
 type strategyText struct {
 	Type          string
 	RollingUpdate any
 }
 
-// asNull is p for printing, null if there is none.
+// asNull returns p for printing, null if it is nil.
 func asNull[T any](p *T) any {
 	if p == nil {
 		return nil
@@ -96,7 +96,7 @@ func asNull[T any](p *T) any {
 	return p
 }
 
-// validateSurge wants two counts or percentages that are not both nothing.
+// validateSurge checks two counts or percentages, which must not both be zero.
 func validateSurge(surge, unavailable *intstr.IntOrString, path *field.Path) field.ErrorList {
 	zero := intstr.FromInt32(0)
 	s, u := intstr.ValueOrDefault(surge, zero), intstr.ValueOrDefault(unavailable, zero)
@@ -115,7 +115,7 @@ func validateIntOrPercent(v intstr.IntOrString, path *field.Path) field.ErrorLis
 	return nonNegative(v.IntVal, path)
 }
 
-// validateAtMostAll refuses more than 100%.
+// validateAtMostAll rejects more than 100%.
 func validateAtMostAll(v intstr.IntOrString, path *field.Path) field.ErrorList {
 	if v.Type == intstr.Int || len(validation.IsValidPercent(v.StrVal)) > 0 {
 		return nil
@@ -126,7 +126,7 @@ func validateAtMostAll(v intstr.IntOrString, path *field.Path) field.ErrorList {
 	return nil
 }
 
-// isNothing reports whether v is 0 or 0%; text that is neither a number nor a percentage is nothing either.
+// isNothing reports whether v is 0 or 0%. An invalid string also counts as 0.
 func isNothing(v intstr.IntOrString) bool {
 	if v.Type == intstr.String && len(validation.IsValidPercent(v.StrVal)) == 0 {
 		v.StrVal = strings.TrimSuffix(v.StrVal, "%")
@@ -170,7 +170,7 @@ func validateStatefulSetSpec(s *appsv1.StatefulSetSpec, path *field.Path) field.
 	if s.ServiceName != "" {
 		errs = append(errs, invalids(path.Child("serviceName"), s.ServiceName, validation.IsDNS1123Label(s.ServiceName))...)
 	}
-	// A claim is a volume of the pod, in the place of one of the same name, so mounts of it are right.
+	// A claim becomes a volume of the pod and replaces one of the same name, so mounts can refer to it.
 	t := s.Template.DeepCopy()
 	for _, c := range s.VolumeClaimTemplates {
 		if slices.ContainsFunc(t.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == c.Name }) {
@@ -181,7 +181,7 @@ func validateStatefulSetSpec(s *appsv1.StatefulSetSpec, path *field.Path) field.
 	return append(errs, validateSelected(s.Selector, t, "statefulset", "StatefulSet", path)...)
 }
 
-// updateText is a StatefulSet's rolling update as the API server prints it.
+// updateText returns a StatefulSet's rolling update as printed by the API server.
 func updateText(r *appsv1.RollingUpdateStatefulSetStrategy) any {
 	if r == nil {
 		return nil
@@ -193,7 +193,7 @@ func updateText(r *appsv1.RollingUpdateStatefulSetStrategy) any {
 	return text
 }
 
-// validateUnavailable checks a field that the gate of R174 leaves without effect; a wrong one is refused all the same.
+// validateUnavailable checks maxUnavailable, which has no effect (R174) but is validated.
 func validateUnavailable(v *intstr.IntOrString, path *field.Path) field.ErrorList {
 	if v == nil {
 		return nil
@@ -233,7 +233,7 @@ func validateDaemonSetSpec(s *appsv1.DaemonSetSpec, path *field.Path) field.Erro
 	return append(errs, optionalNonNegative(s.RevisionHistoryLimit, path.Child("revisionHistoryLimit"))...)
 }
 
-// validateDaemonSurge wants exactly one of surge and unavailability.
+// validateDaemonSurge checks that exactly one of maxSurge and maxUnavailable is not zero.
 func validateDaemonSurge(r *appsv1.RollingUpdateDaemonSet, path *field.Path) field.ErrorList {
 	zero := intstr.FromInt32(0)
 	s, u := intstr.ValueOrDefault(r.MaxSurge, zero), intstr.ValueOrDefault(r.MaxUnavailable, zero)

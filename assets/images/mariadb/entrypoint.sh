@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Start MariaDB: make or check the volume, write the accounts, become the server.
+# Start MariaDB: create or check the volume, write the accounts, exec the server.
 #
-# Exit codes of its own: 64 wrong settings, 77 the volume cannot be written, 78 the volume is not the one expected.
-# They are final: trying again changes nothing.
+# Exit codes: 64 invalid settings, 77 the volume is not writable, 78 unexpected volume. A retry does not help.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
-# As PID 1 a shell ignores SIGTERM unless it is told not to; the server itself gets the default back.
+# As PID 1, a shell ignores SIGTERM without a trap. The server gets the default action again.
 trap "exit 143" TERM INT
 
 lib=${LYANDEV_LIB:-/usr/local/lib/lyandev}
@@ -23,18 +22,18 @@ data=${data%/}
 # shellcheck source=lib/setup.sh
 . "$lib/setup.sh"
 
-# As root: give the volume to the server's user and go on as that user.
+# As root: change the owner of the volume to the server's user and continue as that user.
 drop_root() {
   mkdir -p "$data"
   if [[ $(stat -c %u "$data") != "$(id -u mysql)" || -n $(find "$data" -maxdepth 1 ! -user mysql -print -quit) ]]; then
     find "$data" ! -user mysql -exec chown -h mysql:mysql {} +
   fi
-  # stdout and stderr may belong to root; a server told to log there by name has to be able to open them.
+  # stdout and stderr may belong to root; a server that is configured to log to them by name must be able to open them.
   chown mysql /proc/self/fd/1 /proc/self/fd/2 2>/dev/null || true
   exec setpriv --reuid mysql --regid mysql --init-groups "$0" "$@"
 }
 
-# Configuration of the user's may put the socket, tmpdir or logs where no directory is yet: the server would exit.
+# The user's configuration may place the socket, tmpdir or logs in a missing directory, which would make the server exit.
 make_configured_dirs() {
   local option value
   while IFS='=' read -r option value; do
@@ -47,10 +46,11 @@ make_configured_dirs() {
   done < <(my_print_defaults "${config_args[@]}" mysqld server mariadb mariadbd client)
 }
 
-# Fills server_args: what the image insists on, then what the environment asks for. The caller's arguments follow and win.
+# Fills server_args with the image's fixed settings, then those of the environment. The caller's arguments follow and take
+# precedence.
 compose_server_args() {
-  # basedir and log-error are repeated here because manifests written for other images set them to paths of those: messages
-  # would not be found, and nothing would reach the container's log.
+  # basedir and log-error are set here because manifests for other images set them to paths of those images: the server would
+  # not find its messages and would not write to the container's log.
   server_args=(
     "${config_args[@]}" --basedir=/usr --datadir="$data" --skip-log-error
     --log-bin=binlog --server-id="$server_id" --read-only=1

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Is the server well, seen from inside? Takes the options of the official image's script of this name:
+# Check the server from inside the container. The options are those of the official image's script of the same name:
 #
 #   healthcheck.sh [--connect] [--innodb_initialized] [--replication_io] [--replication_sql] [--replication_seconds_behind_master=N]
 #
-# Exit 0 if all that was asked for holds. Needs no password: the server's own user is let in over the socket.
+# Exits with 0 if all checks pass. It needs no password: the server's own user can connect over the socket.
 set -euo pipefail
 
 ask() {
@@ -12,13 +12,13 @@ ask() {
   "${command[@]}"
 }
 
-# field NAME: of the slave's status.
+# field NAME: prints a field of the slave status.
 field() { ask 'SHOW SLAVE STATUS\G' | sed -n "s/^ *$1: //p"; }
 
 if (($# == 0)); then set -- --connect; fi
 for check in "$@"; do
   case $check in
-  # Over TCP: the socket answers earlier than the port does.
+  # Over TCP, because the socket answers before the port does.
   --connect) (exec 3<>/dev/tcp/127.0.0.1/"${MARIADB_PORT_NUMBER:-3306}" && read -r -t 1 -n 1 -u 3) 2>/dev/null ;;
   --innodb_initialized) ask "SELECT 1 FROM information_schema.ENGINES WHERE engine='InnoDB' AND support IN ('YES','DEFAULT')" | grep -q 1 ;;
   --replication_io) [[ $(field Slave_IO_Running) == Yes ]] ;;

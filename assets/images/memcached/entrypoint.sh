@@ -1,7 +1,7 @@
 #!/bin/sh
-# Become memcached, or whatever command is given. The environment of bitnami's image is understood:
+# Exec memcached, or the given command. The environment variables of Bitnami's image are supported:
 # MEMCACHED_CACHE_SIZE (MB), MEMCACHED_MAX_CONNECTIONS, MEMCACHED_THREADS, MEMCACHED_MAX_ITEM_SIZE (bytes),
-# MEMCACHED_PORT_NUMBER, MEMCACHED_EXTRA_FLAGS. Arguments given come after them and win.
+# MEMCACHED_PORT_NUMBER, MEMCACHED_EXTRA_FLAGS. Command-line arguments follow them and take precedence.
 set -eu
 
 if [ $# -eq 0 ]; then set -- memcached; fi
@@ -18,6 +18,6 @@ if [ -n "${MEMCACHED_THREADS:-}" ]; then set -- -t "$MEMCACHED_THREADS" "$@"; fi
 if [ -n "${MEMCACHED_MAX_CONNECTIONS:-}" ]; then set -- -c "$MEMCACHED_MAX_CONNECTIONS" "$@"; fi
 if [ -n "${MEMCACHED_CACHE_SIZE:-}" ]; then set -- -m "$MEMCACHED_CACHE_SIZE" "$@"; fi
 if [ -n "${MEMCACHED_PORT_NUMBER:-}" ]; then set -- -p "$MEMCACHED_PORT_NUMBER" "$@"; fi
-# It refuses to run as root without being told whom to become.
+# As root it requires -u with a user.
 if [ "$(id -u)" = 0 ]; then set -- -u memcache "$@"; fi
 exec memcached "$@"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Start Redis as server or sentinel: check the volume, find out who is master, write the configuration, become the process.
+# Start Redis as server or sentinel: check the volume, determine the master, write the configuration, exec the process.
 #
-# Exit codes of its own: 64 wrong settings, 77 the volume cannot be written, 78 the volume is not the one expected: these are
-# final. 75 means that nobody could tell who is master yet: try again.
+# Exit codes: 64 invalid settings, 77 the volume is not writable, 78 unexpected volume; a retry does not help. 75 the master
+# cannot be determined yet; a retry may help.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
-# As PID 1 a shell ignores SIGTERM unless it is told not to; the server itself gets the default back.
+# As PID 1, a shell ignores SIGTERM without a trap. The server gets the default action again.
 trap "exit 143" TERM INT
 
 lib=${LYANDEV_LIB:-/usr/local/lib/lyandev}
@@ -24,7 +24,7 @@ lib=${LYANDEV_LIB:-/usr/local/lib/lyandev}
 # shellcheck source=lib/sentinel.sh
 . "$lib/sentinel.sh"
 
-# As root: give the volume to the server's user and go on as that user.
+# As root: change the owner of the volume to the server's user and continue as that user.
 drop_root() {
   mkdir -p "$data"
   find "$data" ! -user redis -exec chown -h redis:redis {} +

@@ -1,17 +1,17 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with the other files
-# The accounts, as SQL that the server runs itself before it opens its port, at every start. So each statement may be
-# repeated, and none may reach a slave that has its own.
+# Write the accounts as SQL that the server runs at every start before it opens its port. The statements are therefore idempotent
+# and not replicated to slaves, which have their own accounts.
 
-# quote VALUE: as an SQL string, into REPLY.
+# quote VALUE: quotes it as an SQL string, into REPLY.
 quote() {
   REPLY=${1//\\/\\\\}
   REPLY="'${REPLY//\'/\\\'}'"
 }
 
-# name VALUE: as an SQL identifier, into REPLY.
+# name VALUE: quotes it as an SQL identifier, into REPLY.
 name() { REPLY="\`${1//\`/\`\`}\`"; }
 
-# account USER HOST PASSWORD HASH: create it or give it this password. An empty password is one, with a blank hash.
+# account USER HOST PASSWORD HASH: creates the account or sets its password. With an empty HASH, an empty PASSWORD is set too.
 account() {
   local who
   quote "$1" && who=$REPLY
@@ -28,7 +28,7 @@ account() {
 
 root_sql() {
   if [[ -z $root_password$root_password_hash$empty_root ]]; then return; fi
-  # Nearer hosts win over '%': left in place they would turn root away at 127.0.0.1.
+  # More specific hosts take precedence over '%': with these accounts, root could not log in at 127.0.0.1.
   echo "DROP USER IF EXISTS root@'127.0.0.1', root@'::1', ''@'localhost';"
   local host
   for host in localhost "$root_host"; do
@@ -42,7 +42,7 @@ service_sql() {
     account "$health_user" % "$health_password" ''
     printf 'GRANT REPLICA MONITOR, PROCESS ON *.* TO %s;\n' "$REPLY"
   fi
-  # For healthcheck.sh: the server's own user, over the socket, with no password to know.
+  # For healthcheck.sh: the server's own user, over the socket, without a password.
   echo "CREATE USER IF NOT EXISTS mysql@localhost IDENTIFIED VIA unix_socket;"
   echo "GRANT REPLICA MONITOR, PROCESS ON *.* TO mysql@localhost;"
   if [[ -n $replication_user && $replication_user != root ]]; then
@@ -51,8 +51,8 @@ service_sql() {
   fi
 }
 
-# A slave gets the application's database and user from its master, so there the master's first start is in the binlog. It is
-# the first start only while nothing was ever logged or replicated here.
+# A slave gets the application's database and user from its master, so the master logs them to the binlog at its first start,
+# that is, if nothing was ever logged or replicated.
 application_sql() {
   if [[ $role == slave ]]; then return; fi
   echo "SET SESSION sql_log_bin = (@@GLOBAL.gtid_binlog_pos = '' AND @@GLOBAL.gtid_slave_pos = '');"
@@ -63,14 +63,14 @@ application_sql() {
   fi
   if [[ -n $user && $user != root ]]; then
     account "$user" "$user_host" "$password" "$password_hash"
-    # In a grant, _ and % in a database's name would be wildcards.
+    # In a grant, _ and % in a database name are wildcards.
     local pattern=${database_name//_/\\_}
     if [[ -n $database ]]; then printf 'GRANT ALL PRIVILEGES ON %s.* TO %s;\n' "${pattern//%/\\%}" "$REPLY"; fi
   fi
   echo 'SET SESSION sql_log_bin = 0;'
 }
 
-# Without the operator nobody else attaches a slave or opens a master.
+# Without an operator, the server itself attaches as a slave or opens as a master.
 alone_sql() {
   if [[ -n $operated ]]; then return; fi
   if [[ $role != slave ]]; then

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with the other files
-# The environment, in the spelling of the bitnami and of the official images, read once into plain variables.
+# Read the environment once into plain variables, with the variable names of Bitnami's and the official images.
 
 say() { printf 'lyandev-mariadb: %s\n' "$*" >&2; }
 
@@ -11,7 +11,7 @@ fail() {
   exit "$code"
 }
 
-# setting NAME: the value of NAME, or of the file NAME_FILE names, or of the same with MYSQL_ for MARIADB_; into REPLY.
+# setting NAME: reads into REPLY the value of NAME or the content of the file in NAME_FILE, also with MYSQL_ for MARIADB_.
 setting() {
   local name file
   REPLY=
@@ -30,10 +30,10 @@ setting() {
   done
 }
 
-# is_yes VALUE: what people write for "on".
+# is_yes VALUE: succeeds for 1, y, yes, true and on.
 is_yes() { [[ ${1,,} =~ ^(1|y|yes|true|on)$ ]]; }
 
-# Variables with a value of the same name in lower case, prefix dropped: root_password, user, database ...
+# Sets variables named like the settings in lower case without prefix: root_password, user, database ...
 read_settings() {
   local name
   for name in ROOT_PASSWORD ROOT_PASSWORD_HASH ROOT_HOST USER PASSWORD PASSWORD_HASH DATABASE USER_HOST \
@@ -49,7 +49,7 @@ read_settings() {
   slave | replica) role=slave ;;
   *) fail 64 "MARIADB_REPLICATION_MODE=$replication_mode is neither master nor slave" ;;
   esac
-  # A slave written for bitnami's image names only its master's root password; both have the same root.
+  # A slave configured for Bitnami's image has only its master's root password; both use the same one.
   if [[ $role == slave ]]; then : "${root_password:=$master_root_password}"; fi
   operated=
   if is_yes "${LYANDEV_OPERATOR:-}"; then operated=1; fi
@@ -62,7 +62,7 @@ read_settings() {
   choose_init_file
 }
 
-# The init file holds passwords: memory first, which goes with the container.
+# The init file contains passwords: prefer memory, which is released with the container.
 choose_init_file() {
   local dir
   for dir in /dev/shm /run/mysqld /tmp "$data"; do
@@ -74,7 +74,7 @@ choose_init_file() {
   fail 77 "no directory to write the accounts to: /dev/shm, /run/mysqld, /tmp and $data are all read-only"
 }
 
-# A new database needs to know its root password, or that it has none.
+# A new database needs a root password, or the setting to have none.
 check_first_start() {
   if [[ -n $root_password$root_password_hash$empty_root ]]; then return; fi
   if is_yes "${MARIADB_RANDOM_ROOT_PASSWORD:-${MYSQL_RANDOM_ROOT_PASSWORD:-}}"; then

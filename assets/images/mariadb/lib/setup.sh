@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with the other files
-# What needs a running server before the real one starts: scripts of a first start, and the upgrade of an old volume. Both use
-# a server without network on a socket of its own, so that no probe takes it for the real one.
+# Tasks that need a running server before the actual one starts: scripts of the first start, and the upgrade of an old volume.
+# Both use a server without network on a separate socket, so that probes do not mistake it for the actual one.
 
 setup_socket=/run/mysqld/setup.sock
 
-# start_setup_server DATADIR ARGS...: returns when it answers.
+# start_setup_server DATADIR ARGS...: starts the server and returns when it answers.
 start_setup_server() {
   local dir=$1 waited=0
   shift
@@ -28,19 +28,19 @@ stop_setup_server() {
 
 have_init_scripts() { compgen -G '/docker-entrypoint-initdb.d/*' >/dev/null; }
 
-# SQL from stdin, as root, in the application's database where there is one.
+# Runs SQL from stdin as root, in the application's database if there is one.
 run_sql() {
   MYSQL_PWD=$root_password mariadb --no-defaults --socket="$setup_socket" --disable-ssl-verify-server-cert -uroot \
     --default-character-set=utf8mb4 --database="$database"
 }
 
-# run_init_scripts SEED ARGS...: in the order of their names, once, before the seed is in place: a script that fails leaves
-# the volume empty, and the next start tries again.
+# run_init_scripts SEED ARGS...: runs the scripts once, in the order of their names, before the seed is moved into place: if one
+# fails, the volume stays empty and the next start tries again.
 run_init_scripts() {
   local seed=$1 script
   shift
   if [[ $role == slave ]]; then
-    say "this is a slave: /docker-entrypoint-initdb.d is left to its master"
+    say "skipping /docker-entrypoint-initdb.d: this is a slave, the master runs the scripts"
     return
   fi
   if [[ -n $root_password_hash ]]; then
@@ -69,13 +69,13 @@ run_init_scripts() {
   stop_setup_server
 }
 
-# The system tables of an older version. The data files themselves are taken over by the server when it opens them.
+# Upgrades the system tables of an older version. The server upgrades the data files itself when it opens them.
 upgrade_volume() {
   if [[ ${MARIADB_AUTO_UPGRADE:-1} =~ ^(0|no|false|off)$ ]]; then
-    say "MARIADB_AUTO_UPGRADE=$MARIADB_AUTO_UPGRADE: the system tables stay those of MariaDB $old_version"
+    say "MARIADB_AUTO_UPGRADE=$MARIADB_AUTO_UPGRADE: the system tables are kept at MariaDB $old_version"
     return
   fi
-  say "upgrading the volume from MariaDB $old_version to $version; it cannot go back"
+  say "upgrading the volume from MariaDB $old_version to $version; this cannot be undone"
   start_setup_server "$data" --skip-log-bin --skip-grant-tables
   mariadb-upgrade --no-defaults --socket="$setup_socket" --upgrade-system-tables --silent >/dev/null ||
     fail 1 "mariadb-upgrade from $old_version to $version failed: see the lines above"

@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables shared with the other files
-# The volume: is it the one we expect, and if it is new, fill it so that a crash at any moment leaves it either new or whole.
+# Check that the volume is the expected one. Initialise a new volume so that it is either empty or complete after a crash.
 
 identity_file=$data/.lyandev-identity
 version=$(<"$share/version")
 
-# identity FIELD: a field of the identity file, into REPLY; empty if there is none.
+# identity FIELD: reads a field of the identity file into REPLY; empty if there is none.
 identity() {
   local key value
   REPLY=
@@ -17,7 +17,7 @@ identity() {
 # newer A B: is version A (two numbers with a dot) newer than B?
 newer() { ((${1%%.*} > ${2%%.*} || (${1%%.*} == ${2%%.*} && ${1#*.} > ${2#*.}))); }
 
-# Version of the data: what we wrote, else what the server's own upgrade left, else unknown (empty); into REPLY.
+# Reads the version of the data into REPLY: from the identity file, else from the server's upgrade file, else empty.
 data_version() {
   local file
   identity version
@@ -30,7 +30,7 @@ data_version() {
   done
 }
 
-# Names in the volume that count as nothing: what filesystems, manifests and we ourselves put there.
+# Names in the volume that are ignored: created by file systems, manifests and this image.
 is_bare() {
   local entry
   for entry in "$data"/* "$data"/.[!.]*; do
@@ -42,7 +42,7 @@ is_bare() {
   done
 }
 
-# Sets volume_state: empty, old (made by an older MariaDB) or good; anything else is the end.
+# Sets volume_state: empty, old (written by an older MariaDB) or good; exits in any other state.
 check_volume() {
   local expected=${LYANDEV_VOLUME_INITIALIZED:-} cluster=${LYANDEV_CLUSTER:-} product id
   mkdir -p "$data" 2>/dev/null || true
@@ -82,7 +82,7 @@ check_volume() {
   volume_state=old
 }
 
-# Copy the seed under another name, prepare it there if need be, make it durable, then put it in place.
+# Copy the seed under another name, prepare it there if necessary, sync it to disk, then move it into place.
 make_volume() {
   local seed=$data/.seed.new
   cp -r --reflink=auto --sparse=always "$share/seed" "$seed"
@@ -93,7 +93,7 @@ make_volume() {
   place_seed
 }
 
-# Move a finished seed into place, mysql/ last: its presence is the mark that the database is whole. Repeatable.
+# Move a prepared seed into place, mysql/ last: its presence marks a complete database. Idempotent.
 place_seed() {
   local ready=$data/.seed.ready entry
   local entries=()
@@ -105,7 +105,7 @@ place_seed() {
   rmdir "$ready"
 }
 
-# The server id is random and stays with the data: two volumes never share one, so a slave can tell that its master's
+# The server id is random and stored with the data: two volumes never have the same one, so a slave can detect that its master's
 # volume was replaced.
 read_server_id() {
   local file=$data/server_id
@@ -117,12 +117,12 @@ read_server_id() {
   mv -f "$file.new" "$file"
 }
 
-# Written when missing (a new volume, or one from another image) and when the version has changed.
+# Written if missing (a new volume, or one from another image) and when the version has changed.
 write_identity() {
   local id created
   identity version
   if [[ $REPLY == "$version" ]]; then return; fi
-  # An upgrade that was declined leaves the data old; so must the identity be.
+  # If the upgrade is disabled, the data keeps its old version, and so must the identity.
   if [[ $volume_state == old && -z ${upgraded:-} ]]; then return; fi
   identity id && id=$REPLY
   identity created && created=$REPLY

@@ -1,14 +1,14 @@
 # shellcheck shell=bash disable=SC2154 # variables are shared with the other files
-# Configuration files that the process itself rewrites: of each line we own, only ours may be in it; the rest is left as it is.
+# Edit configuration files that the process also rewrites: lines managed here are replaced, all others are kept.
 
-# quoted VALUE: as one argument in a configuration file, into REPLY.
+# quoted VALUE: quotes it as one argument of a configuration file, into REPLY.
 quoted() {
   REPLY=${1//\\/\\\\}
   REPLY="\"${REPLY//\"/\\\"}\""
 }
 
-# set_lines FILE LINE...: each LINE is "words<TAB>value", and replaces every line that begins with these words; one with an
-# empty value only removes them.
+# set_lines FILE LINE...: each LINE is "words<TAB>value" and replaces every line that starts with these words; with an empty value
+# they are only removed.
 set_lines() {
   local file=$1 line words entry kept=()
   shift
@@ -28,7 +28,7 @@ set_lines() {
   mv -f "$file.new" "$file"
 }
 
-# value_of FILE WORDS: what follows these words, in the last line that begins with them; into REPLY.
+# value_of FILE WORDS: reads the rest of the last line that starts with these words into REPLY.
 value_of() {
   local line
   REPLY=

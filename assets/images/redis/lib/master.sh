@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with the other files
-# Who is master? First the sentinels, who know about failovers, then what we were told. Always an address, never a name:
-# sentinels resolve names while they serve, and a slow resolver would stop the failover.
+# Determine the master: first from the sentinels, which know about failovers, then from the settings. The result is an address,
+# never a name: sentinels resolve names in their main loop, so a slow resolver would block the failover.
 
-# resolve NAME: its IPv4 addresses, one a line. An address is its own answer.
+# resolve NAME: prints its IPv4 addresses, one per line. An address resolves to itself.
 resolve() {
   if [[ $1 =~ ^[0-9.]+$ || $1 == *:*:* ]]; then
     printf '%s\n' "$1"
@@ -11,7 +11,7 @@ resolve() {
   fi
 }
 
-# Addresses of the sentinels as ip:port, into sentinels; ourselves left out.
+# Reads the addresses of the sentinels as ip:port into sentinels, without this one.
 find_sentinels() {
   local entry host ip
   local listed=${LYANDEV_SENTINELS:-} named=${REDIS_SENTINEL_HOST:-${REDIS_SENTINEL_SERVICE_HOST:-}}
@@ -23,14 +23,14 @@ find_sentinels() {
   done
 }
 
-# ask_sentinel IP:PORT: "ip port" of the master it knows, or nothing. Connecting within a container network takes no time at
-# all, so an absent sentinel is given up early; a present one has a second to answer.
+# ask_sentinel IP:PORT: prints "ip port" of the master it knows, or nothing. The connection times out early, because connecting
+# within a container network is fast; a connected sentinel has one second to answer.
 ask_sentinel() {
   REDISCLI_AUTH=$sentinel_password timeout 1 redis-cli -h "${1%:*}" -p "${1##*:}" -t 0.3 --raw \
     SENTINEL GET-MASTER-ADDR-BY-NAME "$group" 2>/dev/null | paste -sd ' '
 }
 
-# The master that enough of the sentinels agree on, as "ip port" in agreed; else empty. All are asked at once.
+# Sets agreed to "ip port" of the master that enough sentinels agree on, else empty. All are queried in parallel.
 ask_sentinels() {
   local entry answer need=$quorum
   declare -A votes=()
@@ -38,7 +38,7 @@ ask_sentinels() {
   find_sentinels
   if ((${#sentinels[@]} < need)); then need=${#sentinels[@]}; fi
   if ((need == 0)); then return; fi
-  # All answers are waited for: a child left behind would become a zombie of the server's.
+  # Wait for all of them: a remaining child would become a zombie of the server.
   while read -r answer; do
     [[ $answer =~ ^[0-9a-fA-F.:]+\ [0-9]+$ ]] || continue
     votes[$answer]=$((${votes[$answer]:-0} + 1))
@@ -49,7 +49,7 @@ ask_sentinels() {
   )"
 }
 
-# The master that the settings name, as "ip port" in told; else empty.
+# Sets told to "ip port" of the master in the settings, else empty.
 told_master() {
   local address=${LYANDEV_REDIS_MASTER_ADDR:-} ip
   told=
@@ -62,7 +62,7 @@ told_master() {
   fi
 }
 
-# Sets master to "ip port", trying for a while: names appear when their container does.
+# Sets master to "ip port". Retries for some time, because names exist only once their container runs.
 find_master() {
   local deadline=$((SECONDS + patience)) said=
   while :; do
@@ -70,7 +70,7 @@ find_master() {
     if [[ -z $agreed ]]; then told_master; fi
     master=${agreed:-$told}
     if [[ -n $master ]]; then return; fi
-    # A sentinel beside a server in one pod: the example's first sentinel learns of its master so.
+    # A sentinel in the same pod as a server: the first sentinel of the Kubernetes example finds its master this way.
     if [[ $1 == sentinel && -n $(REDISCLI_AUTH=$password redis-cli -p "$port" -t 0.3 ping 2>/dev/null) ]]; then
       master="$own_ip $port"
       return

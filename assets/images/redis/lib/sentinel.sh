@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # variables are shared with the other files
-# The sentinel. It rewrites sentinel.conf by renaming a file beside it, so the file lives in the volume, never in a mount of
-# its own, which would lose every failover.
+# Configure the sentinel. It rewrites sentinel.conf by renaming a temporary file, so the file must be in the volume and not a
+# mounted file, which could not be replaced.
 
-# The stored master with today's quorum, or the master found now. Sentinels that lost their volume ask the others.
+# Use the stored master with the current quorum setting, else determine the master. Sentinels without stored state ask the others.
 monitor_line() {
   value_of "$conf" "sentinel monitor $group"
   if [[ -n $REPLY ]]; then
@@ -14,14 +14,14 @@ monitor_line() {
 
 start_sentinel() {
   local conf=$data/sentinel.conf pass='' own_pass='' prefix=sentinel
-  # A configuration file of the user's own, as with the official image: it says everything itself.
+  # A configuration file given by the user, as with the official image, is used unchanged.
   if [[ -n ${1:-} && $1 != -* ]]; then exec redis-sentinel "$@"; fi
   check_volume redis-sentinel
   monitor_line
   if [[ -n $password ]]; then quoted "$password" && pass=$REPLY; fi
   if [[ -n $sentinel_password ]]; then quoted "$sentinel_password" && own_pass=$REPLY; fi
-  # The monitor line has to come before the others of its master, and set_lines keeps what it does not know above: what
-  # sentinels found out about replicas and each other follows the monitor line, so that stays where it is.
+  # The monitor line must precede the other lines of its master. set_lines keeps unknown lines above the new ones, and lines
+  # about known replicas and sentinels follow the monitor line, so an existing monitor line stays in its place.
   if [[ ! -e $conf ]]; then
     set_lines "$conf" "$prefix monitor $group"$'\t'"$master $quorum"
   else

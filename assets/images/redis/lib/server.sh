@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with the other files
-# The server, master or replica. Its role is the line "replicaof" in redis.conf, which Redis itself rewrites at a failover: on
-# the command line it would come back at each restart and undo the failover.
+# Configure the server. Its role is the line "replicaof" in redis.conf, which Redis rewrites at a failover. On the command line
+# it would apply again at each restart and undo the failover.
 
-# take_roles ARGS...: the arguments without --replicaof, into server_args; its value is used as if it came from the environment.
+# take_roles ARGS...: copies the arguments without --replicaof to server_args; its value is used like the environment's.
 take_roles() {
   server_args=()
   while (($#)); do
@@ -14,7 +14,7 @@ take_roles() {
         target+=" $1"
         shift
       fi
-      say "taking '$target' as the first master only: a role on the command line would undo failovers"
+      say "using '$target' as the initial master only: a role on the command line would undo failovers"
       master_host=${target%% *}
       master_port=${target##* }
       wanted_role=replica
@@ -25,7 +25,7 @@ take_roles() {
       ;;
     esac
   done
-  # A configuration file of the user's is included, so that the role need not be written into it.
+  # A configuration file given by the user is included, so that the role is not written to it.
   included=
   if ((${#server_args[@]})) && [[ ${server_args[0]} != -* ]]; then
     included=${server_args[0]}
@@ -56,7 +56,7 @@ decide_role() {
   if [[ -n $master ]] && is_own "${master% *}" && [[ ${master##* } == "$port" ]]; then master=; fi
 }
 
-# Written once, when the volume is new: what an operator or a user may want to change and keep.
+# Written once, to a new volume: settings that an operator or a user can change permanently.
 first_conf() {
   local aof=yes
   if [[ ${REDIS_AOF_ENABLED:-yes} =~ ^(no|false|0|off)$ ]]; then aof=no; fi
@@ -64,7 +64,7 @@ first_conf() {
     $'repl-diskless-sync-delay\t0' $'repl-timeout\t10' $'repl-ping-replica-period\t2'
 }
 
-# Written at each start: what the environment says, and the role.
+# Written at each start: the settings of the environment, and the role.
 renew_conf() {
   local pass='' masterpass=''
   if [[ -n $password ]]; then quoted "$password" && pass=$REPLY; fi

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034 # variables are shared with the other files
-# The environment, in the spelling of the bitnami images, the official one and the Kubernetes example, read once.
+# Read the environment once, with the variable names of Bitnami's images, the official image and the Kubernetes example.
 
 say() { printf 'lyandev-redis: %s\n' "$*" >&2; }
 
@@ -11,10 +11,10 @@ fail() {
   exit "$code"
 }
 
-# is_yes VALUE: what people write for "on".
+# is_yes VALUE: succeeds for 1, y, yes, true and on.
 is_yes() { [[ ${1,,} =~ ^(1|y|yes|true|on)$ ]]; }
 
-# secret NAME: the value of NAME, or of the file NAME_FILE names; into REPLY.
+# secret NAME: reads the value of NAME, or the content of the file in NAME_FILE, into REPLY.
 secret() {
   local file=${1}_FILE
   REPLY=${!1:-}
@@ -23,7 +23,7 @@ secret() {
   REPLY=$(<"${!file}")
 }
 
-# Where the data is: as told, or where a volume of the Kubernetes example is mounted, or /data.
+# The data directory: as configured, else the volume of the Kubernetes example if mounted, else /data.
 find_data() {
   data=${REDIS_DATA_DIR:-}
   if [[ -z $data && -d /redis-master-data ]]; then data=/redis-master-data; fi
@@ -50,7 +50,7 @@ read_settings() {
   slave | replica) wanted_role=replica ;;
   *) fail 64 "REDIS_REPLICATION_MODE=$REDIS_REPLICATION_MODE is neither master nor replica" ;;
   esac
-  # Seconds to go on looking for a master that is not there yet.
+  # Seconds to wait until a master can be determined.
   patience=${LYANDEV_REDIS_PATIENCE:-60}
   own_ip=${POD_IP:-${REDIS_REPLICA_IP:-}}
   if [[ -z $own_ip ]]; then
@@ -59,5 +59,5 @@ read_settings() {
   fi
 }
 
-# is_own ADDRESS: is it one of ours?
+# is_own ADDRESS: succeeds if it is an address of this container.
 is_own() { [[ $1 == "$own_ip" || $1 == 127.* || " $(hostname -I 2>/dev/null || true) " == *" $1 "* ]]; }

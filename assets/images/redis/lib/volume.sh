@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with the other files
-# The volume: is it ours, and does it still hold what it held?
+# Check that the volume belongs to this product and cluster and still contains its data.
 
-# identity FIELD: a field of the identity file, into REPLY; empty if there is none.
+# identity FIELD: reads a field of the identity file into REPLY; empty if there is none.
 identity() {
   local key value
   REPLY=
@@ -16,7 +16,7 @@ newer() { ((${1%%.*} > ${2%%.*} || (${1%%.*} == ${2%%.*} && ${1#*.} > ${2#*.})))
 
 has_dataset() { [[ -s $data/dump.rdb || -s $data/appendonly.aof ]] || compgen -G "$data/appendonlydir/*" >/dev/null; }
 
-# check_volume PRODUCT: redis or redis-sentinel. Sets volume_id and volume_used: it is known to have held data.
+# check_volume PRODUCT: redis or redis-sentinel. Sets volume_id, and volume_used if the volume is known to have held data.
 check_volume() {
   local expected=${LYANDEV_VOLUME_INITIALIZED:-} product stored_version
   version=$(</usr/share/lyandev/version)
@@ -47,17 +47,17 @@ check_volume() {
   fi
 }
 
-# A master without its data would make its replicas throw theirs away. A replica just fetches it again.
+# A master without its data would make its replicas delete theirs. A replica fetches the data again.
 check_dataset() { # ROLE
   if [[ -z $volume_used ]] || has_dataset; then return; fi
   if [[ $1 == master ]]; then
     fail 78 "refusing to start as master on the volume at $data: it was initialised (${volume_id:-$LYANDEV_VOLUME_INITIALIZED})" \
       "but its data is gone; restore it, or delete the volume to start afresh"
   fi
-  say "the volume at $data has lost its data; fetching it again from the master"
+  say "the data in the volume at $data is missing; fetching it from the master"
 }
 
-# write_identity PRODUCT: the state is "fresh" until a start finds data, for a first start may be killed before there is any.
+# write_identity PRODUCT: the state is "fresh" until a start finds data, because the first start may be killed before it writes any.
 write_identity() {
   local created id=$volume_id state=fresh stored_state stored_version
   identity created && created=$REPLY
