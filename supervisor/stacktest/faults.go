@@ -13,7 +13,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/stacktest/throwaway"
 )
 
-// pod finds a pod by its own name or as the first (a ready one first) of a workload.
+// pod returns a pod by its name, or a pod of the workload of that name, preferably a ready one.
 func (s *Stack) pod(name string) *corev1.Pod {
 	s.t.Helper()
 	snap := s.c.State()
@@ -26,12 +26,12 @@ func (s *Stack) pod(name string) *corev1.Pod {
 		for _, p := range snap.Pods {
 			all = append(all, p.Name)
 		}
-		s.t.Fatalf("cannot find a pod of %s: there are %s", name, strings.Join(all, ", "))
+		s.t.Fatalf("cannot find a pod of %s: existing pods: %s", name, strings.Join(all, ", "))
 	}
 	return snap.Pod(found)
 }
 
-// containers are the engine's IDs of the running containers of a pod.
+// containers returns the engine's IDs of the running containers of a pod.
 func (s *Stack) containers(name string) []string {
 	s.t.Helper()
 	p := s.pod(name)
@@ -60,25 +60,25 @@ func (s *Stack) eachContainer(name, verb string, do func(ctx context.Context, id
 	}
 }
 
-// Kill sends SIGKILL to the containers of a pod, named by itself or by its workload. The supervisor starts them again.
+// Kill sends SIGKILL to the containers of a pod. name is a pod or a workload. The supervisor restarts them.
 func (s *Stack) Kill(name string) {
 	s.t.Helper()
 	s.eachContainer(name, "kill", func(ctx context.Context, id string) error { return s.c.Engine().KillContainer(ctx, id, "SIGKILL") })
 }
 
-// Pause freezes the containers of a pod, so that nothing in it answers any more.
+// Pause pauses the containers of a pod, so that they stop answering.
 func (s *Stack) Pause(name string) {
 	s.t.Helper()
 	s.eachContainer(name, "pause", s.c.Engine().PauseContainer)
 }
 
-// Unpause lets the containers of a pod go on.
+// Unpause unpauses the containers of a pod.
 func (s *Stack) Unpause(name string) {
 	s.t.Helper()
 	s.eachContainer(name, "unpause", s.c.Engine().UnpauseContainer)
 }
 
-// Disconnect takes a pod off the network, as if its cable were pulled. Reconnect puts it back.
+// Disconnect disconnects a pod from the network. Reconnect undoes it.
 func (s *Stack) Disconnect(name string) {
 	s.t.Helper()
 	id, net := s.attached(name)
@@ -87,7 +87,7 @@ func (s *Stack) Disconnect(name string) {
 	}
 }
 
-// Reconnect puts a pod that was disconnected back on the network, at the address that it had.
+// Reconnect reconnects a disconnected pod to the network, with the same address.
 func (s *Stack) Reconnect(name string) {
 	s.t.Helper()
 	id, net := s.attached(name)
@@ -100,7 +100,7 @@ func (s *Stack) Reconnect(name string) {
 	}
 }
 
-// attached finds the container that holds a pod's network (its sandbox, else its only container), and the network.
+// attached returns the container that owns a pod's network (its sandbox, else its only container), and the network.
 func (s *Stack) attached(name string) (container, network string) {
 	s.t.Helper()
 	p := s.pod(name)

@@ -11,7 +11,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-// Addr is the address on this host, "127.0.0.1:PORT", that leads to the ready endpoints of a Service's port.
+// Addr returns the host address ("127.0.0.1:PORT") of a Service's port.
 func (s *Stack) Addr(service string, port int32) string {
 	s.t.Helper()
 	a, err := s.c.Addr(service, port)
@@ -21,14 +21,14 @@ func (s *Stack) Addr(service string, port int32) string {
 	return a
 }
 
-// URL is Addr as an HTTP URL, without a slash at the end.
+// URL returns Addr as an HTTP URL without a trailing slash.
 func (s *Stack) URL(service string, port int32) string {
 	s.t.Helper()
 	return "http://" + s.Addr(service, port)
 }
 
-// DSN is the data source name of the MariaDB master's database, for github.com/go-sql-driver/mysql, with the user that the
-// stack declares for its app (root where it declares none).
+// DSN returns the data source name of the MariaDB master's database, for github.com/go-sql-driver/mysql, with the user that the
+// stack declares for its app (root if it declares none).
 func (s *Stack) DSN() string {
 	s.t.Helper()
 	env := s.roleEnv("mariadb", "master")
@@ -39,13 +39,13 @@ func (s *Stack) DSN() string {
 	return fmt.Sprintf("%s:%s@tcp(%s)/%s?parseTime=true", user, password, s.roleAddr("mariadb", "master", 3306), env["MARIADB_DATABASE"])
 }
 
-// RedisAddr is the address of the Redis master, wherever a failover took it.
+// RedisAddr returns the host address of the current Redis master.
 func (s *Stack) RedisAddr() string {
 	s.t.Helper()
 	return s.roleAddr("redis", "master", 6379)
 }
 
-// roleAddr finds the Service that follows a role, and its address on this host.
+// roleAddr returns the host address of the Service that selects pods by a role.
 func (s *Stack) roleAddr(operator, role string, port int32) string {
 	s.t.Helper()
 	for _, v := range s.c.Stack().Services {
@@ -58,7 +58,7 @@ func (s *Stack) roleAddr(operator, role string, port int32) string {
 			}
 		}
 	}
-	for _, w := range s.c.Stack().Workloads { // no Service follows the role: that of the workload must do
+	for _, w := range s.c.Stack().Workloads { // no Service selects by the role: use one of the workload
 		if w.Operator != operator {
 			continue
 		}
@@ -81,7 +81,7 @@ func selects(selector, labels map[string]string) bool {
 	return true
 }
 
-// roleEnv is the environment of the first container of the pod with a role.
+// roleEnv returns the environment of the first container of the pod with a role.
 func (s *Stack) roleEnv(operator, role string) map[string]string {
 	s.t.Helper()
 	p, err := s.c.PodWithRole(operator, role)
@@ -104,15 +104,15 @@ func (s *Stack) roleEnv(operator, role string) map[string]string {
 	return env
 }
 
-// Result is how a command ended.
+// Result is the result of a command.
 type Result struct {
 	ExitCode int
 	// Output is stdout, then stderr.
 	Output string
 }
 
-// Exec runs a command in the first container of a pod, named by itself or by its workload. A command that fails is no
-// failure of the test; one that cannot be started is.
+// Exec runs a command in the first container of a pod and blocks until it ends. name is a pod or a workload. A non-zero exit code
+// does not fail the test; a command that cannot be started does.
 func (s *Stack) Exec(name string, cmd ...string) Result {
 	s.t.Helper()
 	r, err := s.c.Exec(s.t.Context(), s.pod(name).Name, "", engine.ExecSpec{Cmd: cmd})
@@ -122,7 +122,7 @@ func (s *Stack) Exec(name string, cmd ...string) Result {
 	return Result{ExitCode: r.ExitCode, Output: string(r.Output)}
 }
 
-// Logs is what the containers of a pod have printed so far, those that ended included.
+// Logs returns the logs of all containers of a pod, including ended ones.
 func (s *Stack) Logs(name string) string {
 	s.t.Helper()
 	list, err := s.c.Engine().ListContainers(s.t.Context(), map[string]string{
@@ -149,8 +149,8 @@ func (s *Stack) Logs(name string) string {
 	return b.String()
 }
 
-// WaitReady waits until everything is right, as Start does. Right after a fault it may still be: wait for what the fault
-// does first.
+// WaitReady blocks until the whole stack is ready, as Start does. Immediately after a fault the stack may still be reported ready:
+// wait for an effect of the fault first.
 func (s *Stack) WaitReady() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), s.timeout)
@@ -160,7 +160,7 @@ func (s *Stack) WaitReady() {
 	}
 }
 
-// Reset brings the databases back to what they held when Start returned, without restarting anything; see
+// Reset restores the content that the databases had when Start returned, without restarting containers; see
 // throwaway.Copy.Reset.
 func (s *Stack) Reset() {
 	s.t.Helper()

@@ -19,14 +19,15 @@ import (
 	"github.com/lyandev/lyandev/supervisor/stacktest/throwaway"
 )
 
-// process is what all stacks of a test process share.
+// process holds what all stacks of a test process share.
 type process struct {
 	engine *tcengine.Engine
 	images *throwaway.Images
 	binary string
 }
 
-// connect connects once a process. The session is testcontainers' own, so that a test may use other containers of it too.
+// connect connects to the engine once per process. It uses testcontainers' default session, so that tests can use it for other
+// containers as well.
 var connect = sync.OnceValues(func() (*process, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -49,8 +50,8 @@ var connect = sync.OnceValues(func() (*process, error) {
 	}, nil
 })
 
-// agentBinary is the static lyandev that agents are made from: LYANDEV_AGENT_BINARY, LYANDEV_BINARY, or one built from this
-// module into the user's cache. The go command's own cache makes that quick where nothing changed.
+// agentBinary returns the path of the static lyandev binary for agents: LYANDEV_AGENT_BINARY, LYANDEV_BINARY, or one built from
+// this module into the user's cache directory.
 func agentBinary(ctx context.Context) (string, error) {
 	for _, name := range []string{"LYANDEV_AGENT_BINARY", "LYANDEV_BINARY"} {
 		if p := os.Getenv(name); p != "" {
@@ -59,7 +60,7 @@ func agentBinary(ctx context.Context) (string, error) {
 	}
 	dir := filepath.Join(xdg.CacheHome, "lyandev", "stacktest")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("cannot make a place for the agent's binary: %w", err)
+		return "", fmt.Errorf("cannot create a directory for the agent's binary: %w", err)
 	}
 	lock := flock.New(filepath.Join(dir, "lock"))
 	if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {

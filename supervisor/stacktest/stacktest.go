@@ -1,4 +1,4 @@
-// Package stacktest gives Go tests a running copy of a stack, in the manner of net/http/httptest:
+// Package stacktest starts a copy of a stack for a Go test, as net/http/httptest starts a server:
 //
 //	func TestComments(t *testing.T) {
 //		t.Parallel()
@@ -9,9 +9,9 @@
 //		stack.WaitReady()
 //	}
 //
-// Start returns when everything is right. The copy has a network, names, volumes and free host ports of its own, and is
-// removed when the test ends; if the test process is killed, testcontainers' reaper removes it. Tests may be parallel.
-// When a test has failed, the stack's logs and events are attached to it, and a bundle of all that is known is written.
+// Start blocks until the whole stack is ready. The copy has its own network, names, volumes and free host ports, and is removed
+// when the test ends; if the test process is killed, testcontainers' reaper removes it. Tests may run in parallel. If a test
+// fails, the stack's logs and events are added to its output, and a bundle with all diagnostics is written.
 package stacktest
 
 import (
@@ -29,7 +29,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// Option changes how Start starts a stack.
+// Option is an option of Start.
 type Option func(*options)
 
 type options struct {
@@ -41,38 +41,37 @@ type options struct {
 	from    throwaway.Snapshot
 }
 
-// Profile chooses a profile; the default is the file's.
+// Profile selects a profile. The default is the file's default profile.
 func Profile(name string) Option { return func(o *options) { o.profile = name } }
 
-// Env sets variables for the file's ${NAME}, as NAME=value, over those of this process.
+// Env sets variables (NAME=value) for ${NAME} in the file. They override the process's environment.
 func Env(vars ...string) Option { return func(o *options) { o.env = append(o.env, vars...) } }
 
 // Timeout bounds the wait for readiness, in Start and in WaitReady. The default is 5 minutes.
 func Timeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
-// Change lets the test change the loaded stack before it starts.
+// Change calls f with the loaded stack before it is started; f may change it.
 func Change(f func(*services.Stack)) Option {
 	return func(o *options) { o.change = append(o.change, f) }
 }
 
-// Snapshot begins with the volumes of a snapshot of an instance, instead of empty ones.
+// Snapshot starts with the volumes of an instance's snapshot instead of empty ones.
 func Snapshot(project, name string) Option {
 	return func(o *options) { o.from = throwaway.Snapshot{Project: project, Name: name} }
 }
 
-// WithoutReset leaves out what Reset needs, which Start otherwise notes once the stack is ready.
+// WithoutReset turns off Reset: Start then does not record the content of the databases.
 func WithoutReset() Option { return func(o *options) { o.noReset = true } }
 
-// Stack is a running copy. Its methods fail the test when they cannot do what they are for; they may be called by the
-// test's own goroutine only, as t.Fatal may.
+// Stack is a running copy of a stack. Its methods call t.Fatal on errors, so they must be called from the test's goroutine.
 type Stack struct {
 	t       testing.TB
 	c       *throwaway.Copy
 	timeout time.Duration
 }
 
-// Start starts the stack of a Compose file or of manifests, waits until it is ready, and fails the test if it does not get
-// there. A relative file is looked for in the test's directory and above.
+// Start starts the stack of a Compose file or of manifests, and blocks until it is ready. It fails the test if the stack does not
+// become ready within Timeout. A relative file is searched in the test's directory and its parents.
 func Start(t testing.TB, file string, opts ...Option) *Stack {
 	t.Helper()
 	o := options{timeout: 5 * time.Minute}
@@ -124,7 +123,7 @@ func load(ctx context.Context, file string, o options) (*services.Stack, error) 
 	return stack, nil
 }
 
-// find looks for a relative file here and in the directories above.
+// find searches a relative file in the working directory and its parents.
 func find(file string) (string, error) {
 	if filepath.IsAbs(file) {
 		return file, nil
@@ -144,7 +143,7 @@ func find(file string) (string, error) {
 	}
 }
 
-// end attaches what is known to a failed test, and removes the copy.
+// end adds diagnostics to a failed test, and removes the copy.
 func (s *Stack) end() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), 2*time.Minute)
 	defer cancel()
@@ -156,13 +155,13 @@ func (s *Stack) end() {
 	}
 }
 
-// attach puts the last lines of every log into the test's output, and everything into a bundle.
+// attach adds the last lines of every log to the test's output, and writes the bundle.
 func (s *Stack) attach(ctx context.Context) {
 	dir := filepath.Join(os.TempDir(), "lyandev-failure-"+s.c.Name())
 	if err := s.c.Bundle(ctx, dir); err != nil {
 		s.t.Logf("cannot write all of the bundle: %v", err)
 	}
-	s.t.Logf("logs, events and all that is known of the stack: %s", dir)
+	s.t.Logf("diagnostics of the stack (logs, events, state): %s", dir)
 	logs, _ := filepath.Glob(filepath.Join(dir, "logs", "*.log"))
 	for _, path := range logs {
 		if text, err := os.ReadFile(path); err == nil && len(text) > 0 {
@@ -171,7 +170,7 @@ func (s *Stack) attach(ctx context.Context) {
 	}
 }
 
-// attachedLines is how much of each log a failed test shows.
+// attachedLines is the number of lines of each log in the output of a failed test.
 const attachedLines = 20
 
 func lastLines(text []byte, n int) []byte {
@@ -186,11 +185,11 @@ func lastLines(text []byte, n int) []byte {
 	return text
 }
 
-// State is the latest snapshot of what is known.
+// State returns the latest observed state.
 func (s *Stack) State() *state.Snapshot { return s.c.State() }
 
-// Copy is what is behind the Stack, for what has no method here.
+// Copy returns the underlying throwaway.Copy, for operations without a method here.
 func (s *Stack) Copy() *throwaway.Copy { return s.c }
 
-// Name is the project label of every object of the copy.
+// Name returns the copy's name: the project label of all its objects.
 func (s *Stack) Name() string { return s.c.Name() }

@@ -146,7 +146,7 @@ func TestStackThatNeverGetsReady(t *testing.T) {
 		defer func() { _ = recover() }()
 		stacktest.Start(seen, path)
 	}()
-	if !strings.Contains(seen.text, "exits with 9 again and again") {
+	if !strings.Contains(seen.text, "keeps exiting with code 9") {
 		t.Errorf("Start said %q", seen.text)
 	}
 }

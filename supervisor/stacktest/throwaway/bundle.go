@@ -23,9 +23,9 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// Bundle writes all that tells how the copy stands into a directory, which it makes: the log of every container that there
-// is, the events, those of health and restarts on their own, the last answers of every probe, the latest snapshot, the stack, and what the engine says of each
-// container. Secrets are masked. It goes on after an error and reports all.
+// Bundle writes diagnostics of the copy into a new directory: the logs of all existing containers, the events (those about health
+// and restarts also in a separate file), the last answers of every probe, the observed state, the stack, and the engine's
+// inspection of each container. Secrets are masked. It continues after an error and returns all errors.
 func (c *Copy) Bundle(ctx context.Context, dir string) error {
 	b := bundle{dir: dir, mask: mask.New(c.stack)}
 	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil {
@@ -67,7 +67,7 @@ func (b *bundle) json(name string, v any) {
 	b.write(name, text)
 }
 
-// containers writes the log and the description of every container of the copy.
+// containers writes the log and the inspection of every container of the copy.
 func (b *bundle) containers(ctx context.Context, c *Copy) {
 	list, err := c.eng.ListContainers(ctx, map[string]string{services.ProjectLabel: c.name})
 	b.note(err)
@@ -100,7 +100,7 @@ func (b *bundle) log(ctx context.Context, c *Copy, x engine.Container) {
 	b.note(errors.Join(err, w.Close(), f.Close()))
 }
 
-// aboutHealth says that an event tells of a container's health: its probes, starts, ends and restarts.
+// aboutHealth reports whether an event is about a container's health: probes, starts, exits and restarts.
 func aboutHealth(e state.Event) bool {
 	switch e.Reason {
 	case "Unhealthy", "ProbeWarning", "ProbeError", "Started", "Killing", "BackOff", "Ready", "NotReady", "Completed", "Failed":
@@ -109,7 +109,7 @@ func aboutHealth(e state.Event) bool {
 	return false
 }
 
-// probeLines are the last answers of every probe, a pod after the other, each probe's oldest first.
+// probeLines formats the last answers of every probe, grouped by pod, the oldest of each probe first.
 func probeLines(answers map[string][]probe.Answer) []byte {
 	var b bytes.Buffer
 	for _, pod := range slices.Sorted(maps.Keys(answers)) {

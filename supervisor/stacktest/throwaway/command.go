@@ -22,18 +22,18 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// testLabel is on the pods that run test commands, with the workload that they were made from.
+// testLabel is on the pods that run test commands; its value is the workload that they are based on.
 const testLabel = "dev.lyandev.test"
 
-// tests are the pods of test commands that were started.
+// tests are the started pods of test commands.
 type tests struct {
 	mu   sync.Mutex
 	pods []*services.Workload
 }
 
-// RunInStack runs a command in a pod of its own, made from a workload: its image, environment and volumes, in the stack's
-// network, in no Service. Output is streamed as it comes. It returns the command's exit code, or an error if there is none:
-// the pod could not start, or ctx ended first.
+// RunInStack runs a command in a new pod in the stack's network, with the image, environment and volumes of a workload. No Service
+// selects the pod. It streams the output, blocks until the command ends, and returns its exit code. It returns an error if the
+// pod could not start or ctx ended first.
 func (c *Copy) RunInStack(ctx context.Context, workload string, cmd services.TestCommand, stdout, stderr io.Writer) (int, error) {
 	w := c.stack.Workload(workload)
 	if w == nil {
@@ -75,7 +75,7 @@ func (c *Copy) addTestPod(ctx context.Context, w *services.Workload, cmd service
 	return name, err
 }
 
-// testPod is a pod that runs a command once, with what the workload's first container has. It is pure.
+// testPod returns a pod that runs a command once, based on the workload's first container. It is pure.
 func testPod(w *services.Workload, name string, cmd services.TestCommand) *services.Workload {
 	spec := w.PodSpec().DeepCopy()
 	main := spec.Containers[0]
@@ -110,7 +110,7 @@ func withEnv(env []corev1.EnvVar, set map[string]string) []corev1.EnvVar {
 	return env
 }
 
-// startedContainer is the engine's ID of the pod's container once it has started, or why it will not.
+// startedContainer returns the engine's ID of the pod's container once it has started, or an error if it cannot start.
 func startedContainer(p *corev1.Pod) (string, error) {
 	if p == nil || len(p.Status.ContainerStatuses) == 0 {
 		return "", nil
@@ -125,7 +125,7 @@ func startedContainer(p *corev1.Pod) (string, error) {
 	return engineID(c.ContainerID), nil
 }
 
-// engineID drops the scheme of a container ID, if it has one ("docker://...").
+// engineID removes the scheme of a container ID, if any ("docker://...").
 func engineID(id string) string {
 	if _, rest, ok := strings.Cut(id, "://"); ok {
 		return rest
@@ -160,8 +160,8 @@ func (c *Copy) stream(ctx context.Context, id string, stdout, stderr io.Writer) 
 	return err
 }
 
-// RunOnHost runs a command here, in the stack's directory, with the environment of a workload pointing at mapped ports (see
-// HostEnv) over this process's own. It returns the exit code, or an error if there is none.
+// RunOnHost runs a command on this host, in the stack's directory. Its environment is that of this process, overridden by HostEnv
+// of a workload. It blocks until the command ends, and returns its exit code, or an error if there is none.
 func (c *Copy) RunOnHost(ctx context.Context, workload string, cmd services.TestCommand, stdout, stderr io.Writer) (int, error) {
 	env, err := c.HostEnv(ctx, workload, cmd.Env)
 	if err != nil {

@@ -8,10 +8,10 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// homePrefix begins the names of state directories of copies.
+// homePrefix is the name prefix of the copies' state directories.
 const homePrefix = "lyandev-test-"
 
-// newHome makes a state directory that is locked while its process lives, and removes those whose process was killed.
+// newHome creates a state directory, which is locked while its process runs, and removes those of killed processes.
 func newHome(parent string) (dir string, release func(), err error) {
 	old, err := filepath.Glob(filepath.Join(parent, homePrefix+"*"))
 	if err != nil {
@@ -31,17 +31,17 @@ func newHome(parent string) (dir string, release func(), err error) {
 	return dir, func() { _ = l.Unlock() }, nil
 }
 
-// lockOf is the lock of a state directory.
+// lockOf returns the lock of a state directory.
 func lockOf(dir string) *flock.Flock { return flock.New(filepath.Join(dir, ".lock")) }
 
-// removeIfDead removes a state directory that nobody has locked. One without a lock file may just be being made.
+// removeIfDead removes a state directory that is not locked. It skips directories without a lock file, which may be in creation.
 func removeIfDead(dir string) {
 	if _, err := os.Stat(lockOf(dir).Path()); err != nil {
 		return
 	}
 	l := lockOf(dir)
 	if ok, err := l.TryLock(); err == nil && ok {
-		_ = os.RemoveAll(dir) // what cannot be removed is tried again by the next
+		_ = os.RemoveAll(dir) // on errors the next run tries again
 		_ = l.Unlock()
 	}
 }

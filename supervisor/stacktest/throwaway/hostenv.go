@@ -18,8 +18,8 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// HostEnv is the environment that a workload declares, resolved, with extra set over it, and with the names of Services
-// replaced by the addresses at which this host reaches them. As NAME=value, in name order.
+// HostEnv returns the resolved environment that a workload declares, overridden by extra, with the names of Services replaced by
+// their published addresses on this host. The result is NAME=value, sorted by name.
 func (c *Copy) HostEnv(ctx context.Context, workload string, extra map[string]string) ([]string, error) {
 	env, err := c.declaredEnv(ctx, workload)
 	if err != nil {
@@ -34,7 +34,7 @@ func (c *Copy) HostEnv(ctx context.Context, workload string, extra map[string]st
 	return out, nil
 }
 
-// declaredEnv reads from a running container of the workload what its template declares.
+// declaredEnv reads the variables that the workload's template declares from a running container.
 func (c *Copy) declaredEnv(ctx context.Context, workload string) (map[string]string, error) {
 	w := c.stack.Workload(workload)
 	if w == nil {
@@ -67,7 +67,7 @@ func (c *Copy) declaredEnv(ctx context.Context, workload string) (map[string]str
 // containerLabel names the container in its pod.
 const containerLabel = "dev.lyandev.container"
 
-// declaredNames are the variables that a container's template names, one by one or by ConfigMaps and Secrets.
+// declaredNames returns the names of the variables that a container's template declares, directly or by ConfigMaps and Secrets.
 func (c *Copy) declaredNames(x corev1.Container) map[string]bool {
 	out := map[string]bool{}
 	for _, e := range x.Env {
@@ -95,11 +95,11 @@ func (c *Copy) declaredNames(x corev1.Container) map[string]bool {
 	return out
 }
 
-// wellKnown are the ports of URLs that name none.
+// wellKnown are the default ports of URL schemes.
 var wellKnown = map[string]int32{"http": 80, "https": 443, "redis": 6379, "mysql": 3306, "mariadb": 3306, "memcached": 11211, "amqp": 5672, "postgres": 5432}
 
-// rewrite replaces Services by addresses of this host: in URLs, in "name:port" lists, and in a variable that is nothing but
-// a Service's name, whose port is then in the variable beside it (X_HOST and X_PORT). It is pure.
+// rewrite replaces Services by addresses on this host: in URLs, in "name:port" lists, and in variables X_HOST that hold only a
+// Service's name, with the port in X_PORT. It is pure.
 func rewrite(env map[string]string, ports []services.HostPort) map[string]string {
 	out := maps.Clone(env)
 	if out == nil {
@@ -157,7 +157,7 @@ func rewriteValue(value string, ports []services.HostPort) string {
 	return value
 }
 
-// serviceName is the Service's own name in any of its forms (web, web.default, web.default.svc.cluster.local).
+// serviceName returns the Service's name of any of its DNS names (web, web.default, web.default.svc.cluster.local).
 func serviceName(host string) string {
 	short, rest, more := strings.Cut(strings.TrimSuffix(host, "."), ".")
 	if more && rest != metav1.NamespaceDefault && !strings.HasPrefix(rest, metav1.NamespaceDefault+".svc") {
@@ -179,7 +179,7 @@ func portsOf(ports []services.HostPort, service string) map[int32]int32 {
 	return out
 }
 
-// PodOf is the name of a workload's first pod that is Ready, else of its first.
+// PodOf returns the name of a workload's first Ready pod, else of its first pod.
 func PodOf(s *state.Snapshot, workload string) (string, bool) {
 	pods := s.PodsOf(workload)
 	for _, p := range pods {

@@ -10,18 +10,18 @@ import (
 	"github.com/lyandev/lyandev/supervisor/build"
 )
 
-// Images makes the images of stacks once for all copies of a process. Its zero value needs a Builder.
+// Images builds the images of stacks once for all copies of a process. Builder is required.
 type Images struct {
 	Builder *build.Builder
-	// Progress, if set, hears of the builds.
+	// Progress receives the builds' progress; nil discards it.
 	Progress build.Sink
 
 	mu   sync.Mutex
 	made map[string]bool
 }
 
-// Make builds what has changed since it was built last. A second call with the same builds does nothing; calls at the same
-// time wait for each other.
+// Make builds the images whose inputs have changed, and blocks until that is done. A second call with the same builds does
+// nothing. Concurrent calls wait for each other.
 func (i *Images) Make(ctx context.Context, builds []*services.Build) error {
 	key, err := json.Marshal(builds)
 	if err != nil {

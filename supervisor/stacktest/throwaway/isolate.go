@@ -11,8 +11,8 @@ import (
 
 const loopback = "127.0.0.1"
 
-// isolate is the stack as a copy runs it: under another name, with every port of every Service at a free port of this
-// host, no port of the file's choice, and deaf to edits of files. It is pure.
+// isolate returns the stack for a copy: with another name, every port of every Service published at a free host port instead of
+// the file's host ports, and without file watching. It is pure.
 func isolate(stack *services.Stack, name string) *services.Stack {
 	stack = stack.DeepCopy()
 	stack.Name = name
@@ -52,8 +52,7 @@ func protocol(p corev1.Protocol) corev1.Protocol {
 	return p
 }
 
-// choosePorts gives every host port a number that is free now. All are held until the last is chosen, so that no two are
-// the same.
+// choosePorts assigns a free port number to every host port. It listens on each until all are chosen, so that they are distinct.
 func choosePorts(ports []services.HostPort) error {
 	for i := range ports {
 		at := net.JoinHostPort(ports[i].HostIP, "0")
@@ -76,7 +75,7 @@ func choosePorts(ports []services.HostPort) error {
 	return nil
 }
 
-// Addr is the address on this host, "127.0.0.1:PORT", that leads to a port of a Service.
+// Addr returns the host address ("127.0.0.1:PORT") of a port of a Service.
 func (c *Copy) Addr(service string, port int32) (string, error) {
 	for _, p := range c.stack.HostPorts {
 		if p.Service == service && p.Port == port {

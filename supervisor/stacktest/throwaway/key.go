@@ -18,18 +18,18 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-// keyFormat changes when what a key is made of does.
+// keyFormat must be incremented when the input of a key changes.
 const keyFormat = 1
 
-// maxHostFiles bounds what is looked at below the host paths that a stack mounts.
+// maxHostFiles bounds the files examined below the host paths that a stack mounts.
 const maxHostFiles = 10_000
 
 var errManyFiles = fmt.Errorf("there are more than %d files in the host paths that the stack mounts", maxHostFiles)
 
-// content is everything that decides what a stack's volumes hold once it is ready.
+// content is everything that determines the content of a stack's volumes once it is ready.
 type content struct {
 	Format int
-	// Version is lyandev's own: operators write to volumes too.
+	// Version is the version of lyandev: operators also write to volumes.
 	Version string
 	Stack   services.Stack
 	// Images are the IDs of the images by reference.
@@ -37,8 +37,8 @@ type content struct {
 	Files  []string
 }
 
-// contentOf leaves out of a stack what decides nothing: its name and directory, host ports, test commands, rules for edits,
-// how often probes look, and where things are declared. It is pure.
+// contentOf returns the stack without the parts that do not affect its volumes: name and directory, host ports, test commands,
+// watch rules, probe timing, and source positions. It is pure.
 func contentOf(stack *services.Stack, version string, images map[string]string, files []string) content {
 	s := stack.DeepCopy()
 	s.Name, s.Dir, s.Timing, s.Builds, s.HostPorts, s.Ingresses, s.Notes = "", "", "", nil, nil, nil, nil
@@ -48,17 +48,17 @@ func contentOf(stack *services.Stack, version string, images map[string]string, 
 	return content{Format: keyFormat, Version: version, Stack: *s, Images: images, Files: files}
 }
 
-// key is the hash of a content: 64 hexadecimal digits.
+// key returns the hash of a content: 64 hexadecimal digits.
 func (c content) key() (string, error) {
 	b, err := json.Marshal(c)
 	if err != nil {
-		return "", fmt.Errorf("cannot tell the stack from others: %w", err)
+		return "", fmt.Errorf("cannot compute the key of the stack: %w", err)
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// keyOf is the key of a stack as it is now, "" if an image of it is not on this machine yet.
+// keyOf returns the current key of a stack, "" if one of its images is not on this machine yet.
 func keyOf(ctx context.Context, eng engine.Images, stack *services.Stack, version string) (string, error) {
 	images := map[string]string{}
 	for _, w := range stack.Workloads {
@@ -84,8 +84,8 @@ func keyOf(ctx context.Context, eng engine.Images, stack *services.Stack, versio
 	return contentOf(stack, version, images, files).key()
 }
 
-// hostFiles lists what is in the host paths that a stack mounts: seeds, scripts and sources decide what is written. Size and
-// time stand for what is in a file. More than limit of them are errManyFiles.
+// hostFiles lists the files in the host paths that a stack mounts, because seeds, scripts and sources affect the volumes. Size and
+// modification time stand for the content of a file. The error is errManyFiles if there are more than limit.
 func hostFiles(stack *services.Stack, limit int) ([]string, error) {
 	var paths []string
 	for _, w := range stack.Workloads {
@@ -118,19 +118,19 @@ func hostFiles(stack *services.Stack, limit int) ([]string, error) {
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("cannot tell what is in %s: %w", root, err)
+			return nil, fmt.Errorf("cannot list the files in %s: %w", root, err)
 		}
 	}
 	return out, nil
 }
 
-// made says that a host path is one that lyandev makes when it is missing, and that is missing: it is going to be empty.
+// made reports whether a host path is missing and lyandev will create it, empty.
 func made(h *corev1.HostPathVolumeSource) bool {
 	_, err := os.Lstat(h.Path)
 	return h.Type != nil && *h.Type == corev1.HostPathDirectoryOrCreate && errors.Is(err, fs.ErrNotExist)
 }
 
-// describe tells a file from others. The time of a directory says nothing that its entries do not.
+// describe identifies a version of a file. The time of a directory is omitted, since its entries are listed.
 func describe(path string, info fs.FileInfo) string {
 	if info.IsDir() {
 		return fmt.Sprintf("%s %s", path, info.Mode())

@@ -178,7 +178,7 @@ func TestReadiness(t *testing.T) {
 		{name: "starting", snap: &state.Snapshot{Phase: state.Starting}},
 		{name: "ready", snap: &state.Snapshot{Phase: state.Ready}, ready: true},
 		{name: "first crash", snap: &state.Snapshot{Pods: []*corev1.Pod{podWith(waiting("CrashLoopBackOff", 1), false)}}},
-		{name: "third crash", snap: &state.Snapshot{Pods: []*corev1.Pod{podWith(waiting("CrashLoopBackOff", 2), false)}}, err: "exits with 5 again"},
+		{name: "third crash", snap: &state.Snapshot{Pods: []*corev1.Pod{podWith(waiting("CrashLoopBackOff", 2), false)}}, err: "keeps exiting with code 5"},
 		{name: "no image", snap: &state.Snapshot{Pods: []*corev1.Pod{podWith(waiting("ErrImageNeverPull", 0), false)}}, err: "ErrImageNeverPull: why"},
 		{name: "no pod", snap: &state.Snapshot{Phase: state.Ready}, pod: "p"},
 		{name: "its pod", snap: &state.Snapshot{Pods: []*corev1.Pod{podWith(corev1.ContainerStatus{}, true)}}, pod: "p", ready: true},

@@ -12,22 +12,22 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// crashes is how often a container may have ended in a row before nobody waits for it any more.
+// crashes is how many consecutive exits of a container make WaitReady fail.
 const crashes = 3
 
-// ErrNotReady says that the stack did not get ready; the text says why.
+// ErrNotReady means that the stack did not become ready; the text says why.
 var ErrNotReady = errors.New("the stack is not ready")
 
-// Strategy is the copy's readiness as a wait strategy of testcontainers.
+// Strategy returns the copy's readiness as a testcontainers wait strategy.
 func (c *Copy) Strategy() tcengine.Ready { return tcengine.Ready{Wait: c.waitPod} }
 
-// A container without a readiness probe is ready as soon as it runs, also when it ends a moment later. It counts as one
-// that stays after this time. (Times come in whole seconds.)
+// settling is how long a container without a readiness probe must have run to count as ready: without a probe it is Ready as soon
+// as it runs, even if it exits a moment later. Start times have a resolution of one second.
 const settling = 1500 * time.Millisecond
 
-// WaitReady waits until everything is right: workloads complete, pods Ready, operators content, and no container without a
-// readiness probe that has only just begun. It fails with ErrNotReady when that will not come by itself, or when ctx ends
-// first.
+// WaitReady blocks until the whole stack is ready: all pods exist and are Ready, the operators report no problem, and containers
+// without a readiness probe have run for at least 1.5 s. The error is ErrNotReady if the stack cannot become ready by itself
+// or ctx ends first.
 func (c *Copy) WaitReady(ctx context.Context) error { return c.Strategy().WaitUntilReady(ctx, nil) }
 
 func (c *Copy) waitPod(ctx context.Context, pod string) error {
@@ -52,7 +52,7 @@ func (c *Copy) waitPod(ctx context.Context, pod string) error {
 	}
 }
 
-// readiness says whether a pod, or everything (""), is ready, or why it never will be. It is pure.
+// readiness reports whether a pod, or the whole stack (""), is ready. It returns an error if it never will be. It is pure.
 func readiness(s *state.Snapshot, pod string) (bool, error) {
 	if pod != "" {
 		p := s.Pod(pod)
@@ -67,7 +67,7 @@ func readiness(s *state.Snapshot, pod string) (bool, error) {
 	return false, nil
 }
 
-// unsettled is how long it takes until every container without a readiness probe has run for the settling time. It is pure.
+// unsettled returns the time until every container without a readiness probe has run for the settling time. It is pure.
 func unsettled(s *state.Snapshot, pod string, now time.Time) time.Duration {
 	var wait time.Duration
 	for _, p := range s.Pods {
@@ -85,7 +85,7 @@ func unsettled(s *state.Snapshot, pod string, now time.Time) time.Duration {
 	return wait
 }
 
-// await waits for a snapshot that satisfies, the end of ctx, or the end of the supervisor.
+// await waits for a state that satisfies ok, the end of ctx, or the end of the supervisor.
 func (c *Copy) await(ctx context.Context, ok func(*state.Snapshot) (bool, error)) error {
 	watch, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -105,7 +105,7 @@ func (c *Copy) await(ctx context.Context, ok func(*state.Snapshot) (bool, error)
 	}
 }
 
-// stuck says why the stack will not get ready by itself, "" while it may. It is pure.
+// stuck returns why the stack cannot become ready by itself, "" if it may. It is pure.
 func stuck(s *state.Snapshot) string {
 	for _, p := range s.Pods {
 		if p.DeletionTimestamp != nil {
@@ -133,7 +133,7 @@ func containerStuck(c corev1.ContainerStatus) string {
 	switch w.Reason {
 	case "CrashLoopBackOff":
 		if t := c.LastTerminationState.Terminated; t != nil && c.RestartCount >= crashes-1 {
-			return fmt.Sprintf("exits with %d again and again: %s", t.ExitCode, t.Message)
+			return fmt.Sprintf("keeps exiting with code %d: %s", t.ExitCode, t.Message)
 		}
 	case "ErrImageNeverPull", "InvalidImageName", "ImagePullBackOff":
 		return w.Reason + ": " + w.Message

@@ -14,7 +14,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// memory is what the databases held when Remember was called.
+// memory is the content of the databases recorded by Remember.
 type memory struct {
 	mu      sync.Mutex
 	known   bool
@@ -22,8 +22,8 @@ type memory struct {
 	redis   redisMemory
 }
 
-// Remember notes what the databases hold: tables of MariaDB, keys of Redis. It is for test data, not for much: everything
-// is kept in this process.
+// Remember records the content of the databases for Reset: tables of MariaDB, keys of Redis. The content is kept in memory, so it
+// is for small amounts of test data.
 func (c *Copy) Remember(ctx context.Context) error {
 	c.memory.mu.Lock()
 	defer c.memory.mu.Unlock()
@@ -41,14 +41,14 @@ func (c *Copy) Remember(ctx context.Context) error {
 	return err
 }
 
-// Reset brings the databases back to what Remember noted, without restarting a container: MariaDB's tables that changed are
-// loaded again (on the master; slaves follow by replication), Redis is emptied and filled, Memcached is emptied. Views,
-// routines and users stay as they are. The call returns when it is done.
+// Reset restores the content that Remember recorded, without restarting containers, and blocks until that is done: changed
+// MariaDB tables are reloaded (on the master; slaves follow by replication), Redis is emptied and refilled, Memcached is
+// emptied. Views, routines and users are not restored.
 func (c *Copy) Reset(ctx context.Context) error {
 	c.memory.mu.Lock()
 	defer c.memory.mu.Unlock()
 	if !c.memory.known {
-		return errors.New("cannot reset the databases: what they held was not noted")
+		return errors.New("cannot reset the databases: their content was not recorded")
 	}
 	return c.eachOperator(ctx, map[string]func(context.Context, services.View) error{
 		"mariadb": func(ctx context.Context, v services.View) error { return c.resetMariaDB(ctx, v, c.memory.mariadb) },
@@ -59,7 +59,7 @@ func (c *Copy) Reset(ctx context.Context) error {
 	})
 }
 
-// eachOperator calls a function for each operator that the stack has, side by side.
+// eachOperator calls a function for each operator of the stack, concurrently.
 func (c *Copy) eachOperator(ctx context.Context, do map[string]func(context.Context, services.View) error) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -88,7 +88,7 @@ func (c *Copy) has(operator string) bool {
 	return false
 }
 
-// withRole is the pod of a view that has the role.
+// withRole returns the pod of a view that has the role.
 func withRole(v services.View, role string) (*corev1.Pod, error) {
 	for _, p := range v.Pods {
 		if p.Labels[services.RoleLabel] == role && p.DeletionTimestamp == nil {
@@ -98,8 +98,8 @@ func withRole(v services.View, role string) (*corev1.Pod, error) {
 	return nil, fmt.Errorf("no pod has the role %s now", role)
 }
 
-// Exec runs a command in a running container of a pod; container "" is the pod's first. The result has the exit code and,
-// where no writers are given, the first 64 KiB of the output.
+// Exec runs a command in a running container of a pod, "" for the pod's first, and blocks until it ends. The result has the exit
+// code and, if spec has no writers, the first 64 KiB of the output.
 func (c *Copy) Exec(ctx context.Context, pod, container string, spec engine.ExecSpec) (engine.ExecResult, error) {
 	id, err := c.ContainerID(pod, container)
 	if err != nil {
@@ -108,7 +108,7 @@ func (c *Copy) Exec(ctx context.Context, pod, container string, spec engine.Exec
 	return c.eng.Exec(ctx, id, spec)
 }
 
-// ContainerID is the engine's ID of a container of a pod; container "" is the first.
+// ContainerID returns the engine's ID of a container of a pod, "" for the pod's first.
 func (c *Copy) ContainerID(pod, container string) (string, error) {
 	p := c.State().Pod(pod)
 	if p == nil {
@@ -122,8 +122,7 @@ func (c *Copy) ContainerID(pod, container string) (string, error) {
 	return "", fmt.Errorf("cannot find container %q of pod %s: it has not been started", container, pod)
 }
 
-// shell runs a script in a pod's first container with input, and gives its output. An exit code other than 0 is an error
-// with what it said.
+// shell runs a script in a pod's first container and returns its output. A non-zero exit code is an error with the output.
 func (c *Copy) shell(ctx context.Context, pod, script string, stdin io.Reader) ([]byte, error) {
 	var out, errOut boundedBuffer
 	out.left, errOut.left = maxDump, 8<<10
@@ -136,12 +135,12 @@ func (c *Copy) shell(ctx context.Context, pod, script string, stdin io.Reader) (
 	case r.ExitCode != 0:
 		return nil, fmt.Errorf("exit code %d in pod %s: %s", r.ExitCode, pod, errOut.Bytes())
 	case out.left <= 0:
-		return nil, fmt.Errorf("pod %s has more than %d MiB to remember", pod, maxDump>>20)
+		return nil, fmt.Errorf("pod %s has more than %d MiB of content to record", pod, maxDump>>20)
 	}
 	return out.Bytes(), nil
 }
 
-// PodWithRole is the name of the pod that an operator has given a role ("master", "slave", "replica", "sentinel").
+// PodWithRole returns the pod that has a role in an operator's verdict ("master", "slave", "replica", "sentinel").
 func (c *Copy) PodWithRole(operator, role string) (*corev1.Pod, error) {
 	return podWithRole(c.State(), c.stack, operator, role)
 }

@@ -11,21 +11,22 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// maxDump bounds what is remembered of MariaDB.
+// maxDump bounds the recorded content of MariaDB, in bytes.
 const maxDump = 256 << 20
 
-// mariadbMemory is the tables of a server, by "schema.table" as the server writes it.
+// mariadbMemory holds the tables of a server, by "schema.table" as the server quotes it.
 type mariadbMemory map[string]table
 
-// table is one table: what tells whether it changed, and the SQL that makes it again.
+// table is one table: a fingerprint to detect changes, and the SQL that recreates it.
 type table struct {
 	schema, name string
-	// print is its checksum and definition, the next number of an AUTO_INCREMENT included.
+	// print is its checksum and definition, including the next AUTO_INCREMENT value.
 	print string
 	sql   []byte
 }
 
-// client runs SQL as root in the container, whose environment says how. The operator's own schemas are left alone.
+// client defines shell commands that run SQL as root, with the password of the container's environment. The operator's own schemas
+// are excluded.
 const client = `export MYSQL_PWD="${MARIADB_ROOT_PASSWORD:-${MYSQL_ROOT_PASSWORD:-$(cat "${MARIADB_ROOT_PASSWORD_FILE:-/dev/null}")}}"
 tables() {
   mariadb -uroot -N -B -e "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND
@@ -48,7 +49,7 @@ FROM (
 SQL
 `
 
-// dumpScript prints, for each table, a line "-- TABLE schema name" with tabs between, and the SQL that makes it.
+// dumpScript prints, for each table, a line "-- TABLE schema name" with tabs between, and the SQL that creates it.
 const dumpScript = client + `
 tables | while IFS="$(printf '\t')" read -r schema name; do
   printf '%s\t%s\t%s\n' '-- TABLE' "$schema" "$name"
@@ -61,20 +62,20 @@ const dumpMark = "-- TABLE\t"
 func (c *Copy) rememberMariaDB(ctx context.Context, v services.View) (mariadbMemory, error) {
 	p, err := withRole(v, "master")
 	if err != nil {
-		return nil, fmt.Errorf("cannot note what MariaDB holds: %w", err)
+		return nil, fmt.Errorf("cannot record the content of MariaDB: %w", err)
 	}
 	dump, err := c.shell(ctx, p.Name, dumpScript, nil)
 	if err != nil {
-		return nil, fmt.Errorf("cannot note what MariaDB holds: %w", err)
+		return nil, fmt.Errorf("cannot record the content of MariaDB: %w", err)
 	}
 	prints, err := c.shell(ctx, p.Name, printScript, nil)
 	if err != nil {
-		return nil, fmt.Errorf("cannot note what MariaDB holds: %w", err)
+		return nil, fmt.Errorf("cannot record the content of MariaDB: %w", err)
 	}
 	m, tables := readPrints(prints), splitDump(dump)
 	for key, t := range m {
 		if t.sql = tables[key]; len(t.sql) == 0 {
-			return nil, fmt.Errorf("cannot note what MariaDB holds: table %s is not in the dump", key)
+			return nil, fmt.Errorf("cannot record the content of MariaDB: table %s is not in the dump", key)
 		}
 		m[key] = t
 	}
@@ -114,8 +115,8 @@ func readPrints(out []byte) mariadbMemory {
 	return m
 }
 
-// splitDump reads the output of dumpScript: the SQL of each table. A line of a dump never begins as the mark does, for
-// line ends within values are escaped. It is pure.
+// splitDump parses the output of dumpScript: the SQL of each table. A line of SQL never starts like the "-- TABLE" line, because
+// line breaks within values are escaped. It is pure.
 func splitDump(out []byte) map[string][]byte {
 	tables := map[string][]byte{}
 	key := ""
@@ -130,8 +131,8 @@ func splitDump(out []byte) map[string][]byte {
 	return tables
 }
 
-// resetSQL makes the tables of now those of before again: tables that are new go, tables that changed or are missing are
-// made anew. Nothing is needed when nothing changed. It is pure.
+// resetSQL returns the SQL that restores the tables of before: it drops new tables and recreates changed and missing ones. It is
+// empty if nothing changed. It is pure.
 func resetSQL(before, now mariadbMemory) []byte {
 	var sql bytes.Buffer
 	for _, key := range slices.Sorted(maps.Keys(now)) {
@@ -157,7 +158,7 @@ func resetSQL(before, now mariadbMemory) []byte {
 
 func identifier(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
-// boundedBuffer keeps what fits and drops the rest.
+// boundedBuffer keeps the first bytes up to a limit and drops the rest.
 type boundedBuffer struct {
 	bytes.Buffer
 	left int

@@ -15,19 +15,19 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// redisMemory is the keys of a server's databases.
+// redisMemory holds the keys of a server's databases.
 type redisMemory map[int][]redisKey
 
-// redisKey is one key as DUMP gives it. until is when it expires, zero for never.
+// redisKey is one key in DUMP format. until is when it expires, zero for never.
 type redisKey struct {
 	name, value string
 	until       time.Time
 }
 
-// redisBatch is how many keys one round trip handles.
+// redisBatch is the number of keys per round trip.
 const redisBatch = 200
 
-// redisDatabases is how many databases a server has unless it is told otherwise.
+// redisDatabases is the default number of databases of a server.
 const redisDatabases = 16
 
 func rememberRedis(ctx context.Context, v services.View) (redisMemory, error) {
@@ -41,7 +41,7 @@ func rememberRedis(ctx context.Context, v services.View) (redisMemory, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot note what Redis holds: %w", err)
+		return nil, fmt.Errorf("cannot record the content of Redis: %w", err)
 	}
 	return m, nil
 }
@@ -67,7 +67,7 @@ func dumpKeys(ctx context.Context, c *redis.Client) ([]redisKey, error) {
 		for i, n := range names {
 			dump, ok := results[2*i].(*redis.StringCmd)
 			if !ok || dump.Err() != nil || seen[n] {
-				continue // it expired meanwhile, or came twice
+				continue // expired in the meantime, or returned twice
 			}
 			seen[n] = true
 			k := redisKey{name: n, value: dump.Val()}
@@ -82,7 +82,7 @@ func dumpKeys(ctx context.Context, c *redis.Client) ([]redisKey, error) {
 	}
 }
 
-// resetRedis empties the server and fills it again, in one transaction a database: nobody sees it half full.
+// resetRedis empties and refills the server, in one transaction per database, so that clients never see partial content.
 func resetRedis(ctx context.Context, v services.View, m redisMemory) error {
 	err := withRedis(ctx, v, func(db int, c *redis.Client) error {
 		n, err := c.DBSize(ctx).Result()
@@ -134,7 +134,7 @@ func withRedis(ctx context.Context, v services.View, f func(db int, c *redis.Cli
 	return nil
 }
 
-// portOf is the number of a named port of the pod, else the fallback.
+// portOf returns the number of a named port of the pod, or the fallback.
 func portOf(p *corev1.Pod, name string, fallback int32) int32 {
 	for _, c := range p.Spec.Containers {
 		for _, x := range c.Ports {

@@ -9,16 +9,16 @@ import (
 // Snapshot names a snapshot of an instance (see supervisor/snapshot).
 type Snapshot struct{ Project, Name string }
 
-// seeding is the filling of the copy's volumes, which goes on while network and agent are made.
+// seeding fills the copy's volumes while network and agent are being created.
 type seeding struct {
-	// filled is closed when the volumes are filled, or not going to be: then err says why.
+	// filled is closed when the volumes are filled or the filling has failed with err.
 	filled chan struct{}
 	err    error
-	// ended is closed when nothing of it is left.
+	// ended is closed when the copy container is removed.
 	ended chan struct{}
 }
 
-// beginSeeding begins to fill the copy's volumes, which do not exist yet, from the snapshot, which is only read.
+// beginSeeding starts filling the copy's volumes, which do not exist yet, from the snapshot, which is mounted read-only.
 func (c *Copy) beginSeeding(ctx context.Context) {
 	c.seeding = &seeding{filled: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
@@ -44,7 +44,7 @@ func (c *Copy) seeded(ctx context.Context) error {
 	}
 }
 
-// endSeeding waits until nothing goes on with the volumes any more.
+// endSeeding waits until nothing uses the volumes for seeding any more.
 func (c *Copy) endSeeding() {
 	if c.seeding != nil {
 		<-c.seeding.ended
@@ -80,7 +80,7 @@ func (c *Copy) seedFrom(ctx context.Context, m *snapshot.Meta) (tidy func(contex
 	if err := mine.CheckVersions(ctx, m, list, sources); err != nil {
 		return nil, err
 	}
-	if list, err = mine.Existing(ctx, list); err != nil { // what is to be empty is empty
+	if list, err = mine.Existing(ctx, list); err != nil { // volumes to be emptied are new
 		return nil, err
 	}
 	if err := c.sup.RecallSteps(m.Steps); err != nil {

@@ -1,6 +1,6 @@
-// Package throwaway runs a copy of a stack that belongs to one test run: the supervisor of `lyandev up` in this process,
-// under a name of its own, with free host ports, a state directory that goes away, and empty volumes. Its objects are made
-// through testcontainers, whose reaper removes them if this process ends without doing so.
+// Package throwaway runs an isolated copy of a stack for one test run. The supervisor of `lyandev up` runs in this process; the
+// copy has its own name, free host ports, a temporary state directory, and empty volumes. Its Docker objects are created
+// through testcontainers, whose reaper removes them if this process is killed.
 package throwaway
 
 import (
@@ -25,35 +25,35 @@ import (
 )
 
 const (
-	// portTries bounds how often other host ports are tried when one was taken meanwhile.
+	// portTries bounds the attempts with other host ports if one was taken in the meantime.
 	portTries = 5
 	// closeLimit bounds the teardown.
 	closeLimit = time.Minute
-	// removalsAtOnce bounds the removals of containers that go on side by side.
+	// removalsAtOnce bounds the concurrent removals of containers.
 	removalsAtOnce = 8
 )
 
-// Config is what a copy is made from. All must be set but Name, From, Prepared and Log.
+// Config configures a copy. All fields are required except Name, From, Prepared and Log.
 type Config struct {
 	// Stack is the loaded stack; it is not changed.
 	Stack  *services.Stack
 	Engine *tcengine.Engine
 	Images *Images
-	// Operator makes the operator of a name (services/catalogue.New).
+	// Operator returns the operator of a name (services/catalogue.New).
 	Operator func(name string) (services.Operator, error)
-	// Version is the binary's; Binary is the static binary that agents and sandboxes are made from.
+	// Version is the version of lyandev. Binary is the path of the static binary for agents and sandboxes.
 	Version, Binary string
-	// Name is the instance's name, at most 40 characters; "" is one that nobody else has.
+	// Name is the instance's name, at most 40 characters; "" generates a unique one.
 	Name string
-	// From, if its Name is set, is the snapshot that the volumes begin with.
+	// From, if its Name is set, is the snapshot with the initial content of the volumes.
 	From Snapshot
-	// Prepared, if its Policy is set and From is not, says how volumes are shared with earlier and later runs.
+	// Prepared, if its Policy is set and From is not, configures volumes prepared by earlier runs and for later ones.
 	Prepared Prepared
-	// Log is where the supervisor logs; nil is nowhere.
+	// Log is the supervisor's log; nil discards.
 	Log *slog.Logger
 }
 
-// Copy is a running copy of a stack. Its methods may be called by many.
+// Copy is a running copy of a stack. It is safe for concurrent use.
 type Copy struct {
 	cfg   Config
 	name  string
@@ -67,14 +67,14 @@ type Copy struct {
 	err     error // why the supervisor ended; read after done
 	cancel  context.CancelFunc
 	seeding *seeding
-	// preparing is written by seeding only, until Start returns; applied is when the stack was taken over.
+	// preparing is written only by seeding, until Start returns; applied is when the stack was applied.
 	preparing preparing
 	applied   time.Time
 	tests     tests
 	memory    memory
 }
 
-// NewName is an instance's name that nobody else has: "PROJECT-test-" and eight random characters.
+// NewName returns a unique instance name: "PROJECT-test-" and eight random characters.
 func NewName(project string) string {
 	name := instance.Normalize(project)
 	if len(name) > 24 {
@@ -83,8 +83,8 @@ func NewName(project string) string {
 	return name + "-test-" + strings.ToLower(rand.Text()[:8])
 }
 
-// Start makes images, network and agent and lets the stack start. It returns when the stack has been taken over, not when
-// it is ready: see WaitReady. After an error nothing is left.
+// Start builds images, creates network and agent, and applies the stack. It blocks until the stack is applied, not until it is
+// ready; see WaitReady. After an error everything is removed.
 func Start(ctx context.Context, cfg Config) (*Copy, error) {
 	if cfg.Name == "" {
 		cfg.Name = NewName(cfg.Stack.Name)
@@ -132,13 +132,13 @@ func (c *Copy) start(ctx context.Context) (err error) {
 	return c.applyWithPorts(ctx)
 }
 
-// running waits until the supervisor has looked around once.
+// running waits until the supervisor has published its first state.
 func (c *Copy) running(ctx context.Context) error {
 	first := c.sup.Store().Latest().Seq
 	return c.await(ctx, func(s *state.Snapshot) (bool, error) { return s.Seq > first, nil })
 }
 
-// applyWithPorts hands the stack over with host ports that are free, and with others when one was taken meanwhile.
+// applyWithPorts applies the stack with free host ports, and again with others if one was taken in the meantime.
 func (c *Copy) applyWithPorts(ctx context.Context) error {
 	for try := 1; ; try++ {
 		if err := choosePorts(c.stack.HostPorts); err != nil {
@@ -153,28 +153,28 @@ func (c *Copy) applyWithPorts(ctx context.Context) error {
 	}
 }
 
-// Name is the instance's name: the project label of every object of the copy.
+// Name returns the instance's name: the project label of all objects of the copy.
 func (c *Copy) Name() string { return c.name }
 
-// Stack is the stack as it runs, with the host ports that were chosen. It must not be changed.
+// Stack returns the running stack, with the chosen host ports. It must not be changed.
 func (c *Copy) Stack() *services.Stack { return c.stack }
 
-// State is the latest snapshot.
+// State returns the latest observed state.
 func (c *Copy) State() *state.Snapshot { return c.sup.Store().Latest() }
 
-// Subscribe delivers snapshots until ctx ends; see state.Store.
+// Subscribe delivers states until ctx ends; see state.Store.
 func (c *Copy) Subscribe(ctx context.Context) <-chan *state.Snapshot {
 	return c.sup.Store().Subscribe(ctx)
 }
 
-// Events are the events so far.
+// Events returns all events so far.
 func (c *Copy) Events() []state.Event { return c.sup.Events().Since(0) }
 
-// Engine is the engine that the copy runs on.
+// Engine returns the engine of the copy.
 func (c *Copy) Engine() *tcengine.Engine { return c.eng }
 
-// Close ends everything at once, without grace, and removes containers, network, volumes and files. It may be called again.
-// It gives itself a minute, whatever becomes of ctx.
+// Close stops the copy without grace periods, and removes its containers, network, volumes and files. It blocks up to a minute,
+// even if ctx ends. It may be called again.
 func (c *Copy) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 	defer cancel()
@@ -183,7 +183,7 @@ func (c *Copy) Close(ctx context.Context) error {
 	return errors.Join(c.sweep(ctx), c.leaveHome())
 }
 
-// endSupervisor ends the supervisor and leaves what it looks after as it is, so that nothing is started any more.
+// endSupervisor ends the supervisor and leaves the containers as they are, so that nothing is started any more.
 func (c *Copy) endSupervisor() {
 	if c.cancel == nil {
 		return
@@ -195,15 +195,15 @@ func (c *Copy) endSupervisor() {
 	}
 }
 
-// Abandon lets go of the copy and leaves it running, for somebody to look at. Its state directory goes, for all durable
-// truth is on the engine's objects.
+// Abandon ends the supervisor and leaves the containers running, for inspection. It removes the state directory; all durable state
+// is on the engine's objects.
 func (c *Copy) Abandon() error {
 	c.endSeeding()
 	c.endSupervisor()
 	return c.leaveHome()
 }
 
-// sweep removes whatever carries the copy's name.
+// sweep removes all Docker objects with the copy's name.
 func (c *Copy) sweep(ctx context.Context) error {
 	labels := map[string]string{services.ProjectLabel: c.name}
 	containers, err := c.eng.ListContainers(ctx, labels)
