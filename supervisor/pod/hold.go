@@ -2,29 +2,29 @@ package pod
 
 import "time"
 
-// ReasonHeld is the reason by which a container waits that could be started but must not be: see Worker.Hold. Kubernetes
-// has nothing of the kind.
+// ReasonHeld is the waiting reason of a container that is due to start but held back by Worker.Hold. Kubernetes has no
+// equivalent.
 const ReasonHeld = "Held"
 
-// Hold keeps the worker from starting anything, with why as the message of the containers that wait ("" ends it, and what
-// is due is started at once). What runs goes on and is still probed, and a deletion is carried out. A hold that is not
-// followed by Resync shows at the next sync.
+// Hold prevents the worker from starting containers. why is the message of the waiting containers; "" ends the hold, and due
+// containers are started at once. Running containers keep running and are probed, and a deletion is carried out. A hold without
+// a following Resync becomes visible at the next sync.
 func (w *Worker) Hold(why string) { w.inbox.put(func(m *mail) { m.hold = &why }) }
 
-// Excuse says that what ended between two times was ended from outside, with the engine that ran it: it is started again
-// without a back-off and without making the next one longer. It still counts as a restart.
+// Excuse records that containers that ended between two times were ended with the engine: they are restarted without back-off and
+// without increasing it. It still counts as a restart.
 func (w *Worker) Excuse(from, to time.Time) {
 	w.inbox.put(func(m *mail) { m.excuse = &span{from, to} })
 }
 
-// span is a time and all until another.
+// span is a period of time.
 type span struct{ from, to time.Time }
 
 func (s *span) has(t time.Time) bool {
 	return s != nil && !t.Before(s.from) && !t.After(s.to)
 }
 
-// takeHold takes a hold in, and says whether what is held may be started now.
+// takeHold sets the hold, and reports whether held containers may be started now.
 func (w *Worker) takeHold(why string) (due bool) {
 	due = w.hold != "" && why == ""
 	w.hold = why
@@ -40,7 +40,7 @@ func (w *Worker) takeHold(why string) (due bool) {
 	return due
 }
 
-// withhold takes the starts out of the actions while the worker is held.
+// withhold removes the starts from the actions during a hold.
 func (w *Worker) withhold(a *Actions) {
 	if w.hold == "" {
 		return

@@ -9,79 +9,78 @@ import (
 	"github.com/lyandev/lyandev/supervisor/backoff"
 )
 
-// Runtime makes and ends the containers of pods. All methods block until the thing is done or ctx ends, and are safe
-// for concurrent use; what a call for one pod does never waits for another pod.
+// Runtime creates and stops the containers of pods. All methods block until the operation is done or ctx ends, and are safe for
+// concurrent use. A call for one pod never waits for another pod.
 type Runtime interface {
 	Sandboxes
 	Containers
 	Images
 }
 
-// Sandboxes hold what the containers of a pod share: the address and the volumes.
+// Sandboxes are the operations on sandboxes: the part that the containers of a pod share, its address and volumes.
 type Sandboxes interface {
-	// RunSandbox makes the pod's shared part for the attempt-th time (0 is the first) and gives the pod's address, "" if
-	// it has none. What is there of that attempt already is taken over.
+	// RunSandbox creates the pod's sandbox of the given attempt (0 is the first) and returns the pod's address, "" if it has none.
+	// An existing sandbox of that attempt is reused.
 	RunSandbox(ctx context.Context, pod *corev1.Pod, attempt int) (ip string, err error)
-	// StopSandbox ends the shared part once all containers have ended (R107). A stopped one is no error.
+	// StopSandbox stops the sandbox after all containers have ended (R107). A stopped sandbox is no error.
 	StopSandbox(ctx context.Context, pod *corev1.Pod) error
-	// RemovePod removes all that is left of the pod: its containers, running or not, its sandbox and the volumes that
-	// live as long as the pod. Volumes of claims stay.
+	// RemovePod removes the pod's containers, running or not, its sandbox and the volumes that live as long as the pod. Volumes of
+	// claims are kept.
 	RemovePod(ctx context.Context, pod *corev1.Pod) error
-	// Status looks at the pod's sandbox and at every instance of its containers.
+	// Status returns the state of the pod's sandbox and of all instances of its containers.
 	Status(ctx context.Context, pod *corev1.Pod) (Observed, error)
 }
 
 // Containers are the operations on instances. IDs are those that CreateContainer and Status give.
 type Containers interface {
-	// CreateContainer makes an instance and does not start it. An error that is a *WaitError names the reason that the
-	// container's status shows; any other means CreateContainerError (R61).
+	// CreateContainer creates an instance without starting it. A *WaitError has the waiting reason for the container's status; any
+	// other error means CreateContainerError (R61).
 	CreateContainer(ctx context.Context, r CreateRequest) (id string, err error)
 	// StartContainer starts a created instance. After an error the instance counts as exited with 128 (R61).
 	StartContainer(ctx context.Context, pod *corev1.Pod, id string) error
-	// StopContainer sends the stop signal, after grace SIGKILL, and returns when the instance has ended. One that has
-	// ended already is no error.
+	// StopContainer sends the stop signal, after grace SIGKILL, and blocks until the instance has ended. An ended instance is no
+	// error.
 	StopContainer(ctx context.Context, pod *corev1.Pod, id string, grace time.Duration) error
 	RemoveContainer(ctx context.Context, pod *corev1.Pod, id string) error
 }
 
-// Refresher is what a Runtime may also be able to do.
+// Refresher is an optional interface of a Runtime.
 type Refresher interface {
-	// RefreshFiles lays changed files of config volumes into a running instance (R143), not those mounted by subPath.
+	// RefreshFiles writes changed files of config volumes into a running instance (R143), except those mounted by subPath.
 	RefreshFiles(ctx context.Context, pod *corev1.Pod, c *corev1.Container, id string, files map[string]Files) error
 }
 
 // Images are the operations on images.
 type Images interface {
-	// FindImage looks for a local image; present is false if there is none.
+	// FindImage looks up a local image; present is false if there is none.
 	FindImage(ctx context.Context, ref string) (img Image, present bool, err error)
 	PullImage(ctx context.Context, ref string) error
-	// MissingImage says for people what to do about an image that is neither here nor to be pulled ("" if there is
-	// nothing better to say than that it is missing).
+	// MissingImage returns advice for the user about a missing image that cannot be pulled, "" for none.
 	MissingImage(ref string) string
 }
 
-// Image is what the worker needs to know of an image.
+// Image holds the properties of an image that the worker needs.
 type Image struct {
 	ID string
 	// User is the image's configured user ("", "1000", "1000:1000", "bob").
 	User string
 }
 
-// CreateRequest is one instance to create. It is complete: nothing in it needs looking up in the pod's environment.
+// CreateRequest is one instance to create, with all references resolved.
 type CreateRequest struct {
 	Pod *corev1.Pod
 	// Container is the container of the spec with command and args expanded (R136).
 	Container *corev1.Container
-	// Init says that it is one of spec.initContainers (sidecars included).
+	// Init is true for spec.initContainers, including sidecars.
 	Init bool
-	// Attempt is the restart count: 0 for the first instance. Sandbox is the attempt of the sandbox it belongs to.
+	// Attempt is the restart count: 0 for the first instance. Sandbox is the attempt of its sandbox.
 	Attempt, Sandbox int
-	// Env is the complete environment but for the image's own (R130 to R134), in order and without duplicates.
+	// Env is the complete environment except for the image's (R130 to R134), in order and without duplicates.
 	Env []EnvVar
 	// Volumes are the contents of the pod's configMap, secret, downwardAPI and projected volumes, by volume name.
 	Volumes map[string]Files
-	// BackOff is the container's restart back-off when this instance was made; to be kept with the instance so that a
-	// later supervisor goes on with it. nil if there is none.
+	// BackOff is the container's restart back-off at the creation of this instance, nil for none. The runtime stores it with the
+	// instance, so that a later supervisor continues it.
 	BackOff *backoff.Entry
 }
 
@@ -97,19 +96,19 @@ type File struct {
 	Mode int32
 }
 
-// Observed is what a runtime sees of a pod.
+// Observed is the observed state of a pod.
 type Observed struct {
-	// Sandbox is nil if the pod has none (any more).
+	// Sandbox is nil if the pod has none.
 	Sandbox *Sandbox
-	// Instances are all instances there are, in any order.
+	// Instances are all existing instances, in any order.
 	Instances []Instance
 }
 
-// Sandbox is the pod's shared part.
+// Sandbox is the observed state of a pod's sandbox.
 type Sandbox struct {
-	// ID is the engine's, for events; "" if nothing in the engine stands for it.
+	// ID is the engine's ID, for events; "" if the sandbox is not a container.
 	ID string
-	// Ready is true while it runs.
+	// Ready is true while the sandbox is running.
 	Ready   bool
 	Attempt int
 	// IP is the pod's address.
@@ -117,7 +116,7 @@ type Sandbox struct {
 	Created time.Time
 }
 
-// State is where an instance stands.
+// State is the state of an instance.
 type State string
 
 // The states of an instance.
@@ -125,7 +124,7 @@ const (
 	Created State = "created"
 	Running State = "running"
 	Exited  State = "exited"
-	// Unclear: the runtime cannot say. Such an instance is stopped before another takes its place.
+	// Unclear: the runtime does not know. Such an instance is stopped before it is replaced.
 	Unclear State = "unclear"
 )
 
@@ -134,10 +133,10 @@ type Instance struct {
 	Container string
 	ID        string
 	Attempt   int
-	// Sandbox is the attempt of the sandbox it was made in.
+	// Sandbox is the attempt of its sandbox.
 	Sandbox int
 	State   State
-	// Paused says that a running instance is frozen by the engine.
+	// Paused is true for a running instance that is paused in the engine.
 	Paused bool
 	// Image is the reference it was created from.
 	Image   string
@@ -150,11 +149,11 @@ type Instance struct {
 	Reason string
 	// Message is the termination message (R160, R161) or the text of the start error.
 	Message string
-	// BackOff is what CreateRequest.BackOff was.
+	// BackOff is CreateRequest.BackOff.
 	BackOff *backoff.Entry
 }
 
-// WaitError is an error that says by which reason the container waits (R61), for example CreateContainerConfigError.
+// WaitError is an error with the container's waiting reason (R61), for example CreateContainerConfigError.
 type WaitError struct {
 	Reason  string
 	Message string
@@ -162,7 +161,7 @@ type WaitError struct {
 
 func (e *WaitError) Error() string { return e.Message }
 
-// The reasons by which a container waits (R61, R62, R79).
+// Waiting reasons of containers (R61, R62, R79).
 const (
 	ReasonContainerCreating = "ContainerCreating"
 	ReasonPodInitializing   = "PodInitializing"

@@ -13,18 +13,18 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
-// Worker is the kubelet of one pod. Every method but Run returns at once and may be called from any goroutine, before
-// Run, while it runs, and after (then it does nothing).
+// Worker runs one pod as the kubelet does. All methods except Run return at once and may be called from any goroutine, before,
+// during and after Run (then they have no effect).
 type Worker struct {
 	deps Deps
 	log  *slog.Logger
 
-	// inbox is read by the loop, outbox by the herald, which no sync can block.
+	// inbox is read by the loop, outbox by herald, which a blocked sync does not delay.
 	inbox, outbox inbox
 	// published is the pod as the sink last saw it.
 	published published
 	probes    *probes
-	// hooks are the preStop hooks, also those that are not waited for any more; over is closed when Run ends, and ends them.
+	// hooks are the running preStop hooks, including those no longer waited for. over is closed when Run ends, and ends them.
 	hooks sync.WaitGroup
 	over  chan struct{}
 
@@ -39,23 +39,23 @@ type Worker struct {
 	crashes  *backoff.Tracker
 	pulls    *backoff.Tracker
 	pullErrs map[string]string
-	// restarts are the containers to restart by hand, with the reason; expired is set at the active deadline (R105).
+	// restarts are the containers to restart on request, with the reason. expired is set at the active deadline (R105).
 	restarts map[string]string
 	expired  bool
 	// ending: no more syncs, all containers are being stopped; ended: they have, and the sandbox too; removed: nothing is left.
 	ending, ended, removed bool
 	hurried                bool
 	mounting               mounting
-	// hold is why nothing may be started, "" if it may; excuse is when containers ended that did not by themselves.
+	// hold is why no container may be started, "" if they may. excuse is the period in which containers were ended with the engine.
 	hold   string
 	excuse *span
 	// files are the contents of config volumes at the last sync, nil before the first.
 	files map[string]Files
 }
 
-// New makes the worker of a pod. The pod's status may say what a former supervisor knew (start time, conditions); what
-// runs is asked from the runtime by Run, so a worker for a running pod adopts it. A pod whose phase is a final one has ended,
-// whatever there still is of it. The pod is copied.
+// New returns the worker of a pod, which it copies. The pod's status may have values of a previous supervisor (start time,
+// conditions). Run observes the running containers, so that a worker for a running pod adopts it. A pod with a final phase has
+// ended, even if containers of it still exist.
 func New(pod *corev1.Pod, deps Deps) *Worker {
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)
@@ -84,17 +84,16 @@ func New(pod *corev1.Pod, deps Deps) *Worker {
 	return w
 }
 
-// Pod is the pod with its latest status. It is the caller's own.
+// Pod returns a copy of the pod with its latest status.
 func (w *Worker) Pod() *corev1.Pod { return w.published.get() }
 
-// ProbeAnswers are the last answers of the pod's probes, ten each; see probe.Pod.
+// ProbeAnswers returns the last ten answers of each of the pod's probes; see probe.Pod.
 func (w *Worker) ProbeAnswers() []probe.Answer { return w.probes.answers() }
 
-// Delete asks for the end of the pod (R100): nothing is restarted any more, every container gets preStop and the stop
-// signal, and when all have ended the object goes and Run returns. grace nil is the pod's own. A second deletion with
-// another grace changes nothing about a stop that is going on (R102). A start, restart or probe kill that is going on
-// is abandoned.
-// A grace of 0 is a force deletion.
+// Delete requests the termination of the pod (R100): nothing is restarted any more, every container gets preStop and the stop
+// signal, and when all have ended the pod object is removed and Run returns. grace is in seconds; nil is the pod's own, 0 a
+// force deletion. A second deletion with another grace does not change a stop in progress (R102). A start, restart or probe kill
+// in progress is abandoned.
 func (w *Worker) Delete(grace *int64) {
 	if grace != nil && *grace == 0 {
 		w.ForceDelete()
@@ -108,7 +107,7 @@ func (w *Worker) Delete(grace *int64) {
 	w.inbox.interrupt()
 }
 
-// ForceDelete makes the pod object go at once; its containers are still stopped with the pod's own grace (R103).
+// ForceDelete removes the pod object at once. Its containers are still stopped with the pod's own grace period (R103).
 func (w *Worker) ForceDelete() {
 	force := func(m *mail) { m.forced = true }
 	w.outbox.put(force)
@@ -116,29 +115,29 @@ func (w *Worker) ForceDelete() {
 	w.inbox.interrupt()
 }
 
-// Hurry cuts short the stops of a deletion that is going on: two seconds more, then SIGKILL. Kubernetes has nothing of
-// the kind (R102); it is for the user who asks a second time.
+// Hurry shortens the stops of a deletion in progress to two more seconds before SIGKILL. Kubernetes has no equivalent (R102); it
+// is for users who request the stop a second time.
 func (w *Worker) Hurry() {
 	w.inbox.put(func(m *mail) { m.hurry = true })
 	w.inbox.hurry()
 }
 
-// Update replaces the pod's metadata and spec. What it changes of a running pod: a container's image (it is restarted,
-// R77), labels and annotations, and, as an extension, containers added to or taken out of spec.containers, which are
-// started or stopped in place. Other changes of a container take effect at its next start.
+// Update replaces the pod's metadata and spec. In a running pod these changes take effect at once: a container's image (the
+// container is restarted, R77), labels and annotations, and, as an extension, containers added to or removed from
+// spec.containers, which are started or stopped in place. Other changes of a container take effect at its next start.
 func (w *Worker) Update(pod *corev1.Pod) {
 	pod = withDefaults(pod.DeepCopy())
 	w.inbox.put(func(m *mail) { m.pod = pod })
 }
 
-// SetCondition sets a condition of the pod's status, as of a readiness gate (R120), also while a sync is going on. Its
-// transition time is kept by the worker.
+// SetCondition sets a condition of the pod's status, such as that of a readiness gate (R120), even during a sync. The worker sets
+// the transition time.
 func (w *Worker) SetCondition(c corev1.PodCondition) {
 	w.outbox.put(func(m *mail) { m.conditions = append(m.conditions, c) })
 }
 
-// RestartContainer restarts one container whatever the restart policy, without waiting out its back-off and beginning
-// its back-off anew. The reason goes into the event: "Container web <reason>, will be restarted".
+// RestartContainer restarts one container regardless of the restart policy and of its back-off, which is reset. The reason is part
+// of the event: "Container web <reason>, will be restarted".
 func (w *Worker) RestartContainer(name, reason string) {
 	w.inbox.put(func(m *mail) {
 		if m.restarts == nil {
@@ -148,22 +147,22 @@ func (w *Worker) RestartContainer(name, reason string) {
 	})
 }
 
-// Resync asks for a pod sync now: an object that the pod refers to has changed, or an image was made.
+// Resync requests a pod sync now: an object that the pod refers to has changed, or an image was built.
 func (w *Worker) Resync() { w.inbox.put(func(m *mail) { m.resync = true }) }
 
-// Notify tells the worker of an event of one of its containers. Events that tell what the worker already saw cause
-// nothing.
+// Notify passes an event of one of the pod's containers to the worker. Events about states that the worker has already observed
+// are ignored.
 func (w *Worker) Notify(e ContainerEvent) {
 	w.inbox.put(func(m *mail) { m.events = append(m.events, e) })
 }
 
-// deletion is a request to end the pod.
+// deletion is a request to terminate the pod.
 type deletion struct {
 	at    time.Time
 	grace *int64
 }
 
-// mail is what has been asked of a worker since it last looked.
+// mail holds the requests to a worker since it last read its inbox.
 type mail struct {
 	deletion   *deletion
 	forced     bool
@@ -179,13 +178,13 @@ type mail struct {
 	events []ContainerEvent
 }
 
-// inbox holds the mail and wakes the loop.
+// inbox collects the mail and wakes the loop.
 type inbox struct {
 	mu   sync.Mutex
 	mail mail
 	wake chan struct{}
-	// cancel abandons the sync that is going on, nil if there is none that may be abandoned; shorten abandons the stops
-	// of a termination.
+	// cancel abandons the sync in progress, nil if there is none that may be abandoned. shorten abandons the stops of a
+	// termination.
 	cancel, shorten func()
 }
 
@@ -207,14 +206,14 @@ func (b *inbox) take() mail {
 	return m
 }
 
-// waiting says that there is mail that changes how the pod ends.
+// waiting reports whether there is mail that changes how the pod is terminated.
 func (b *inbox) waiting() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.mail.hurry
 }
 
-// interruptible remembers how to abandon the sync that begins; false if a deletion already waits.
+// interruptible stores how to abandon the sync that is starting; false if a deletion is already pending.
 func (b *inbox) interruptible(cancel func()) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -238,14 +237,14 @@ func (b *inbox) hurry() {
 	}
 }
 
-// hurriable remembers how to abandon stops.
+// hurriable stores how to abandon stops.
 func (b *inbox) hurriable(shorten func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.shorten = shorten
 }
 
-// withDefaults fills in what the API server would have defaulted (R30, R40).
+// withDefaults fills in the API server's defaults (R30, R40).
 func withDefaults(pod *corev1.Pod) *corev1.Pod {
 	kube.Default(pod)
 	if pod.Namespace == "" {

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// execPatience is how much longer than its timeout an exec may take before the engine is taken to be in trouble.
+// execPatience is how much longer than its timeout an exec may take before it counts as an engine error.
 const execPatience = 2 * time.Minute
 
-// execHandler runs a command: exit 0 is success, another code or a timeout failure, no exec at all an error (R53).
+// execHandler runs a command: exit code 0 is success, another code or a timeout is a failure, a failed exec an error (R53).
 type execHandler struct {
 	exec    Execer
 	limit   *Limiter
@@ -19,7 +19,7 @@ type execHandler struct {
 	timeout time.Duration
 }
 
-// Try waits for a place of the limiter and runs the command.
+// Try waits for the limiter and runs the command.
 func (h *execHandler) Try(ctx context.Context, t Target) Outcome {
 	if err := h.limit.acquire(ctx); err != nil {
 		return broken(fmt.Errorf("cannot run probe command: %w", err))

@@ -8,7 +8,7 @@ import (
 
 // ExpandStatic replaces $(NAME) in a probe's command by the literal text of the container's env entry of that name, the
 // last one if there are several (R22). Entries whose value comes from a source count as empty text; names that are not
-// in env stay as written. $$ becomes $, so $$(NAME) is the text $(NAME). Replaced text is not looked at again.
+// in env stay as written. $$ becomes $, so $$(NAME) is the text $(NAME). Replaced text is not expanded again.
 func ExpandStatic(command []string, env []corev1.EnvVar) []string {
 	values := make(map[string]string, len(env))
 	for _, e := range env {
@@ -36,7 +36,7 @@ func expand(word string, values map[string]string) string {
 	}
 }
 
-// dollar reads one use of $, which is followed by at least one byte, and gives its text and length.
+// dollar parses one use of $, which is followed by at least one byte, and returns its replacement and length.
 func dollar(s string, values map[string]string) (string, int) {
 	switch s[1] {
 	case '$':

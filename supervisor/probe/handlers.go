@@ -27,15 +27,15 @@ type Dialer interface {
 // Execer runs commands in containers.
 type Execer interface {
 	// Exec runs cmd, without a shell, in the container with its environment, user and directory (R54), and returns the
-	// exit code and what it wrote, stdout then stderr. It ends the command after timeout (0: never) and then returns
-	// ErrExecTimeout, wrapped or not. Any other error means that the command could not be run.
+	// exit code and the output, stdout then stderr. It kills the command after timeout (0: never) and then returns
+	// ErrExecTimeout, possibly wrapped. Any other error means that the command could not be run.
 	Exec(ctx context.Context, containerID string, cmd []string, timeout time.Duration) (exit int, output []byte, err error)
 }
 
-// ErrExecTimeout is the error of an Execer whose command ran out of time.
+// ErrExecTimeout is the error of an Execer for a command that was killed after its timeout.
 var ErrExecTimeout = errors.New("command timed out")
 
-// Deps is what the real handlers need. Limit may be nil: no limit on concurrent exec probes.
+// Deps are the dependencies of the real handlers. Limit nil means no limit on concurrent exec probes.
 type Deps struct {
 	Dialer Dialer
 	Exec   Execer
@@ -44,7 +44,7 @@ type Deps struct {
 	Jitter func() float64
 }
 
-// Handlers makes a HandlerFactory for the four kinds of probes (R45 to R53).
+// Handlers returns a HandlerFactory for the four kinds of probes (R45 to R53).
 func (d Deps) Handlers() HandlerFactory {
 	return func(c *corev1.Container, _ Type, p *corev1.Probe) Handler {
 		timeout := specOf(p).timeout
@@ -93,7 +93,7 @@ func resolvePort(port intstr.IntOrString, c *corev1.Container) (int, error) {
 	return n, nil
 }
 
-// hostPort is where an action leads: its own host, or else the pod's address (R46).
+// hostPort returns the address of an action: its own host, else the pod's address (R46).
 func hostPort(host, podIP string, port int) string {
 	if host == "" {
 		host = podIP

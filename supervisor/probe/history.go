@@ -13,23 +13,23 @@ const (
 	maxKept = 1024
 )
 
-// Answer is what one try of a probe said, kept for people: no decision reads it.
+// Answer is the recorded result of one try, for display only: no decision depends on it.
 type Answer struct {
 	Container   string `json:"container"`
 	ContainerID string `json:"containerID"`
 	Type        Type   `json:"type"`
-	// At is when the try began, Took how long it was under way (nanoseconds in JSON).
+	// At is when the try started, Took its duration (nanoseconds in JSON).
 	At   time.Time     `json:"at"`
 	Took time.Duration `json:"took"`
-	// Verdict is "success", "warning", "failure", or "unknown" when the try itself broke (R13).
+	// Verdict is "success", "warning", "failure", or "unknown" for an error of the try itself (R13).
 	Verdict Verdict `json:"verdict"`
-	// Output is the handler's text, cut after 1024 bytes, without spaces around it.
+	// Output is the handler's text, trimmed and truncated to 1024 bytes.
 	Output string `json:"output,omitempty"`
-	// Early marks a try of Fast before the first success: its failure counts nothing.
+	// Early marks an early try of Fast, whose failure does not count.
 	Early bool `json:"early,omitempty"`
 }
 
-// Good says that the try counts as a success.
+// Good reports whether the try counts as a success.
 func (a Answer) Good() bool { return a.Verdict == Passed || a.Verdict == Warned }
 
 // history keeps the last answers of one worker's probe.
@@ -46,7 +46,7 @@ func (h *history) add(a Answer) {
 	h.n++
 }
 
-// list is a copy, oldest first.
+// list returns a copy, oldest first.
 func (h *history) list() []Answer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -57,7 +57,7 @@ func (h *history) list() []Answer {
 	return append(append([]Answer(nil), h.ring[at:]...), h.ring[:at]...)
 }
 
-// remember keeps the answer of a try that began at began.
+// remember records the answer of a try that started at began.
 func (w *worker) remember(t Target, o Outcome, began time.Time, early bool) {
 	a := Answer{
 		Container: w.machine.container.Name, ContainerID: t.ContainerID, Type: w.machine.typ,
@@ -73,7 +73,7 @@ func (w *worker) remember(t Target, o Outcome, began time.Time, early bool) {
 	w.history.add(a)
 }
 
-// Answers are the last ten answers of every probe: by worker in the order of New, each oldest first.
+// Answers returns the last ten answers of every probe, in the worker order of New, the oldest of each first.
 func (p *Pod) Answers() []Answer {
 	var out []Answer
 	for _, w := range p.workers {

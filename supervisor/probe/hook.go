@@ -12,9 +12,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// RunHook runs a postStart or preStop hook of a container and blocks until it is done; nil is success (R96). Commands
-// are not expanded (R22) and have no timeout, a non-zero exit is an error with the output; any answer to httpGet is
-// success; sleep sleeps; tcpSocket is accepted by the API and always fails (R39). The caller bounds it by ctx.
+// RunHook runs a postStart or preStop hook of a container and blocks until it is done or ctx ends; nil is success (R96).
+// Commands are not expanded (R22) and have no timeout; a non-zero exit code is an error with the output. Any answer to httpGet
+// is success. tcpSocket is accepted by the API and always fails (R39).
 func (d Deps) RunHook(ctx context.Context, hook *corev1.LifecycleHandler, c *corev1.Container, t Target) error {
 	switch {
 	case hook.Exec != nil:
@@ -47,7 +47,7 @@ func (d Deps) hookHTTP(ctx context.Context, a *corev1.HTTPGetAction, c *corev1.C
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
 	if plainHTTP(err) {
-		// A server that speaks no TLS is asked again without, and without the credentials meant for TLS.
+		// If the server does not support TLS, retry over plain HTTP, without the credentials meant for TLS.
 		req = req.Clone(ctx)
 		req.URL.Scheme = "http"
 		req.Header.Del("Authorization")
@@ -57,12 +57,12 @@ func (d Deps) hookHTTP(ctx context.Context, a *corev1.HTTPGetAction, c *corev1.C
 		return fmt.Errorf("cannot run hook: %w", err)
 	}
 	defer resp.Body.Close()
-	// Any answer is success; the body is read only to let the server finish, and may break off.
+	// Any answer is success. The body is read only so that the server can finish; errors are ignored.
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxOutput))
 	return nil
 }
 
-// plainHTTP says that an HTTPS request was answered in plain HTTP.
+// plainHTTP reports whether an HTTPS request was answered in plain HTTP.
 func plainHTTP(err error) bool { return errors.Is(err, http.ErrSchemeMismatch) }
 
 func hookSleep(ctx context.Context, d time.Duration) error {

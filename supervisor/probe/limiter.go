@@ -2,15 +2,15 @@ package probe
 
 import "context"
 
-// Limiter bounds how many exec probes run at a time, over all pods. An exec costs the engine several calls and the
-// machine a process, so a laptop that starts thirty pods at once would otherwise spend its start on probes. Waiting for
-// a place is not part of a probe's timeout: it can delay a probe, and never fails one.
+// Limiter bounds the concurrent exec probes of all pods. An exec takes several engine calls and a process, so that starting
+// thirty pods at once would otherwise keep a laptop busy with probes. Waiting for the limiter does not count towards a probe's
+// timeout: it can delay a probe but never fails it.
 type Limiter struct{ places chan struct{} }
 
-// NewLimiter makes a limiter of n places, at least one.
+// NewLimiter returns a Limiter for n concurrent probes, at least one.
 func NewLimiter(n int) *Limiter { return &Limiter{places: make(chan struct{}, max(n, 1))} }
 
-// acquire waits for a place; a nil Limiter has room for all. It fails only with ctx.
+// acquire blocks until a probe may run or ctx ends. A nil Limiter never blocks.
 func (l *Limiter) acquire(ctx context.Context) error {
 	if l == nil {
 		return ctx.Err()

@@ -9,45 +9,44 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Sink hears what the workers of a pod find. Its methods are called from the workers' goroutines without any lock of
-// this package held: they may call the Pod's methods, but must not block. What one worker says comes in order.
+// Sink receives the results of a pod's workers. Its methods are called from the workers' goroutines without any lock of this
+// package held: they may call the Pod's methods, but must not block. The calls of one worker are in order.
 type Sink interface {
-	// ProbeChanged is called for every published result that is a change (R23). The receiver lays it over its
-	// published status at once (Change.Apply), even while a pod sync is running, and then syncs the pod if
-	// Change.Syncs, which ends in UpdatePodStatus.
+	// ProbeChanged is called for every changed result (R23). The receiver must apply it to its published status at once
+	// (Change.Apply), even during a pod sync, and then sync the pod if Change.Syncs, including UpdatePodStatus.
 	ProbeChanged(c Change)
 	// ProbeEvent is called for every event (R13, R24).
 	ProbeEvent(e Event)
 }
 
-// HandlerFactory makes the handler of one probe of one container. It is called once for each worker.
+// HandlerFactory returns the handler for one probe of one container. It is called once per worker.
 type HandlerFactory func(c *corev1.Container, t Type, p *corev1.Probe) Handler
 
-// Config says what a Pod probes and how. Pod, Handlers and Sink are required.
+// Config configures a Pod. Pod, Handlers and Sink are required.
 type Config struct {
-	// Pod is read for its containers, restart policy, deletion timestamp, and (R21) its last known Ready condition.
-	// It must not change afterwards.
+	// Pod provides the containers, restart policy, deletion timestamp, and (R21) the last known Ready condition. It must not be
+	// changed afterwards.
 	Pod      *corev1.Pod
 	Handlers HandlerFactory
 	Sink     Sink
 	// Timing is Fast if empty.
 	Timing Timing
-	// Began is the supervisor's start if it adopts running pods (R21): workers that are made within their period after
-	// it wait a random part of the period first, and instances that ran more than 10 s before it keep their readiness
-	// until they are probed. Zero turns both off.
+	// Began is the supervisor's start if it adopts running pods (R21): workers created less than one period after it first wait
+	// a random part of the period, and instances started more than 10 s before it keep their readiness until they are probed.
+	// Zero turns both off.
 	Began time.Time
-	// Jitter gives that random part, in [0, 1); nil means a random number.
+	// Jitter returns that random part, in [0, 1); nil uses a random number.
 	Jitter func() float64
 }
 
-// Pod is all the probe workers of one pod. They are made before its containers and outlive them (R2). All methods may
-// be called from any goroutine; only Run blocks.
+// Pod manages the probe workers of one pod. They are created before its containers and outlive them (R2). It is safe for
+// concurrent use; only Run blocks.
 type Pod struct {
 	cfg     Config
 	workers []*worker
 
 	mu sync.Mutex
-	// status is what the workers see; a snapshot is never changed, only replaced.
+	// status is what the workers see. It is never changed, only replaced.
 	status  *corev1.PodStatus
 	results map[resultKey]Result
 	// suspended and renewals are about processes that are restarted within their container (Suspend).
@@ -62,8 +61,8 @@ type resultKey struct {
 	id  string
 }
 
-// New makes the workers of a pod, in the order startup, readiness, liveness for each container, sidecars last (R19).
-// Nothing runs before Run.
+// New creates the workers of a pod, in the order startup, readiness, liveness for each container, sidecars last (R19). They do
+// not run before Run.
 func New(cfg Config) *Pod {
 	if cfg.Jitter == nil {
 		cfg.Jitter = rand.Float64
@@ -91,8 +90,8 @@ func (p *Pod) addWorkers(c *corev1.Container, sidecar bool) {
 	}
 }
 
-// Run starts the workers and blocks until all have ended: by themselves (R16), by Stop, or because ctx ended, which
-// also abandons tries in flight. The ticks of R2 count from this call. It returns nil; call it once.
+// Run starts the workers and blocks until all have ended: by themselves (R16), by Stop, or because ctx ended, which also
+// abandons tries in flight. The ticks of R2 count from this call. It returns nil and must be called only once.
 func (p *Pod) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, w := range p.workers {
@@ -102,9 +101,9 @@ func (p *Pod) Run(ctx context.Context) error {
 	return nil
 }
 
-// StopLivenessAndStartup ends the liveness and startup workers of ordinary containers, at the beginning of a pod's
-// termination; readiness workers and those of sidecars go on (R17). A try in flight is finished and published, so a
-// startup probe may still succeed.
+// StopLivenessAndStartup ends the liveness and startup workers of ordinary containers, at the start of a pod's termination.
+// Readiness workers and those of sidecars continue (R17). A try in flight is finished and published, so a startup probe may
+// still succeed.
 func (p *Pod) StopLivenessAndStartup() {
 	for _, w := range p.workers {
 		if w.machine.typ != Readiness && !w.machine.sidecar {
@@ -113,14 +112,14 @@ func (p *Pod) StopLivenessAndStartup() {
 	}
 }
 
-// Stop ends all workers, when the pod's containers are gone or the pod is.
+// Stop ends all workers, once the pod or its containers are gone.
 func (p *Pod) Stop() {
 	for _, w := range p.workers {
 		w.stop()
 	}
 }
 
-// Result gives the published result of one instance, false if there is none.
+// Result returns the published result of one instance, false if there is none.
 func (p *Pod) Result(t Type, containerID string) (Result, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,7 +127,7 @@ func (p *Pod) Result(t Type, containerID string) (Result, bool) {
 	return r, ok
 }
 
-// publish stores a result; a change is laid over the status that workers see and told to the sink (R23).
+// publish stores a result. A change is applied to the status that workers see and passed to the sink (R23).
 func (p *Pod) publish(w *worker, pub publication) {
 	if c, changed := p.store(w, pub); changed {
 		p.cfg.Sink.ProbeChanged(c)
@@ -172,7 +171,7 @@ func (p *Pod) seen() *corev1.PodStatus {
 	return p.status
 }
 
-// see replaces what the workers look at; p.mu is held. Fast workers look at once.
+// see replaces the status that the workers see, and wakes Fast workers; p.mu is held.
 func (p *Pod) see(s *corev1.PodStatus) {
 	p.status = s
 	if p.cfg.Timing != Fast {

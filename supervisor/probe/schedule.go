@@ -2,17 +2,17 @@ package probe
 
 import "time"
 
-// schedule is a worker's ticker (R1, R2): ticks every period from its start, at most one of them remembered while the
-// worker is busy, the phase kept for ever except by a manual trigger (R15). Beside the ticks it holds the time of the
-// next early try (Fast only), which moves no tick.
+// schedule is a worker's ticker (R1, R2). It ticks every period from its start; at most one tick is kept while the worker is
+// busy; only a manual trigger changes the phase (R15). It also holds the time of the next early try (Fast only), which does not
+// affect the ticks.
 type schedule struct {
 	period time.Duration
 	tick   time.Time
 	early  time.Time
 }
 
-// newSchedule makes a ticker whose first tick is at first: the first iteration runs at once (R1), or after the jitter
-// of a supervisor that was just started (R21).
+// newSchedule returns a ticker whose first tick is at first: at once (R1), or after the jitter following the supervisor's start
+// (R21).
 func newSchedule(first time.Time, period time.Duration) schedule {
 	return schedule{period: period, tick: first}
 }

@@ -2,17 +2,16 @@ package probe
 
 import corev1 "k8s.io/api/core/v1"
 
-// UpdatePodStatus is the probes' part of a pod sync. It sets started and ready of every container in the status by the
-// published results (R9, R11, R14), makes the status what workers see from now on (so containers, phase and pod IP must
-// be filled in already), and then triggers the readiness workers of containers that are started, running and not ready
-// (R15). Call it in every pod sync that is not part of a termination, and once when a termination begins.
-// The status is changed in place and copied.
+// UpdatePodStatus is the probes' part of a pod sync. It sets started and ready of every container in the status from the
+// published results (R9, R11, R14), makes a copy of the status visible to the workers (so containers, phase and pod IP must be
+// filled in already), and triggers the readiness workers of containers that are started, running and not ready (R15). Call it
+// in every pod sync that is not part of a termination, and once when a termination begins. The status is changed in place.
 func (p *Pod) UpdatePodStatus(status *corev1.PodStatus) {
 	p.update(status, true)
 }
 
-// Observe is UpdatePodStatus without the triggers: for what workers should see outside of pod syncs, such as a container
-// that ends while the pod is being terminated, or the state found when the supervisor starts.
+// Observe is UpdatePodStatus without the triggers, for changes outside of pod syncs: a container that exits while the pod is
+// being terminated, or the state found at the supervisor's start.
 func (p *Pod) Observe(status *corev1.PodStatus) {
 	p.update(status, false)
 }
@@ -43,14 +42,14 @@ func (p *Pod) update(status *corev1.PodStatus, trigger bool) {
 	}
 }
 
-// fillInit: a plain init container is ready when it has ended well; it has no probes (R19).
+// fillInit sets ready of a plain init container, which has no probes: it is ready once it has exited with 0 (R19).
 func fillInit(s *corev1.ContainerStatus) {
 	started := s.State.Running != nil
 	s.Started = &started
 	s.Ready = s.State.Terminated != nil && s.State.Terminated.ExitCode == 0
 }
 
-// fill sets started and ready of one container and gives the readiness worker to trigger, if any.
+// fill sets started and ready of one container and returns the readiness worker to trigger, if any.
 func (p *Pod) fill(s *corev1.ContainerStatus) *worker {
 	started := p.started(s)
 	s.Started = &started
@@ -75,7 +74,7 @@ func (p *Pod) fill(s *corev1.ContainerStatus) *worker {
 	return nil
 }
 
-// started is R14; an adopted instance stays started until its startup probe says otherwise (R21).
+// started implements R14. An adopted instance stays started until its startup probe fails (R21).
 func (p *Pod) started(s *corev1.ContainerStatus) bool {
 	if s.State.Running == nil {
 		return false

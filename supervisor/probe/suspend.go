@@ -6,14 +6,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// The process of a container may be restarted while the container goes on (live sync does that; Kubernetes has nothing
-// of the kind). To the probes that is a new instance with the same ID: not ready, not started, nothing counted.
+// The process of a container may be restarted while the container keeps running (for live sync; Kubernetes has no such thing).
+// For the probes that is a new instance with the same ID: not ready, not started, all counts reset.
 
-// Suspend takes a container out of service before its process is restarted: it is not ready, and not probed, until
-// Resume. A try that is in flight decides nothing. A container without a readiness probe is not ready either.
+// Suspend makes a container unready and stops its probes until Resume, for a restart of its process. The result of a try in
+// flight does not count. Containers without a readiness probe become unready as well.
 func (p *Pod) Suspend(container string) { p.suspend(container, true) }
 
-// Resume begins the probes anew after the process was restarted. Without a readiness probe the container is ready again.
+// Resume restarts the probes after the process was restarted. Without a readiness probe the container becomes ready at once.
 func (p *Pod) Resume(container string) { p.suspend(container, false) }
 
 func (p *Pod) suspend(container string, on bool) {
@@ -28,7 +28,7 @@ func (p *Pod) suspend(container string, on bool) {
 	}
 }
 
-// turn notes the suspension and its end, and gives the change of readiness that it means.
+// turn records the suspension or its end, and returns the resulting change of readiness.
 func (p *Pod) turn(container string, on bool) (Change, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,29 +72,29 @@ type renewal struct {
 	at    time.Time
 }
 
-// renewal is how often a container's process was restarted, and whether it is being restarted now.
+// renewal returns how often a container's process was restarted, and whether it is being restarted now.
 func (p *Pod) renewal(container string) (r renewal, suspended bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.renewals[container], p.suspended[container]
 }
 
-// renew makes the machine begin anew with the same instance.
+// renew resets the machine for a restarted process of the same instance.
 func (m *machine) renew(r renewal) {
 	m.renewed = r
 	m.run, m.hold, m.tried = 0, false, 0
 	m.fresh = m.fast && m.typ != Liveness
 }
 
-// renewalGrace is how long failures of a process that was just restarted are no events.
+// renewalGrace is how long failures after a restart of the process emit no events.
 const renewalGrace = 10 * time.Second
 
-// renewing says that the process was restarted a moment ago and has not answered yet.
+// renewing reports whether the process was restarted within renewalGrace and has not answered yet.
 func (m *machine) renewing(now time.Time) bool {
 	return m.renewed.count > 0 && m.fresh && now.Sub(m.renewed.at) < renewalGrace
 }
 
-// since is when the delay of R3 begins: at the container's start, or that of the process that replaced its first.
+// since returns the start of the delay of R3: the start of the container, or of its restarted process.
 func (m *machine) since(c *corev1.ContainerStatus) time.Time {
 	started := c.State.Running.StartedAt.Time
 	if m.renewed.at.After(started) {
@@ -103,8 +103,8 @@ func (m *machine) since(c *corev1.ContainerStatus) time.Time {
 	return started
 }
 
-// renewedGap is the wait before the next early try after a restart of the process, which takes a fraction of a
-// container's: 10 ms growing to 250 ms, and never less than the try took.
+// renewedGap returns the wait before the next early try after a restart of the process, which is much faster than a container's:
+// 10 ms growing to 250 ms, and at least the duration of the try.
 func renewedGap(n int, took time.Duration) time.Duration {
 	gap := 10 * time.Millisecond
 	for range min(n, 20) {

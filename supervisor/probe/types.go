@@ -55,19 +55,20 @@ const (
 	Failure Result = "Failure"
 )
 
-// Timing says when a container is probed; what the results mean is the same in both.
+// Timing determines when a container is probed. The meaning of the results is the same with both.
 type Timing string
 
 const (
-	// Fast adds early tries to the kubelet's: until an instance's startup or readiness probe has succeeded once it is
-	// also tried every 100 to 250 ms, initialDelaySeconds or not. A success of an early try counts like any other; a
-	// failure of one counts nothing and gives no event, so no kill comes earlier than Strict allows. Liveness is not changed.
+	// Fast adds early tries to the kubelet's timing: until an instance's startup or readiness probe has succeeded once, it is
+	// also tried every 100 to 250 ms, regardless of initialDelaySeconds. A success of an early try counts like any other. A
+	// failure does not count and emits no event, so no container is killed earlier than with Strict. Liveness probes are not
+	// affected.
 	Fast Timing = "fast"
-	// Strict is the kubelet's timing, to the tick.
+	// Strict is exactly the kubelet's timing.
 	Strict Timing = "strict"
 )
 
-// Target is what a handler is tried on.
+// Target is the container instance that a handler tries.
 type Target struct {
 	// PodIP is the pod's address as its status gives it, "" while it has none.
 	PodIP string
@@ -75,19 +76,19 @@ type Target struct {
 	ContainerID string
 }
 
-// Handler tries a probe once. It applies the probe's timeout itself (R20), starting when the try really starts.
-// Its result is undefined when ctx ended.
+// Handler tries a probe once. It applies the probe's timeout itself (R20), from the actual start of the try. The result is
+// undefined if ctx ended.
 type Handler interface {
 	Try(ctx context.Context, t Target) Outcome
 }
 
-// HandlerFunc is a function that is a Handler.
+// HandlerFunc is a function that implements Handler.
 type HandlerFunc func(ctx context.Context, t Target) Outcome
 
 // Try calls the function.
 func (f HandlerFunc) Try(ctx context.Context, t Target) Outcome { return f(ctx, t) }
 
-// Verdict is what one try says.
+// Verdict is the result of one try.
 type Verdict string
 
 // The verdicts. Their texts appear in the events of broken tries ("... resulted in unknown state: ...").
@@ -96,16 +97,16 @@ const (
 	// Warned counts as success and is reported as ProbeWarning (R47).
 	Warned Verdict = "warning"
 	Failed Verdict = "failure"
-	// Undecided goes with an error only.
+	// Undecided is the verdict of a try with an error.
 	Undecided Verdict = "unknown"
 )
 
-// Outcome is the answer of one try.
+// Outcome is the verdict of one try with its output or error.
 type Outcome struct {
 	Verdict Verdict
 	// Output is the text shown in an event: the command's output, the status code, the reason of a refusal.
 	Output string
-	// Err says that the try itself broke. Such an outcome decides nothing: it is tried again, then discarded (R13).
+	// Err is an error of the try itself. Such an outcome does not count: the try is repeated, then discarded (R13).
 	Err error
 }
 
@@ -116,7 +117,7 @@ func (o Outcome) result() Result {
 	return Failure
 }
 
-// Change is a published result that is not the one before (R23).
+// Change is a published result that differs from the previous one (R23).
 type Change struct {
 	Container   string
 	ContainerID string
@@ -125,14 +126,14 @@ type Change struct {
 	At          time.Time
 }
 
-// Syncs says whether the pod must be looked at because of this change: always, except for liveness turning to Success (R23).
+// Syncs reports whether this change requires a pod sync: always, except when liveness becomes Success (R23).
 func (c Change) Syncs() bool { return c.Type != Liveness || c.Result != Success }
 
-// Kills says whether the instance is to be killed for this result (R80). The pod worker checks that it still runs.
+// Kills reports whether the instance must be killed because of this result (R80). The pod worker checks that it is still running.
 func (c Change) Kills() bool { return c.Type != Readiness && c.Result == Failure }
 
-// Apply lays the change over a status, as the kubelet does at once, without waiting for a pod sync: readiness sets
-// ready, startup sets started. It reports whether the status changed. Liveness changes nothing (R25).
+// Apply applies the change to a status, as the kubelet does at once without waiting for a pod sync: readiness sets ready, startup
+// sets started, liveness changes nothing (R25). It reports whether the status changed.
 func (c Change) Apply(status *corev1.PodStatus) bool {
 	for _, list := range [][]corev1.ContainerStatus{status.ContainerStatuses, status.InitContainerStatuses} {
 		for i := range list {
@@ -166,7 +167,7 @@ type Event struct {
 	Message string
 }
 
-// eventFor gives the event of one iteration's last outcome, false for a plain success (R24).
+// eventFor returns the event of an iteration's last outcome, false for a plain success (R24).
 func eventFor(t Type, o Outcome) (Event, bool) {
 	switch {
 	case o.Err != nil:

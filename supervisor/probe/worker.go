@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// tries is how often a broken handler is tried within one iteration (R13).
+// tries is the number of attempts within one iteration if the handler returns errors (R13).
 const tries = 3
 
 // worker drives one machine: it waits for ticks, triggers and early times, tries the handler and publishes.
@@ -17,8 +17,8 @@ type worker struct {
 	machine machine
 	handler Handler
 	history history
-	// trigger holds at most one manual trigger (R15), look at most one wish to look at a new status (Fast), leave the
-	// wish that the worker ends after the try in flight.
+	// Each holds at most one request: trigger for a manual trigger (R15), look to look at a new status (Fast), leave to end the
+	// worker after the try in flight.
 	trigger, look, leave chan struct{}
 	// alive is guarded by pod.mu.
 	alive bool
@@ -46,7 +46,7 @@ func newWorker(p *Pod, c *corev1.Container, t Type, probe *corev1.Probe, sidecar
 func (w *worker) triggerNow() { offer(w.trigger) }
 func (w *worker) nudge()      { offer(w.look) }
 
-// retire ends the worker, also before it runs; a try in flight is finished, and what it finds counts (R17).
+// retire ends the worker, even before it runs. A try in flight is finished, and its result counts (R17).
 func (w *worker) retire() { offer(w.leave) }
 
 func offer(ch chan struct{}) {
@@ -56,7 +56,7 @@ func offer(ch chan struct{}) {
 	}
 }
 
-// stop ends the worker, also before it runs; a try in flight is abandoned.
+// stop ends the worker, even before it runs. A try in flight is abandoned.
 func (w *worker) stop() {
 	w.stopping.Lock()
 	defer w.stopping.Unlock()
@@ -76,8 +76,8 @@ func (w *worker) stoppable(ctx context.Context) context.Context {
 	return ctx
 }
 
-// run is the worker's loop; it returns when the machine ends, when stopped, or with ctx. With ctx the supervisor ends and
-// the container goes on, so what was published stays.
+// run is the worker's loop. It returns when the machine ends, when stopped, or when ctx ends. In the last case the supervisor is
+// ending and the container keeps running, so the published result is kept.
 func (w *worker) run(whole context.Context) {
 	ctx := w.stoppable(whole)
 	defer w.stop()
@@ -102,7 +102,7 @@ func (w *worker) run(whole context.Context) {
 	}
 }
 
-// jitter is the sleep of a worker made soon after the supervisor's start (R21).
+// jitter is the initial delay of a worker created soon after the supervisor's start (R21).
 func (w *worker) jitter(now time.Time) time.Duration {
 	cfg := w.pod.cfg
 	if cfg.Began.IsZero() || now.Sub(cfg.Began) >= w.machine.spec.period {
@@ -111,9 +111,9 @@ func (w *worker) jitter(now time.Time) time.Duration {
 	return time.Duration(cfg.Jitter() * float64(w.machine.spec.period))
 }
 
-// wait blocks until the next iteration. A trigger goes before a tick that is due at the same time, and restarts the
-// ticks (R15). early says that the iteration is an extra one of Fast; due is false if there is nothing to do; gone says
-// that the worker was stopped or retired, which goes before everything.
+// wait blocks until the next iteration. A trigger has precedence over a tick that is due at the same time, and restarts the
+// ticks (R15). early marks an extra iteration of Fast; due is false if there is nothing to do; gone means that the worker was
+// stopped or retired, which has precedence over everything else.
 func (w *worker) wait(ctx context.Context, sched *schedule, timer *time.Timer) (early, due, gone bool) {
 	looked := false
 	select {
@@ -167,7 +167,7 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 			return true
 		}
 		if now, _ := w.pod.renewal(m.container.Name); now.count != renewed.count {
-			return false // the answer of a process that is no more; the nudge of the change makes another try
+			return false // the answer of a process that was replaced; its replacement triggers another try
 		}
 		w.remember(s.target, outcome, tried, early)
 		if e, ok := eventFor(m.typ, outcome); ok && !early && !m.renewing(began) {
@@ -193,8 +193,7 @@ func (w *worker) carryOut(s step) {
 	}
 }
 
-// try asks the handler until it gives an answer, three times at most, at once one after the other (R13). An early try
-// is one try.
+// try calls the handler until it returns no error, three times at most, without a pause (R13). An early try calls it once.
 func (w *worker) try(ctx context.Context, t Target, early bool) Outcome {
 	for n := 1; ; n++ {
 		o := w.handler.Try(ctx, t)
@@ -204,8 +203,8 @@ func (w *worker) try(ctx context.Context, t Target, early bool) Outcome {
 	}
 }
 
-// finish drops what the worker published, except startup: a container that was started stays so while its pod is
-// being terminated (R14, R17).
+// finish removes the worker's published result, except for startup: a started container stays started while its pod is being
+// terminated (R14, R17).
 func (w *worker) finish() {
 	if w.machine.typ != Startup {
 		w.pod.forget(w.machine.typ, w.machine.id)

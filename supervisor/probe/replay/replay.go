@@ -1,5 +1,5 @@
-// Package replay is what the trace commands share: it reads a scenario strictly, plays it in virtual time, and prints the
-// events in the form of the recorded traces: {"events": [...]}.
+// Package replay implements the common part of the trace commands: it parses a scenario strictly, runs it in virtual time, and
+// prints the events in the format of the recorded traces: {"events": [...]}.
 package replay
 
 import (
@@ -14,21 +14,21 @@ import (
 	"testing/synctest"
 )
 
-// Heading is what scenarios of every kind say about themselves. Nothing in a run depends on it.
+// Heading holds the descriptive fields of all kinds of scenarios. A run does not depend on them.
 type Heading struct {
 	Name        string   `json:"name"`
 	Description string   `json:"description"`
 	Rules       []string `json:"rules"`
 }
 
-// Decode decodes JSON into a value. A key that the value has no field for is an error that names the key.
+// Decode decodes JSON into a value. An unknown key is an error that names the key.
 func Decode(data []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	return d.Decode(into)
 }
 
-// Scenario reads the scenario of a recorded trace, or a bare scenario. A key of it that S does not know is an error.
+// Scenario parses the scenario of a recorded trace, or a bare scenario. An unknown key is an error.
 func Scenario[S any](data []byte) (*S, error) {
 	var recorded struct {
 		Scenario json.RawMessage `json:"scenario"`
@@ -46,7 +46,7 @@ func Scenario[S any](data []byte) (*S, error) {
 	return s, nil
 }
 
-// Write prints a line an event.
+// Write prints one line per event.
 func Write[E any](out io.Writer, events []E) error {
 	lines := make([]string, len(events))
 	for i, e := range events {
@@ -60,8 +60,8 @@ func Write[E any](out io.Writer, events []E) error {
 	return err
 }
 
-// Main is the main function of a trace command: it reads the file that the only argument names, plays it in virtual time and
-// prints the events. It exits the program, with 1 after an error.
+// Main is the main function of a trace command: it reads the file given as the only argument, plays it in virtual time and prints
+// the events. It exits the program, with code 1 after an error.
 func Main[S, E any](command string, parse func(data []byte) (S, error), play func(context.Context, S) []E) {
 	s, err := open(os.Args, command, parse)
 	if err != nil {
