@@ -10,17 +10,17 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
-// Input is all that a pod sync decides from.
+// Input is the input of Compute.
 type Input struct {
 	Pod      *corev1.Pod
 	Observed Observed
 	// Result is the published probe result of an instance, false if there is none.
 	Result func(t probe.Type, id string) (probe.Result, bool)
-	// Restarts are the containers to restart by hand, with the reason.
+	// Restarts are the containers to restart on request, with the reason.
 	Restarts map[string]string
 }
 
-// Actions are what a pod sync does, in the order of the fields.
+// Actions are the actions of a pod sync, in the order of the fields.
 type Actions struct {
 	// KillPod stops every instance, with the pod's grace; Kill is empty then.
 	KillPod bool
@@ -29,8 +29,8 @@ type Actions struct {
 	CreateSandbox  bool
 	SandboxAttempt int
 	SandboxChanged bool
-	// Purge are leftovers that go before anything starts: instances created and never started, and all instances of the
-	// init containers of a sandbox that is replaced, which KillPod has stopped.
+	// Purge are instances to remove before anything starts: those created and never started, and all instances of the init
+	// containers of a replaced sandbox, which KillPod has stopped.
 	Purge []Instance
 	// Start are the containers to start, in order: init containers, then containers.
 	Start []Start
@@ -55,12 +55,12 @@ type Start struct {
 	// Exited is the end of the instance that its back-off counts from, as seen before any kill of this sync (R82); zero
 	// if there is none, which means no back-off.
 	Exited time.Time
-	// ByHand starts it without back-off and forgets what there was.
+	// ByHand starts it without back-off and resets the back-off.
 	ByHand bool
 }
 
-// Compute decides what a pod sync does (R60 to R83, R110 to R116). It is pure. The back-off of a start is not decided
-// here but at the moment of the start, since a kill may come before it and take long (R81).
+// Compute returns the actions of a pod sync (R60 to R83, R110 to R116). It is pure. Whether the back-off delays a start is decided
+// only at the start itself, because a preceding kill may take long (R81).
 func Compute(in Input) Actions {
 	v := viewOf(in)
 	var a Actions
@@ -78,7 +78,7 @@ func Compute(in Input) Actions {
 	return a
 }
 
-// view is the input with the instances sorted out.
+// view is the input with the instances indexed by container.
 type view struct {
 	Input
 	// newest is each container's instance with the highest attempt, dead its newest ended one.

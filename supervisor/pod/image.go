@@ -88,7 +88,7 @@ func (w *Worker) pull(ctx context.Context, c *corev1.Container, ref string) (Ima
 	w.event(c.Name, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Successfully pulled image %q in %v", c.Image, time.Since(now).Round(time.Millisecond)))
 	img, present, err := w.deps.Runtime.FindImage(ctx, ref)
 	if err == nil && !present {
-		err = fmt.Errorf("the image %q is not there after it was pulled", c.Image)
+		err = fmt.Errorf("image %q does not exist after it was pulled", c.Image)
 	}
 	if err != nil {
 		return Image{}, &WaitError{Reason: ReasonImageInspectError, Message: err.Error()}

@@ -44,10 +44,9 @@ func (a *alarm) by(t time.Time) {
 	}
 }
 
-// Run supervises the pod until its object is gone and all its containers are removed; then it returns nil. A pod that
-// ended by itself (Succeeded, Failed) stays, with its containers and their logs, until it is deleted.
-// When ctx ends Run returns its error and leaves the containers as they are, so that another worker can adopt them.
-// Call it once.
+// Run runs the pod. It blocks until the pod object is gone and all containers are removed, and then returns nil. A pod that ended
+// by itself (Succeeded, Failed) stays, with its containers and their logs, until it is deleted. If ctx ends, Run returns its
+// error and leaves the containers as they are, so that another worker can adopt them. It must be called only once.
 func (w *Worker) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
@@ -78,8 +77,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 }
 
-// herald does what must not wait for a sync that is blocked: conditions from outside, and the end of a pod object that
-// is deleted by force.
+// herald handles what must not wait for a blocked sync: conditions set from outside, and the removal of a force-deleted pod
+// object.
 func (w *Worker) herald(ctx context.Context) {
 	for {
 		select {
@@ -101,8 +100,8 @@ func (w *Worker) herald(ctx context.Context) {
 	}
 }
 
-// step reads the mail and does the one thing that is due, or the next one if it is anyway (again). It reports whether
-// there is more to do at once.
+// step reads the mail and makes one pod sync or termination step, if one is due or again is set. It reports whether the next one
+// is due at once.
 func (w *Worker) step(ctx context.Context, again bool) bool {
 	due := w.read(w.inbox.take())
 	now := time.Now()
@@ -123,7 +122,7 @@ func (w *Worker) step(ctx context.Context, again bool) bool {
 	}
 }
 
-// read takes the mail in and says whether it asks for a look at the pod.
+// read handles the mail and reports whether it requires a pod sync.
 func (w *Worker) read(m mail) (due bool) {
 	due = m.resync || m.probe || m.pod != nil || len(m.restarts) > 0
 	if m.pod != nil {
@@ -163,7 +162,7 @@ func (w *Worker) takeSpec(pod *corev1.Pod) {
 	w.pod = pod
 }
 
-// takeDeletion begins the end of the pod (R100, R103). The first deletion decides the grace (R102).
+// takeDeletion starts the termination of the pod (R100, R103). The first deletion determines the grace period (R102).
 func (w *Worker) takeDeletion(m mail) {
 	w.ending = true
 	if w.pod.DeletionTimestamp != nil {
@@ -184,7 +183,7 @@ func (w *Worker) takeDeletion(m mail) {
 	w.pod.DeletionTimestamp = &at
 }
 
-// news says whether an event tells anything that the last look did not see.
+// news reports whether an event is about a change that the last observation did not include.
 func (w *Worker) news(e ContainerEvent) bool {
 	if s := w.observed.Sandbox; s != nil && s.ID == e.ID {
 		return e.Type != ContainerPaused && e.Type != ContainerUnpaused && s.Ready != (e.Type == ContainerStarted)
@@ -208,7 +207,7 @@ func (w *Worker) news(e ContainerEvent) bool {
 	return e.Type != ContainerRemoved
 }
 
-// look asks the runtime what there is. After an error the next look is due soon.
+// look observes the pod through the runtime. After an error the next observation is due soon.
 func (w *Worker) look(ctx context.Context) error {
 	o, err := w.deps.Runtime.Status(ctx, w.pod)
 	if err != nil {
@@ -217,7 +216,7 @@ func (w *Worker) look(ctx context.Context) error {
 			if w.engine.wait == 0 { // once: an engine that is away is told of elsewhere
 				level = slog.LevelWarn
 			}
-			w.log.Log(ctx, level, "cannot look at the pod's containers", "error", err)
+			w.log.Log(ctx, level, "cannot list the pod's containers", "error", err)
 			w.alarm.by(time.Now().Add(w.engine.next()))
 		}
 		return err
@@ -231,7 +230,7 @@ func (w *Worker) look(ctx context.Context) error {
 	return nil
 }
 
-// adopt takes over what a former supervisor left: the back-off that instances carry, and when the pod began.
+// adopt restores the state of a previous supervisor: the back-off stored with the instances, and the pod's start time.
 func (w *Worker) adopt() {
 	start := time.Now()
 	entries := map[string]backoff.Entry{}

@@ -9,15 +9,15 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// notePaused sets or removes the condition services.Paused of a status. Its transition time is kept; Conditions fills in a
-// new one. Kubernetes knows no paused containers: somebody used `docker pause`, or a snapshot or a drill is going on.
+// notePaused sets or removes the condition services.Paused of a status. It keeps the transition time; Conditions sets a new one.
+// Kubernetes has no paused containers: the cause is `docker pause`, or a snapshot or drill in progress.
 func (v *view) notePaused(s *corev1.PodStatus) {
 	var texts []string
 	for _, list := range [][]corev1.Container{v.spec.InitContainers, v.spec.Containers} {
 		for i := range list {
 			if inst := v.newest[list[i].Name]; inst != nil && inst.State == Running && inst.Paused {
-				texts = append(texts, "container "+inst.Container+" is paused, so it does nothing and answers nothing; "+
-					"`docker unpause "+inst.ID[:min(len(inst.ID), 12)]+"` lets it go on")
+				texts = append(texts, "container "+inst.Container+" is paused and does not respond; "+
+					"`docker unpause "+inst.ID[:min(len(inst.ID), 12)]+"` resumes it")
 			}
 		}
 	}

@@ -1,10 +1,10 @@
 package pod
 
-// SuspendProbes takes a container out of service before its process is restarted within it: the pod is not ready, and
-// nothing is probed, until ResumeProbes. Both take effect at once, also while a sync is going on.
+// SuspendProbes makes a container unready and stops its probes until ResumeProbes, for a restart of its process. Both take effect
+// at once, even during a sync.
 func (w *Worker) SuspendProbes(container string) { w.probes.process(container, true) }
 
-// ResumeProbes begins the container's probes anew after its process was restarted.
+// ResumeProbes restarts the container's probes after its process was restarted.
 func (w *Worker) ResumeProbes(container string) { w.probes.process(container, false) }
 
 func (p *probes) process(container string, suspend bool) {

@@ -9,21 +9,21 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
-// StatusInput is all that a pod's status is made from.
+// StatusInput is the input of Status.
 type StatusInput struct {
-	// Pod's own status is the former one: started, ready, start time and conditions are carried over from it.
+	// Pod has the previous status, from which started, ready, start time and conditions are kept.
 	Pod      *corev1.Pod
 	Observed Observed
 	// Waits say why containers could not be started at the last attempt, by container name.
 	Waits map[string]WaitError
-	// Ended says that nothing of the pod runs any more and nothing will be started: the phase is the final one (R100).
+	// Ended is true if nothing of the pod is running and nothing will be started: the phase is final (R100).
 	Ended bool
 	// Reason and Message are the pod's own (DeadlineExceeded), "" for none. With a reason an ended pod is Failed.
 	Reason, Message string
 }
 
-// Status makes the pod's status but for started and ready, which belong to the probes, and the conditions, which depend
-// on those (see Conditions). It is pure. A phase that is final is shown only once the pod has ended.
+// Status returns the pod's status except for started and ready, which the probes set, and the conditions, which depend on these
+// (see Conditions). It is pure. A final phase is reported only once the pod has ended.
 func Status(in StatusInput) corev1.PodStatus {
 	old := &in.Pod.Status
 	v := viewOf(Input{Pod: in.Pod, Observed: in.Observed})
@@ -220,7 +220,7 @@ func (v *view) phase(in *StatusInput, s *corev1.PodStatus) corev1.PodPhase {
 	return p
 }
 
-// Final says that a phase is the last one.
+// Final reports whether a phase is Succeeded or Failed.
 func Final(p corev1.PodPhase) bool { return p == corev1.PodSucceeded || p == corev1.PodFailed }
 
 // isSidecarOf says whether the status belongs to a sidecar of the pod.

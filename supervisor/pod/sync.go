@@ -62,7 +62,7 @@ func (w *Worker) refresh(ctx context.Context) {
 			continue
 		}
 		if err := refresher.RefreshFiles(ctx, w.pod, c, inst.ID, files); err != nil && ctx.Err() == nil {
-			w.log.Warn("cannot bring changed files to a container", "container", c.Name, "error", err)
+			w.log.Warn("cannot update changed files in a container", "container", c.Name, "error", err)
 			w.files = old
 			w.alarm.by(time.Now().Add(configRetry))
 		}

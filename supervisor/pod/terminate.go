@@ -41,8 +41,8 @@ func (w *Worker) terminate(ctx context.Context) bool {
 	return true
 }
 
-// stopEverything stops what runs, with the deletion's grace, or with next to none once somebody is in a hurry.
-// It reports whether anything ran, and an error if something may still run.
+// stopEverything stops all running containers, with the deletion's grace period, or a very short one after Hurry. It reports
+// whether any was running, and an error if one may still be running.
 func (w *Worker) stopEverything(ctx context.Context) (bool, error) {
 	grace := w.endGrace()
 	short, cancel := context.WithCancel(ctx)
@@ -66,11 +66,11 @@ func (w *Worker) endGrace() *int64 {
 	return new(max(*grace, 1))
 }
 
-// remove takes away all that is left of a deleted pod that has ended, and ends the worker.
+// remove removes the containers, sandbox and volumes of a deleted pod that has ended, and ends the worker.
 func (w *Worker) remove(ctx context.Context) bool {
 	if err := w.deps.Runtime.RemovePod(ctx, w.pod); err != nil {
 		if ctx.Err() == nil {
-			w.log.Warn("cannot remove what is left of the pod", "error", err)
+			w.log.Warn("cannot remove the pod's containers and volumes", "error", err)
 			w.alarm.by(time.Now().Add(w.engine.next()))
 		}
 		return false

@@ -1,11 +1,10 @@
-// Package enginefake is a Docker engine in memory, for tests: containers with scripted processes, images, networks and
-// volumes, events and logs. What it answers, and the class of every error, is what Docker 20.10 answers; the table in
-// conformance_test.go runs against both. Everything takes its time from package time, so it runs in virtual time under
-// testing/synctest; it has goroutines only for subscriptions, followed logs and running commands, which end with their
-// contexts (or Close of the log).
+// Package enginefake implements engine.Engine in memory, for tests: containers with scripted processes, images, networks, volumes,
+// events and logs. Its results and error classes are those of Docker 20.10; the table in conformance_test.go runs against
+// both. All waiting uses package time, so it runs in virtual time under testing/synctest. It has goroutines only for
+// subscriptions, followed logs and running commands, which end with their contexts (or Close of the log).
 //
-// A test describes what processes do with On, injects faults with Inject, and plays the outside world with Exit, OOM,
-// Print, Occupy, CutEvents, Down and Up.
+// A test scripts processes with On, injects faults with Inject, and simulates external events with Exit, OOM, Print, Occupy,
+// CutEvents, Down and Up.
 package enginefake
 
 import (
@@ -20,7 +19,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-// Engine is the fake. Make one with New. It is safe for concurrent use.
+// Engine is the fake engine. Create it with New. It is safe for concurrent use.
 type Engine struct {
 	mu         sync.Mutex
 	info       engine.Info
@@ -46,7 +45,7 @@ type Engine struct {
 
 var _ engine.Engine = (*Engine)(nil)
 
-// New makes an engine without containers and images, and with the networks that every engine has.
+// New returns an engine without containers and images, with Docker's predefined networks.
 func New() *Engine {
 	e := &Engine{
 		info: engine.Info{
@@ -68,7 +67,7 @@ func (e *Engine) SetInfo(i engine.Info) {
 	e.info = i
 }
 
-// SetWarnings makes every creation of a container warn of what the engine leaves out.
+// SetWarnings sets the warnings that every creation of a container returns.
 func (e *Engine) SetWarnings(texts ...string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -93,8 +92,8 @@ func (e *Engine) Ping(ctx context.Context) error {
 // Close implements engine.Engine.
 func (e *Engine) Close() error { return nil }
 
-// Down ends every connection as a daemon does that is killed: calls fail with engine.IsUnavailable, event streams and
-// followed logs break. Containers go on.
+// Down simulates a killed daemon: calls fail with engine.IsUnavailable, event streams and followed logs break. Containers keep
+// running.
 func (e *Engine) Down() {
 	e.mu.Lock()
 	defer e.mu.Unlock()

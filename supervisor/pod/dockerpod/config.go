@@ -1,18 +1,18 @@
-// Package dockerpod makes pods of Docker containers: it is the pod.Runtime over an engine.Engine.
+// Package dockerpod implements pod.Runtime with Docker containers, over an engine.Engine.
 //
-// A pod of one container is one Docker container with the pod's pinned address; its init containers use the same
-// address one after the other. A pod of several containers, with sidecars, or with the annotation
-// "dev.lyandev/sandbox: true" has a sandbox container, whose network namespace the others join. A restarted container
-// is a new Docker container; one dead one is kept for its log.
+// A pod of one container is one Docker container with the pod's fixed address; its init containers use the same address one
+// after the other. A pod of several containers, with sidecars, or with the annotation "dev.lyandev/sandbox: true" has a sandbox
+// container, whose network namespace the others join. A restarted container is a new Docker container; the last dead one is
+// kept for its log.
 //
-// All that must outlive the supervisor is on the containers' labels: Observe rebuilds the pods from them.
+// All state that must survive the supervisor is in the containers' labels: Observe rebuilds the pods from them.
 //
-// Volumes: a claim is the named volume <project>_<claim>, never removed here. An emptyDir is a volume that goes with the
-// pod (medium Memory: a tmpfs, if only one container uses it). configMap, secret, downwardAPI and projected volumes are
-// volumes that go with the pod, filled before the container starts; where the mount has a subPath, the file is copied
-// into the container's own layer. A hostPath is the named volume <project>_host_<path>, unless the pod's annotation
-// "dev.lyandev/bind" lists it: then it is a bind mount, as Compose means it. Engines before API 1.45 cannot mount a part
-// of a volume, so a subPath of a claim, emptyDir or hostPath volume is a volume of its own, <volume>.<subPath>.
+// Volumes: a claim is the named volume <project>_<claim>, never removed here. An emptyDir is a volume that is removed with the
+// pod (medium Memory: a tmpfs, if only one container uses it). configMap, secret, downwardAPI and projected volumes are volumes
+// that are removed with the pod and filled before the container starts; if the mount has a subPath, the file is copied into the
+// container's own layer. A hostPath is the named volume <project>_host_<path>, unless the pod's annotation "dev.lyandev/bind"
+// lists it: then it is a bind mount, as in Compose. Engines before API 1.45 cannot mount a part of a volume, so a subPath of a
+// claim, emptyDir or hostPath volume is a separate volume, <volume>.<subPath>.
 package dockerpod
 
 import (
@@ -31,56 +31,55 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
-// Annotations of pods that matter here, beside pod.SandboxAnnotation and pod.BindAnnotation.
+// Annotations of pods, beside pod.SandboxAnnotation and pod.BindAnnotation.
 const (
-	// StopSignalAnnotation, InitAnnotation and UserAnnotation are Compose's stop_signal, init and a user by name; with
-	// ".<container>" after them they speak of that one alone.
+	// StopSignalAnnotation, InitAnnotation and UserAnnotation are Compose's stop_signal, init and user by name. With the suffix
+	// ".<container>" they apply to that container only.
 	StopSignalAnnotation = "dev.lyandev/stop-signal"
 	InitAnnotation       = "dev.lyandev/init"
 	UserAnnotation       = "dev.lyandev/user"
 )
 
-// Config is what pods are made with. Functions may be called from many goroutines.
+// Config configures a Runtime. Its functions may be called concurrently.
 type Config struct {
 	Engine engine.Engine
 	// Project is the instance's name; Dir its directory.
 	Project, Dir string
-	// Profile names the profile that new containers belong to; nil is none.
+	// Profile returns the profile of new containers; nil is none.
 	Profile func() string
 	// Network is the project's Docker network.
 	Network string
-	// PodIP is the address pinned to a pod name. It must stay the same for the pod's life.
+	// PodIP returns the address of a pod name. It must not change during the pod's life.
 	PodIP func(podName string) (netip.Addr, error)
-	// DNS is the address of the stack's name server; nil or an invalid address leaves Docker's.
+	// DNS returns the address of the stack's name server; with nil or an invalid address Docker's is used.
 	DNS func() netip.Addr
-	// SandboxImage makes sure of the sandbox image and gives its reference. Its binary's command "sandbox" must sleep
-	// until SIGTERM.
+	// SandboxImage returns the reference of the sandbox image, and creates the image if it is missing. Its command "sandbox" must
+	// sleep until SIGTERM.
 	SandboxImage func(ctx context.Context) (string, error)
-	// MadeHere says that an image is built by this stack, so no registry has it; nil says that none is.
+	// MadeHere reports whether an image is built by this stack and thus in no registry; nil means that none is.
 	MadeHere func(ref string) bool
 	// Wrap may change a container before it is created (the init shim); nil changes nothing.
 	Wrap func(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error
-	// BeforeStart is called between create and start, so that synced files can be laid; nil does nothing. Its error
-	// keeps the container from starting.
+	// BeforeStart is called between create and start, to write synced files; nil does nothing. Its error prevents the start.
 	BeforeStart func(ctx context.Context, containerID string, p *corev1.Pod, container string) error
-	// Warn is told what the engine leaves out when it makes a container of a pod; nil drops it.
+	// Warn receives the engine's warnings about ignored settings of a pod's container; nil discards them.
 	Warn func(pod, text string)
-	// MessageDir is a directory of this host for termination messages below /dev, which Docker cannot copy out of an
-	// ended container; "" goes without those. It must be a path that the engine can bind.
+	// MessageDir is a host directory for termination messages below /dev, which Docker cannot copy from an ended container; ""
+	// means that they are not supported. The engine must be able to bind-mount it.
 	MessageDir string
 	Log        *slog.Logger
 }
 
-// Runtime is the pod.Runtime on Docker. It is also the probe.Execer.
+// Runtime implements pod.Runtime and probe.Execer on Docker.
 type Runtime struct {
 	cfg Config
 
 	mu sync.Mutex
-	// sandboxes are those of pods without a sandbox container, by UID, of which anything is known.
+	// sandboxes holds state about pods without a sandbox container, by UID.
 	sandboxes map[string]bareSandbox
-	// failed are the containers that could not be started, by ID; Docker says of them only that they were created.
+	// failed are the containers that could not be started, by ID; Docker reports them only as created.
 	failed map[string]startFailure
-	// stopped are the containers that were stopped from here: an OOM flag of theirs may be that of a child long ago.
+	// stopped are the containers that this runtime stopped: their OOM flag may be from an earlier OOM kill of a child process.
 	stopped map[string]bool
 	// messages are the termination messages already read, by ID.
 	messages map[string]string
@@ -99,7 +98,7 @@ var (
 	_ probe.Execer  = (*Runtime)(nil)
 )
 
-// New makes a runtime.
+// New returns a Runtime.
 func New(cfg Config) *Runtime {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -136,7 +135,7 @@ func (r *Runtime) PullImage(ctx context.Context, ref string) error {
 // MissingImage implements pod.Images: images made here are built, not pulled.
 func (r *Runtime) MissingImage(ref string) string {
 	if strings.HasPrefix(ref, "sha256:") || r.cfg.MadeHere != nil && r.cfg.MadeHere(ref) {
-		return "Container image \"" + ref + "\" is made by this stack and is not there: run `lyandev build`"
+		return "Container image \"" + ref + "\" is built by this stack and does not exist: run `lyandev build`"
 	}
 	return ""
 }

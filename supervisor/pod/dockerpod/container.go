@@ -48,8 +48,8 @@ func (r *Runtime) CreateContainer(ctx context.Context, q pod.CreateRequest) (str
 	return id, nil
 }
 
-// create makes a container under its name. A name that is taken by a leftover of the same pod is freed; if another holds
-// it (a pod of that name that was deleted by force, somebody else's container) the pod's UID makes ours different.
+// create creates a container under its name. If a leftover of the same pod has the name, it is removed; if another container has
+// it (of a force-deleted pod of that name, or a foreign one), the pod's UID is added to the name.
 func (r *Runtime) create(ctx context.Context, p *corev1.Pod, spec engine.ContainerSpec) (string, error) {
 	if r.cfg.Warn != nil {
 		spec.Warn = func(text string) { r.cfg.Warn(p.Name, text) }
@@ -93,15 +93,15 @@ func (r *Runtime) beforeStart(ctx context.Context, p *corev1.Pod, id string) err
 		return err
 	}
 	if err := r.cfg.BeforeStart(ctx, id, p, c.Labels[ContainerLabel]); err != nil {
-		return fmt.Errorf("cannot lay synced files: %w", err)
+		return fmt.Errorf("cannot write synced files: %w", err)
 	}
 	return nil
 }
 
-// addressWait is how long an address may stay in use after its last holder has ended.
+// addressWait is how long an address may stay in use after its container has ended.
 const addressWait = 3 * time.Second
 
-// startAddressed starts a container whose address its predecessor may still hold for a moment.
+// startAddressed starts a container, and retries while its address is still in use by its predecessor.
 func (r *Runtime) startAddressed(ctx context.Context, id string) error {
 	deadline := time.Now().Add(addressWait)
 	for {

@@ -17,7 +17,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
-// fill lays the files of a created container and gives new volumes their owner and mode.
+// fill writes the files of a created container and sets owner and mode of new volumes.
 func (r *Runtime) fill(ctx context.Context, id string, q pod.CreateRequest, spec engine.ContainerSpec, p plan) error {
 	group := fsGroup(q.Pod)
 	if err := r.setUpAll(ctx, id, spec, p.setup, group); err != nil {
@@ -39,7 +39,7 @@ func (r *Runtime) copyAll(ctx context.Context, id string, copies []copying, grou
 	return nil
 }
 
-// copyTo unpacks an archive below a directory, which is made if it is not there.
+// copyTo unpacks an archive below a directory, which is created if missing.
 func (r *Runtime) copyTo(ctx context.Context, id, dir string, data []byte) error {
 	err := r.cfg.Engine.CopyTo(ctx, id, dir, bytes.NewReader(data))
 	if !engine.IsNotFound(err) {
@@ -112,9 +112,9 @@ func directory(name string, mode int64, group *int64) []byte {
 	return b.Bytes()
 }
 
-// setUp gives a new volume its group and mode, once: an emptyDir is open to all, a volume of a pod with fsGroup belongs
-// to the group (R154), and a claim that nobody gave an owner (its mount point is not in the image) is open to all, as
-// with the provisioners of single-node clusters.
+// setUp sets group and mode of a new volume, once: an emptyDir is writable for all, a volume of a pod with fsGroup belongs to the
+// group (R154), and a claim without an owner (its mount point is not in the image) is writable for all, as with the
+// provisioners of single-node clusters.
 func (r *Runtime) setUp(ctx context.Context, id string, s setup, group *int64) error {
 	root, err := r.stat(ctx, id, s.target)
 	if err != nil {
@@ -148,7 +148,7 @@ func (r *Runtime) stat(ctx context.Context, id, target string) (*tar.Header, err
 	defer rc.Close()
 	h, err := tar.NewReader(rc).Next()
 	if err != nil {
-		return nil, fmt.Errorf("cannot look at %s in the container: %w", target, err)
+		return nil, fmt.Errorf("cannot examine %s in the container: %w", target, err)
 	}
 	return h, nil
 }
@@ -163,8 +163,8 @@ func (r *Runtime) chmod(ctx context.Context, id, target string, uid int, mode in
 	return r.cfg.Engine.CopyTo(ctx, id, path.Dir(target), &b)
 }
 
-// setUpAll gives the container's new volumes their owner and mode. Docker copies nothing into a container whose root is
-// read-only; there a twin of it does, which is never started.
+// setUpAll sets owner and mode of the container's new volumes. Docker cannot copy into a container with a read-only root; for
+// these it uses a second container with the same mounts, which is never started.
 func (r *Runtime) setUpAll(ctx context.Context, id string, spec engine.ContainerSpec, setups []setup, group *int64) error {
 	r.mu.Lock()
 	setups = slices.DeleteFunc(slices.Clone(setups), func(s setup) bool { return !r.fresh[s.volume] })
@@ -191,8 +191,8 @@ func (r *Runtime) setUpAll(ctx context.Context, id string, spec engine.Container
 	return nil
 }
 
-// RefreshFiles lays changed files of config volumes into a running container (R143). Files mounted by subPath stay as
-// they are. A file whose key has gone stays until the container's next start.
+// RefreshFiles writes changed files of config volumes into a running container (R143). Files mounted by subPath are not updated. A
+// file whose key was removed stays until the container's next start.
 func (r *Runtime) RefreshFiles(ctx context.Context, p *corev1.Pod, c *corev1.Container, id string, files map[string]pod.Files) error {
 	whole := slices.DeleteFunc(slices.Clone(c.VolumeMounts), func(m corev1.VolumeMount) bool { return m.SubPath != "" || m.SubPathExpr != "" })
 	for _, m := range whole {

@@ -41,7 +41,7 @@ func (r *Runtime) messageMount(c *corev1.Container, spec *engine.ContainerSpec) 
 		err = os.Chmod(file, 0o666)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot make the file of the termination message: %w", err)
+		return fmt.Errorf("cannot create the file of the termination message: %w", err)
 	}
 	spec.Mounts = append(spec.Mounts, engine.Mount{Bind: file, Target: target})
 	return nil

@@ -14,10 +14,10 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
-// Observe rebuilds the project's pods from the labels of what is there, for a supervisor that begins: metadata and spec
-// as they were when the pod's newest container was made, and a status with restart counts, start and last states. What
-// Docker does not know is not in it: conditions, and the results of probes. Workers made of these pods go on without a
-// restart. Pods come in the order of their names; containers without a readable manifest are left out.
+// Observe rebuilds the project's pods from the labels of existing containers, for a starting supervisor: metadata and spec as of
+// the creation of the pod's newest container, and a status with restart counts, start and last states, but without conditions
+// and probe results. Workers of these pods continue without restarts. The pods are sorted by name; containers without a
+// readable manifest are skipped.
 func (r *Runtime) Observe(ctx context.Context) ([]*corev1.Pod, error) {
 	all, err := r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, PodUIDLabel: ""})
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *Runtime) Observe(ctx context.Context) ([]*corev1.Pod, error) {
 	return out, nil
 }
 
-// rebuild makes a pod of its containers.
+// rebuild rebuilds a pod from its containers.
 func (r *Runtime) rebuild(ctx context.Context, list []engine.Container) *corev1.Pod {
 	newest, oldest := list[0], list[0]
 	for _, c := range list {

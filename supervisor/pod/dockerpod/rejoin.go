@@ -12,9 +12,9 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
-// Rejoin puts every running container that has an address of its own and is not in the project's network back into it, under
-// that address: the network was removed and made again, or the container was disconnected. What is in it stays as it is. It
-// returns the names of the pods that were put back, also with an error.
+// Rejoin reconnects every running container that should be in the project's network and is not, with its own address: the network
+// was removed and recreated, or the container was disconnected. It returns the names of the reconnected pods, also together
+// with an error.
 func (r *Runtime) Rejoin(ctx context.Context) (pods []string, err error) {
 	all, err := r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, PodUIDLabel: ""})
 	if err != nil {
@@ -36,7 +36,7 @@ func (r *Runtime) Rejoin(ctx context.Context) (pods []string, err error) {
 	return pods, errors.Join(errs...)
 }
 
-// outside is the pod of a running container that should be in the network and is not, else nil.
+// outside returns the pod of a running container that should be in the network and is not, else nil.
 func (r *Runtime) outside(c *engine.Container) *corev1.Pod {
 	if _, in := c.IPs[r.cfg.Network]; in || c.State != engine.StateRunning {
 		return nil

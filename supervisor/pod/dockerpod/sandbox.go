@@ -21,9 +21,8 @@ type bareSandbox struct {
 	lost    bool
 }
 
-// LoseSandbox notes that what the containers of a pod shared has gone with the engine, though nothing in the engine tells:
-// the pod begins anew, with its init containers, as a cluster's pods do after a restart of their node (R76). A pod that has a
-// sandbox container needs no telling.
+// LoseSandbox records that the sandbox of a pod without a sandbox container ended with the engine: the pod starts again with its
+// init containers, as after a restart of its node in a cluster (R76). It has no effect on pods with a sandbox container.
 func (r *Runtime) LoseSandbox(p *corev1.Pod) {
 	if pod.NeedsSandbox(p) {
 		return
@@ -68,7 +67,7 @@ func (r *Runtime) runSandbox(ctx context.Context, p *corev1.Pod, attempt int) er
 	}
 	image, err := r.cfg.SandboxImage(ctx)
 	if err != nil {
-		return fmt.Errorf("cannot make the sandbox of pod %s: %w", p.Name, err)
+		return fmt.Errorf("cannot create the sandbox of pod %s: %w", p.Name, err)
 	}
 	spec := engine.ContainerSpec{
 		Name: fit(fmt.Sprintf("%s-%s-sandbox-%d", r.cfg.Project, p.Name, attempt)), Image: image, Cmd: []string{"sandbox"},
@@ -95,7 +94,7 @@ func (r *Runtime) onNetwork(p *corev1.Pod, spec *engine.ContainerSpec) error {
 	}
 	ip, err := r.cfg.PodIP(p.Name)
 	if err != nil {
-		return fmt.Errorf("cannot give pod %s an address: %w", p.Name, err)
+		return fmt.Errorf("cannot assign an address to pod %s: %w", p.Name, err)
 	}
 	spec.Network, spec.IP, spec.Hostname = r.cfg.Network, ip, hostname(p)
 	if p.Spec.Subdomain != "" {
@@ -155,7 +154,7 @@ func (r *Runtime) resolver(p *corev1.Pod, spec *engine.ContainerSpec) {
 	}
 }
 
-// StopSandbox implements pod.Sandboxes. The sandbox does nothing, so it needs no grace.
+// StopSandbox implements pod.Sandboxes. The sandbox gets no grace period.
 func (r *Runtime) StopSandbox(ctx context.Context, p *corev1.Pod) error {
 	all, err := r.list(ctx, p)
 	if err != nil {

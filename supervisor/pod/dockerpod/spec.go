@@ -13,7 +13,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
-// spec is a container in Docker's words, but for its mounts.
+// spec converts a container to an engine spec, without its mounts.
 func (r *Runtime) spec(ctx context.Context, q pod.CreateRequest) (engine.ContainerSpec, error) {
 	c := q.Container
 	spec := engine.ContainerSpec{
@@ -79,7 +79,7 @@ func (r *Runtime) sandboxID(ctx context.Context, p *corev1.Pod) (string, error) 
 		}
 	}
 	if pod.NeedsSandbox(p) {
-		return "", fmt.Errorf("cannot join the sandbox of pod %s: it does not run", p.Name)
+		return "", fmt.Errorf("cannot join the sandbox of pod %s: it is not running", p.Name)
 	}
 	return "", nil
 }

@@ -46,7 +46,7 @@ func (r *Runtime) mounts(q pod.CreateRequest) (plan, error) {
 	for _, m := range q.Container.VolumeMounts {
 		i := slices.IndexFunc(q.Pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
 		if i < 0 {
-			return out, fmt.Errorf("cannot mount volume %q in container %s: the pod has none of that name", m.Name, q.Container.Name)
+			return out, fmt.Errorf("cannot mount volume %q in container %s: the pod has no volume of that name", m.Name, q.Container.Name)
 		}
 		v := &q.Pod.Spec.Volumes[i]
 		if files, ok := q.Volumes[v.Name]; ok {
@@ -217,8 +217,8 @@ func (r *Runtime) hasLeft(ctx context.Context, p *corev1.Pod, id string) bool {
 	})
 }
 
-// removeUnused removes the volumes that go with the pod and that its spec has no more: a container that joins again must
-// not find what it left. One that cannot be removed goes with the pod.
+// removeUnused removes the pod's own volumes that are no longer in its spec, so that a container that is added again starts with
+// empty ones. A volume that cannot be removed is removed with the pod.
 func (r *Runtime) removeUnused(ctx context.Context, p *corev1.Pod) {
 	vols, err := r.cfg.Engine.ListVolumes(ctx, map[string]string{
 		services.ProjectLabel: r.cfg.Project, KindLabel: KindPodVolume, PodUIDLabel: string(p.UID),

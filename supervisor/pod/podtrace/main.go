@@ -3,8 +3,8 @@
 //
 //	go run ./supervisor/pod/podtrace FILE
 //
-// FILE is a recorded trace or a bare scenario. The program holds no rule of a pod's life: it scripts the engine's side
-// (how long things take, how containers end, what commands answer), passes the scenario's actions on, and prints.
+// FILE is a recorded trace or a bare scenario. The program contains no pod logic: it scripts the engine (durations, exits of
+// containers, results of commands), passes the scenario's actions to the worker, and prints.
 package main
 
 import (

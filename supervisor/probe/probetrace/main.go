@@ -3,8 +3,8 @@
 //
 //	go run ./supervisor/probe/probetrace FILE
 //
-// FILE is a recorded trace or a bare scenario. The program holds no rule of probing: it scripts the handler and the
-// container, calls the workers as a pod worker does, and prints.
+// FILE is a recorded trace or a bare scenario. The program contains no probe logic: it scripts the handler and the container, calls
+// the probe workers as a pod worker does, and prints.
 package main
 
 import (
