@@ -287,3 +287,16 @@ func utc(t time.Time) time.Time {
 	}
 	return t.UTC()
 }
+
+// Containers are the containers with all the labels, as they are, whether the engine answers or not. For assertions.
+func (e *Engine) Containers(labels map[string]string) []engine.Container {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []engine.Container
+	for _, c := range e.sorted() {
+		if matches(c.spec.Labels, labels) {
+			out = append(out, e.observe(c))
+		}
+	}
+	return out
+}

@@ -1,0 +1,134 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/state"
+)
+
+const (
+	// quiet is how long a stack that is ready again must do nothing by itself.
+	quiet = 2 * time.Minute
+	// stopLimit bounds the end of a stack.
+	stopLimit = 5 * time.Minute
+)
+
+// settle waits until the stack is ready, and checks that what runs is what is wanted and that nothing more happens.
+func (w *World) settle(limit time.Duration) {
+	deadline := time.Now().Add(limit)
+	for why := w.unsettled(); why != ""; why = w.unsettled() {
+		if w.failed() {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.Failf("not settled %s after all faults ended: %s", limit, why)
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	before := w.starts()
+	time.Sleep(quiet)
+	if after := w.starts(); after != before && !w.failed() {
+		w.Failf("%d containers were started while everything was ready", after-before)
+	}
+	if why := w.unsettled(); why != "" {
+		w.Failf("not ready any more, though nothing was done: %s", why)
+	}
+}
+
+func (w *World) starts() int { return len(w.Engine.Calls("StartContainer")) }
+
+// unsettled says what is not as it is to be, "" if nothing.
+func (w *World) unsettled() string {
+	s := w.Supervisor()
+	if s == nil {
+		return "no supervisor runs"
+	}
+	snap := s.Store().Latest()
+	if snap.Phase != state.Ready {
+		return fmt.Sprintf("the stack is %s: %s", snap.Phase, snap.Message)
+	}
+	if snap.Switch != nil && snap.Switch.Ended.IsZero() {
+		return "the switch of profiles is " + string(snap.Switch.Phase)
+	}
+	var why string
+	w.mu.Lock()
+	wanted := slices.Clone(w.wanted)
+	w.mu.Unlock()
+	for _, stack := range wanted {
+		if why = w.differs(stack); why == "" {
+			return ""
+		}
+	}
+	if _, ok := w.agentContainer(); !ok {
+		return "the agent does not run"
+	}
+	return why
+}
+
+// differs says in what the running containers are not those of a stack.
+func (w *World) differs(stack *services.Stack) string {
+	have := map[string]int{}
+	for _, c := range w.containers(func(c engine.Container) bool {
+		return c.State == engine.StateRunning && c.Labels[dockerpod.KindLabel] == dockerpod.KindContainer
+	}) {
+		have[c.Labels[services.WorkloadLabel]+"/"+c.Labels[dockerpod.ContainerLabel]+" of "+c.Image]++
+	}
+	for _, x := range stack.Workloads {
+		if x.Kind() == "Job" {
+			continue
+		}
+		for _, c := range x.PodSpec().Containers {
+			key := x.Name() + "/" + c.Name + " of " + c.Image
+			if have[key] != int(x.Replicas()) {
+				return fmt.Sprintf("%d containers %s, want %d", have[key], key, x.Replicas())
+			}
+			delete(have, key)
+		}
+	}
+	if len(have) > 0 {
+		return "not wanted: " + sortedNames(have)
+	}
+	return ""
+}
+
+// finish stops the stack and checks that nothing is left but volumes.
+func (w *World) finish() {
+	r := w.current()
+	if r == nil || w.failed() {
+		return
+	}
+	before, _ := w.Engine.ListVolumes(context.Background(), nil)
+	w.begin(w.steps, step{text: "stop"})
+	r.Stop()
+	select {
+	case err := <-r.ended:
+		r.ended <- err
+		if err != nil {
+			w.Failf("Run ended with %v", err)
+		}
+	case <-time.After(stopLimit):
+		w.Failf("not stopped after %s: %s", stopLimit, r.Store().Latest().Message)
+		return
+	}
+	for _, c := range w.containers(func(engine.Container) bool { return true }) {
+		w.Failf("left after the end: container %s", c.Name)
+	}
+	networks, _ := w.Engine.ListNetworks(context.Background(), map[string]string{services.ProjectLabel: ""})
+	if len(networks) > 0 {
+		w.Failf("left after the end: network %s", networks[0].Name)
+	}
+	after, _ := w.Engine.ListVolumes(context.Background(), nil)
+	if len(after) != len(before) {
+		w.Failf("%d volumes after the end, %d before", len(after), len(before))
+	}
+	if c, err := w.Engine.InspectContainer(context.Background(), "stranger"); err != nil || c.State != engine.StateRunning {
+		w.Failf("what belongs to others does not run: %v", err)
+	}
+}
