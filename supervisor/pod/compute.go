@@ -252,7 +252,7 @@ func restartsOnFailure(spec *corev1.PodSpec, c *corev1.Container) bool {
 func (v *view) start(a *Actions, c *corev1.Container, init bool) {
 	s := Start{Container: c, Init: init}
 	if inst := v.newest[c.Name]; inst != nil {
-		s.Attempt = inst.Attempt + 1
+		s.Attempt = v.attempt(inst) + 1
 	} else if old := statusOf(&v.Pod.Status, c.Name); old != nil && ranBefore(old) {
 		s.Attempt = int(old.RestartCount) + 1 // all its instances were removed, they count all the same (R70)
 	}
@@ -261,6 +261,14 @@ func (v *view) start(a *Actions, c *corev1.Container, init bool) {
 	}
 	_, s.ByHand = v.Restarts[c.Name]
 	a.Start = append(a.Start, s)
+}
+
+// attempt is the number of a container's newest instance; a newer one that somebody has removed counts all the same (R70).
+func (v *view) attempt(inst *Instance) int {
+	if old := statusOf(&v.Pod.Status, inst.Container); old != nil {
+		return max(inst.Attempt, int(old.RestartCount))
+	}
+	return inst.Attempt
 }
 
 // ranBefore says that a container had an instance, by its last status.

@@ -67,7 +67,7 @@ func (v *view) container(in *StatusInput, c *corev1.Container) corev1.ContainerS
 		v.absent(in, &s)
 	} else {
 		s.Image, s.ImageID, s.ContainerID = inst.Image, inst.ImageID, inst.ID
-		s.RestartCount = int32(inst.Attempt)
+		s.RestartCount = int32(v.attempt(inst))
 		s.State = v.state(inst)
 		v.carryOver(&in.Pod.Status, &s)
 	}
