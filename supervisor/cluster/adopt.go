@@ -40,9 +40,13 @@ func (c *Cluster) AdoptPods(pods []*corev1.Pod) error {
 	return nil
 }
 
-// AdoptStack releases every workload of the wanted stack, since its pods run already.
+// AdoptStack releases the workloads of the wanted stack that have pods. The others had not been released yet: they wait for
+// what they depend on.
 func (c *Cluster) AdoptStack() error {
 	for _, x := range c.stack.Workloads {
+		if len(c.PodsOf(x.Name())) == 0 {
+			continue
+		}
 		if err := c.adoptWorkload(x); err != nil {
 			return err
 		}
