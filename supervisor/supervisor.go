@@ -177,10 +177,12 @@ func (s *Supervisor) loop(ctx context.Context) error {
 	defer close(s.done)
 	s.timer = time.NewTimer(0)
 	defer s.timer.Stop()
-	select {
-	case m := <-s.inbox: // a request to stop that came before Run must be known before the first step
-		s.receive(m)
-	default:
+	if s.cfg.Simulation == nil {
+		select {
+		case m := <-s.inbox: // a request to stop that came before Run must be known before the first step
+			s.receive(m)
+		default:
+		}
 	}
 	for {
 		var m message

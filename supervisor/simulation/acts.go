@@ -103,7 +103,11 @@ func containerFaults() []Act {
 		})},
 		{"somebody pauses a container", 1, ofContainer(func(w *World, c engine.Container, r *rand.Rand) {
 			if w.Engine.PauseContainer(context.Background(), c.ID) == nil {
-				w.later(duration(r, 15*time.Second), func() { _ = w.Engine.UnpauseContainer(context.Background(), c.ID) })
+				w.later(duration(r, 15*time.Second), func() {
+					for engine.IsUnavailable(w.Engine.UnpauseContainer(context.Background(), c.ID)) {
+						time.Sleep(time.Second)
+					}
+				})
 			}
 		})},
 		{"somebody disconnects a container", 1, ofContainer(func(w *World, c engine.Container, _ *rand.Rand) {

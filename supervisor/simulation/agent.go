@@ -99,12 +99,13 @@ func (c *agentClient) ask(ctx context.Context, what string, answer func(id strin
 func (c *agentClient) Push(ctx context.Context, t *agent.Table) (agent.Pushed, error) {
 	w := c.link.w
 	began := time.Now()
+	ready := readyIn(c.link.r.Store().Latest())
 	err := c.ask(ctx, "push", func(id string) {
 		w.mu.Lock()
 		w.agent.tables[id] = t
 		w.mu.Unlock()
 		w.trace.add(false, "#%d pushed %s", c.link.gen, tableText(t))
-		w.checkTable(t, began)
+		w.checkTable(c.link.r, t, began, ready)
 	})
 	return agent.Pushed{}, err
 }

@@ -108,10 +108,9 @@ func (w *World) finish() {
 	w.begin(w.steps, step{text: "stop"})
 	r.Stop()
 	select {
-	case err := <-r.ended:
-		r.ended <- err
-		if err != nil {
-			w.Failf("Run ended with %v", err)
+	case <-r.ended:
+		if r.err != nil {
+			w.Failf("Run ended with %v", r.err)
 		}
 	case <-time.After(stopLimit):
 		w.Failf("not stopped after %s: %s", stopLimit, r.Store().Latest().Message)
@@ -128,7 +127,7 @@ func (w *World) finish() {
 	if len(after) != len(before) {
 		w.Failf("%d volumes after the end, %d before", len(after), len(before))
 	}
-	if c, err := w.Engine.InspectContainer(context.Background(), "stranger"); err != nil || c.State != engine.StateRunning {
-		w.Failf("what belongs to others does not run: %v", err)
+	if _, err := w.Engine.InspectContainer(context.Background(), "stranger"); err != nil {
+		w.Failf("what belongs to others is gone: %v", err)
 	}
 }

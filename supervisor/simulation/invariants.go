@@ -81,9 +81,17 @@ func newMemory() memory {
 	}}
 }
 
-func (m memory) launched(gen int) {
+// launched begins with another supervisor, which knows of restarts what the containers that are there tell.
+func (m memory) launched(gen int, there []engine.Container) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	clear(m.restarts)
+	for _, c := range there {
+		if n, err := strconv.Atoi(c.Labels[dockerpod.AttemptLabel]); err == nil {
+			key := c.Labels[dockerpod.PodUIDLabel] + "/" + c.Labels[dockerpod.ContainerLabel]
+			m.restarts[key] = max(m.restarts[key], int32(n))
+		}
+	}
 	m.gen, m.seq, m.last, m.floor = gen, 0, nil, m.revision
 }
 
@@ -282,27 +290,24 @@ func drainedFirst(w *World, c call) error {
 	return nil
 }
 
-// checkTable says of every pod of a pushed table that is ready there that it was so when the push began, or later.
-func (w *World) checkTable(t *agent.Table, began time.Time) {
-	r := w.current()
-	if r == nil {
-		return
+// readyIn are the UIDs of the pods that are ready by a snapshot.
+func readyIn(snap *state.Snapshot) map[string]bool {
+	out := map[string]bool{}
+	for _, p := range snap.Pods {
+		out[string(p.UID)] = state.PodReady(p)
 	}
+	return out
+}
+
+// checkTable fails the run if a pod is ready in a pushed table that was not so by the snapshot when the push began, nor by one
+// that came after.
+func (w *World) checkTable(r *running, t *agent.Table, began time.Time, ready map[string]bool) {
 	w.observe(r)
 	m := w.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range t.Pods {
-		if !p.Ready {
-			continue
-		}
-		was := m.ready[p.UID]
-		if m.last != nil {
-			if now := m.last.Pod(p.Name); now != nil && string(now.UID) == p.UID && state.PodReady(now) {
-				continue
-			}
-		}
-		if was.Before(began) {
+		if was := m.ready[p.UID]; p.Ready && !ready[p.UID] && was.Before(began) {
 			w.Failf("a pod is ready in the table only if it is ready: pod %s was ready last at %s, the push began at %s", p.Name,
 				was.Sub(w.trace.began), began.Sub(w.trace.began))
 		}

@@ -63,7 +63,7 @@ type operator struct{ w *World }
 
 // Reconcile implements services.Operator.
 func (o operator) Reconcile(_ context.Context, view services.View) (services.Verdict, error) {
-	v := services.Verdict{Pods: map[string]services.PodVerdict{}, Right: len(view.Pods) > 0, Message: "all follow"}
+	v := services.Verdict{Pods: map[string]services.PodVerdict{}, Right: true, Message: "all follow"}
 	master := ""
 	for _, p := range view.Pods {
 		ready := containersReady(p)

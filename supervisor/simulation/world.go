@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -69,9 +70,11 @@ type weather struct {
 // running is one supervisor.
 type running struct {
 	*supervisor.Supervisor
-	link  *link
-	kill  context.CancelFunc
-	ended chan error
+	link *link
+	kill context.CancelFunc
+	// ended is closed when Run has returned err.
+	ended chan struct{}
+	err   error
 }
 
 func newWorld(t *testing.T, seed uint64, s Scenario, root string) *World {
@@ -116,7 +119,7 @@ func (w *World) addStranger() {
 func (w *World) draw(purpose ...string) *rand.Rand {
 	h := fnv.New64a()
 	for _, p := range purpose {
-		fmt.Fprintf(h, "%s\x00", p)
+		fmt.Fprintf(h, "%s\x00", strings.ReplaceAll(p, w.root, "")) // the directory is another one in every run
 	}
 	fmt.Fprint(h, time.Since(w.trace.began))
 	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
@@ -136,7 +139,7 @@ func (w *World) launch() {
 	gen := w.gen
 	w.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{kill: cancel, ended: make(chan error, 1)}
+	r := &running{kill: cancel, ended: make(chan struct{})}
 	r.link = &link{Engine: w.Engine, w: w, gen: gen, r: r, dead: make(chan struct{})}
 	log := slog.New(handler{trace: w.trace, gen: gen})
 	r.Supervisor = supervisor.New(supervisor.Config{
@@ -146,11 +149,32 @@ func (w *World) launch() {
 			Gather: func() { w.gather(r) }, Order: w.order,
 		},
 	})
-	w.memory.launched(gen)
+	w.memory.launched(gen, w.containers(func(engine.Container) bool { return true }))
 	w.mu.Lock()
 	w.sup = r
 	w.mu.Unlock()
-	go func() { r.ended <- r.Run(ctx) }()
+	go func() {
+		r.err = r.Run(ctx)
+		close(r.ended)
+	}()
+	go w.replace(ctx, r)
+}
+
+// replace launches the next supervisor when one has ended by itself, as one does that cannot adopt because a call failed.
+func (w *World) replace(ctx context.Context, r *running) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-r.ended:
+	}
+	if r.err == nil {
+		return // stopped
+	}
+	w.trace.add(false, "#%d ended: %v", r.link.gen, r.err)
+	time.Sleep(time.Second)
+	if w.current() == r && !w.failed() {
+		w.launch()
+	}
 }
 
 // podName makes the random part of a pod's name.
