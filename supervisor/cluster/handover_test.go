@@ -73,3 +73,20 @@ func TestSuspendedWorkloadsGoInOrderAndComeBack(t *testing.T) {
 		t.Error("they do not come back in start order")
 	}
 }
+
+// TestPodsCountAsSuspendedOnlyWhenTheyAreGone: also those of workloads that no stack has, so that nobody replaces the content of
+// volumes that are in use.
+func TestPodsCountAsSuspendedOnlyWhenTheyAreGone(t *testing.T) {
+	c := upWith(t, prepared(t, deployment("db", 1), deployment("web", 1)))
+	want(t, c, prepared(t, deployment("web", 1)))
+	if left := c.SuspendMore([]string{"db"}, "waits for a snapshot"); left != 1 {
+		t.Errorf("%d pods of a workload that left the stack are counted, want 1", left)
+	}
+	adopted := NewCluster(Config{})
+	if err := adopted.AdoptPods(c.PodsOf("db")); err != nil {
+		t.Fatal(err)
+	}
+	if left := adopted.SuspendMore([]string{"db"}, "waits for a snapshot"); left != 1 {
+		t.Errorf("%d pods are counted while no stack is known, want 1", left)
+	}
+}

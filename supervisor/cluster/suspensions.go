@@ -28,19 +28,20 @@ func (s *Suspensions) Remove(workloads []string) {
 }
 
 // SuspendMore suspends those of the workloads of which no dependent among them has pods left, and counts the pods that they
-// all still have.
+// all still have, also those of workloads that are not in the stack.
 func (c *Cluster) SuspendMore(names []string, why string) (left int) {
+	for _, n := range names {
+		left += len(c.PodsOf(n))
+	}
 	if c.stack == nil {
-		return 0
+		return left
 	}
 	part := &services.Stack{}
 	facts := map[string]order.Facts{}
 	for _, x := range c.stack.Workloads {
 		if slices.Contains(names, x.Name()) {
 			part.Workloads = append(part.Workloads, x)
-			n := len(c.PodsOf(x.Name()))
-			facts[x.Name()] = order.Facts{Pods: n}
-			left += n
+			facts[x.Name()] = order.Facts{Pods: len(c.PodsOf(x.Name()))}
 		}
 	}
 	for name := range order.MayStop(part, facts) {
