@@ -124,21 +124,6 @@ func (p *porter) do(ctx context.Context, q Request) (Copied, error) {
 	}
 }
 
-// removeLeftovers removes the porters of interrupted jobs. It must be called with the lock of acquire held: then no porter of
-// this project is in use.
-func (c Config) removeLeftovers(ctx context.Context) error {
-	list, err := c.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: c.Project, KindLabel: KindPorter})
-	if err != nil {
-		return err
-	}
-	for _, p := range list {
-		if err := c.Engine.RemoveContainer(ctx, p.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // volumes returns the project's volumes.
 func (c Config) volumes(ctx context.Context) ([]engine.Volume, error) {
 	return c.Engine.ListVolumes(ctx, map[string]string{services.ProjectLabel: c.Project})

@@ -157,7 +157,7 @@ func (c Config) Begin(ctx context.Context, m *Meta, list []Restoring) (r *Restor
 			release()
 		}
 	}()
-	if err := c.removeLeftovers(ctx); err != nil {
+	if _, err := c.removePorters(ctx); err != nil {
 		return nil, err
 	}
 	var mounts []engine.Mount

@@ -64,7 +64,7 @@ func (c Config) Save(ctx context.Context, q SaveRequest) (*Meta, error) {
 	if err == nil && !q.Replace {
 		return nil, fmt.Errorf("cannot save %s: %w; choose another name, remove it with `lyandev snapshot rm %s`, or use --replace", q.Name, ErrExists, q.Name)
 	}
-	if err := c.removeLeftovers(ctx); err != nil {
+	if _, err := c.removePorters(ctx); err != nil {
 		return nil, err
 	}
 	s := &saving{Config: c, to: to, q: q, vols: vols, meta: Meta{
