@@ -27,6 +27,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/operators"
 	"github.com/lyandev/lyandev/supervisor/podnet"
+	"github.com/lyandev/lyandev/supervisor/restore"
 	"github.com/lyandev/lyandev/supervisor/selfimage"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/switcher"
@@ -65,6 +66,7 @@ type Supervisor struct {
 	inner  *innerloop.Loop
 	// switcher carries out changes of profiles.
 	switcher *switcher.Switcher
+	restorer *restore.Restorer
 
 	// background counts the goroutines that only Run waits for, at its end.
 	background sync.WaitGroup
@@ -113,6 +115,7 @@ func New(cfg Config) *Supervisor {
 	s.inner.SetPods(loopPods{s.pods, s})
 	s.ops = newOperators(s)
 	s.switcher = newSwitcher(s)
+	s.restorer = newRestorer(s)
 	first.Switch = s.switcher.Saved().Status() // so that nobody thinks there is none before it is taken over
 	return s
 }
@@ -128,7 +131,7 @@ func (s *Supervisor) Events() *state.Events { return s.events }
 func (s *Supervisor) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	exchange := s.adoptExchange()
+	s.adoptRestore()
 	if err := s.adopt(ctx); err != nil {
 		close(s.done)
 		return err
@@ -138,7 +141,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	g.Go(func() error { return s.pods.Run(ctx) })
 	g.Go(func() error { return s.inner.Run(ctx) })
 	g.Go(func() error { return s.switcher.Run(ctx) })
-	g.Go(func() error { return s.finishExchange(ctx, exchange) })
+	g.Go(func() error { return s.restorer.Run(ctx) })
 	g.Go(func() error { return s.undoFaults(ctx) })
 	g.Go(func() error {
 		defer cancel(errEnded)
