@@ -177,3 +177,21 @@ func TestNothingIsStoppedBeforeTheTableIsPushed(t *testing.T) {
 		<-pushed
 	})
 }
+
+// TestOperatorsReachAdoptedPods before the first look has published them: an operator that cannot reach its pods says that they
+// are not right, and the master would leave the endpoint table at every change of supervisors.
+func TestOperatorsReachAdoptedPods(t *testing.T) {
+	onRig(t, starting(t), func(r *rig) {
+		next := r.successor()
+		for _, p := range next.cluster.Pods() {
+			got := next.podOf(p.Name)
+			if got == nil || got.UID != p.UID || len(got.Status.ContainerStatuses) != 1 || got.Status.ContainerStatuses[0].State.Running == nil {
+				t.Errorf("operators see of %s: %v", p.Name, got)
+			}
+		}
+		if next.podOf("absent") != nil {
+			t.Error("there is a pod that nobody made")
+		}
+		r.follow(next, func() { r.pass(time.Second) })
+	})
+}

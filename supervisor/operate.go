@@ -17,7 +17,7 @@ import (
 
 // newOperators makes the runner of the stack's operators. Network and store must be there.
 func newOperators(s *Supervisor) *operators.Runner {
-	exec := podexec.New(s.cfg.Engine, func(name string) *corev1.Pod { return s.store.Latest().Pod(name) })
+	exec := podexec.New(s.cfg.Engine, s.podOf)
 	return operators.New(operators.Config{
 		New: s.cfg.Operator, StepsFile: s.cfg.Instance.File(bootstrapMemory), Log: s.log,
 		Reach: operators.Reach{
@@ -33,6 +33,15 @@ func newOperators(s *Supervisor) *operators.Runner {
 			s.post(verdict{name, seen, v})
 		},
 	})
+}
+
+// podOf returns a pod with the latest status that its worker has, nil if there is none. The published status may be older: before
+// the first look of a supervisor that took over it has no pods.
+func (s *Supervisor) podOf(name string) *corev1.Pod {
+	if w := s.pods.Get(name); w != nil {
+		return w.Pod()
+	}
+	return nil
 }
 
 // WithOperator calls f with an operator of the running stack and its current view, and has the operator look again
