@@ -31,15 +31,24 @@ type Wait struct {
 // Waits returns, for each workload that may not start yet, its first unsatisfied dependency. A dependency on a workload that is
 // not in the stack (one of another profile) is satisfied. A failed workload never satisfies a dependency.
 func Waits(stack *services.Stack, facts map[string]Facts) map[string]Wait {
-	out := map[string]Wait{}
+	out, known := map[string]Wait{}, byName(stack)
 	for _, w := range stack.Workloads {
 		for _, d := range w.DependsOn {
-			if stack.Workload(d.Workload) == nil || satisfied(d.Condition, facts[d.Workload]) {
+			if known[d.Workload] == nil || satisfied(d.Condition, facts[d.Workload]) {
 				continue
 			}
 			out[w.Name()] = Wait{For: d.Workload, Reason: reason(d, facts[d.Workload])}
 			break
 		}
+	}
+	return out
+}
+
+// byName are the workloads of a stack. A look asks for each dependency, so it must not search the whole stack.
+func byName(stack *services.Stack) map[string]*services.Workload {
+	out := make(map[string]*services.Workload, len(stack.Workloads))
+	for _, w := range stack.Workloads {
+		out[w.Name()] = w
 	}
 	return out
 }
@@ -106,7 +115,7 @@ func (e *CycleError) Error() string {
 // Layers returns the workloads in start order: each layer depends only on earlier layers. Within a layer the names have the
 // order of the stack file. The error is a *CycleError if there is a cycle.
 func Layers(stack *services.Stack) ([][]string, error) {
-	depth := map[string]int{}
+	depth, known := map[string]int{}, byName(stack)
 	var visit func(name string, path []string) (int, error)
 	visit = func(name string, path []string) (int, error) {
 		if i := slices.Index(path, name); i >= 0 {
@@ -115,7 +124,7 @@ func Layers(stack *services.Stack) ([][]string, error) {
 		if d, ok := depth[name]; ok {
 			return d, nil
 		}
-		w := stack.Workload(name)
+		w := known[name]
 		if w == nil {
 			return -1, nil
 		}
