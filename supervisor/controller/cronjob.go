@@ -28,11 +28,7 @@ type cronLook struct {
 // cronJob decides R195-R198: it makes at most one Job a look, that of the most recent start time.
 func (l *look) cronJob(cron *batchv1.CronJob) {
 	c := &cronLook{look: l, cron: cron, owner: ownerOfCronJob(cron), status: cron.Status.DeepCopy()}
-	for _, j := range l.jobs {
-		if c.owner.owns(j.Namespace, j.OwnerReferences) {
-			c.mine = append(c.mine, j)
-		}
-	}
+	c.mine = l.ownedJobs.of(c.owner)
 	c.trackActive()
 	c.trimHistory()
 	if cron.DeletionTimestamp == nil {

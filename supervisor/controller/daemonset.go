@@ -7,7 +7,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/lyandev/lyandev/supervisor/backoff"
@@ -155,8 +154,8 @@ func (d *daemons) leaveNodes() {
 	for _, n := range d.Nodes {
 		wanted[n] = true
 	}
-	for _, p := range d.Pods {
-		if !wanted[p.Spec.NodeName] && p.DeletionTimestamp == nil && d.owner.owns(p.Namespace, p.OwnerReferences) {
+	for _, p := range d.podsOf(d.owner) {
+		if !wanted[p.Spec.NodeName] && p.DeletionTimestamp == nil {
 			d.delete(p, fmt.Sprintf("there is no node %s", p.Spec.NodeName))
 		}
 	}
@@ -260,19 +259,19 @@ func (d *daemons) pair(node string) (fresh, stale *corev1.Pod, ok bool) {
 }
 
 func (d *daemons) status() {
-	s := d.set.Status.DeepCopy()
+	s := d.set.Status
 	s.ObservedGeneration = d.set.Generation
 	s.DesiredNumberScheduled = int32(len(d.Nodes))
 	s.CurrentNumberScheduled, s.NumberReady, s.NumberAvailable, s.UpdatedNumberScheduled = 0, 0, 0, 0
 	for _, node := range d.Nodes {
-		d.countNode(s, node)
+		d.countNode(&s, node)
 	}
 	s.NumberUnavailable = s.DesiredNumberScheduled - s.NumberAvailable
-	if equality.Semantic.DeepEqual(*s, d.set.Status) {
+	if sameDaemonSetStatus(&s, &d.set.Status) {
 		return
 	}
 	changed := d.set.DeepCopy()
-	changed.Status = *s
+	changed.Status = s
 	d.add(UpdateStatus{
 		Object: changed, Kind: "DaemonSet", Name: d.set.Name, Why: "its pods changed",
 		Text: fmt.Sprintf("desired=%d current=%d updated=%d ready=%d available=%d unavailable=%d", s.DesiredNumberScheduled,

@@ -1,9 +1,10 @@
 package controller
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -26,16 +27,37 @@ type rollout struct {
 	d     *appsv1.Deployment
 	owner owner
 	want  int32
-	// newest is the ReplicaSet of the present template, nil if there is none; old are the others, oldest first. Both are
-	// copies that this look may change.
-	newest *appsv1.ReplicaSet
-	old    []*appsv1.ReplicaSet
-	// was is what they were before this look.
-	was map[string]*appsv1.ReplicaSet
-	// tally counts the pods of each ReplicaSet.
-	tally map[string]podCount
+	// newest is the ReplicaSet of the present template, nil if there is none; old are the others, oldest first.
+	newest *version
+	old    []*version
 	// created says that this look makes the newest.
 	created bool
+}
+
+// version is a ReplicaSet of the Deployment.
+type version struct {
+	// ReplicaSet is what this look makes of it. It is the view's own, which is only read, until edit puts a copy in its place.
+	*appsv1.ReplicaSet
+	// was is the view's; nil for one that this look creates.
+	was *appsv1.ReplicaSet
+	// pods are its pods as they were seen.
+	pods podCount
+}
+
+// edit is the ReplicaSet as a copy that may be changed.
+func (v *version) edit() *appsv1.ReplicaSet {
+	if v.ReplicaSet == v.was {
+		v.ReplicaSet = v.was.DeepCopy()
+	}
+	return v.ReplicaSet
+}
+
+// annotate sets an annotation.
+func (v *version) annotate(key, value string) {
+	if old, ok := v.Annotations[key]; !ok || old != value {
+		rs := v.edit()
+		rs.Annotations = withLabel(rs.Annotations, key, value)
+	}
 }
 
 // podCount are the pods of a ReplicaSet: active, ready and available ones, and those not ended, deleted ones included.
@@ -71,21 +93,12 @@ func (r *rollout) decide() {
 
 // find sorts out the ReplicaSets of the Deployment and counts their pods.
 func (r *rollout) find() {
-	r.was, r.tally = map[string]*appsv1.ReplicaSet{}, map[string]podCount{}
-	var mine []*appsv1.ReplicaSet
-	for _, rs := range r.replicaSets {
-		if r.owner.owns(rs.Namespace, rs.OwnerReferences) {
-			mine = append(mine, rs.DeepCopy())
-			r.was[rs.Name] = rs
-			r.tally[rs.Name] = r.count(rs)
-		}
-	}
-	sort.SliceStable(mine, func(i, j int) bool { return older(mine[i], mine[j]) })
-	for _, rs := range mine {
+	for _, rs := range slices.SortedStableFunc(slices.Values(r.ownedReplicaSets.of(r.owner)), byAge) {
+		v := &version{ReplicaSet: rs, was: rs, pods: r.count(rs)}
 		if r.newest == nil && sameTemplate(&rs.Spec.Template, &r.d.Spec.Template) {
-			r.newest = rs
+			r.newest = v
 		} else {
-			r.old = append(r.old, rs)
+			r.old = append(r.old, v)
 		}
 	}
 }
@@ -110,24 +123,25 @@ func (r *rollout) count(rs *appsv1.ReplicaSet) podCount {
 	return c
 }
 
-// older orders ReplicaSets by creation and, within a second, by revision.
-func older(a, b *appsv1.ReplicaSet) bool {
-	if !a.CreationTimestamp.Time.Equal(b.CreationTimestamp.Time) {
-		return a.CreationTimestamp.Time.Before(b.CreationTimestamp.Time)
+// byAge orders ReplicaSets by creation, oldest first, and within a second by revision.
+func byAge(a, b *appsv1.ReplicaSet) int {
+	if n := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); n != 0 {
+		return n
 	}
-	return revision(a.Annotations) < revision(b.Annotations)
+	return cmp.Compare(revision(a.Annotations), revision(b.Annotations))
 }
 
 // sameTemplate compares templates without the hash label (R180).
 func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
-	x, y := a.DeepCopy(), b.DeepCopy()
+	x, y := *a, *b
+	x.Labels, y.Labels = maps.Clone(a.Labels), maps.Clone(b.Labels)
 	delete(x.Labels, hashLabel)
 	delete(y.Labels, hashLabel)
-	return equality.Semantic.DeepEqual(x, y)
+	return equality.Semantic.DeepEqual(&x, &y)
 }
 
 // all are the ReplicaSets, the newest last.
-func (r *rollout) all() []*appsv1.ReplicaSet {
+func (r *rollout) all() []*version {
 	out := slices.Clone(r.old)
 	if r.newest != nil {
 		out = append(out, r.newest)
@@ -137,24 +151,25 @@ func (r *rollout) all() []*appsv1.ReplicaSet {
 
 func size(rs *appsv1.ReplicaSet) int32 { return deref(rs.Spec.Replicas, 1) }
 
-func total(sets []*appsv1.ReplicaSet) int32 {
+// size is how many pods this look wants of it.
+func (v *version) size() int32 { return size(v.ReplicaSet) }
+
+func total(versions []*version) int32 {
 	var n int32
-	for _, rs := range sets {
-		n += size(rs)
+	for _, v := range versions {
+		n += v.size()
 	}
 	return n
 }
 
-// availableOf is how many pods of rs will certainly stay available: those that are, but no more than it is to keep.
-func (r *rollout) availableOf(rs *appsv1.ReplicaSet) int32 {
-	return min(r.tally[rs.Name].available, size(rs))
-}
+// staying is how many pods will certainly stay available: those that are, but no more than it is to keep.
+func (v *version) staying() int32 { return min(v.pods.available, v.size()) }
 
 // scaling reports whether spec.replicas has changed since the ReplicaSets were sized.
 func (r *rollout) scaling() bool {
-	return slices.ContainsFunc(r.all(), func(rs *appsv1.ReplicaSet) bool {
-		n, ok := number(rs.Annotations, desiredAnnotation)
-		return size(rs) > 0 && ok && n != r.want
+	return slices.ContainsFunc(r.all(), func(v *version) bool {
+		n, ok := number(v.Annotations, desiredAnnotation)
+		return v.size() > 0 && ok && n != r.want
 	})
 }
 
@@ -165,9 +180,11 @@ func (r *rollout) syncRevision() {
 		return
 	}
 	if next := maxRevision(r.old) + 1; revision(r.newest.Annotations) < next {
-		r.newest.Annotations = withLabel(r.newest.Annotations, revisionAnnotation, strconv.FormatInt(next, 10))
+		r.newest.annotate(revisionAnnotation, strconv.FormatInt(next, 10))
 	}
-	r.newest.Spec.MinReadySeconds = r.d.Spec.MinReadySeconds
+	if seconds := r.d.Spec.MinReadySeconds; r.newest.Spec.MinReadySeconds != seconds {
+		r.newest.edit().Spec.MinReadySeconds = seconds
+	}
 }
 
 // create makes the ReplicaSet of the present template with n pods.
@@ -175,7 +192,7 @@ func (r *rollout) create(n int32) {
 	collisions := r.d.Status.CollisionCount
 	t := r.d.Spec.Template.DeepCopy()
 	hash := TemplateHash(t, collisions)
-	for extra := deref(collisions, 0); r.was[r.d.Name+"-"+hash] != nil; {
+	for extra := deref(collisions, 0); r.named(r.d.Name + "-" + hash); {
 		extra++
 		hash = TemplateHash(t, &extra)
 	}
@@ -185,7 +202,7 @@ func (r *rollout) create(n int32) {
 		selector = &metav1.LabelSelector{}
 	}
 	selector.MatchLabels = withLabel(selector.MatchLabels, hashLabel, hash)
-	r.newest = &appsv1.ReplicaSet{
+	r.newest = &version{ReplicaSet: &appsv1.ReplicaSet{
 		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "ReplicaSet"},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: r.d.Name + "-" + hash, Namespace: r.d.Namespace, Labels: t.Labels,
@@ -193,53 +210,60 @@ func (r *rollout) create(n int32) {
 			OwnerReferences: r.owner.reference(), CreationTimestamp: metav1.NewTime(r.now),
 		},
 		Spec: appsv1.ReplicaSetSpec{Replicas: &n, MinReadySeconds: r.d.Spec.MinReadySeconds, Selector: selector, Template: *t},
-	}
+	}}
 	r.annotate(r.newest)
 	r.created = true
 }
 
-// resize gives rs n pods and the annotations that say for which size of the Deployment that was.
-func (r *rollout) resize(rs *appsv1.ReplicaSet, n int32) bool {
-	changed := size(rs) != n
-	rs.Spec.Replicas = &n
-	r.annotate(rs)
+// named reports whether the Deployment has a ReplicaSet of this name.
+func (r *rollout) named(name string) bool {
+	return slices.ContainsFunc(r.all(), func(v *version) bool { return v.Name == name })
+}
+
+// resize gives v n pods and the annotations that say for which size of the Deployment that was. It reports whether the size
+// changed.
+func (r *rollout) resize(v *version, n int32) bool {
+	changed := v.size() != n
+	if changed || v.Spec.Replicas == nil {
+		v.edit().Spec.Replicas = &n
+	}
+	r.annotate(v)
 	return changed
 }
 
-func (r *rollout) annotate(rs *appsv1.ReplicaSet) {
-	rs.Annotations = withLabel(rs.Annotations, desiredAnnotation, strconv.Itoa(int(r.want)))
-	rs.Annotations[maxAnnotation] = strconv.Itoa(int(r.want + MaxSurge(r.d)))
+func (r *rollout) annotate(v *version) {
+	v.annotate(desiredAnnotation, strconv.Itoa(int(r.want)))
+	v.annotate(maxAnnotation, strconv.Itoa(int(r.want+MaxSurge(r.d))))
 }
 
 // apply turns what this look changed on ReplicaSets into actions, and lets the rest of the look see it.
 func (r *rollout) apply() {
-	for _, rs := range r.all() {
-		was := r.was[rs.Name]
+	for _, v := range r.all() {
 		switch {
-		case was == nil:
-			r.add(CreateReplicaSet{rs, Why(fmt.Sprintf("%s has a new template", r.owner.text()))})
-			if n := size(rs); n > 0 { // with maxSurge 0 it is made empty, and grows when an old pod has gone
-				r.event(r.owner, corev1.EventTypeNormal, "ScalingReplicaSet", "Scaled up replica set %s from 0 to %d", rs.Name, n)
+		case v.was == nil:
+			r.add(CreateReplicaSet{v.ReplicaSet, Why(fmt.Sprintf("%s has a new template", r.owner.text()))})
+			if n := v.size(); n > 0 { // with maxSurge 0 it is made empty, and grows when an old pod has gone
+				r.event(r.owner, corev1.EventTypeNormal, "ScalingReplicaSet", "Scaled up replica set %s from 0 to %d", v.Name, n)
 			}
-			r.replicaSets = append(r.replicaSets, rs)
+			r.replicaSets = append(r.replicaSets, v.ReplicaSet)
 			continue
-		case equality.Semantic.DeepEqual(was, rs):
+		case v.ReplicaSet == v.was:
 			continue
 		}
-		from, to := size(was), size(rs)
-		r.add(ScaleReplicaSet{rs, from, to, Why(r.why(rs, from, to))})
+		from, to := size(v.was), v.size()
+		r.add(ScaleReplicaSet{v.ReplicaSet, from, to, Why(r.why(v, from, to))})
 		if from != to {
-			r.event(r.owner, corev1.EventTypeNormal, "ScalingReplicaSet", "Scaled %s replica set %s from %d to %d", upOrDown(from, to), rs.Name, from, to)
+			r.event(r.owner, corev1.EventTypeNormal, "ScalingReplicaSet", "Scaled %s replica set %s from %d to %d", upOrDown(from, to), v.Name, from, to)
 		}
-		r.replicaSets[slices.Index(r.replicaSets, was)] = rs
+		r.replicaSets[slices.Index(r.replicaSets, v.was)] = v.ReplicaSet
 	}
 }
 
-func (r *rollout) why(rs *appsv1.ReplicaSet, from, to int32) string {
+func (r *rollout) why(v *version, from, to int32) string {
 	switch {
 	case from == to:
-		return fmt.Sprintf("%s is at revision %d", r.owner.text(), revision(rs.Annotations))
-	case rs == r.newest:
+		return fmt.Sprintf("%s is at revision %d", r.owner.text(), revision(v.Annotations))
+	case v == r.newest:
 		return fmt.Sprintf("%s wants %d pods of this template", r.owner.text(), r.want)
 	case r.newest == nil:
 		return fmt.Sprintf("%s wants %d pods", r.owner.text(), r.want)
@@ -254,10 +278,10 @@ func upOrDown(from, to int32) string {
 	return "down"
 }
 
-func maxRevision(sets []*appsv1.ReplicaSet) int64 {
+func maxRevision(versions []*version) int64 {
 	var n int64
-	for _, rs := range sets {
-		n = max(n, revision(rs.Annotations))
+	for _, v := range versions {
+		n = max(n, revision(v.Annotations))
 	}
 	return n
 }

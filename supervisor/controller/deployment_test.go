@@ -342,6 +342,17 @@ func TestDeletingADeploymentDeletesAll(t *testing.T) {
 	}
 }
 
+// TestPodsOfAnotherReplicaSetOfTheNameAreNotCounted: the UID decides where both sides have one.
+func TestPodsOfAnotherReplicaSetOfTheNameAreNotCounted(t *testing.T) {
+	w := newWorld(t)
+	w.view.Deployments = []*appsv1.Deployment{deployment(t, 2)}
+	w.allReady()
+	w.change("web-5d9f7f9569-1", func(p *corev1.Pod) { p.OwnerReferences[0].UID = "another" })
+	w.wantPlan(t,
+		"delete pod web-5d9f7f9569-1: ReplicaSet/web-5d9f7f9569 is gone",
+		"create pod web-5d9f7f9569-3 (img:1): ReplicaSet/web-5d9f7f9569 has 1 of 2 pods")
+}
+
 func TestPlanOfARollout(t *testing.T) {
 	w := newWorld(t)
 	w.view.Deployments = []*appsv1.Deployment{deployment(t, 4)}

@@ -2,18 +2,20 @@ package controller
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // status counts the pods as they were seen, and judges availability and progress (R185).
 func (r *rollout) status() {
-	s := r.d.Status.DeepCopy()
+	status := r.d.Status
+	s := &status // its conditions are the view's; whoever changes one copies them first
 	r.counts(s)
 	r.availability(s)
 	r.progressing(s)
@@ -23,7 +25,7 @@ func (r *rollout) status() {
 			annotations = withLabel(annotations, revisionAnnotation, strconv.FormatInt(n, 10))
 		}
 	}
-	if equality.Semantic.DeepEqual(*s, r.d.Status) && equality.Semantic.DeepEqual(annotations, r.d.Annotations) {
+	if sameDeploymentStatus(s, &r.d.Status) && maps.Equal(annotations, r.d.Annotations) {
 		return
 	}
 	changed := r.d.DeepCopy()
@@ -38,13 +40,12 @@ func (r *rollout) status() {
 func (r *rollout) counts(s *appsv1.DeploymentStatus) {
 	s.ObservedGeneration = r.d.Generation
 	s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas = 0, 0, 0, 0
-	for _, rs := range r.all() {
-		c := r.tally[rs.Name]
-		s.Replicas += c.active
-		s.ReadyReplicas += c.ready
-		s.AvailableReplicas += c.available
-		if rs == r.newest {
-			s.UpdatedReplicas = c.active
+	for _, v := range r.all() {
+		s.Replicas += v.pods.active
+		s.ReadyReplicas += v.pods.ready
+		s.AvailableReplicas += v.pods.available
+		if v == r.newest {
+			s.UpdatedReplicas = v.pods.active
 		}
 	}
 	s.UnavailableReplicas = max(total(r.all())-s.AvailableReplicas, 0)
@@ -115,20 +116,22 @@ func (r *rollout) judge(s *appsv1.DeploymentStatus, c *appsv1.DeploymentConditio
 // touch sets Progressing to true and moves the deadline on.
 func (r *rollout) touch(s *appsv1.DeploymentStatus, reason, message string) {
 	r.condition(s, appsv1.DeploymentProgressing, corev1.ConditionTrue, reason, message)
+	s.Conditions = slices.Clone(s.Conditions)
 	conditionOf(s, appsv1.DeploymentProgressing).LastUpdateTime = metav1.NewTime(r.now)
 }
 
 // condition sets a condition; one that already says so keeps its times.
 func (r *rollout) condition(s *appsv1.DeploymentStatus, kind appsv1.DeploymentConditionType, status corev1.ConditionStatus, reason, message string) {
-	now := metav1.NewTime(r.now)
 	c := conditionOf(s, kind)
-	if c == nil {
-		s.Conditions = append(s.Conditions, appsv1.DeploymentCondition{Type: kind, LastTransitionTime: now})
-		c = &s.Conditions[len(s.Conditions)-1]
-	}
-	if c.Status == status && c.Reason == reason {
+	if c != nil && c.Status == status && c.Reason == reason {
 		return
 	}
+	now := metav1.NewTime(r.now)
+	s.Conditions = slices.Clone(s.Conditions)
+	if c == nil {
+		s.Conditions = append(s.Conditions, appsv1.DeploymentCondition{Type: kind, LastTransitionTime: now})
+	}
+	c = conditionOf(s, kind)
 	if c.Status != status {
 		c.LastTransitionTime = now
 	}

@@ -1,6 +1,10 @@
 package controller
 
 import (
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -18,24 +22,22 @@ func (l *look) collectGarbage() {
 		if ref == nil || !ownKinds[ref.Kind] {
 			return "", false
 		}
-		for _, o := range owners {
-			if o.owns(m.Namespace, m.OwnerReferences) {
-				return "", false
-			}
+		if o, ok := owners[ownerKey{ref.Kind, m.Namespace, ref.Name}]; ok && o.owns(m.Namespace, m.OwnerReferences) {
+			return "", false
 		}
 		return ref.Kind + "/" + ref.Name + " is gone", true
 	}
-	l.replicaSets = deleteOrphans(l.replicaSets, func(i int) bool {
-		why, gone := orphan(&l.replicaSets[i].ObjectMeta)
+	l.replicaSets = slices.DeleteFunc(l.replicaSets, func(rs *appsv1.ReplicaSet) bool {
+		why, gone := orphan(&rs.ObjectMeta)
 		if gone {
-			l.add(DeleteReplicaSet{l.replicaSets[i], Why(why)})
+			l.add(DeleteReplicaSet{rs, Why(why)})
 		}
 		return gone
 	})
-	l.jobs = deleteOrphans(l.jobs, func(i int) bool {
-		why, gone := orphan(&l.jobs[i].ObjectMeta)
+	l.jobs = slices.DeleteFunc(l.jobs, func(j *batchv1.Job) bool {
+		why, gone := orphan(&j.ObjectMeta)
 		if gone {
-			l.add(DeleteJob{l.jobs[i], Why(why)})
+			l.add(DeleteJob{j, Why(why)})
 		}
 		return gone
 	})
@@ -51,36 +53,27 @@ func (l *look) collectGarbage() {
 	}
 }
 
-func deleteOrphans[T any](in []T, gone func(i int) bool) []T {
-	var kept []T
-	for i := range in {
-		if !gone(i) {
-			kept = append(kept, in[i])
-		}
-	}
-	return kept
-}
-
 // owners are all objects of the view that may own others.
-func (l *look) owners() []owner {
-	var out []owner
+func (l *look) owners() map[ownerKey]owner {
+	out := make(map[ownerKey]owner, len(l.Deployments)+len(l.ReplicaSets)+len(l.StatefulSets)+len(l.DaemonSets)+len(l.Jobs)+len(l.CronJobs))
+	add := func(o owner) { out[o.key()] = o }
 	for _, d := range l.Deployments {
-		out = append(out, ownerOfDeployment(d))
+		add(ownerOfDeployment(d))
 	}
 	for _, r := range l.ReplicaSets {
-		out = append(out, ownerOfReplicaSet(r))
+		add(ownerOfReplicaSet(r))
 	}
 	for _, s := range l.StatefulSets {
-		out = append(out, ownerOfStatefulSet(s))
+		add(ownerOfStatefulSet(s))
 	}
 	for _, d := range l.DaemonSets {
-		out = append(out, ownerOfDaemonSet(d))
+		add(ownerOfDaemonSet(d))
 	}
 	for _, j := range l.Jobs {
-		out = append(out, ownerOfJob(j))
+		add(ownerOfJob(j))
 	}
 	for _, c := range l.CronJobs {
-		out = append(out, ownerOfCronJob(c))
+		add(ownerOfCronJob(c))
 	}
 	return out
 }

@@ -31,6 +31,12 @@ func RandomNames() NameSource {
 
 // name gives the pod a name of its own that no pod of the view and of the plan has.
 func (l *look) name(p *corev1.Pod) {
+	if l.taken == nil {
+		l.taken = map[string]bool{}
+		for _, other := range l.Pods {
+			l.taken[other.Name] = true
+		}
+	}
 	for range 100 {
 		p.Name = p.GenerateName + l.Names(p)
 		if !l.taken[p.Name] {

@@ -5,7 +5,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 )
 
 // replicaSet keeps spec.replicas active pods (R190): it replaces a pod that ended or is being deleted at once, and takes the
@@ -57,16 +56,14 @@ func (l *look) relatedPods(rs *appsv1.ReplicaSet) []*corev1.Pod {
 		return l.podsOf(ownerOfReplicaSet(rs))
 	}
 	var out []*corev1.Pod
-	for _, other := range l.ReplicaSets {
-		if r := controllerOf(other.OwnerReferences); r != nil && r.Kind == ref.Kind && r.Name == ref.Name && other.Namespace == rs.Namespace {
-			out = append(out, l.podsOf(ownerOfReplicaSet(other))...)
-		}
+	for _, other := range l.ownedReplicaSets[ownerKey{ref.Kind, rs.Namespace, ref.Name}] {
+		out = append(out, l.podsOf(ownerOfReplicaSet(other))...)
 	}
 	return out
 }
 
 func (l *look) replicaSetStatus(rs *appsv1.ReplicaSet, live []*corev1.Pod) {
-	st := rs.Status.DeepCopy()
+	st := rs.Status
 	st.ObservedGeneration = rs.Generation
 	st.Replicas, st.ReadyReplicas, st.AvailableReplicas = int32(len(live)), 0, 0
 	st.FullyLabeledReplicas = int32(len(live))
@@ -78,11 +75,11 @@ func (l *look) replicaSetStatus(rs *appsv1.ReplicaSet, live []*corev1.Pod) {
 			st.AvailableReplicas++
 		}
 	}
-	if equality.Semantic.DeepEqual(*st, rs.Status) {
+	if sameReplicaSetStatus(&st, &rs.Status) {
 		return
 	}
 	changed := rs.DeepCopy()
-	changed.Status = *st
+	changed.Status = st
 	l.add(UpdateStatus{
 		Object: changed, Kind: "ReplicaSet", Name: rs.Name,
 		Text: fmt.Sprintf("replicas=%d ready=%d available=%d", st.Replicas, st.ReadyReplicas, st.AvailableReplicas),

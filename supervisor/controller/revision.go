@@ -1,11 +1,11 @@
 package controller
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"sort"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -26,12 +26,9 @@ type history struct {
 func (l *look) revisions(s *appsv1.StatefulSet) history {
 	o := ownerOfStatefulSet(s)
 	h := history{collisions: deref(s.Status.CollisionCount, 0)}
-	for _, r := range l.Revisions {
-		if o.owns(r.Namespace, r.OwnerReferences) {
-			h.all = append(h.all, r)
-		}
-	}
-	sort.SliceStable(h.all, func(i, j int) bool { return h.all[i].Revision < h.all[j].Revision })
+	h.all = slices.SortedStableFunc(slices.Values(l.ownedRevisions.of(o)), func(a, b *appsv1.ControllerRevision) int {
+		return cmp.Compare(a.Revision, b.Revision)
+	})
 	next := int64(1)
 	if n := len(h.all); n > 0 {
 		next = h.all[n-1].Revision + 1
@@ -82,6 +79,10 @@ func (h *history) newRevision(o owner, t *corev1.PodTemplateSpec, data string, n
 
 // truncate forgets the oldest revisions that nothing uses, beyond the limit.
 func (l *look) truncate(s *appsv1.StatefulSet, h history, pods []*corev1.Pod) {
+	limit := int(deref(s.Spec.RevisionHistoryLimit, 10))
+	if limit < 0 || len(h.all) <= limit {
+		return
+	}
 	live := map[string]bool{h.current.Name: true, h.update.Name: true}
 	for _, p := range pods {
 		live[revisionOf(p)] = true
@@ -92,8 +93,7 @@ func (l *look) truncate(s *appsv1.StatefulSet, h history, pods []*corev1.Pod) {
 			dead = append(dead, r)
 		}
 	}
-	limit := int(deref(s.Spec.RevisionHistoryLimit, 10))
-	for i := 0; limit >= 0 && i < len(dead)-limit; i++ {
+	for i := 0; i < len(dead)-limit; i++ {
 		l.add(DeleteRevision{dead[i], Why(fmt.Sprintf("the history limit is %d", limit))})
 	}
 }

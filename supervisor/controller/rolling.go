@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"sort"
-
-	appsv1 "k8s.io/api/apps/v1"
 )
 
 // roll takes one step of a rolling update (R181, R182, R186): the new ReplicaSet as far up as the surge lets it, or else the
@@ -25,10 +23,10 @@ func (r *rollout) roll() {
 }
 
 // newSize is how many pods the new ReplicaSet may have: replicas, as long as the total is at most replicas plus surge.
-func (r *rollout) newSize(newest *appsv1.ReplicaSet) int32 {
+func (r *rollout) newSize(newest *version) int32 {
 	var now int32
 	if newest != nil {
-		now = size(newest)
+		now = newest.size()
 	}
 	room := r.want + MaxSurge(r.d) - total(r.all())
 	if room <= 0 {
@@ -40,7 +38,7 @@ func (r *rollout) newSize(newest *appsv1.ReplicaSet) int32 {
 // growNew resizes the new ReplicaSet and reports whether that changed its size.
 func (r *rollout) growNew() bool {
 	n := r.want
-	if size(r.newest) < r.want {
+	if r.newest.size() < r.want {
 		n = r.newSize(r.newest)
 	}
 	return r.resize(r.newest, n)
@@ -54,17 +52,17 @@ func (r *rollout) shrinkOld() bool {
 	if r.ReplaceUnready[r.d.Name] && r.dropUnready() {
 		return true
 	}
-	newUnavailable := size(r.newest) - r.availableOf(r.newest)
+	newUnavailable := r.newest.size() - r.newest.staying()
 	room := total(r.all()) - MinAvailable(r.d) - newUnavailable
 	if room <= 0 {
 		return false
 	}
 	changed := false
-	for _, rs := range r.old {
-		n := min(room, size(rs)-r.availableOf(rs))
+	for _, v := range r.old {
+		n := min(room, v.size()-v.staying())
 		if n > 0 {
 			room -= n
-			changed = r.resize(rs, size(rs)-n) || changed
+			changed = r.resize(v, v.size()-n) || changed
 		}
 	}
 	return r.shrinkAvailable() || changed
@@ -73,9 +71,9 @@ func (r *rollout) shrinkOld() bool {
 // dropUnready takes all pods that are not Ready from old ReplicaSets, whatever maxUnavailable says.
 func (r *rollout) dropUnready() bool {
 	changed := false
-	for _, rs := range r.old {
-		if n := r.tally[rs.Name].ready; n < size(rs) {
-			changed = r.resize(rs, n) || changed
+	for _, v := range r.old {
+		if n := v.pods.ready; n < v.size() {
+			changed = r.resize(v, n) || changed
 		}
 	}
 	return changed
@@ -83,14 +81,14 @@ func (r *rollout) dropUnready() bool {
 
 func (r *rollout) shrinkAvailable() bool {
 	room := -MinAvailable(r.d)
-	for _, rs := range r.all() {
-		room += r.availableOf(rs)
+	for _, v := range r.all() {
+		room += v.staying()
 	}
 	changed := false
-	for _, rs := range r.old {
-		if n := min(room, size(rs)); n > 0 {
+	for _, v := range r.old {
+		if n := min(room, v.size()); n > 0 {
 			room -= n
-			changed = r.resize(rs, size(rs)-n) || changed
+			changed = r.resize(v, v.size()-n) || changed
 		}
 	}
 	return changed
@@ -99,16 +97,16 @@ func (r *rollout) shrinkAvailable() bool {
 // recreate stops all old pods, waits until they are gone, and only then starts the new ones (R183).
 func (r *rollout) recreate() {
 	changed := false
-	for _, rs := range r.old {
-		if size(rs) > 0 {
-			changed = r.resize(rs, 0) || changed
+	for _, v := range r.old {
+		if v.size() > 0 {
+			changed = r.resize(v, 0) || changed
 		}
 	}
 	if changed {
 		return
 	}
-	for _, rs := range r.old {
-		if r.tally[rs.Name].present > 0 {
+	for _, v := range r.old {
+		if v.pods.present > 0 {
 			return
 		}
 	}
@@ -124,14 +122,14 @@ func (r *rollout) recreate() {
 // scale follows a change of spec.replicas while the template is not rolled out (R188, R189): the only ReplicaSet with pods
 // takes all of it; in the middle of a roll-out it is spread in proportion to the sizes.
 func (r *rollout) scale() {
-	if rs := r.onlyOne(); rs != nil {
-		r.resize(rs, r.want)
+	if v := r.onlyOne(); v != nil {
+		r.resize(v, r.want)
 		return
 	}
 	if r.saturated() {
-		for _, rs := range r.old {
-			if size(rs) > 0 {
-				r.resize(rs, 0)
+		for _, v := range r.old {
+			if v.size() > 0 {
+				r.resize(v, 0)
 			}
 		}
 		return
@@ -145,11 +143,11 @@ func (r *rollout) scale() {
 }
 
 // onlyOne is the one ReplicaSet with pods; if there is none, the newest one.
-func (r *rollout) onlyOne() *appsv1.ReplicaSet {
-	var with []*appsv1.ReplicaSet
-	for _, rs := range r.all() {
-		if size(rs) > 0 {
-			with = append(with, rs)
+func (r *rollout) onlyOne() *version {
+	var with []*version
+	for _, v := range r.all() {
+		if v.size() > 0 {
+			with = append(with, v)
 		}
 	}
 	switch {
@@ -171,16 +169,16 @@ func (r *rollout) saturated() bool {
 		return false
 	}
 	desired, ok := number(r.newest.Annotations, desiredAnnotation)
-	return ok && desired == r.want && size(r.newest) == r.want && r.tally[r.newest.Name].available == r.want
+	return ok && desired == r.want && r.newest.size() == r.want && r.newest.pods.available == r.want
 }
 
 // spread shares what is to be added or taken among the ReplicaSets with pods, the biggest first; what rounding leaves over
 // goes to the biggest.
 func (r *rollout) spread() {
-	var with []*appsv1.ReplicaSet
-	for _, rs := range r.all() {
-		if size(rs) > 0 {
-			with = append(with, rs)
+	var with []*version
+	for _, v := range r.all() {
+		if v.size() > 0 {
+			with = append(with, v)
 		}
 	}
 	allowed := int32(0)
@@ -189,40 +187,40 @@ func (r *rollout) spread() {
 	}
 	change := allowed - total(with)
 	sort.SliceStable(with, func(i, j int) bool {
-		if size(with[i]) != size(with[j]) {
-			return size(with[i]) > size(with[j])
+		if with[i].size() != with[j].size() {
+			return with[i].size() > with[j].size()
 		}
-		return older(with[i], with[j]) == (change <= 0)
+		return (byAge(with[i].ReplicaSet, with[j].ReplicaSet) < 0) == (change <= 0)
 	})
 	sizes := make([]int32, len(with))
 	var given int32
-	for i, rs := range with {
-		share := r.share(rs, change, given)
-		sizes[i] = size(rs) + share
+	for i, v := range with {
+		share := r.share(v, change, given)
+		sizes[i] = v.size() + share
 		given += share
 	}
-	for i, rs := range with {
+	for i, v := range with {
 		if i == 0 {
 			sizes[i] = max(sizes[i]+change-given, 0)
 		}
-		r.resize(rs, sizes[i])
+		r.resize(v, sizes[i])
 	}
 }
 
-// share is the part of the change that falls to rs, of which given has been given away.
-func (r *rollout) share(rs *appsv1.ReplicaSet, change, given int32) int32 {
+// share is the part of the change that falls to v, of which given has been given away.
+func (r *rollout) share(v *version, change, given int32) int32 {
 	left := change - given
 	if left == 0 {
 		return 0
 	}
-	fraction := -size(rs)
+	fraction := -v.size()
 	if r.want > 0 {
-		before, ok := number(rs.Annotations, maxAnnotation)
+		before, ok := number(v.Annotations, maxAnnotation)
 		if !ok || before == 0 {
 			before = max(r.d.Status.Replicas, 1)
 		}
-		scaled := float64(size(rs)) * float64(r.want+MaxSurge(r.d)) / float64(before)
-		fraction = int32(math.Round(scaled)) - size(rs)
+		scaled := float64(v.size()) * float64(r.want+MaxSurge(r.d)) / float64(before)
+		fraction = int32(math.Round(scaled)) - v.size()
 	}
 	if change > 0 {
 		return min(fraction, left)
@@ -235,9 +233,9 @@ func (r *rollout) complete() bool {
 	if r.newest == nil || total(r.old) != 0 {
 		return false
 	}
-	c := r.tally[r.newest.Name]
-	for _, rs := range r.old {
-		if r.tally[rs.Name].active > 0 {
+	c := r.newest.pods
+	for _, v := range r.old {
+		if v.pods.active > 0 {
 			return false
 		}
 	}
@@ -247,26 +245,24 @@ func (r *rollout) complete() bool {
 // cleanUp deletes the oldest ReplicaSets without pods beyond revisionHistoryLimit (R187).
 func (r *rollout) cleanUp() {
 	limit := int(deref(r.d.Spec.RevisionHistoryLimit, 10))
-	byRevision := make([]*appsv1.ReplicaSet, len(r.old))
+	byRevision := make([]*version, len(r.old))
 	copy(byRevision, r.old)
 	sort.SliceStable(byRevision, func(i, j int) bool {
 		return revision(byRevision[i].Annotations) < revision(byRevision[j].Annotations)
 	})
 	for i := 0; i < len(byRevision)-limit; i++ {
-		rs := byRevision[i]
-		if size(rs) == 0 && r.tally[rs.Name].active == 0 {
-			r.add(DeleteReplicaSet{r.was[rs.Name], Why(fmt.Sprintf("%s keeps %d old revisions", r.owner.text(), limit))})
-			r.drop(rs)
+		v := byRevision[i]
+		if v.size() == 0 && v.pods.active == 0 {
+			r.add(DeleteReplicaSet{v.was, Why(fmt.Sprintf("%s keeps %d old revisions", r.owner.text(), limit))})
+			r.drop(v)
 		}
 	}
 }
 
 // drop takes a deleted ReplicaSet out of this look.
-func (r *rollout) drop(rs *appsv1.ReplicaSet) {
-	was := r.was[rs.Name]
-	r.look.replicaSets = without(r.look.replicaSets, was)
-	r.old = without(r.old, rs)
-	delete(r.was, rs.Name)
+func (r *rollout) drop(v *version) {
+	r.look.replicaSets = without(r.look.replicaSets, v.was)
+	r.old = without(r.old, v)
 }
 
 func without[T comparable](in []T, x T) []T {

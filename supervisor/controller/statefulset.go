@@ -2,13 +2,12 @@ package controller
 
 import (
 	"fmt"
-	"regexp"
 	"sort"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 )
 
 // statefulState is one look at one StatefulSet.
@@ -46,19 +45,15 @@ func (st *statefulState) ordered() bool {
 	return st.set.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
 }
 
-var ordinalName = regexp.MustCompile(`^(.*)-([0-9]+)$`)
-
 // ordinal is the number at the end of a pod's name, -1 if the name is not one of the set's (R177).
 func ordinal(set string, pod string) int {
-	m := ordinalName.FindStringSubmatch(pod)
-	if m == nil || m[1] != set {
+	rest, ok := strings.CutPrefix(pod, set)
+	digits, dash := strings.CutPrefix(rest, "-")
+	n, err := strconv.ParseUint(digits, 10, strconv.IntSize-1)
+	if !ok || !dash || err != nil {
 		return -1
 	}
-	n, err := strconv.Atoi(m[2])
-	if err != nil {
-		return -1
-	}
-	return n
+	return int(n)
 }
 
 // sort puts the pods to their places and finds the first unhealthy one. It returns all pods with an ordinal.
@@ -200,7 +195,7 @@ func (st *statefulState) partition() int {
 // status counts the pods as they were seen, and ends a roll-out that is complete.
 func (st *statefulState) status(pods []*corev1.Pod) {
 	old := &st.set.Status
-	s := old.DeepCopy()
+	s := st.set.Status
 	s.ObservedGeneration = st.set.Generation
 	s.CurrentRevision, s.UpdateRevision = st.history.current.Name, st.history.update.Name
 	s.CollisionCount = &st.history.collisions
@@ -227,11 +222,11 @@ func (st *statefulState) status(pods []*corev1.Pod) {
 	if rolling && s.UpdatedReplicas == n && s.ReadyReplicas == n && s.Replicas == n {
 		s.CurrentReplicas, s.CurrentRevision = s.UpdatedReplicas, s.UpdateRevision
 	}
-	if equality.Semantic.DeepEqual(s, old) {
+	if sameStatefulSetStatus(&s, old) {
 		return
 	}
 	changed := st.set.DeepCopy()
-	changed.Status = *s
+	changed.Status = s
 	st.add(UpdateStatus{
 		Object: changed, Kind: "StatefulSet", Name: st.set.Name, Why: "its pods changed",
 		Text: fmt.Sprintf("replicas=%d ready=%d available=%d current=%d updated=%d",

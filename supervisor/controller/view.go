@@ -8,7 +8,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // DefaultNode is the name of the one node of a laptop.
@@ -92,12 +91,20 @@ type look struct {
 	// jobs and replicaSets are the view's, as the actions of this plan leave them.
 	jobs        []*batchv1.Job
 	replicaSets []*appsv1.ReplicaSet
-	taken       map[string]bool
-	gone        map[types.NamespacedName]bool
+	// The view's objects by their owners.
+	ownedPods        owned[*corev1.Pod]
+	ownedJobs        owned[*batchv1.Job]
+	ownedReplicaSets owned[*appsv1.ReplicaSet]
+	ownedRevisions   owned[*appsv1.ControllerRevision]
+	// taken are the names of pods; nil until a pod is named.
+	taken map[string]bool
 }
 
 func newLook(v View, now time.Time) *look {
-	l := &look{View: v, now: now, taken: map[string]bool{}, gone: map[types.NamespacedName]bool{}}
+	l := &look{
+		View: v, now: now, ownedPods: byOwner(v.Pods), ownedJobs: byOwner(v.Jobs), ownedReplicaSets: byOwner(v.ReplicaSets),
+		ownedRevisions: byOwner(v.Revisions),
+	}
 	l.jobs, l.replicaSets = slices.Clone(v.Jobs), slices.Clone(v.ReplicaSets)
 	if len(l.Nodes) == 0 {
 		l.Nodes = []string{DefaultNode}
@@ -107,9 +114,6 @@ func newLook(v View, now time.Time) *look {
 	}
 	if l.Names == nil {
 		l.Names = RandomNames()
-	}
-	for _, p := range v.Pods {
-		l.taken[p.Name] = true
 	}
 	l.plan.Memory = v.Memory.clone()
 	return l
@@ -182,14 +186,6 @@ func ownerOfCronJob(c *batchv1.CronJob) owner {
 }
 
 // podsOf are the pods of the view whose controller is o, in the view's order.
-func (l *look) podsOf(o owner) []*corev1.Pod {
-	var out []*corev1.Pod
-	for _, p := range l.Pods {
-		if o.owns(p.Namespace, p.OwnerReferences) {
-			out = append(out, p)
-		}
-	}
-	return out
-}
+func (l *look) podsOf(o owner) []*corev1.Pod { return l.ownedPods.of(o) }
 
 func keyOf(m *metav1.ObjectMeta) string { return m.Namespace + "/" + m.Name }
