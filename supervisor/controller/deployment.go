@@ -95,7 +95,7 @@ func (r *rollout) decide() {
 func (r *rollout) find() {
 	for _, rs := range slices.SortedStableFunc(slices.Values(r.ownedReplicaSets.of(r.owner)), byAge) {
 		v := &version{ReplicaSet: rs, was: rs, pods: r.count(rs)}
-		if r.newest == nil && sameTemplate(&rs.Spec.Template, &r.d.Spec.Template) {
+		if r.newest == nil && r.Cache.sameTemplate(&rs.Spec.Template, &r.d.Spec.Template) {
 			r.newest = v
 		} else {
 			r.old = append(r.old, v)

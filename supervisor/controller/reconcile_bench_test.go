@@ -79,17 +79,24 @@ var benchmarkMixes = []struct {
 
 var benchmarkSizes = []struct{ workloads, replicas int }{{10, 1}, {100, 1}, {100, 3}, {300, 1}}
 
-// BenchmarkReconcile measures one look: at a stack that rests, and at one of which a pod's readiness has just changed.
+// BenchmarkReconcile measures one look: at a stack that rests, at one of which a pod's readiness has just changed, and at one that
+// rests without a cache.
 func BenchmarkReconcile(b *testing.B) {
 	for _, mix := range benchmarkMixes {
 		for _, size := range benchmarkSizes {
 			name := fmt.Sprintf("%s/%dx%d", mix.name, size.workloads, size.replicas)
 			b.Run(name+"/rest", func(b *testing.B) {
 				w := rested(b, size.workloads, size.replicas, mix.kinds...)
-				benchmarkLooks(b, w.view, w.view)
+				w.view.Cache = new(controller.Cache)
+				benchmarkLooks(b, w.view)
+			})
+			b.Run(name+"/nocache", func(b *testing.B) {
+				w := rested(b, size.workloads, size.replicas, mix.kinds...)
+				benchmarkLooks(b, w.view)
 			})
 			b.Run(name+"/podchange", func(b *testing.B) {
 				w := rested(b, size.workloads, size.replicas, mix.kinds...)
+				w.view.Cache = new(controller.Cache)
 				changed := w.view
 				changed.Pods = slices.Clone(changed.Pods)
 				p := changed.Pods[len(changed.Pods)/2].DeepCopy()

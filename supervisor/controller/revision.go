@@ -33,7 +33,7 @@ func (l *look) revisions(s *appsv1.StatefulSet) history {
 	if n := len(h.all); n > 0 {
 		next = h.all[n-1].Revision + 1
 	}
-	data := templateData(&s.Spec.Template)
+	data := l.Cache.templateData(&s.Spec.Template)
 	for _, r := range h.all {
 		if string(r.Data.Raw) == data {
 			h.update = r

@@ -42,6 +42,8 @@ type View struct {
 	Names NameSource
 	// Memory is what the previous Plan returned; its zero value is a fresh start.
 	Memory Memory
+	// Cache saves work if the caller gives the same one to every look. nil is allowed and changes no plan.
+	Cache *Cache
 }
 
 // Memory is what must be remembered between looks and is on no object. It is plain data and may be written down; losing it
@@ -115,6 +117,7 @@ func newLook(v View, now time.Time) *look {
 	if l.Names == nil {
 		l.Names = RandomNames()
 	}
+	l.Cache.begin()
 	l.plan.Memory = v.Memory.clone()
 	return l
 }

@@ -3,6 +3,7 @@ package controller_test
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +42,7 @@ type world struct {
 
 func newWorld(t failer) *world {
 	w := &world{t: t, now: epoch, names: map[string]int{}}
+	w.view.Cache = new(controller.Cache)
 	w.view.Names = func(p *corev1.Pod) string {
 		w.drawn[p.GenerateName]++
 		return fmt.Sprint(w.drawn[p.GenerateName])
@@ -73,12 +75,15 @@ func (w *world) plan() controller.Plan {
 	return controller.Reconcile(w.view, w.now)
 }
 
-// look makes one plan and carries it out.
+// look makes one plan and carries it out. It fails if a look without a cache plans anything else.
 func (w *world) look() controller.Plan {
 	plan := w.plan()
-	if again := w.plan(); again.String() != plan.String() {
-		w.t.Fatalf("two looks at one view differ:\n%s\n%s", plan, again)
+	cache := w.view.Cache
+	w.view.Cache = nil
+	if again := w.plan(); !reflect.DeepEqual(again, plan) {
+		w.t.Fatalf("two looks at one view differ:\n%s\nwithout a cache:\n%s", plan, again)
 	}
+	w.view.Cache = cache
 	w.names = w.drawn
 	if !plan.Next.IsZero() && !plan.Next.After(w.now) {
 		w.t.Fatalf("the next look is not after this one")
