@@ -87,16 +87,15 @@ func BenchmarkReconcile(b *testing.B) {
 			name := fmt.Sprintf("%s/%dx%d", mix.name, size.workloads, size.replicas)
 			b.Run(name+"/rest", func(b *testing.B) {
 				w := rested(b, size.workloads, size.replicas, mix.kinds...)
-				w.view.Cache = new(controller.Cache)
 				benchmarkLooks(b, w.view)
 			})
 			b.Run(name+"/nocache", func(b *testing.B) {
 				w := rested(b, size.workloads, size.replicas, mix.kinds...)
+				w.view.Cache = nil
 				benchmarkLooks(b, w.view)
 			})
 			b.Run(name+"/podchange", func(b *testing.B) {
 				w := rested(b, size.workloads, size.replicas, mix.kinds...)
-				w.view.Cache = new(controller.Cache)
 				changed := w.view
 				changed.Pods = slices.Clone(changed.Pods)
 				p := changed.Pods[len(changed.Pods)/2].DeepCopy()
