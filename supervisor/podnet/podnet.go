@@ -135,7 +135,9 @@ func New(cfg Config) *Network {
 
 // SetRejoin sets Config.Rejoin, where it is known only after New: the pods get their addresses from the Network. It is called
 // before Ensure, Adopt and Run.
-func (n *Network) SetRejoin(rejoin func(ctx context.Context) (pods []string, err error)) { n.cfg.Rejoin = rejoin }
+func (n *Network) SetRejoin(rejoin func(ctx context.Context) (pods []string, err error)) {
+	n.cfg.Rejoin = rejoin
+}
 
 // realClient is the client of an agent, which dials directly where the host routes into the network.
 type realClient struct {
