@@ -60,6 +60,20 @@ func TestPhaseR74R100R116(t *testing.T) {
 	}
 }
 
+// TestARemovedInstanceStillCountsR70: somebody removes the newest instance of a container while an older one is left.
+func TestARemovedInstanceStillCountsR70(t *testing.T) {
+	p := podOf(t, plain)
+	p.Status = pod.Status(pod.StatusInput{Pod: p, Observed: seen(t, 0, "app-0 exited 1", "app-1 running")})
+	left := seen(t, 0, "app-0 exited 1")
+	if n := pod.Status(pod.StatusInput{Pod: p, Observed: left}).ContainerStatuses[0].RestartCount; n != 1 {
+		t.Errorf("%d restarts are counted, want 1", n)
+	}
+	a := pod.Compute(pod.Input{Pod: p, Observed: left})
+	if len(a.Start) != 1 || a.Start[0].Attempt != 2 {
+		t.Errorf("the next instance is %+v, want app-2", a.Start)
+	}
+}
+
 func TestContainerStatusR61R79R162(t *testing.T) {
 	p := podOf(t, plain)
 	o := seen(t, 0, "app-0 exited 1", "app-1 exited 3")
