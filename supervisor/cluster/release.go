@@ -230,18 +230,9 @@ func (c *Cluster) dismiss(facts map[string]order.Facts, now time.Time) (changed 
 	if c.handoverBlocks(leaving, now) {
 		return false, nil
 	}
-	may := map[string]bool{}
-	if c.former != nil {
-		pods := map[string]order.Facts{}
-		for _, x := range c.former.Workloads {
-			if c.stack.Workload(x.Name()) == nil {
-				pods[x.Name()] = order.Facts{Pods: len(c.PodsOf(x.Name()))}
-			}
-		}
-		may = order.MayStop(c.former, pods)
-	}
+	may := c.mayLeave(leaving)
 	for _, name := range leaving {
-		if may[name] || c.former == nil {
+		if may[name] {
 			changed = true
 			if err := c.withdraw(name); err != nil {
 				return changed, err
@@ -249,6 +240,29 @@ func (c *Cluster) dismiss(facts map[string]order.Facts, now time.Time) (changed 
 		}
 	}
 	return changed, nil
+}
+
+// mayLeave says which of the workloads that leave may go now: those without a dependent that leaves too and still has pods.
+// One may have left the stack earlier than the former one did.
+func (c *Cluster) mayLeave(leaving []string) map[string]bool {
+	gone := new(services.Stack)
+	if c.former != nil {
+		for _, x := range c.former.Workloads {
+			if c.stack.Workload(x.Name()) == nil {
+				gone.Workloads = append(gone.Workloads, x)
+			}
+		}
+	}
+	for _, name := range leaving {
+		if gone.Workload(name) == nil {
+			gone.Workloads = append(gone.Workloads, c.released[name].from)
+		}
+	}
+	pods := map[string]order.Facts{}
+	for _, x := range gone.Workloads {
+		pods[x.Name()] = order.Facts{Pods: len(c.PodsOf(x.Name()))}
+	}
+	return order.MayStop(gone, pods)
 }
 
 // allFacts are the facts of every workload of the wanted stack, for the start order.

@@ -83,6 +83,48 @@ func TestWhatLeavesGoesOnlyWhenWhatStaysIsRight(t *testing.T) {
 	}
 }
 
+// TestWhatLeftBeforeTheFormerStackGoesToo: a workload that waits to leave goes although the stack is applied again meanwhile.
+func TestWhatLeftBeforeTheFormerStackGoesToo(t *testing.T) {
+	w := NewCluster(Config{})
+	want(t, w, prepared(t, deployment("old", 1), deployment("web", 1)))
+	settle(t, w, time.Now())
+	makeReady(t, w, "old")
+	notReady(t, w, w.PodsOf("web"))
+	for range 2 {
+		want(t, w, prepared(t, deployment("web", 1)))
+		settle(t, w, time.Now())
+	}
+	makeReady(t, w, "web")
+	if deleted := settle(t, w, time.Now()); len(deleted) != 1 {
+		t.Errorf("deleted %v, want the pod of old", deleted)
+	}
+}
+
+// TestAdoptionReleasesOnlyWhatHasPods: what waited for another workload when the former supervisor ended still does.
+func TestAdoptionReleasesOnlyWhatHasPods(t *testing.T) {
+	stack := prepared(t, deployment("db", 1), deployment("web", 1, services.Dependency{Workload: "db", Condition: services.Healthy}))
+	w := NewCluster(Config{})
+	want(t, w, stack)
+	settle(t, w, time.Now())
+	next := NewCluster(Config{})
+	if err := next.AdoptPods(w.Pods()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, next, stack)
+	if err := next.AdoptStack(); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, next, time.Now())
+	if n := len(next.PodsOf("web")); n != 0 {
+		t.Errorf("web has %d pods before db is ready", n)
+	}
+	makeReady(t, next, "db")
+	settle(t, next, time.Now())
+	if n := len(next.PodsOf("web")); n != 1 {
+		t.Errorf("web has %d pods after db got ready, want 1", n)
+	}
+}
+
 func TestRestartMarksTheTemplateAndLasts(t *testing.T) {
 	w := NewCluster(Config{})
 	want(t, w, prepared(t, deployment("web", 1)))
