@@ -27,6 +27,7 @@ func (w *World) settle(limit time.Duration) {
 			return
 		}
 		if time.Now().After(deadline) {
+			w.traceState()
 			w.Failf("not settled %s after all faults ended: %s", limit, why)
 			return
 		}
@@ -39,6 +40,24 @@ func (w *World) settle(limit time.Duration) {
 	}
 	if why := w.unsettled(); why != "" {
 		w.Failf("not ready any more, though nothing was done: %s", why)
+	}
+}
+
+// traceState writes how things stand to the trace, for whoever looks for the cause of a failure.
+func (w *World) traceState() {
+	r := w.current()
+	if r == nil {
+		return
+	}
+	snap := r.Store().Latest()
+	for _, x := range snap.Workloads {
+		w.trace.add(false, "workload %+v", x)
+	}
+	for _, p := range snap.Pods {
+		w.trace.add(false, "pod %s uid %s phase %s deleted %v conditions %v", p.Name, p.UID, p.Status.Phase, p.DeletionTimestamp != nil, p.Status.Conditions)
+	}
+	for _, c := range w.containers(func(engine.Container) bool { return true }) {
+		w.trace.add(false, "container %s of %s is %s", c.Name, c.Image, c.State)
 	}
 }
 

@@ -61,6 +61,8 @@ type handler struct {
 	*trace
 	gen   int
 	attrs string
+	// dead is closed when the supervisor has been killed: what it says while it ends is of no interest.
+	dead chan struct{}
 }
 
 // Enabled implements slog.Handler.
@@ -68,6 +70,11 @@ func (h handler) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle implements slog.Handler.
 func (h handler) Handle(_ context.Context, r slog.Record) error {
+	select {
+	case <-h.dead:
+		return nil
+	default:
+	}
 	text := h.attrs
 	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
 	loop := r.Message == "message" || r.Message == "action" || r.Message == "delete pod"

@@ -141,7 +141,7 @@ func (w *World) launch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{kill: cancel, ended: make(chan struct{})}
 	r.link = &link{Engine: w.Engine, w: w, gen: gen, r: r, dead: make(chan struct{})}
-	log := slog.New(handler{trace: w.trace, gen: gen})
+	log := slog.New(handler{trace: w.trace, gen: gen, dead: r.link.dead})
 	r.Supervisor = supervisor.New(supervisor.Config{
 		Instance: i, Engine: r.link, Builder: &build.Builder{}, Operator: w.operator, Version: "v1", Binary: w.binary, Log: log,
 		Simulation: &supervisor.Simulation{
@@ -287,6 +287,9 @@ func (w *World) later(d time.Duration, do func()) {
 	})
 }
 
+// aftermath is how long what a fault has begun may go on: a container that is going to crash, a stop with its grace.
+const aftermath = 40 * time.Second
+
 // heal ends all faults.
 func (w *World) heal() {
 	w.jobs.Wait() // what is paused goes on, the engine is up again, a supervisor runs
@@ -295,6 +298,12 @@ func (w *World) heal() {
 	w.agent.hangs = false
 	w.mu.Unlock()
 	w.trace.add(false, "STEP all faults end")
+	for s := w.Supervisor(); s != nil && s.Store().Latest().Profile == ""; s = w.Supervisor() { // the first apply had failed
+		w.command("apply", w.applies(w.stacks[0]))
+		time.Sleep(10 * time.Second)
+		w.jobs.Wait()
+	}
+	time.Sleep(aftermath)
 }
 
 var errKilled = errors.New("the supervisor was killed")
