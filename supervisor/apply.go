@@ -5,21 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/build"
-	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/explain"
+	"github.com/lyandev/lyandev/supervisor/images"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/order"
@@ -73,9 +68,12 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 		return nil, err
 	}
 	s.inner.BuildsBegin()
-	var images map[string]string
+	var made map[string]string
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { images, err = s.makeImages(gctx, stack, opts); return err })
+	g.Go(func() (err error) {
+		made, err = s.images.Make(gctx, stack, images.Options{Force: opts.Build, NoBuild: opts.NoBuild})
+		return err
+	})
 	g.Go(func() error { return s.ensureNetwork(gctx, stack, opts) })
 	if opts.Meanwhile != nil {
 		g.Go(func() error { return opts.Meanwhile(gctx) })
@@ -83,7 +81,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	prepared, err := prepare.Stack(stack, s.cfg.Instance.Name, images)
+	prepared, err := prepare.Stack(stack, s.cfg.Instance.Name, made)
 	if err == nil {
 		err = dockerpod.MakeHostPaths(prepared)
 	}
@@ -156,101 +154,11 @@ func SavedProfile(i *instance.Instance) (profile string, ok bool) {
 	return stack.Profile, json.Unmarshal(b, &stack) == nil
 }
 
-// makeImages builds what is built here and pulls what is missing, and returns the IDs of the images built, by reference.
-func (s *Supervisor) makeImages(ctx context.Context, stack *services.Stack, opts ApplyOptions) (map[string]string, error) {
-	built := map[string]string{}
-	if opts.NoBuild {
-		for _, b := range stack.Builds {
-			i, err := s.cfg.Engine.InspectImage(ctx, b.Image)
-			if err != nil {
-				return nil, fmt.Errorf("cannot use image %s of %s without building it: %w; run `lyandev build %s`", b.Image, b.Name, err, b.Name)
-			}
-			built[b.Image] = i.ID
-		}
-	} else {
-		results, err := s.build(ctx, stack.Builds, build.Options{Force: opts.Build})
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range results {
-			built[r.Image] = r.ImageID
-		}
-	}
-	return built, s.pullMissing(ctx, stack, built)
-}
-
-// build runs builds and shows them in the snapshot.
-func (s *Supervisor) build(ctx context.Context, list []*services.Build, opts build.Options) ([]build.Result, error) {
-	opts.Refs = build.RefsOf(list)
-	s.post(buildsBegin{list, true})
-	return s.cfg.Builder.All(ctx, list, opts, s.showProgress)
-}
-
-// showProgress puts a build's progress into the status.
-func (s *Supervisor) showProgress(p build.Progress) { s.post(buildProgress{p}) }
-
-// pullMissing pulls the images that no build makes and that are not there, side by side, and reports all that cannot be had.
-func (s *Supervisor) pullMissing(ctx context.Context, stack *services.Stack, built map[string]string) error {
-	var mu sync.Mutex
-	var errs []error
-	var wg sync.WaitGroup
-	seen := map[string]bool{}
-	for _, x := range stack.Workloads {
-		spec := x.PodSpec()
-		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-			if _, ok := built[c.Image]; ok || seen[c.Image] {
-				continue
-			}
-			seen[c.Image] = true
-			wg.Go(func() {
-				if err := s.pull(ctx, c); err != nil {
-					mu.Lock()
-					defer mu.Unlock()
-					errs = append(errs, fmt.Errorf("%s: container %s of %s: %w", x.Source, c.Name, x.Name(), err))
-				}
-			})
-		}
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func (s *Supervisor) pull(ctx context.Context, c corev1.Container) error {
-	_, err := s.cfg.Engine.InspectImage(ctx, c.Image)
-	if !engine.IsNotFound(err) {
-		return err
-	}
-	if c.ImagePullPolicy == corev1.PullNever {
-		return fmt.Errorf("cannot find image %s, and its pull policy is Never; build or load it, or change the policy", c.Image)
-	}
-	if err := s.showPull(c.Image, func(out io.Writer) error { return s.cfg.Engine.PullImage(ctx, c.Image, out) }); err != nil {
-		return fmt.Errorf("%w; it is not on this machine either: correct the name, give the service a build, or load it with `docker load`", err)
-	}
-	return nil
-}
-
-// showPull runs a pull and shows it in the snapshot, among the builds.
-func (s *Supervisor) showPull(ref string, pull func(out io.Writer) error) error {
-	began := time.Now()
-	show := func(b state.Build) {
-		b.Name, b.Image, b.Pull, b.Started, b.Took = ref, ref, true, began, time.Since(began)
-		s.post(pullProgress{b})
-	}
-	show(state.Build{State: "running"})
-	err := pull(writerFunc(func(line []byte) { show(state.Build{State: "running", Step: strings.TrimSpace(string(line))}) }))
-	if err != nil {
-		show(state.Build{State: "failed", Error: err.Error()})
-		return err
-	}
-	show(state.Build{State: "done"})
-	return nil
-}
-
-// writerFunc is an io.Writer that gets a line a call.
-type writerFunc func(line []byte)
-
-// Write implements io.Writer.
-func (f writerFunc) Write(line []byte) (int, error) {
-	f(line)
-	return len(line), nil
+func newImages(s *Supervisor) *images.Maker {
+	return images.New(images.Config{
+		Engine: s.cfg.Engine, Builder: s.cfg.Builder,
+		BuildsBegin:   func(list []*services.Build, all bool) { s.post(buildsBegin{list, all}) },
+		BuildProgress: func(p build.Progress) { s.post(buildProgress{p}) },
+		PullProgress:  func(b state.Build) { s.post(pullProgress{b}) },
+	})
 }

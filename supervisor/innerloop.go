@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/images"
 	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/prepare"
@@ -15,11 +15,11 @@ import (
 	"github.com/lyandev/lyandev/supervisor/workers"
 )
 
-// newInnerLoop makes the inner loop. Network and store must be there; it is given the pods by SetPods.
+// newInnerLoop makes the inner loop. Network, images and store must be there; it is given the pods by SetPods.
 func newInnerLoop(s *Supervisor) *innerloop.Loop {
 	return innerloop.New(innerloop.Config{
 		Engine: s.cfg.Engine, Instance: s.cfg.Instance, Binary: s.cfg.Binary, Log: s.log,
-		Statuses: loopStatuses{s.store, s}, Images: loopImages{s},
+		Statuses: loopStatuses{s.store, s}, Images: loopImages{s.images, s},
 		Event:       func(kind, name, typ, reason, message string) { s.event(kind, name, typ, reason, "%s", message) },
 		Changed:     func() { s.post(lookAgain{"the inner loop"}) },
 		HelperImage: s.image.Ensure, Labels: s.podnet.Labels,
@@ -86,22 +86,14 @@ func (l loopPods) AwaitPush(ctx context.Context) error {
 }
 
 // loopImages implements innerloop.Images.
-type loopImages struct{ s *Supervisor }
-
-// Build implements innerloop.Images.
-func (l loopImages) Build(ctx context.Context, stack *services.Stack, b *services.Build) (build.Result, error) {
-	return l.s.buildOne(ctx, stack, b)
+type loopImages struct {
+	*images.Maker
+	s *Supervisor
 }
 
 // Pin implements innerloop.Images.
 func (l loopImages) Pin(ctx context.Context, ref, id string, built time.Time) ([]string, error) {
 	return l.s.repin(ctx, ref, id, built)
-}
-
-// buildOne makes one image and shows its progress in the snapshot beside the others.
-func (s *Supervisor) buildOne(ctx context.Context, stack *services.Stack, b *services.Build) (build.Result, error) {
-	s.post(buildsBegin{list: []*services.Build{b}})
-	return s.cfg.Builder.Build(ctx, b, build.Options{Refs: build.RefsOf(stack.Builds)}, s.showProgress)
 }
 
 // repin puts an image that was just built into the pods made from its reference, and returns the workloads that it

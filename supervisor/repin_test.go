@@ -3,15 +3,12 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"os"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/build"
 	"github.com/lyandev/lyandev/supervisor/podchange"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 )
@@ -109,29 +106,4 @@ func TestARebuildUndoesNothing(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestBuildsAtTheSameTime is for the race detector: an apply's builds and a rebuild share the builder.
-func TestBuildsAtTheSameTime(t *testing.T) {
-	s, _ := served(t)
-	s.cfg.Builder = &build.Builder{Log: slog.New(slog.DiscardHandler)}
-	stack := &services.Stack{Builds: []*services.Build{{Name: "web", Image: "img:1", Context: t.TempDir() + "/absent"}}}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			select {
-			case m := <-s.inbox:
-				m.handle(s)
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	var both sync.WaitGroup
-	both.Go(func() { _, _ = s.build(ctx, stack.Builds, build.Options{}) })
-	both.Go(func() { _, _ = s.buildOne(ctx, stack, stack.Builds[0]) })
-	both.Wait()
-	cancel()
-	wg.Wait()
 }

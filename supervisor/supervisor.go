@@ -23,6 +23,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/build"
 	"github.com/lyandev/lyandev/supervisor/cluster"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/images"
 	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/operators"
@@ -60,6 +61,7 @@ type Supervisor struct {
 	inbox  chan message
 	done   chan struct{} // closed when the loop has ended, or Run has failed before it began
 	image  *selfimage.Image
+	images *images.Maker
 	podnet *podnet.Network
 	pods   *workers.Workers
 	ops    *operators.Runner
@@ -108,6 +110,7 @@ func New(cfg Config) *Supervisor {
 		inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
 	}
 	s.image = selfimage.New(cfg.Engine, cfg.Binary)
+	s.images = newImages(s)
 	s.podnet = s.newNetwork()
 	s.inner = newInnerLoop(s)
 	s.pods = newWorkers(s)
