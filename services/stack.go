@@ -155,7 +155,7 @@ type HostPort struct {
 	// HostIP is 127.0.0.1 unless the file sets another. HostPort 0 selects any free port.
 	HostIP   string `json:"hostIP"`
 	HostPort int32  `json:"hostPort"`
-	// Namespace is that of the Service; "" is the default one.
+	// Namespace is the namespace of the Service. Default: "default".
 	Namespace string `json:"namespace,omitempty"`
 	// Service and Port name the Service and its service port (not the target port).
 	Service  string          `json:"service"`
