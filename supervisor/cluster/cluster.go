@@ -36,6 +36,7 @@ type Cluster struct {
 	holds    map[string]state.Hold
 
 	memory   controller.Memory
+	cache    controller.Cache
 	podNames controller.NameSource
 
 	verdicts map[string]services.Verdict
@@ -194,7 +195,7 @@ func (c *Cluster) View() controller.View {
 		DaemonSets: List[*appsv1.DaemonSet](c.Store), ReplicaSets: List[*appsv1.ReplicaSet](c.Store),
 		Jobs: List[*batchv1.Job](c.Store), CronJobs: List[*batchv1.CronJob](c.Store),
 		Revisions: List[*appsv1.ControllerRevision](c.Store), Pods: List[*corev1.Pod](c.Store),
-		Names: c.podNames, Memory: c.memory, Location: time.Local, ReplaceUnready: c.factRestarts,
+		Names: c.podNames, Memory: c.memory, Location: time.Local, ReplaceUnready: c.factRestarts, Cache: &c.cache,
 	}
 }
 
