@@ -39,7 +39,7 @@ type ApplyOptions struct {
 
 // Apply makes a stack the wanted one. It first makes everything sure that can fail before a pod is touched: the order has
 // no cycle, images are built or pulled, the network and the agent are up, host ports are free. An error changes nothing:
-// what ran goes on. It returns when the stack has been taken over, not when it is ready: watch the Store for a snapshot
+// what ran goes on. It returns when the stack has been taken over, not when it is ready: watch the Store for a status
 // whose Applied is at least the number returned, which reflects this stack or a later one.
 func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) (uint64, error) {
 	s.applying.Lock()

@@ -7,7 +7,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// TestApplyIsNumbered: a snapshot with the number that Apply returned reflects the stack that was applied.
+// TestApplyIsNumbered: a status with the number that Apply returned reflects the stack that was applied.
 func TestApplyIsNumbered(t *testing.T) {
 	onRig(t, starting(t), func(r *rig) {
 		before := r.phase(state.Ready)

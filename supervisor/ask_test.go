@@ -18,7 +18,7 @@ import (
 func TestCallersThatGiveUpShareNothingWithTheLoop(t *testing.T) {
 	s := &Supervisor{
 		cfg:   Config{Instance: &instance.Instance{Name: "s"}},
-		store: state.NewStore(&state.Snapshot{}), inbox: make(chan message, 256), done: make(chan struct{}),
+		store: state.NewStore(&state.Status{}), inbox: make(chan message, 256), done: make(chan struct{}),
 		cluster: cluster.NewCluster(cluster.Config{}), log: slog.New(slog.DiscardHandler),
 	}
 	want(t, s, prepared(t, deployment("web", 1)))

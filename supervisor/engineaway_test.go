@@ -86,7 +86,7 @@ func (r *rig) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-func (r *rig) phase(want state.Phase) *state.Snapshot {
+func (r *rig) phase(want state.Phase) *state.Status {
 	r.t.Helper()
 	snap := r.s.Store().Latest()
 	if snap.Phase != want {

@@ -14,7 +14,7 @@ import (
 
 // Observe tells what runs of an instance when no supervisor does: pods from their labels, without what only a supervisor
 // knows (readiness, holds).
-func Observe(ctx context.Context, eng engine.Engine, i *instance.Instance) (*state.Snapshot, error) {
+func Observe(ctx context.Context, eng engine.Engine, i *instance.Instance) (*state.Status, error) {
 	unknown := func(pod string) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("cannot tell the address of pod %s: no supervisor is running", pod)
 	}
@@ -23,7 +23,7 @@ func Observe(ctx context.Context, eng engine.Engine, i *instance.Instance) (*sta
 	if err != nil {
 		return nil, err
 	}
-	return &state.Snapshot{
+	return &state.Status{
 		Time: time.Now(), Project: i.Name, Dir: i.Dir, Phase: state.Stopped, Pods: pods,
 		Message: "no supervisor looks after it: `lyandev up` takes it over as it is, `lyandev down` stops it",
 	}, nil

@@ -67,7 +67,7 @@ func (s *Supervisor) Workload(ctx context.Context, name string) (*services.Workl
 	return found, err
 }
 
-func workloadList(snap *state.Snapshot) string {
+func workloadList(snap *state.Status) string {
 	var out []string
 	for _, w := range snap.Workloads {
 		out = append(out, w.Name)

@@ -16,7 +16,7 @@ import (
 // publish tells everybody how things stand. Called by the loop, after every step.
 func (s *Supervisor) publish(now time.Time) {
 	c := s.cluster
-	snap := &state.Snapshot{
+	snap := &state.Status{
 		Time: now, Applied: s.applied, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Version: s.cfg.Version, PID: os.Getpid(),
 		Pods: c.Pods(), Operators: maps.Clone(c.Verdicts()), Engine: s.engineTrouble, Bound: s.podnet.Bound(),
 		Builds: slices.Clone(s.builds), Switch: s.switcher.Latest(),
@@ -42,7 +42,7 @@ func (s *Supervisor) publish(now time.Time) {
 }
 
 // phase is where the stack stands, and the first reason that it is not ready.
-func (s *Supervisor) phase(snap *state.Snapshot) (state.Phase, string) {
+func (s *Supervisor) phase(snap *state.Status) (state.Phase, string) {
 	c := s.cluster
 	notReady := state.Starting
 	if c.WasReady() {

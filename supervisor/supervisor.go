@@ -101,7 +101,7 @@ type Supervisor struct {
 
 // New makes a supervisor that is not running yet.
 func New(cfg Config) *Supervisor {
-	first := &state.Snapshot{
+	first := &state.Status{
 		Project: cfg.Instance.Name, Dir: cfg.Instance.Dir, Version: cfg.Version, PID: os.Getpid(),
 		Phase: state.Starting, Time: time.Now(),
 	}
@@ -123,7 +123,7 @@ func New(cfg Config) *Supervisor {
 	return s
 }
 
-// Store is where snapshots are published.
+// Store is where the status is published.
 func (s *Supervisor) Store() *state.Store { return s.store }
 
 // Events is the event log.

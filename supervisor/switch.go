@@ -59,7 +59,7 @@ func (s *Supervisor) planSwitch(stack *services.Stack) (switchplan.Plan, error) 
 	return switchplan.New(s.cluster.WithoutRestarts(), to, masters), nil
 }
 
-// Switch begins to change the running stack to another profile and returns; the snapshots' Switch tells how it goes. If the
+// Switch begins to change the running stack to another profile and returns; the status says how it goes. If the
 // new profile does not get right within limit (0 is switcher.DefaultLimit), or a pod of it never will, the old one is
 // made the wanted one again. Both are remembered: a supervisor that is killed meanwhile is followed by one that goes on.
 // What cannot be begun is an error and changes nothing: nothing runs (then `up` is the word), or switcher.ErrSwitching.

@@ -159,7 +159,7 @@ func (r *rig) changing() []enginefake.Call {
 }
 
 // restarts are the restart counts of the pods' first containers, and whether the pods are ready, by workload.
-func restarts(snap *state.Snapshot) (counts map[string]int32, ready map[string]int) {
+func restarts(snap *state.Status) (counts map[string]int32, ready map[string]int) {
 	counts, ready = map[string]int32{}, map[string]int{}
 	for _, p := range snap.Pods {
 		w := p.Labels[services.WorkloadLabel]

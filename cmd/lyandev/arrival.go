@@ -34,13 +34,13 @@ type arrivalWatch struct {
 	// limit is the time the stack may take, counted from the end of the apply.
 	limit time.Duration
 	// show is called with every snapshot, in order.
-	show func(*state.Snapshot)
+	show func(*state.Status)
 	// apply blocks until the supervisor has accepted the stack and returns the apply's number.
 	apply func() (uint64, error)
 	// snapshots calls f with the latest snapshot and every newer one until f returns false or the run's context ends.
-	snapshots func(f func(*state.Snapshot) bool) error
+	snapshots func(f func(*state.Status) bool) error
 	// stays reports whether a ready stack is still ready a moment later.
-	stays func(*state.Snapshot) bool
+	stays func(*state.Status) bool
 }
 
 // run blocks until the stack has started or is ready and then returns nil. It returns an applyError when the supervisor
@@ -51,13 +51,13 @@ func (w *arrivalWatch) run(ctx context.Context) error {
 		applied uint64
 		err     error
 	}
-	answers, snapshots, ended := make(chan answer, 1), make(chan *state.Snapshot), make(chan error, 1)
+	answers, snapshots, ended := make(chan answer, 1), make(chan *state.Status), make(chan error, 1)
 	go func() {
 		applied, err := w.apply()
 		answers <- answer{applied, err}
 	}()
 	go func() {
-		ended <- w.snapshots(func(s *state.Snapshot) bool {
+		ended <- w.snapshots(func(s *state.Status) bool {
 			select {
 			case snapshots <- s:
 				return true
@@ -66,7 +66,7 @@ func (w *arrivalWatch) run(ctx context.Context) error {
 			}
 		})
 	}()
-	var latest *state.Snapshot
+	var latest *state.Status
 	var taken *answer
 	var over <-chan time.Time
 	watching := ended
@@ -104,7 +104,7 @@ func (w *arrivalWatch) run(ctx context.Context) error {
 }
 
 // judge reports whether an accepted stack has started or is ready. The error says why it cannot become ready.
-func (w *arrivalWatch) judge(s *state.Snapshot) (there bool, err error) {
+func (w *arrivalWatch) judge(s *state.Status) (there bool, err error) {
 	switch {
 	case s.Phase == state.Ready && w.wait:
 		return w.stays(s), nil

@@ -18,9 +18,9 @@ import (
 // watchedApply is an arrivalWatch on a store, whose apply takes a while and then gives number 1.
 func watchedApply(ctx context.Context, store *state.Store, takes time.Duration) arrivalWatch {
 	return arrivalWatch{
-		wait: true, limit: 5 * time.Minute, show: func(*state.Snapshot) {}, stays: func(*state.Snapshot) bool { return true },
+		wait: true, limit: 5 * time.Minute, show: func(*state.Status) {}, stays: func(*state.Status) bool { return true },
 		apply: func() (uint64, error) { time.Sleep(takes); return 1, nil },
-		snapshots: func(f func(*state.Snapshot) bool) error {
+		snapshots: func(f func(*state.Status) bool) error {
 			for s := range store.Subscribe(ctx) {
 				if !f(s) {
 					return nil
@@ -40,9 +40,9 @@ func TestReadyBeforeTheAnswer(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer synctest.Wait()
 				defer cancel()
-				store := state.NewStore(&state.Snapshot{Phase: state.Ready}) // of the stack before
-				time.AfterFunc(publish, func() { store.Publish(&state.Snapshot{Phase: state.Ready, Applied: 1}) })
-				time.AfterFunc(30*time.Second, func() { store.Publish(&state.Snapshot{Phase: state.Ready, Applied: 1}) })
+				store := state.NewStore(&state.Status{Phase: state.Ready}) // of the stack before
+				time.AfterFunc(publish, func() { store.Publish(&state.Status{Phase: state.Ready, Applied: 1}) })
+				time.AfterFunc(30*time.Second, func() { store.Publish(&state.Status{Phase: state.Ready, Applied: 1}) })
 				began := time.Now()
 				w := watchedApply(ctx, store, 2*time.Second)
 				if err := w.run(ctx); err != nil {
@@ -60,7 +60,7 @@ func TestHowWaitingEnds(t *testing.T) {
 	refusal, cut := errors.New("no such image"), errors.New("it ended")
 	for name, c := range map[string]struct {
 		change func(w *arrivalWatch)
-		last   *state.Snapshot
+		last   *state.Status
 		want   error
 		took   time.Duration
 	}{
@@ -70,17 +70,17 @@ func TestHowWaitingEnds(t *testing.T) {
 		"the snapshots end, and the apply's answer says why": {
 			change: func(w *arrivalWatch) {
 				w.apply = func() (uint64, error) { time.Sleep(time.Second); return 0, refusal }
-				w.snapshots = func(func(*state.Snapshot) bool) error { return cut }
+				w.snapshots = func(func(*state.Status) bool) error { return cut }
 			}, want: refusal, took: time.Second,
 		},
 		"the snapshots end after the stack was taken over": {
 			change: func(w *arrivalWatch) {
-				w.snapshots = func(func(*state.Snapshot) bool) error { time.Sleep(time.Minute); return cut }
+				w.snapshots = func(func(*state.Status) bool) error { time.Sleep(time.Minute); return cut }
 			}, want: cut, took: time.Minute,
 		},
-		"never ready": {last: &state.Snapshot{Phase: state.Starting, Applied: 1}, want: errNotThere, took: 5 * time.Minute},
+		"never ready": {last: &state.Status{Phase: state.Starting, Applied: 1}, want: errNotThere, took: 5 * time.Minute},
 		"it will never be": {
-			last: &state.Snapshot{Phase: state.Starting, Applied: 1, Pods: []*corev1.Pod{crashing("web", "new")}},
+			last: &state.Status{Phase: state.Starting, Applied: 1, Pods: []*corev1.Pod{crashing("web", "new")}},
 			want: errNotThere,
 		},
 	} {
@@ -89,7 +89,7 @@ func TestHowWaitingEnds(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer synctest.Wait()
 				defer cancel()
-				store := state.NewStore(&state.Snapshot{Phase: state.Starting})
+				store := state.NewStore(&state.Status{Phase: state.Starting})
 				if c.last != nil {
 					store.Publish(c.last)
 				}
@@ -140,7 +140,7 @@ func TestOnlyWantedPodsAreJudged(t *testing.T) {
 		{crashing("plain", "any"), true},
 		{ended, false},
 	} {
-		why := hopeless(&state.Snapshot{Workloads: workloads, Pods: []*corev1.Pod{c.pod}})
+		why := hopeless(&state.Status{Workloads: workloads, Pods: []*corev1.Pod{c.pod}})
 		if (why != "") != c.hopeless {
 			t.Errorf("%s: %q", c.pod.Name, why)
 		}

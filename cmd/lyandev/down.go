@@ -59,7 +59,7 @@ func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
 func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 	p := ui.NewProgress(st, quiet)
 	defer p.Close()
-	show := func(s *state.Snapshot) bool { p.Show(s); return true }
+	show := func(s *state.Status) bool { p.Show(s); return true }
 	answers, err := t.answers(c.Context)
 	if err == nil && !answers {
 		answers, err = waitUnlocked(c.Context, t)
@@ -85,7 +85,7 @@ func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 }
 
 // stopRunning tells the running supervisor to stop the stack and blocks until the supervisor has exited.
-func stopRunning(ctx context.Context, t *target, show func(*state.Snapshot) bool) error {
+func stopRunning(ctx context.Context, t *target, show func(*state.Status) bool) error {
 	s, err := t.client.State(ctx)
 	if err != nil {
 		return err
@@ -102,13 +102,13 @@ func stopRunning(ctx context.Context, t *target, show func(*state.Snapshot) bool
 
 // askToStop sends the stop request and blocks until the supervisor's API has closed, or until the engine has been
 // unreachable for patienceWithEngine.
-func askToStop(ctx context.Context, t *target, show func(*state.Snapshot) bool) error {
+func askToStop(ctx context.Context, t *target, show func(*state.Status) bool) error {
 	if err := t.client.Stop(ctx); err != nil {
 		return err
 	}
 	limited, look, gone, end := engineLimit(ctx)
 	defer end()
-	err := t.client.WatchState(limited, func(s *state.Snapshot) bool { look(s); return show(s) })
+	err := t.client.WatchState(limited, func(s *state.Status) bool { look(s); return show(s) })
 	if s := gone(); s != nil {
 		return withCode(exitNoEngine, fmt.Errorf("cannot stop %s completely: the Docker engine does not answer; the %d remaining pods "+
 			"are stopped as soon as it answers; volumes are kept", s.Project, len(s.Pods)))
@@ -132,7 +132,7 @@ func waitStopped(ctx context.Context, t *target) error {
 	if err := engineAway("bring up", s); err != nil {
 		return err
 	}
-	err = t.client.WatchState(ctx, func(*state.Snapshot) bool { return true })
+	err = t.client.WatchState(ctx, func(*state.Status) bool { return true })
 	if err != nil && !errors.Is(err, api.ErrNoSupervisor) {
 		return err
 	}

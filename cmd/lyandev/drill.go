@@ -149,7 +149,7 @@ func switchOver(ctx context.Context, c *cli.Context, t *target, other string) (s
 		return "", err
 	}
 	var last *state.Switch
-	err = t.client.WatchState(ctx, func(s *state.Snapshot) bool {
+	err = t.client.WatchState(ctx, func(s *state.Status) bool {
 		if s.Switch != nil && !s.Switch.Started.Before(began) {
 			last = s.Switch
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // engineAway returns an error if the supervisor cannot carry out a command because the engine does not answer, else nil.
-func engineAway(verb string, s *state.Snapshot) error {
+func engineAway(verb string, s *state.Status) error {
 	if s == nil || s.Engine == "" {
 		return nil
 	}
@@ -19,7 +19,7 @@ func engineAway(verb string, s *state.Snapshot) error {
 }
 
 // warnEngine prints a warning if the engine does not answer: the snapshot that the command prints is then out of date.
-func warnEngine(st *ui.Streams, s *state.Snapshot) {
+func warnEngine(st *ui.Streams, s *state.Status) {
 	if s.Engine != "" {
 		fmt.Fprintf(st.Err, "%s %s\n", st.Paint(ui.Red, "warning:"), s.Engine)
 	}
@@ -30,11 +30,11 @@ const patienceWithEngine = 10 * time.Second
 
 // engineLimit returns a context that is cancelled when the engine has not answered for patienceWithEngine, according to the
 // snapshots passed to look. gone returns the snapshot that caused the cancellation, or nil.
-func engineLimit(ctx context.Context) (limited context.Context, look func(*state.Snapshot), gone func() *state.Snapshot, end func()) {
+func engineLimit(ctx context.Context) (limited context.Context, look func(*state.Status), gone func() *state.Status, end func()) {
 	limited, cancel := context.WithCancel(ctx)
-	last := make(chan *state.Snapshot, 1)
+	last := make(chan *state.Status, 1)
 	var timer *time.Timer
-	look = func(s *state.Snapshot) {
+	look = func(s *state.Status) {
 		switch {
 		case s.Engine == "" && timer != nil:
 			timer.Stop()
@@ -46,7 +46,7 @@ func engineLimit(ctx context.Context) (limited context.Context, look func(*state
 			})
 		}
 	}
-	gone = func() *state.Snapshot {
+	gone = func() *state.Status {
 		select {
 		case s := <-last:
 			return s

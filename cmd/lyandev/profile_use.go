@@ -130,7 +130,7 @@ func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time
 	progress := ui.NewProgress(st, quiet)
 	var last *state.Switch
 	phase := state.SwitchPhase("")
-	err := t.client.WatchState(ctx, func(s *state.Snapshot) bool {
+	err := t.client.WatchState(ctx, func(s *state.Status) bool {
 		progress.Show(s)
 		if s.Switch == nil || s.Switch.Started.Before(began) {
 			return !began.IsZero() // not published yet

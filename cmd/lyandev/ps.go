@@ -92,7 +92,7 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-func describePod(snap *state.Snapshot, p *corev1.Pod) psPod {
+func describePod(snap *state.Status, p *corev1.Pod) psPod {
 	w, _ := snap.Workload(p.Labels[services.WorkloadLabel])
 	out := psPod{
 		Name: p.Name, Workload: p.Labels[services.WorkloadLabel], Kind: cmp.Or(w.Kind, kindOf(p)), Role: p.Labels[services.RoleLabel],
@@ -141,7 +141,7 @@ func imageOf(p *corev1.Pod, s corev1.ContainerStatus) string {
 	return s.Image
 }
 
-func printPods(st *ui.Streams, snap *state.Snapshot, pods []psPod) {
+func printPods(st *ui.Streams, snap *state.Status, pods []psPod) {
 	if snap.Message != "" && st.ErrTTY && snap.Engine == "" {
 		fmt.Fprintf(st.Err, "%s: %s\n", snap.Phase, snap.Message)
 	}
@@ -159,7 +159,7 @@ func printPods(st *ui.Streams, snap *state.Snapshot, pods []psPod) {
 }
 
 // observe returns a snapshot of the running pods, read from the engine without a supervisor.
-func observe(c *cli.Context, t *target) (*state.Snapshot, error) {
+func observe(c *cli.Context, t *target) (*state.Status, error) {
 	eng, err := connect(c.Context)
 	if err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func runScale(c *cli.Context, st *ui.Streams) error {
 func waitScaled(c *cli.Context, t *target, replicas map[string]int) error {
 	done := make(chan error, 1)
 	go func() {
-		done <- t.client.WatchState(c.Context, func(s *state.Snapshot) bool {
+		done <- t.client.WatchState(c.Context, func(s *state.Status) bool {
 			for name, n := range replicas {
 				if w, ok := s.Workload(name); !ok || int(w.Want) != n || !w.Right || len(s.PodsOf(name)) != n {
 					return true

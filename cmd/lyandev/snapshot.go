@@ -213,7 +213,7 @@ func waitReady(ctx context.Context, t *target, limit time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready after %s", limit))
 	defer cancel()
 	message := ""
-	err := t.client.WatchState(ctx, func(s *state.Snapshot) bool {
+	err := t.client.WatchState(ctx, func(s *state.Status) bool {
 		message = s.Message
 		return s.Phase != state.Ready
 	})

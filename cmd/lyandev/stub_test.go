@@ -79,7 +79,7 @@ func startStub(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := api.ListenSocket(i.Socket())
 	ts.Check(err)
 	ctx, end := context.WithCancel(context.Background())
-	s := &stub{stack: stack, mode: mode, end: end, events: state.NewEvents(), store: state.NewStore(&state.Snapshot{})}
+	s := &stub{stack: stack, mode: mode, end: end, events: state.NewEvents(), store: state.NewStore(&state.Status{})}
 	s.store.Publish(s.snapshot())
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s.events.Add(at, "Pod", "web-0", "Normal", "Started", "Started container web")
@@ -118,8 +118,8 @@ func (s *stub) ask(format string, args ...any) {
 
 // snapshot makes up what a supervisor would publish of the stack: one pod of each workload for each replica. Called with mu
 // held, or before anybody has s.
-func (s *stub) snapshot() *state.Snapshot {
-	snap := &state.Snapshot{
+func (s *stub) snapshot() *state.Status {
+	snap := &state.Status{
 		Time: time.Now(), Project: s.stack.Name, Dir: s.stack.Dir, Profile: s.stack.Profile, Version: "stub", PID: os.Getpid(),
 		Applied: s.applied, Phase: state.Ready, Services: s.stack.Services, Bound: s.stack.HostPorts, Workloads: []state.Workload{},
 	}
@@ -193,7 +193,7 @@ func (s *stub) Apply(_ context.Context, r api.ApplyRequest) (uint64, error) {
 
 func (s *stub) Stop() {
 	s.ask("stop")
-	s.store.Publish(&state.Snapshot{Project: s.stack.Name, Phase: state.Stopped})
+	s.store.Publish(&state.Status{Project: s.stack.Name, Phase: state.Stopped})
 	s.end()
 }
 

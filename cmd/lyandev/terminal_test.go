@@ -33,7 +33,7 @@ func hostileFacts() explain.Facts {
 	return explain.Facts{
 		Now:    time.Now(),
 		Events: []state.Event{{Kind: "Pod", Name: "web-0", Container: "web", Type: "Warning", Reason: "Unhealthy", Message: hostile, Count: 1}},
-		Snapshot: &state.Snapshot{
+		Snapshot: &state.Status{
 			Project: "shop", Phase: state.Starting, Pods: []*corev1.Pod{p}, Warnings: []string{hostile}, Advice: []string{hostile},
 			Workloads: []state.Workload{{Name: "web", Kind: "Deployment", Want: 1, Have: 1}},
 		},

@@ -267,8 +267,8 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	w := arrivalWatch{
 		wait: o.wait, limit: timeoutOf(o), show: progress.Show,
 		apply:     func() (uint64, error) { return t.client.Apply(ctx, o.request) },
-		snapshots: func(f func(*state.Snapshot) bool) error { return t.client.WatchState(shown, f) },
-		stays:     func(s *state.Snapshot) bool { return stays(ctx, t, s) },
+		snapshots: func(f func(*state.Status) bool) error { return t.client.WatchState(shown, f) },
+		stays:     func(s *state.Status) bool { return stays(ctx, t, s) },
 	}
 	err := w.run(shown)
 	var refused *applyError
@@ -304,7 +304,7 @@ func abandonEmpty(t *target, err error) error {
 	defer cancel()
 	if s, e := t.client.State(ctx); e == nil && len(s.Pods) == 0 && len(s.Workloads) == 0 {
 		_ = t.client.Stop(ctx)
-		_ = t.client.WatchState(ctx, func(*state.Snapshot) bool { return true }) // ends with the supervisor
+		_ = t.client.WatchState(ctx, func(*state.Status) bool { return true }) // ends with the supervisor
 		_, _ = waitUnlocked(ctx, t)
 	}
 	return err
@@ -312,7 +312,7 @@ func abandonEmpty(t *target, err error) error {
 
 // stays reports whether a ready stack is still ready a moment later. It waits only if a container may exit right after its
 // start.
-func stays(ctx context.Context, t *target, s *state.Snapshot) bool {
+func stays(ctx context.Context, t *target, s *state.Status) bool {
 	if !unproved(s) {
 		return true
 	}

@@ -15,7 +15,7 @@ import (
 const hopelessRestarts = 3
 
 // started reports whether no workload is held back, all desired pods exist and none of them is pending.
-func started(s *state.Snapshot) bool {
+func started(s *state.Status) bool {
 	for _, w := range s.Workloads {
 		if w.Right {
 			continue
@@ -40,7 +40,7 @@ const (
 )
 
 // unproved reports whether a container without a readiness probe started less than young ago.
-func unproved(s *state.Snapshot) bool {
+func unproved(s *state.Status) bool {
 	for _, p := range s.Pods {
 		for _, c := range p.Spec.Containers {
 			for _, have := range p.Status.ContainerStatuses {
@@ -55,7 +55,7 @@ func unproved(s *state.Snapshot) bool {
 }
 
 // hopeless returns why the stack cannot become ready without intervention, "" if it still may.
-func hopeless(s *state.Snapshot) string {
+func hopeless(s *state.Status) string {
 	for _, p := range s.Pods {
 		if w, ok := s.Workload(p.Labels[services.WorkloadLabel]); p.DeletionTimestamp != nil || ok && !w.Wanted(p) {
 			continue // being deleted or replaced: its state is irrelevant to the applied stack

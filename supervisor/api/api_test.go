@@ -66,7 +66,7 @@ type served struct {
 func serve(t *testing.T) *served {
 	t.Helper()
 	f := &fake{
-		store: state.NewStore(&state.Snapshot{Project: "shop", Phase: state.Starting}), events: state.NewEvents(),
+		store: state.NewStore(&state.Status{Project: "shop", Phase: state.Starting}), events: state.NewEvents(),
 		apply:   func(context.Context, ApplyRequest) error { return nil },
 		restart: func(string) error { return nil },
 	}
@@ -112,13 +112,13 @@ func TestState(t *testing.T) {
 func TestWatchState(t *testing.T) {
 	s := serve(t)
 	var seen []string
-	err := s.client.WatchState(t.Context(), func(sn *state.Snapshot) bool {
+	err := s.client.WatchState(t.Context(), func(sn *state.Status) bool {
 		seen = append(seen, fmt.Sprint(sn.Seq, " ", sn.Phase))
 		switch len(seen) {
 		case 1:
-			s.store.Publish(&state.Snapshot{Phase: state.Ready})
+			s.store.Publish(&state.Status{Phase: state.Ready})
 		case 2:
-			s.store.Publish(&state.Snapshot{Phase: state.Degraded})
+			s.store.Publish(&state.Status{Phase: state.Degraded})
 		}
 		return len(seen) < 3
 	})
@@ -127,7 +127,7 @@ func TestWatchState(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
-	err = s.client.WatchState(ctx, func(*state.Snapshot) bool { cancel(enough); return true })
+	err = s.client.WatchState(ctx, func(*state.Status) bool { cancel(enough); return true })
 	if !errors.Is(err, enough) {
 		t.Errorf("after the end of ctx: %v", err)
 	}
@@ -169,11 +169,11 @@ func TestEndpoints(t *testing.T) {
 	var seen []string
 	err = s.client.WatchEndpoints(t.Context(), func(r *network.Registry) bool {
 		seen = append(seen, r.Project)
-		s.store.Publish(&state.Snapshot{}) // nothing new in the registry: not told
+		s.store.Publish(&state.Status{}) // nothing new in the registry: not told
 		s.mu.Lock()
 		s.reg.Project += "2"
 		s.mu.Unlock()
-		s.store.Publish(&state.Snapshot{})
+		s.store.Publish(&state.Status{})
 		return len(seen) < 2
 	})
 	if got := strings.Join(seen, " "); err != nil || got != "shop shop2" {
@@ -326,7 +326,7 @@ func TestNobodyThere(t *testing.T) {
 	if c.Alive(t.Context()) {
 		t.Error("alive")
 	}
-	if err := c.WatchState(t.Context(), func(*state.Snapshot) bool { return true }); !errors.Is(err, ErrNoSupervisor) {
+	if err := c.WatchState(t.Context(), func(*state.Status) bool { return true }); !errors.Is(err, ErrNoSupervisor) {
 		t.Errorf("watch: %v", err)
 	}
 }
@@ -340,11 +340,11 @@ func TestServeEndsWithAWatcherAttached(t *testing.T) {
 	go func() {
 		var phase state.Phase
 		first := sync.OnceFunc(func() { close(watching) })
-		done <- s.client.WatchState(context.Background(), func(sn *state.Snapshot) bool { phase = sn.Phase; first(); return true })
+		done <- s.client.WatchState(context.Background(), func(sn *state.Status) bool { phase = sn.Phase; first(); return true })
 		last <- phase
 	}()
 	<-watching
-	s.store.Publish(&state.Snapshot{Phase: state.Stopped})
+	s.store.Publish(&state.Status{Phase: state.Stopped})
 	took, err := s.end()
 	if err != nil || took > 1500*time.Millisecond {
 		t.Errorf("ended after %v with %v", took, err)

@@ -50,13 +50,13 @@ func (c *Client) Alive(ctx context.Context) bool {
 }
 
 // State returns the latest state. The error is ErrNoSupervisor if no supervisor is running.
-func (c *Client) State(ctx context.Context) (*state.Snapshot, error) {
-	s := new(state.Snapshot)
+func (c *Client) State(ctx context.Context) (*state.Status, error) {
+	s := new(state.Status)
 	return s, c.do(ctx, http.MethodGet, "/v1/state", nil, s)
 }
 
 // WatchState calls f with the latest state and every newer one. It blocks until f returns false, ctx ends or the supervisor ends.
-func (c *Client) WatchState(ctx context.Context, f func(*state.Snapshot) bool) error {
+func (c *Client) WatchState(ctx context.Context, f func(*state.Status) bool) error {
 	return watch(ctx, c, "/v1/state?watch=1", f)
 }
 

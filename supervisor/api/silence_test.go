@@ -38,7 +38,7 @@ func TestASilentSupervisor(t *testing.T) {
 			return err
 		},
 		"watch": func(ctx context.Context, c *Client) error {
-			return c.WatchState(ctx, func(*state.Snapshot) bool { return true })
+			return c.WatchState(ctx, func(*state.Status) bool { return true })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestASlowAnswerIsNoSilence(t *testing.T) {
 				reply(w, ApplyAnswer{Applied: 3}, nil)
 			}
 		})
-		mux.HandleFunc("GET /v1/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, &state.Snapshot{}, nil) })
+		mux.HandleFunc("GET /v1/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, &state.Status{}, nil) })
 		mux.HandleFunc("HEAD /v1/events", func(w http.ResponseWriter, r *http.Request) {
 			if time.Now().After(stopped) {
 				<-r.Context().Done()
@@ -88,7 +88,7 @@ func TestASlowAnswerIsNoSilence(t *testing.T) {
 		if applied, err := c.Apply(t.Context(), ApplyRequest{Stack: &services.Stack{}}); err != nil || applied != 3 {
 			t.Errorf("got %d, %v", applied, err)
 		}
-		err := watch(t.Context(), c, "/v1/watch", func(*state.Snapshot) bool { return true })
+		err := watch(t.Context(), c, "/v1/watch", func(*state.Status) bool { return true })
 		if !errors.Is(err, ErrSilent) || time.Now().Before(stopped) || time.Since(stopped) > silenceLimit {
 			t.Errorf("after %s: %v", time.Since(begun), err)
 		}

@@ -15,7 +15,7 @@ func TestTheSocketIsMadeAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in", "sock")
 	l, err := ListenSocket(path)
 	ok(t, err)
-	f := &fake{store: state.NewStore(&state.Snapshot{Project: "shop"}), events: state.NewEvents()}
+	f := &fake{store: state.NewStore(&state.Status{Project: "shop"}), events: state.NewEvents()}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- Serve(ctx, l, f, slog.New(slog.DiscardHandler)) }()
@@ -26,7 +26,7 @@ func TestTheSocketIsMadeAgain(t *testing.T) {
 		t.Fatalf("made again though it was there: %t, %v", made, err)
 	}
 	seen := 0
-	err = before.WatchState(t.Context(), func(*state.Snapshot) bool {
+	err = before.WatchState(t.Context(), func(*state.Status) bool {
 		seen++
 		if seen == 2 {
 			return false
@@ -45,7 +45,7 @@ func TestTheSocketIsMadeAgain(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%v, %v", info, err)
 		}
-		f.store.Publish(&state.Snapshot{Project: "shop"})
+		f.store.Publish(&state.Status{Project: "shop"})
 		return true
 	})
 	ok(t, err)

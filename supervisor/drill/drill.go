@@ -16,8 +16,8 @@ import (
 
 // Supervisor is the part of the supervisor's API that a drill needs; api.Client implements it.
 type Supervisor interface {
-	State(ctx context.Context) (*state.Snapshot, error)
-	WatchState(ctx context.Context, f func(*state.Snapshot) bool) error
+	State(ctx context.Context) (*state.Status, error)
+	WatchState(ctx context.Context, f func(*state.Status) bool) error
 	Events(ctx context.Context, since uint64) ([]state.Event, error)
 }
 
@@ -224,7 +224,7 @@ func (r *run) undo(ctx context.Context) error {
 
 // watch follows the supervisor's state and records when it first shows a problem.
 func (r *run) watch(ctx context.Context) {
-	_ = r.Supervisor.WatchState(ctx, func(s *state.Snapshot) bool {
+	_ = r.Supervisor.WatchState(ctx, func(s *state.Status) bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.phase = s.Phase

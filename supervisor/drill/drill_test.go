@@ -155,7 +155,7 @@ func TestFinding(t *testing.T) {
 	pod := func(name string, labels map[string]string) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 	}
-	f := finder{snap: &state.Snapshot{
+	f := finder{snap: &state.Status{
 		Pods: []*corev1.Pod{
 			pod("redis-a", map[string]string{"app": "redis", services.RoleLabel: "replica"}),
 			pod("redis-b", map[string]string{"app": "redis", services.RoleLabel: "master"}),

@@ -23,7 +23,7 @@ import (
 type finder struct {
 	Config
 	Scenario
-	snap *state.Snapshot
+	snap *state.Status
 	run  string
 }
 

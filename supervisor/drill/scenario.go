@@ -90,7 +90,7 @@ type plan struct {
 	recover time.Duration
 }
 
-func (s Scenario) prepare(ctx context.Context, c Config, snap *state.Snapshot) (*plan, error) {
+func (s Scenario) prepare(ctx context.Context, c Config, snap *state.Status) (*plan, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func TestLoopFailedBuilds(t *testing.T) {
 	}
 	r.version("mended")
 	r.answers("", "mended")
-	r.Until(60*time.Second, "one pod is left", func(s *known.Snapshot) bool { return s.Phase == known.Ready && len(s.PodsOf("web")) == 1 })
+	r.Until(60*time.Second, "one pod is left", func(s *known.Status) bool { return s.Phase == known.Ready && len(s.PodsOf("web")) == 1 })
 	asked, failures := stop()
 	clean(t, asked, failures)
 }
@@ -90,7 +90,7 @@ func TestLoopSupersededBuild(t *testing.T) {
 // running waits until the slow step of a build has begun.
 func running(r *loopRig) {
 	r.t.Helper()
-	r.Until(20*time.Second, "the build is at its slow step", func(s *known.Snapshot) bool {
+	r.Until(20*time.Second, "the build is at its slow step", func(s *known.Status) bool {
 		return len(s.Builds) == 1 && s.Builds[0].State == "running" && strings.Contains(s.Builds[0].Step, "sleep 4")
 	})
 	// The step shown may be that of the build before: the next one has its own start.

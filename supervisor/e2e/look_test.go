@@ -15,7 +15,7 @@ import (
 )
 
 // state is the snapshot that conditions look at.
-type state = known.Snapshot
+type state = known.Status
 
 func podReady(p *corev1.Pod) bool { return known.PodReady(p) }
 

@@ -38,7 +38,7 @@ func Pod(f Facts, name string) (PodDescription, error) {
 }
 
 // Masker returns a masker for the secrets in the environment of all pods of s.
-func Masker(s *state.Snapshot) *mask.Masker {
+func Masker(s *state.Status) *mask.Masker {
 	stack := &services.Stack{}
 	for _, p := range s.Pods {
 		stack.Workloads = append(stack.Workloads, &services.Workload{Object: p})
@@ -47,7 +47,7 @@ func Masker(s *state.Snapshot) *mask.Masker {
 }
 
 // maskPod returns a copy of p with the secrets in its environment, commands, annotations and status masked.
-func maskPod(s *state.Snapshot, p *corev1.Pod) *corev1.Pod {
+func maskPod(s *state.Status, p *corev1.Pod) *corev1.Pod {
 	p = p.DeepCopy()
 	m := Masker(s)
 	maskSpec(m, &p.Spec)

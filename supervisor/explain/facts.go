@@ -17,7 +17,7 @@ import (
 
 // Facts is the input of every function of this package.
 type Facts struct {
-	Snapshot *state.Snapshot
+	Snapshot *state.Status
 	// Events is the whole event log, oldest first.
 	Events []state.Event
 	// Probes holds the latest probe answers by pod name, the oldest of each probe first; nil if not known.

@@ -71,7 +71,7 @@ func held(w state.Workload, by, reason string) state.Workload {
 }
 
 func facts(pods []*corev1.Pod, workloads ...state.Workload) Facts {
-	return Facts{Now: now, Snapshot: &state.Snapshot{
+	return Facts{Now: now, Snapshot: &state.Status{
 		Project: "shop", Phase: state.Starting, Workloads: workloads, Pods: pods, Time: now,
 	}}
 }

@@ -334,7 +334,7 @@ func copyTo(ctx context.Context, eng engine.Containers, id, dir string, write fu
 
 // follow takes in a status: it forgets containers that are gone, opens channels into those that have begun to run, so that
 // the first edit need not wait for it, and delivers files that were recorded between a container's creation and its start.
-func (f *containerFiles) follow(s *state.Snapshot) {
+func (f *containerFiles) follow(s *state.Status) {
 	f.forgetGone(s)
 	f.l.mu.Lock()
 	stack, off := f.l.stack, f.l.off
@@ -359,7 +359,7 @@ func (f *containerFiles) follow(s *state.Snapshot) {
 }
 
 // forgetGone forgets the containers of pods that are gone.
-func (f *containerFiles) forgetGone(s *state.Snapshot) {
+func (f *containerFiles) forgetGone(s *state.Status) {
 	f.mu.Lock()
 	failures := 0
 	for id, d := range f.containers {

@@ -18,10 +18,10 @@ import (
 // Statuses are the published statuses of the stack.
 type Statuses interface {
 	// Latest returns the latest status.
-	Latest() *state.Snapshot
+	Latest() *state.Status
 	// Subscribe delivers the latest status and then newer ones, without those that the reader was too slow for. The channel
 	// closes when ctx ends.
-	Subscribe(ctx context.Context) <-chan *state.Snapshot
+	Subscribe(ctx context.Context) <-chan *state.Status
 	// Mark returns the number of the latest status that may not show yet what was done before the call. It blocks until the
 	// control loop has answered.
 	Mark(ctx context.Context) (uint64, error)

@@ -315,7 +315,7 @@ func (l *Loop) podsOf(workload string) []*corev1.Pod {
 	return staying(l.cfg.Statuses.Latest(), workload)
 }
 
-func staying(s *state.Snapshot, workload string) []*corev1.Pod {
+func staying(s *state.Status, workload string) []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, p := range s.PodsOf(workload) {
 		if p.DeletionTimestamp == nil {

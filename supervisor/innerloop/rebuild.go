@@ -132,7 +132,7 @@ func countReady(pods []*corev1.Pod) int {
 }
 
 // stuck returns why a rollout makes no progress, "" if it may: a new pod's container crashes, or the deadline has passed.
-func stuck(s *state.Snapshot, name string, pods []*corev1.Pod) string {
+func stuck(s *state.Status, name string, pods []*corev1.Pod) string {
 	for _, w := range s.Warnings {
 		if strings.HasPrefix(w, "rollout of "+name+" is stuck") {
 			return w

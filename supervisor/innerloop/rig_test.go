@@ -150,7 +150,7 @@ func onRig(t *testing.T, pods int32, rules []services.WatchRule, test func(t *te
 
 func newRig(t *testing.T, root, src string) *rig {
 	r := &rig{
-		t: t, eng: &fakeEngine{Engine: enginefake.New()}, store: state.NewStore(&state.Snapshot{}), events: state.NewEvents(), src: src,
+		t: t, eng: &fakeEngine{Engine: enginefake.New()}, store: state.NewStore(&state.Status{}), events: state.NewEvents(), src: src,
 		watcher: &fakeWatcher{ready: make(chan struct{}), batches: make(chan watch.Batch)}, pods: map[string]*corev1.Pod{},
 		suspended: map[string]bool{}, crashes: map[string]bool{}, stuck: map[string]bool{},
 	}
@@ -394,7 +394,7 @@ func (r *rig) remove(name string) {
 func (r *rig) publish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &state.Snapshot{Workloads: []state.Workload{{Name: "web", Want: *r.stack.Workload("web").Object.(*appsv1.Deployment).Spec.Replicas}}}
+	s := &state.Status{Workloads: []state.Workload{{Name: "web", Want: *r.stack.Workload("web").Object.(*appsv1.Deployment).Spec.Replicas}}}
 	for _, p := range r.pods {
 		s.Pods = append(s.Pods, p)
 	}
@@ -403,10 +403,10 @@ func (r *rig) publish() {
 }
 
 // Latest implements Statuses.
-func (r *rig) Latest() *state.Snapshot { return r.store.Latest() }
+func (r *rig) Latest() *state.Status { return r.store.Latest() }
 
 // Subscribe implements Statuses.
-func (r *rig) Subscribe(ctx context.Context) <-chan *state.Snapshot { return r.store.Subscribe(ctx) }
+func (r *rig) Subscribe(ctx context.Context) <-chan *state.Status { return r.store.Subscribe(ctx) }
 
 // Mark implements Statuses.
 func (r *rig) Mark(context.Context) (uint64, error) { return r.store.Latest().Seq, nil }

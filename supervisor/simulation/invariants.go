@@ -23,7 +23,7 @@ import (
 type Invariant struct {
 	Name string
 	// Snapshot is called with every snapshot of every supervisor (gen counts them), and the one before, nil for the first.
-	Snapshot func(w *World, gen int, before, now *state.Snapshot) error
+	Snapshot func(w *World, gen int, before, now *state.Status) error
 	// Before is called before a call of the engine does its work.
 	Before func(w *World, c call) error
 	// After is called after the engine has done something, with the project's running containers.
@@ -52,7 +52,7 @@ type memory struct {
 
 type memoryState struct {
 	mu   sync.Mutex
-	last *state.Snapshot
+	last *state.Status
 	// seq and gen are those of the snapshot seen last.
 	gen int
 	seq uint64
@@ -143,7 +143,7 @@ func (w *World) observe(r *running) {
 }
 
 // note remembers what a snapshot says. m.mu is held.
-func (m memory) note(snap *state.Snapshot) {
+func (m memory) note(snap *state.Status) {
 	for _, p := range snap.Pods {
 		if state.PodReady(p) {
 			m.ready[string(p.UID)] = time.Now()
@@ -291,7 +291,7 @@ func drainedFirst(w *World, c call) error {
 }
 
 // readyIn are the UIDs of the pods that are ready by a snapshot.
-func readyIn(snap *state.Snapshot) map[string]bool {
+func readyIn(snap *state.Status) map[string]bool {
 	out := map[string]bool{}
 	for _, p := range snap.Pods {
 		out[string(p.UID)] = state.PodReady(p)
@@ -314,7 +314,7 @@ func (w *World) checkTable(r *running, t *agent.Table, began time.Time, ready ma
 	}
 }
 
-func revisionsGrow(w *World, gen int, _, now *state.Snapshot) error {
+func revisionsGrow(w *World, gen int, _, now *state.Status) error {
 	m := w.memory
 	for _, p := range now.Pods {
 		rv, err := strconv.ParseUint(p.ResourceVersion, 10, 64)
@@ -330,7 +330,7 @@ func revisionsGrow(w *World, gen int, _, now *state.Snapshot) error {
 	return nil
 }
 
-func restartsGrow(w *World, _ int, _, now *state.Snapshot) error {
+func restartsGrow(w *World, _ int, _, now *state.Status) error {
 	for _, p := range now.Pods {
 		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 			key := string(p.UID) + "/" + c.Name
@@ -343,7 +343,7 @@ func restartsGrow(w *World, _ int, _, now *state.Snapshot) error {
 	return nil
 }
 
-func deletionFinal(w *World, _ int, _, now *state.Snapshot) error {
+func deletionFinal(w *World, _ int, _, now *state.Status) error {
 	for _, p := range now.Pods {
 		if at, ok := w.memory.deleted[string(p.UID)]; ok && p.DeletionTimestamp == nil {
 			return fmt.Errorf("pod %s was being deleted at %s and is not any more", p.Name, at.Sub(w.trace.began))
@@ -360,7 +360,7 @@ var phases = map[state.Phase][]state.Phase{
 	state.Stopping: {state.Stopped},
 }
 
-func phasesFollow(w *World, _ int, before, now *state.Snapshot) error {
+func phasesFollow(w *World, _ int, before, now *state.Status) error {
 	if before == nil || before.Phase == now.Phase {
 		return nil
 	}

@@ -186,7 +186,7 @@ func lastLines(text []byte, n int) []byte {
 }
 
 // State returns the latest observed state.
-func (s *Stack) State() *state.Snapshot { return s.c.State() }
+func (s *Stack) State() *state.Status { return s.c.State() }
 
 // Copy returns the underlying throwaway.Copy, for operations without a method here.
 func (s *Stack) Copy() *throwaway.Copy { return s.c }

@@ -8,18 +8,18 @@ import (
 // Store holds the latest state. Publish must have a single caller; the other methods are safe for concurrent use.
 type Store struct {
 	mu   sync.Mutex
-	last *Snapshot
-	subs map[chan *Snapshot]struct{}
+	last *Status
+	subs map[chan *Status]struct{}
 }
 
 // NewStore returns a Store that holds first.
-func NewStore(first *Snapshot) *Store {
-	return &Store{last: first, subs: map[chan *Snapshot]struct{}{}}
+func NewStore(first *Status) *Store {
+	return &Store{last: first, subs: map[chan *Status]struct{}{}}
 }
 
 // Publish makes s the latest state, sets its Seq, and delivers it to the subscribers. It never blocks: a subscriber that has not
 // received the previous state yet gets this one instead.
-func (st *Store) Publish(s *Snapshot) {
+func (st *Store) Publish(s *Status) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	s.Seq = st.last.Seq + 1
@@ -30,7 +30,7 @@ func (st *Store) Publish(s *Snapshot) {
 }
 
 // Latest returns the latest state.
-func (st *Store) Latest() *Snapshot {
+func (st *Store) Latest() *Status {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.last
@@ -38,8 +38,8 @@ func (st *Store) Latest() *Snapshot {
 
 // Subscribe delivers the latest state at once and then newer ones. A slow reader misses intermediate states. The channel is
 // closed when ctx ends.
-func (st *Store) Subscribe(ctx context.Context) <-chan *Snapshot {
-	ch := make(chan *Snapshot, 1)
+func (st *Store) Subscribe(ctx context.Context) <-chan *Status {
+	ch := make(chan *Status, 1)
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	ch <- st.last

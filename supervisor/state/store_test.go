@@ -19,13 +19,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSubscriberGetsTheLatestThenNewerOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := NewStore(&Snapshot{Seq: 7, Message: "first"})
+		st := NewStore(&Status{Seq: 7, Message: "first"})
 		ctx, cancel := context.WithCancel(t.Context())
 		ch := st.Subscribe(ctx)
 		if s := <-ch; s.Message != "first" || s.Seq != 7 {
 			t.Fatalf("%+v", s)
 		}
-		st.Publish(&Snapshot{Message: "second"})
+		st.Publish(&Status{Message: "second"})
 		if s := <-ch; s.Message != "second" || s.Seq != 8 {
 			t.Fatalf("%+v", s)
 		}
@@ -34,7 +34,7 @@ func TestSubscriberGetsTheLatestThenNewerOnes(t *testing.T) {
 			t.Errorf("after the end: %+v", s)
 		}
 		synctest.Wait()
-		st.Publish(&Snapshot{}) // nobody there, and nothing happens
+		st.Publish(&Status{}) // nobody there, and nothing happens
 		if n := len(st.subs); n != 0 {
 			t.Errorf("%d subscribers left", n)
 		}
@@ -43,13 +43,13 @@ func TestSubscriberGetsTheLatestThenNewerOnes(t *testing.T) {
 
 func TestSlowReaderIsCoalescedAndBlocksNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := NewStore(&Snapshot{})
+		st := NewStore(&Status{})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		slow, fast := st.Subscribe(ctx), st.Subscribe(ctx)
 		<-fast
 		for i := range 1000 {
-			st.Publish(&Snapshot{Message: fmt.Sprint(i)})
+			st.Publish(&Status{Message: fmt.Sprint(i)})
 			if s := <-fast; s.Seq != uint64(i+1) {
 				t.Fatalf("the fast reader got %d, want %d", s.Seq, i+1)
 			}
@@ -70,7 +70,7 @@ func TestSlowReaderIsCoalescedAndBlocksNobody(t *testing.T) {
 
 // TestSubscriptionsThatEndAmidPublishing is for the race detector: channels close while snapshots are handed out.
 func TestSubscriptionsThatEndAmidPublishing(t *testing.T) {
-	st := NewStore(&Snapshot{})
+	st := NewStore(&Status{})
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -89,13 +89,13 @@ func TestSubscriptionsThatEndAmidPublishing(t *testing.T) {
 		})
 	}
 	for range 5000 {
-		st.Publish(&Snapshot{})
+		st.Publish(&Status{})
 	}
 	wg.Wait()
 }
 
 func TestSubscribeWithAnEndedContext(t *testing.T) {
-	st := NewStore(&Snapshot{Seq: 3})
+	st := NewStore(&Status{Seq: 3})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	n := 0
@@ -114,7 +114,7 @@ func TestSnapshotLookups(t *testing.T) {
 			Status:     corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}, {Type: corev1.PodReady, Status: ready}}},
 		}
 	}
-	s := &Snapshot{
+	s := &Status{
 		Workloads: []Workload{{Name: "db"}, {Name: "web", Want: 2}},
 		Pods:      []*corev1.Pod{pod("db-0", "db", corev1.ConditionTrue), pod("web-a", "web", corev1.ConditionFalse), pod("web-b", "web", corev1.ConditionTrue)},
 	}

@@ -86,7 +86,7 @@ func terminalSafe(t *testing.T, what, text string) {
 func TestProgressOfHostileContainers(t *testing.T) {
 	unready := pod("db-0", "db", false, waits("CreateContainerError"))
 	unready.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse, Message: hostile}}
-	snap := &state.Snapshot{
+	snap := &state.Status{
 		Project: "shop", Phase: state.Starting, Engine: hostile, Warnings: []string{hostile}, Pods: []*corev1.Pod{unready},
 		Builds:    []state.Build{{Name: "web", State: "running", Step: hostile}},
 		Workloads: []state.Workload{{Name: "db", Want: 1, Have: 1}, {Name: "web", Hold: &state.Hold{For: hostile, Reason: hostile}}},

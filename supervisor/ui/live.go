@@ -21,7 +21,7 @@ type live struct {
 	began time.Time
 
 	mu     sync.Mutex
-	snap   *state.Snapshot
+	snap   *state.Status
 	events []string
 	drawn  int
 	tick   int
@@ -52,7 +52,7 @@ func (l *live) run() {
 	}
 }
 
-func (l *live) Show(s *state.Snapshot) {
+func (l *live) Show(s *state.Status) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.snap = s
@@ -155,7 +155,7 @@ func (l *live) buildLine(b state.Build) string {
 	return l.st.Paint(Cyan, l.spinner()) + " " + b.Name + l.st.Paint(Dim, "  "+b.Step+" "+round(time.Since(b.Started)))
 }
 
-func (l *live) stopLine(s *state.Snapshot, w state.Workload, width int) string {
+func (l *live) stopLine(s *state.Status, w state.Workload, width int) string {
 	pods := s.PodsOf(w.Name)
 	if len(pods) == 0 {
 		return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Green, "✔"), width, w.Name, l.st.Paint(Dim, "stopped"))

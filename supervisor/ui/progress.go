@@ -12,7 +12,7 @@ import (
 
 // Progress shows the progress of a stack's start or stop.
 type Progress interface {
-	Show(s *state.Snapshot)
+	Show(s *state.Status)
 	// Event shows an event at once, if it is important.
 	Event(e state.Event)
 	// Close ends the output and restores the terminal.
@@ -50,7 +50,7 @@ func (p *plain) line(key, text string) {
 	}
 }
 
-func (p *plain) Show(s *state.Snapshot) {
+func (p *plain) Show(s *state.Status) {
 	for _, b := range s.Builds {
 		verb := buildVerb(b)
 		text := verb + " " + b.Name + ": " + b.State
@@ -89,7 +89,7 @@ const patience = 5 * time.Second
 
 // showWorkload prints a line when a workload's step changes (another dependency, another number of ready pods, a problem) and,
 // if it has not changed for a while, what the workload is waiting for.
-func (p *plain) showWorkload(s *state.Snapshot, w state.Workload) {
+func (p *plain) showWorkload(s *state.Status, w state.Workload) {
 	if w.Have == 0 && w.Hold == nil && !w.Right {
 		return
 	}
@@ -127,7 +127,7 @@ var troubled = map[string]bool{
 	"RunContainerError": true, "PostStartHookError": true, "StartError": true,
 }
 
-func (p *plain) showStopping(s *state.Snapshot) {
+func (p *plain) showStopping(s *state.Status) {
 	alive := map[string]bool{}
 	for _, pod := range s.Pods {
 		alive[pod.Name] = true
@@ -164,7 +164,7 @@ func worthTelling(e state.Event) bool {
 }
 
 // describe describes the state of a workload in a few words.
-func describe(s *state.Snapshot, w state.Workload) string {
+func describe(s *state.Status, w state.Workload) string {
 	switch {
 	case w.Right && w.Kind == "Job":
 		return "completed"

@@ -30,7 +30,7 @@ func pod(name, workload string, ready bool, states ...corev1.ContainerState) *co
 }
 
 // story is a stack that comes up with some trouble and goes down again, a second between the snapshots.
-func story() []*state.Snapshot {
+func story() []*state.Status {
 	hold := &state.Hold{Kind: "dependency", For: "db", Reason: "waits for db to be ready"}
 	unready := pod("db-0", "db", false, runs)
 	unready.Status.Conditions = []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionTrue}, {Type: services.RightGate, Status: corev1.ConditionFalse, Message: "replication\n is not set up"}}
@@ -40,16 +40,16 @@ func story() []*state.Snapshot {
 	build := func(st, step string, took time.Duration) []state.Build {
 		return []state.Build{{Name: "web", State: st, Step: step, Took: took}}
 	}
-	starting := func(s *state.Snapshot) *state.Snapshot { s.Phase, s.Project = state.Starting, "shop"; return s }
-	return []*state.Snapshot{
-		starting(&state.Snapshot{Builds: build("running", "[1/2] FROM base", 0)}),
-		starting(&state.Snapshot{Builds: build("running", "[2/2] RUN make", 0), Workloads: []state.Workload{{Name: "db", Want: 1}, {Name: "web", Want: 1, Hold: hold}}}),
-		starting(&state.Snapshot{
+	starting := func(s *state.Status) *state.Status { s.Phase, s.Project = state.Starting, "shop"; return s }
+	return []*state.Status{
+		starting(&state.Status{Builds: build("running", "[1/2] FROM base", 0)}),
+		starting(&state.Status{Builds: build("running", "[2/2] RUN make", 0), Workloads: []state.Workload{{Name: "db", Want: 1}, {Name: "web", Want: 1, Hold: hold}}}),
+		starting(&state.Status{
 			Builds:    build("done", "", 2345*time.Millisecond),
 			Workloads: []state.Workload{{Name: "db", Want: 1, Have: 1}, {Name: "web", Want: 1, Hold: hold}},
 			Pods:      []*corev1.Pod{pod("db-0", "db", false, creating)},
 		}),
-		starting(&state.Snapshot{
+		starting(&state.Status{
 			Builds:    build("done", "", 2345*time.Millisecond),
 			Workloads: []state.Workload{{Name: "db", Want: 1, Have: 1}, {Name: "web", Want: 1, Hold: hold}},
 			Pods:      []*corev1.Pod{unready}, Engine: "the Docker engine does not answer",
@@ -119,7 +119,7 @@ func TestPlainProgressOfTrouble(t *testing.T) {
 		p := NewProgress(&Streams{Err: &out}, false)
 		show := func(seconds int, now corev1.ContainerState) {
 			for range seconds {
-				p.Show(&state.Snapshot{
+				p.Show(&state.Status{
 					Phase: state.Starting, Workloads: []state.Workload{{Name: "db", Want: 1, Have: 1}, {Name: "idle", Want: 1}},
 					Pods: []*corev1.Pod{pod("db-0", "db", false, now)},
 				})
@@ -220,7 +220,7 @@ func TestLiveProgressFitsTheTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		p := NewProgress(&Streams{Err: &out, ErrTTY: true, Color: true}, false)
-		s := &state.Snapshot{Project: "shop", Engine: strings.Repeat("long ", 50)}
+		s := &state.Status{Project: "shop", Engine: strings.Repeat("long ", 50)}
 		for range 100 {
 			s.Workloads = append(s.Workloads, state.Workload{Name: strings.Repeat("w", 60), Right: true})
 		}

@@ -8,7 +8,7 @@
 //	    command: [sleep, infinity]
 //	`)
 //	i.Up("--wait")
-//	i.Until(10*time.Second, "web is ready", func(s *state.Snapshot) bool { ... })
+//	i.Until(10*time.Second, "web is ready", func(s *state.Status) bool { ... })
 //
 // New gives at most Slots instances at a time: tests may all be parallel. Nothing here sleeps: every wait is for a
 // condition, with a limit, and fails the test with what the supervisor knew.

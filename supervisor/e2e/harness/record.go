@@ -10,7 +10,7 @@ import (
 // Recording is the snapshots of a stretch of time, for what must hold all the way.
 type Recording struct {
 	mu   sync.Mutex
-	list []*state.Snapshot
+	list []*state.Status
 	stop context.CancelFunc
 	done chan struct{}
 }
@@ -25,7 +25,7 @@ func (i *Instance) Record() *Recording {
 	var once sync.Once
 	go func() {
 		defer close(r.done)
-		_ = i.client.WatchState(ctx, func(s *state.Snapshot) bool {
+		_ = i.client.WatchState(ctx, func(s *state.Status) bool {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.list = append(r.list, s)
@@ -43,7 +43,7 @@ func (i *Instance) Record() *Recording {
 }
 
 // Stop ends the recording and returns it, oldest first.
-func (r *Recording) Stop() []*state.Snapshot {
+func (r *Recording) Stop() []*state.Status {
 	r.stop()
 	<-r.done
 	r.mu.Lock()

@@ -16,7 +16,7 @@ import (
 )
 
 // Snapshot is the supervisor's latest snapshot.
-func (i *Instance) Snapshot() *state.Snapshot {
+func (i *Instance) Snapshot() *state.Status {
 	i.t.Helper()
 	s, err := i.client.State(i.t.Context())
 	if err != nil {
@@ -27,12 +27,12 @@ func (i *Instance) Snapshot() *state.Snapshot {
 
 // Until waits for a snapshot that satisfies cond, and returns it. Every snapshot is looked at unless they come faster than
 // cond decides. It fails the test after limit.
-func (i *Instance) Until(limit time.Duration, what string, cond func(*state.Snapshot) bool) *state.Snapshot {
+func (i *Instance) Until(limit time.Duration, what string, cond func(*state.Status) bool) *state.Status {
 	i.t.Helper()
 	ctx, cancel := context.WithTimeout(i.t.Context(), limit)
 	defer cancel()
-	var found *state.Snapshot
-	err := i.client.WatchState(ctx, func(s *state.Snapshot) bool {
+	var found *state.Status
+	err := i.client.WatchState(ctx, func(s *state.Status) bool {
 		if cond(s) {
 			found = s
 		}
@@ -47,7 +47,7 @@ func (i *Instance) Until(limit time.Duration, what string, cond func(*state.Snap
 // UntilPod waits until a pod of that name satisfies cond, and returns it.
 func (i *Instance) UntilPod(limit time.Duration, name, what string, cond func(*corev1.Pod) bool) *corev1.Pod {
 	i.t.Helper()
-	s := i.Until(limit, "pod "+name+" "+what, func(s *state.Snapshot) bool {
+	s := i.Until(limit, "pod "+name+" "+what, func(s *state.Status) bool {
 		p := s.Pod(name)
 		return p != nil && cond(p)
 	})
@@ -55,9 +55,9 @@ func (i *Instance) UntilPod(limit time.Duration, name, what string, cond func(*c
 }
 
 // Ready waits until the whole stack is.
-func (i *Instance) Ready(limit time.Duration) *state.Snapshot {
+func (i *Instance) Ready(limit time.Duration) *state.Status {
 	i.t.Helper()
-	return i.Until(limit, "the stack is ready", func(s *state.Snapshot) bool { return s.Phase == state.Ready })
+	return i.Until(limit, "the stack is ready", func(s *state.Status) bool { return s.Phase == state.Ready })
 }
 
 // UntilEvent waits for an event that satisfies cond, in the past or to come, and returns it.

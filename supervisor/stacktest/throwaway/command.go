@@ -44,7 +44,7 @@ func (c *Copy) RunInStack(ctx context.Context, workload string, cmd services.Tes
 		return 0, fmt.Errorf("cannot run %s in a pod of %s: %w", cmd.Command[0], workload, err)
 	}
 	var id string
-	err = c.await(ctx, func(s *state.Snapshot) (bool, error) {
+	err = c.await(ctx, func(s *state.Status) (bool, error) {
 		id, err = startedContainer(s.Pod(pod))
 		return id != "", err
 	})
@@ -55,7 +55,7 @@ func (c *Copy) RunInStack(ctx context.Context, workload string, cmd services.Tes
 		return 0, fmt.Errorf("cannot follow %s in pod %s: %w", cmd.Command[0], pod, err)
 	}
 	code := 0
-	err = c.await(ctx, func(s *state.Snapshot) (bool, error) {
+	err = c.await(ctx, func(s *state.Status) (bool, error) {
 		ended := false
 		code, ended = exitOf(s.Pod(pod))
 		return ended, nil

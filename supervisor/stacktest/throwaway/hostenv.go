@@ -180,7 +180,7 @@ func portsOf(ports []services.HostPort, service string) map[int32]int32 {
 }
 
 // PodOf returns the name of a workload's first Ready pod, else of its first pod.
-func PodOf(s *state.Snapshot, workload string) (string, bool) {
+func PodOf(s *state.Status, workload string) (string, bool) {
 	pods := s.PodsOf(workload)
 	for _, p := range pods {
 		if state.PodReady(p) {

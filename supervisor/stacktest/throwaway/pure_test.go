@@ -170,18 +170,18 @@ func TestReadiness(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		snap  *state.Snapshot
+		snap  *state.Status
 		pod   string
 		ready bool
 		err   string
 	}{
-		{name: "starting", snap: &state.Snapshot{Phase: state.Starting}},
-		{name: "ready", snap: &state.Snapshot{Phase: state.Ready}, ready: true},
-		{name: "first crash", snap: &state.Snapshot{Pods: []*corev1.Pod{podWith(waiting("CrashLoopBackOff", 1), false)}}},
-		{name: "third crash", snap: &state.Snapshot{Pods: []*corev1.Pod{podWith(waiting("CrashLoopBackOff", 2), false)}}, err: "keeps exiting with code 5"},
-		{name: "no image", snap: &state.Snapshot{Pods: []*corev1.Pod{podWith(waiting("ErrImageNeverPull", 0), false)}}, err: "ErrImageNeverPull: why"},
-		{name: "no pod", snap: &state.Snapshot{Phase: state.Ready}, pod: "p"},
-		{name: "its pod", snap: &state.Snapshot{Pods: []*corev1.Pod{podWith(corev1.ContainerStatus{}, true)}}, pod: "p", ready: true},
+		{name: "starting", snap: &state.Status{Phase: state.Starting}},
+		{name: "ready", snap: &state.Status{Phase: state.Ready}, ready: true},
+		{name: "first crash", snap: &state.Status{Pods: []*corev1.Pod{podWith(waiting("CrashLoopBackOff", 1), false)}}},
+		{name: "third crash", snap: &state.Status{Pods: []*corev1.Pod{podWith(waiting("CrashLoopBackOff", 2), false)}}, err: "keeps exiting with code 5"},
+		{name: "no image", snap: &state.Status{Pods: []*corev1.Pod{podWith(waiting("ErrImageNeverPull", 0), false)}}, err: "ErrImageNeverPull: why"},
+		{name: "no pod", snap: &state.Status{Phase: state.Ready}, pod: "p"},
+		{name: "its pod", snap: &state.Status{Pods: []*corev1.Pod{podWith(corev1.ContainerStatus{}, true)}}, pod: "p", ready: true},
 	} {
 		ready, err := readiness(c.snap, c.pod)
 		if ready != c.ready || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
@@ -193,7 +193,7 @@ func TestReadiness(t *testing.T) {
 func TestUnsettled(t *testing.T) {
 	now := time.Now()
 	c := corev1.ContainerStatus{Name: "c", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-time.Second))}}}
-	s := &state.Snapshot{Pods: []*corev1.Pod{podWith(c, true)}}
+	s := &state.Status{Pods: []*corev1.Pod{podWith(c, true)}}
 	if got := unsettled(s, "", now); got != 500*time.Millisecond {
 		t.Errorf("unsettled = %s", got)
 	}

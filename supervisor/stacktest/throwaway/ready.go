@@ -32,7 +32,7 @@ func (c *Copy) WaitReady(ctx context.Context) error { return c.Strategy().WaitUn
 
 func (c *Copy) waitPod(ctx context.Context, pod string) error {
 	for {
-		err := c.await(ctx, func(s *state.Snapshot) (bool, error) { return readiness(s, pod) })
+		err := c.await(ctx, func(s *state.Status) (bool, error) { return readiness(s, pod) })
 		wait := unsettled(c.State(), pod, time.Now())
 		switch {
 		case err == nil && wait <= 0:
@@ -53,7 +53,7 @@ func (c *Copy) waitPod(ctx context.Context, pod string) error {
 }
 
 // readiness reports whether a pod, or the whole stack (""), is ready. It returns an error if it never will be. It is pure.
-func readiness(s *state.Snapshot, pod string) (bool, error) {
+func readiness(s *state.Status, pod string) (bool, error) {
 	if pod != "" {
 		p := s.Pod(pod)
 		return p != nil && state.PodReady(p), nil
@@ -68,7 +68,7 @@ func readiness(s *state.Snapshot, pod string) (bool, error) {
 }
 
 // unsettled returns the time until every container without a readiness probe has run for the settling time. It is pure.
-func unsettled(s *state.Snapshot, pod string, now time.Time) time.Duration {
+func unsettled(s *state.Status, pod string, now time.Time) time.Duration {
 	var wait time.Duration
 	for _, p := range s.Pods {
 		if pod != "" && p.Name != pod {
@@ -86,7 +86,7 @@ func unsettled(s *state.Snapshot, pod string, now time.Time) time.Duration {
 }
 
 // await waits for a state that satisfies ok, the end of ctx, or the end of the supervisor.
-func (c *Copy) await(ctx context.Context, ok func(*state.Snapshot) (bool, error)) error {
+func (c *Copy) await(ctx context.Context, ok func(*state.Status) (bool, error)) error {
 	watch, cancel := context.WithCancel(ctx)
 	defer cancel()
 	snapshots := c.sup.Store().Subscribe(watch)
@@ -106,7 +106,7 @@ func (c *Copy) await(ctx context.Context, ok func(*state.Snapshot) (bool, error)
 }
 
 // stuck returns why the stack cannot become ready by itself, "" if it may. It is pure.
-func stuck(s *state.Snapshot) string {
+func stuck(s *state.Status) string {
 	for _, p := range s.Pods {
 		if p.DeletionTimestamp != nil {
 			continue

@@ -145,7 +145,7 @@ func (c *Copy) PodWithRole(operator, role string) (*corev1.Pod, error) {
 	return podWithRole(c.State(), c.stack, operator, role)
 }
 
-func podWithRole(s *state.Snapshot, stack *services.Stack, operator, role string) (*corev1.Pod, error) {
+func podWithRole(s *state.Status, stack *services.Stack, operator, role string) (*corev1.Pod, error) {
 	for _, w := range stack.Workloads {
 		if w.Operator != operator {
 			continue

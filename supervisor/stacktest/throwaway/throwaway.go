@@ -135,7 +135,7 @@ func (c *Copy) start(ctx context.Context) (err error) {
 // running waits until the supervisor has published its first state.
 func (c *Copy) running(ctx context.Context) error {
 	first := c.sup.Store().Latest().Seq
-	return c.await(ctx, func(s *state.Snapshot) (bool, error) { return s.Seq > first, nil })
+	return c.await(ctx, func(s *state.Status) (bool, error) { return s.Seq > first, nil })
 }
 
 // applyWithPorts applies the stack with free host ports, and again with others if one was taken in the meantime.
@@ -160,10 +160,10 @@ func (c *Copy) Name() string { return c.name }
 func (c *Copy) Stack() *services.Stack { return c.stack }
 
 // State returns the latest observed state.
-func (c *Copy) State() *state.Snapshot { return c.sup.Store().Latest() }
+func (c *Copy) State() *state.Status { return c.sup.Store().Latest() }
 
 // Subscribe delivers states until ctx ends; see state.Store.
-func (c *Copy) Subscribe(ctx context.Context) <-chan *state.Snapshot {
+func (c *Copy) Subscribe(ctx context.Context) <-chan *state.Status {
 	return c.sup.Store().Subscribe(ctx)
 }
 

@@ -36,8 +36,8 @@ const (
 // ConnectionsWait is the prefix of the warning that the agent is at its connection limit.
 const ConnectionsWait = "connections to Services wait: "
 
-// Snapshot is the observed state of the stack at one moment. It is shared by all readers and must not be changed.
-type Snapshot struct {
+// Status is the observed state of the stack at one moment. It is shared by all readers and must not be changed.
+type Status struct {
 	// Seq grows by one with every published snapshot.
 	Seq uint64 `json:"seq"`
 	// Applied is the number of the latest apply that this state reflects, 0 before the first. It never decreases while a
@@ -127,7 +127,7 @@ type Build struct {
 }
 
 // Workload returns a workload by name.
-func (s *Snapshot) Workload(name string) (Workload, bool) {
+func (s *Status) Workload(name string) (Workload, bool) {
 	for _, w := range s.Workloads {
 		if w.Name == name {
 			return w, true
@@ -137,7 +137,7 @@ func (s *Snapshot) Workload(name string) (Workload, bool) {
 }
 
 // Pod returns a pod by name, or nil.
-func (s *Snapshot) Pod(name string) *corev1.Pod {
+func (s *Status) Pod(name string) *corev1.Pod {
 	for _, p := range s.Pods {
 		if p.Name == name {
 			return p
@@ -147,7 +147,7 @@ func (s *Snapshot) Pod(name string) *corev1.Pod {
 }
 
 // PodsOf returns the pods of a workload, sorted by name.
-func (s *Snapshot) PodsOf(workload string) []*corev1.Pod {
+func (s *Status) PodsOf(workload string) []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, p := range s.Pods {
 		if p.Labels[services.WorkloadLabel] == workload {
