@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
@@ -171,15 +173,13 @@ func (c Config) discard(ctx context.Context, vols []engine.Volume, name string) 
 }
 
 // locks allow one save or restore per project in this process. The instance's lock excludes other processes.
-var locks sync.Map // of project to chan struct{}
+var locks sync.Map // of project to *semaphore.Weighted
 
 func (c Config) acquire(ctx context.Context) (release func(), err error) {
-	have, _ := locks.LoadOrStore(c.Project, make(chan struct{}, 1))
-	lock := have.(chan struct{})
-	select {
-	case lock <- struct{}{}:
-		return func() { <-lock }, nil
-	case <-ctx.Done():
+	have, _ := locks.LoadOrStore(c.Project, semaphore.NewWeighted(1))
+	lock := have.(*semaphore.Weighted)
+	if lock.Acquire(ctx, 1) != nil {
 		return nil, fmt.Errorf("cannot start copying: another snapshot of %s is being saved or restored: %w", c.Project, context.Cause(ctx))
 	}
+	return func() { lock.Release(1) }, nil
 }
