@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -69,10 +70,22 @@ func readRecording(t *testing.T, dir string) (left leftRunning, ready *agent.Tab
 	return left, ready
 }
 
-// onUpgraded puts a recording on a fake engine, lets a supervisor of this version take over, and runs its parts during the test.
-func onUpgraded(t *testing.T, dir string, test func(r *rig)) {
+// prune forgets the containers that had ended.
+func (l *leftRunning) prune() {
+	for i := len(l.Containers) - 1; i >= 0; i-- {
+		if l.Containers[i].Exited {
+			l.Containers = slices.Delete(l.Containers, i, i+1)
+		}
+	}
+}
+
+// onUpgraded puts a recording on a fake engine, without the containers that had ended if pruned is true, lets a supervisor of this version take over, and runs its parts during the test.
+func onUpgraded(t *testing.T, dir string, pruned bool, test func(r *rig)) {
 	t.Helper()
 	left, ready := readRecording(t, dir)
+	if pruned {
+		left.prune()
+	}
 	at := tableServer(t, ready)
 	root := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -172,46 +185,52 @@ func restarts(snap *state.Status) (counts map[string]int32, ready map[string]int
 }
 
 // TestUpgrade: a stack of every kind that an earlier version runs is taken over as it is: ready at once, the same counters, and
-// nothing is made, started or stopped, not even when the stack is applied again.
+// nothing is made, started or stopped, not even when the stack is applied again. It makes no difference whether somebody removed
+// the containers that had ended: a Job does not run again.
 func TestUpgrade(t *testing.T) {
-	onUpgraded(t, "testdata/upgrade/ready", func(r *rig) {
-		before := len(r.changing())
-		synctest.Wait()
-		snap := r.phase(state.Ready)
-		for range 2 { // the second time after an apply
-			counts, ready := restarts(snap)
-			if want := map[string]int32{"db": 1, "migrate": 0, "pair": 0, "web": 0}; !maps.Equal(counts, want) {
-				t.Errorf("restarts are %v, want %v", counts, want)
-			}
-			if want := map[string]int{"db": 1, "pair": 1, "web": 2}; !maps.Equal(ready, want) {
-				t.Errorf("ready pods are %v, want %v", ready, want)
-			}
-			stack, err := ask(r.t.Context(), r.s, "test", func() (*services.Stack, error) { return r.s.cluster.WithoutRestarts(), nil })
-			if err != nil {
-				t.Fatal(err)
-			}
-			if stack, err = prepare.Stack(stack, stack.Name, nil); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := ask(r.t.Context(), r.s, "apply", func() (uint64, error) { return r.s.takeApplied(stack) }); err != nil {
-				t.Fatal(err)
-			}
-			r.pass(time.Minute)
-			snap = r.phase(state.Ready)
+	for _, pruned := range []bool{false, true} {
+		onUpgraded(t, "testdata/upgrade/ready", pruned, wantUpgraded)
+	}
+}
+
+// wantUpgraded checks what TestUpgrade says.
+func wantUpgraded(r *rig) {
+	before := len(r.changing())
+	synctest.Wait()
+	snap := r.phase(state.Ready)
+	for range 2 { // the second time after an apply
+		counts, ready := restarts(snap)
+		if want := map[string]int32{"db": 1, "migrate": 0, "pair": 0, "web": 0}; !maps.Equal(counts, want) {
+			r.t.Errorf("restarts are %v, want %v", counts, want)
 		}
-		if got := r.changes(before, ""); len(got) != 0 {
-			t.Errorf("the upgrade did %v", got)
+		if want := map[string]int{"db": 1, "pair": 1, "web": 2}; !maps.Equal(ready, want) {
+			r.t.Errorf("ready pods are %v, want %v", ready, want)
 		}
-		if snap.Applied != 2 || len(snap.Workloads) != 5 {
-			t.Errorf("applied %d times, %d workloads", snap.Applied, len(snap.Workloads))
+		stack, err := ask(r.t.Context(), r.s, "test", func() (*services.Stack, error) { return r.s.cluster.WithoutRestarts(), nil })
+		if err != nil {
+			r.t.Fatal(err)
 		}
-	})
+		if stack, err = prepare.Stack(stack, stack.Name, nil); err != nil {
+			r.t.Fatal(err)
+		}
+		if _, err := ask(r.t.Context(), r.s, "apply", func() (uint64, error) { return r.s.takeApplied(stack) }); err != nil {
+			r.t.Fatal(err)
+		}
+		r.pass(time.Minute)
+		snap = r.phase(state.Ready)
+	}
+	if got := r.changes(before, ""); len(got) != 0 {
+		r.t.Errorf("the upgrade did %v", got)
+	}
+	if snap.Applied != 2 || len(snap.Workloads) != 5 {
+		r.t.Errorf("applied %d times, %d workloads", snap.Applied, len(snap.Workloads))
+	}
 }
 
 // TestUpgradeDuringASwitch: the switch of profiles that an earlier version had begun goes on to its end. What both profiles have
 // is left alone.
 func TestUpgradeDuringASwitch(t *testing.T) {
-	onUpgraded(t, "testdata/upgrade/switching", func(r *rig) {
+	onUpgraded(t, "testdata/upgrade/switching", false, func(r *rig) {
 		before := len(r.changing())
 		synctest.Wait()
 		if s := r.s.switcher.Latest(); s == nil || s.From != "small" || s.To != "big" || s.Phase != state.SwitchGoing {
