@@ -243,8 +243,8 @@ func TestSnapshots(t *testing.T) {
 		{[]string{"snapshot", "save", "Bad_Name"}, 2, "cannot use"},
 		{[]string{"snapshot", "save"}, 2, "snapshot save requires a name"},
 		{[]string{"snapshot", "save", "x", "nobody"}, 1, "cannot find service nobody"},
-		{[]string{"snapshot", "restore", "other"}, 1, "there are base"},
-		{[]string{"snapshot", "rm", "base", "other"}, 1, "there are base"},
+		{[]string{"snapshot", "restore", "other"}, 1, "existing snapshots: base"},
+		{[]string{"snapshot", "rm", "base", "other"}, 1, "existing snapshots: base"},
 	} {
 		if r := s.Run(c.args...); r.Code != c.code || !strings.Contains(r.Err, c.want) {
 			t.Errorf("%v ended with %d: %s", c.args, r.Code, r.Err)

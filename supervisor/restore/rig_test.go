@@ -69,7 +69,7 @@ func onRig(t *testing.T, test func(r *rig)) {
 func (r *rig) successor() *Restorer {
 	return New(Config{
 		Stack: r, File: r.file(), Log: slog.New(slog.DiscardHandler),
-		Event: func(typ, reason, message string) { r.did("event " + typ + " " + reason) },
+		Event: func(typ, reason, message string) { _ = r.did("event " + typ + " " + reason) },
 		Snapshots: snapshot.Config{
 			Engine: r.Engine, Project: r.project, Dir: "/s", Home: r.volumes,
 			Image: func(context.Context) (string, error) { return "lyandev:1", nil },
