@@ -49,6 +49,12 @@ race: ## run the tests that need no engine under the race detector (needs a C co
 	@# -short skips the tests that need an engine. DOCKER_HOST leads nowhere, so that one that is not skipped fails.
 	CGO_ENABLED=1 DOCKER_HOST=unix:///nonexistent/docker.sock $(GO) test -race -short -p 2 -timeout 10m $(TESTARGS) ./...
 
+SEEDS ?= 300
+
+.PHONY: simulate
+simulate: ## run whole supervisors on a fake engine, SEEDS=n of them (300)
+	$(GO) test ./supervisor/simulation -run 'TestSeeds$$' -timeout 60m -seeds=$(SEEDS)
+
 .PHONY: cross
 cross: ## build for macOS and Windows, to detect Linux-only code
 	@for os in darwin/arm64 darwin/amd64 windows/amd64; do \

@@ -117,6 +117,26 @@ func (w *World) differs(stack *services.Stack) string {
 	return ""
 }
 
+// cutStop stops the stack, in one of three runs, and kills the supervisor while it does so. The next one goes on with the
+// stack, but what was being deleted is deleted.
+func (w *World) cutStop(limit time.Duration) {
+	r, draw := w.current(), w.draw("cut the stop")
+	if draw.IntN(3) > 0 || r == nil || w.failed() {
+		return
+	}
+	w.begin(w.steps, step{text: "stop, and kill the supervisor meanwhile"})
+	r.Stop()
+	select {
+	case <-r.ended: // it was too quick
+		return
+	case <-time.After(time.Duration(draw.Int64N(int64(4 * time.Second)))):
+	}
+	w.Kill()
+	w.launch()
+	time.Sleep(aftermath)
+	w.settle(limit)
+}
+
 // finish stops the stack and checks that nothing is left but volumes.
 func (w *World) finish() {
 	r := w.current()

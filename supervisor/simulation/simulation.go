@@ -138,5 +138,6 @@ func (w *World) play(s Scenario) {
 	time.Sleep(time.Duration(w.draw("rest").Int64N(int64(20 * time.Second))))
 	w.heal()
 	w.settle(s.Settles)
+	w.cutStop(s.Settles)
 	w.finish()
 }
