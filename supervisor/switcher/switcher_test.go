@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,7 +79,7 @@ type rig struct {
 
 	mu      sync.Mutex
 	events  []string
-	changes int
+	changes atomic.Int32
 }
 
 func newRig(t *testing.T, file string) *rig {
@@ -88,7 +89,7 @@ func newRig(t *testing.T, file string) *rig {
 	}
 	r.Switcher = New(Config{
 		Stack: r.stack, File: file, Done: r.done, Log: slog.New(slog.DiscardHandler),
-		Changed: func() { r.changes++ },
+		Changed: func() { r.changes.Add(1) },
 		Event: func(typ, reason, message string) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -184,7 +185,7 @@ func TestDone(t *testing.T) {
 		if got := r.is(state.SwitchGoing, ""); got.Waiting != "web is not ready yet" || got.From != "minimal" || got.To != "ha" {
 			t.Errorf("on the way: %+v", got)
 		}
-		before := r.changes
+		before := r.changes.Load()
 		r.pass(time.Minute)
 		got := r.is(state.SwitchDone, "")
 		if d := got.Ended.Sub(got.Started); d != 10*time.Second || got.Waiting != "" || !slices.Equal(got.Moved, []string{"db-0"}) {
@@ -194,8 +195,8 @@ func TestDone(t *testing.T) {
 		if !slices.Equal(r.events, []string{"Normal Switched: from minimal to ha in 10s"}) {
 			t.Errorf("events are %q", r.events)
 		}
-		if r.changes != before+1 {
-			t.Errorf("%d changes were told, want one more for the end", r.changes-before)
+		if told := r.changes.Load() - before; told != 1 {
+			t.Errorf("%d changes were told, want one more for the end", told)
 		}
 	})
 }
