@@ -41,7 +41,7 @@ func (l *link) do(ctx context.Context, c call, work func() error) error {
 		return err
 	}
 	r := l.w.draw("call", fmt.Sprint(l.gen), c.method, c.object, c.details)
-	takes, failure, lost, goesOn := l.fate(r)
+	takes, lost, goesOn, failure := l.fate(r)
 	timer := time.NewTimer(takes)
 	defer timer.Stop()
 	select {
@@ -110,7 +110,7 @@ type drawer interface {
 var errDaemon = fmt.Errorf("Error response from daemon: something went wrong: %w", errdefs.ErrInternal)
 
 // fate draws what becomes of a call.
-func (l *link) fate(r drawer) (takes time.Duration, failure error, lost, goesOn bool) {
+func (l *link) fate(r drawer) (takes time.Duration, lost, goesOn bool, failure error) {
 	l.w.mu.Lock()
 	now := l.w.weather
 	l.w.mu.Unlock()
@@ -125,7 +125,7 @@ func (l *link) fate(r drawer) (takes time.Duration, failure error, lost, goesOn 
 		failure = []error{errDaemon, engine.ErrNoAnswer, fmt.Errorf("unexpected EOF: %w", errdefs.ErrUnavailable)}[r.IntN(3)]
 		lost = r.IntN(3) == 0
 	}
-	return takes, failure, lost, r.IntN(3) == 0
+	return takes, lost, r.IntN(3) == 0, failure
 }
 
 var errNobody = errors.New("connection refused")

@@ -53,8 +53,7 @@ type World struct {
 	agent   agentWorld
 	memory  memory
 	// wanted are the stacks of which each may be the wanted one: commands that were cut off leave two.
-	wanted   []*services.Stack
-	stopping bool
+	wanted []*services.Stack
 }
 
 // weather is how well the engine and the containers do at present.
