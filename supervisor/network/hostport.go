@@ -2,7 +2,6 @@ package network
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/agent"
@@ -45,21 +44,4 @@ func AgentPorts(ports []services.HostPort) ([]Published, error) {
 		}
 	}
 	return out, nil
-}
-
-// SameHostPorts reports whether two sets need the same agent container: ports are published when it is created.
-func SameHostPorts(a, b []Published) bool {
-	key := func(h Published) string {
-		return fmt.Sprint(h.Host.HostIP, " ", h.Host.HostPort, " ", protocolOf(h.Host.Protocol), " ", h.AgentPort)
-	}
-	var left, right []string
-	for _, h := range a {
-		left = append(left, key(h))
-	}
-	for _, h := range b {
-		right = append(right, key(h))
-	}
-	slices.Sort(left)
-	slices.Sort(right)
-	return slices.Equal(left, right)
 }
