@@ -41,7 +41,7 @@ type window struct {
 
 func (w *window) add(e Event) {
 	w.events = append(w.events, e)
-	if n := len(w.events); n > 2*Window { // trimmed rarely, so that adding costs little
+	if n := len(w.events); n > Window+Window/4 { // trimmed rarely, so that adding costs little
 		w.trim(n - Window)
 	}
 	close(w.changed)
