@@ -7,7 +7,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// CopyOver is CopyTo that lets a file in the archive replace a directory, and a directory replace a file.
+// CopyOver implements Containers.
 func (d *Docker) CopyOver(ctx context.Context, id, dir string, tar io.Reader) error {
 	err := d.api.CopyToContainer(ctx, id, dir, tar, container.CopyToContainerOptions{AllowOverwriteDirWithFile: true})
 	return wrap(err, "copy files to %s of container %s", dir, short(id))

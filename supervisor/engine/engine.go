@@ -59,6 +59,8 @@ type Containers interface {
 	Exec(ctx context.Context, id string, spec ExecSpec) (ExecResult, error)
 	// CopyTo unpacks a tar stream below the directory dir of a created or running container.
 	CopyTo(ctx context.Context, id, dir string, tar io.Reader) error
+	// CopyOver is CopyTo that lets a file in the archive replace a directory, and a directory replace a file.
+	CopyOver(ctx context.Context, id, dir string, tar io.Reader) error
 	// CopyFrom streams a path as tar.
 	CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, error)
 }

@@ -128,7 +128,7 @@ func (l *Loop) BeforeStart(ctx context.Context, id string, p *corev1.Pod, contai
 	}
 	var err error
 	if len(items) > 0 {
-		err = l.files.layCreated(ctx, id, items)
+		err = livesync.Lay(ctx, l.cfg.Engine, id, items)
 	}
 	if err != nil {
 		err = fmt.Errorf("pod %s starts without the files that were synced since its image was built: %w", p.Name, err)
@@ -136,14 +136,6 @@ func (l *Loop) BeforeStart(ctx context.Context, id string, p *corev1.Pod, contai
 	}
 	l.files.delivered(t, seq, err)
 	return nil
-}
-
-func (f *containerFiles) layCreated(ctx context.Context, id string, items []livesync.Item) error {
-	c, ok := f.l.cfg.Engine.(livesync.Copier)
-	if !ok {
-		return fmt.Errorf("cannot copy files into a container that does not run: %w", engine.ErrUnsupported)
-	}
-	return livesync.Lay(ctx, c, id, items)
 }
 
 // delivered notes that a container got everything up to a sequence number, except what the error says.

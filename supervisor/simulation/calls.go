@@ -119,6 +119,10 @@ func (l *link) CopyTo(ctx context.Context, id, dir string, tar io.Reader) error 
 	return l.do(ctx, call{method: "CopyTo", object: l.nameOf(id), details: dir, changes: true}, func() error { return l.Engine.CopyTo(ctx, id, dir, tar) })
 }
 
+func (l *link) CopyOver(ctx context.Context, id, dir string, tar io.Reader) error {
+	return l.do(ctx, call{method: "CopyOver", object: l.nameOf(id), details: dir, changes: true}, func() error { return l.Engine.CopyOver(ctx, id, dir, tar) })
+}
+
 // CopyFrom implements engine.Engine.
 func (l *link) CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, error) {
 	return value(ctx, l, call{method: "CopyFrom", object: l.nameOf(id), details: path}, func() (io.ReadCloser, error) {

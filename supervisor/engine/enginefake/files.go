@@ -50,8 +50,17 @@ func (e *Engine) isDir(c *container, dir string) bool {
 	return ok && f.header.Typeflag == tar.TypeDir
 }
 
+// CopyOver implements engine.Containers. Its trees never refuse to replace anything, so it is CopyTo.
+func (e *Engine) CopyOver(ctx context.Context, id, dir string, r io.Reader) error {
+	return e.copy(ctx, "CopyOver", id, dir, r)
+}
+
 // CopyTo implements engine.Containers.
 func (e *Engine) CopyTo(ctx context.Context, id, dir string, r io.Reader) error {
+	return e.copy(ctx, "CopyTo", id, dir, r)
+}
+
+func (e *Engine) copy(ctx context.Context, method, id, dir string, r io.Reader) error {
 	var read []file
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
@@ -67,7 +76,7 @@ func (e *Engine) CopyTo(ctx context.Context, id, dir string, r io.Reader) error 
 		}
 		read = append(read, file{*h, data})
 	}
-	err := e.call(ctx, "CopyTo", id, func() error {
+	err := e.call(ctx, method, id, func() error {
 		c, err := e.need(id)
 		if err != nil {
 			return err
