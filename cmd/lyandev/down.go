@@ -93,18 +93,21 @@ func stopRunning(ctx context.Context, t *target, show func(*state.Status) bool) 
 	if err := engineAway("stop", s); err != nil {
 		return err
 	}
-	if err := askToStop(ctx, t, show); err != nil {
+	// A stop that an interrupted down began goes on: asking again would cut the grace periods short.
+	if err := askToStop(ctx, t, show, s.Phase != state.Stopping); err != nil {
 		return err
 	}
 	_, err = waitUnlocked(ctx, t)
 	return err
 }
 
-// askToStop sends the stop request and blocks until the supervisor's API has closed, or until the engine has been
-// unreachable for patienceWithEngine.
-func askToStop(ctx context.Context, t *target, show func(*state.Status) bool) error {
-	if err := t.client.Stop(ctx); err != nil {
-		return err
+// askToStop sends the stop request, if ask is set, and blocks until the supervisor's API has closed, or until the engine has
+// been unreachable for patienceWithEngine.
+func askToStop(ctx context.Context, t *target, show func(*state.Status) bool, ask bool) error {
+	if ask {
+		if err := t.client.Stop(ctx); err != nil {
+			return err
+		}
 	}
 	limited, look, gone, end := engineLimit(ctx)
 	defer end()

@@ -44,6 +44,7 @@ type stub struct {
 	stack *services.Stack
 	mode  string
 	asked []string
+	last  *time.Timer
 	// applied is the number of the last apply.
 	applied uint64
 }
@@ -64,8 +65,8 @@ func startStub(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 0 {
 		mode = args[0]
 	}
-	if neg || len(args) > 1 || !slices.Contains([]string{"ready", "starting", "away"}, mode) {
-		ts.Fatalf("usage: supervisor [ready|starting|away]")
+	if neg || len(args) > 1 || !slices.Contains([]string{"ready", "starting", "away", "stopping"}, mode) {
+		ts.Fatalf("usage: supervisor [ready|starting|away|stopping]")
 	}
 	work := ts.Getenv("WORK")
 	stack, err := profiles.Load(context.Background(), profiles.Options{Files: []string{filepath.Join(work, "compose.yaml")}})
@@ -126,6 +127,8 @@ func (s *stub) snapshot() *state.Status {
 	switch s.mode {
 	case "starting":
 		snap.Phase, snap.Message = state.Starting, "web has pod web-0 not ready yet"
+	case "stopping":
+		snap.Phase, snap.Message = state.Stopping, "1 pods to go"
 	case "away":
 		snap.Phase, snap.Engine = state.Degraded, "the Docker engine does not answer: connection refused"
 		snap.Message = snap.Engine
@@ -175,8 +178,20 @@ func stubPod(w *services.Workload, ordinal int, ready bool) *corev1.Pod {
 	return p
 }
 
-func (s *stub) Store() *state.Store   { return s.store }
 func (s *stub) Events() *state.Events { return s.events }
+
+// Store is also how the stub notices that somebody watches: one that is stopping has stopped soon after nobody new came.
+func (s *stub) Store() *state.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mode == "stopping" {
+		if s.last != nil {
+			s.last.Stop()
+		}
+		s.last = time.AfterFunc(200*time.Millisecond, s.stopped)
+	}
+	return s.store
+}
 
 func (s *stub) Apply(_ context.Context, r api.ApplyRequest) (uint64, error) {
 	s.ask("apply %s %s", r.Stack.Name, r.Stack.Profile)
@@ -193,6 +208,10 @@ func (s *stub) Apply(_ context.Context, r api.ApplyRequest) (uint64, error) {
 
 func (s *stub) Stop() {
 	s.ask("stop")
+	s.stopped()
+}
+
+func (s *stub) stopped() {
 	s.store.Publish(&state.Status{Project: s.stack.Name, Phase: state.Stopped})
 	s.end()
 }

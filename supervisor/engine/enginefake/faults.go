@@ -65,7 +65,7 @@ type Faults struct {
 	Info, Ping, Events Fault
 
 	CreateContainer, StartContainer, StopContainer, KillContainer, PauseContainer, UnpauseContainer  Fault
-	RemoveContainer, RenameContainer, InspectContainer, ListContainers, Logs, Exec, CopyTo, CopyFrom Fault
+	RemoveContainer, RenameContainer, InspectContainer, ListContainers, Logs, Exec, CopyTo, CopyOver, CopyFrom Fault
 
 	InspectImage, PullImage, ImportImage, ListImages, TagImage, RemoveImage Fault
 
