@@ -59,5 +59,10 @@ func printEvent(st *ui.Streams, e state.Event, asJSON bool) {
 		count = fmt.Sprintf(" (x%d over %s)", e.Count, ui.Age(e.First, e.Last))
 	}
 	fmt.Fprintf(st.Out, "%s  %-7s  %-22s %s/%s  %s%s\n", e.Last.Local().Format(time.TimeOnly), e.Type, e.Reason,
-		strings.ToLower(e.Kind), e.Name, e.Message, count)
+		strings.ToLower(e.Kind), e.Name, oneLine(e.Message), count)
+}
+
+// oneLine shows the newlines of a message as \n: what a container says must not look like another event.
+func oneLine(text string) string {
+	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", `\n`)
 }

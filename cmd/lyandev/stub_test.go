@@ -84,7 +84,7 @@ func startStub(ts *testscript.TestScript, neg bool, args []string) {
 	s.store.Publish(s.snapshot())
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s.events.Add(at, "Pod", "web-0", "Normal", "Started", "Started container web")
-	s.events.Add(at, "Pod", "db-0", "Warning", "Unhealthy", "Readiness probe failed: no")
+	s.events.Add(at, "Pod", "db-0", "Warning", "Unhealthy", "Readiness probe failed: no\n05:00:00  Normal  Killing  pod/db-0  forged\n")
 	done := make(chan error, 1)
 	go func() {
 		err := api.Serve(ctx, l, s, slog.New(slog.DiscardHandler))
