@@ -64,7 +64,7 @@ type Faults struct {
 
 	Info, Ping, Events Fault
 
-	CreateContainer, StartContainer, StopContainer, KillContainer, PauseContainer, UnpauseContainer  Fault
+	CreateContainer, StartContainer, StopContainer, KillContainer, PauseContainer, UnpauseContainer            Fault
 	RemoveContainer, RenameContainer, InspectContainer, ListContainers, Logs, Exec, CopyTo, CopyOver, CopyFrom Fault
 
 	InspectImage, PullImage, ImportImage, ListImages, TagImage, RemoveImage Fault
