@@ -134,7 +134,7 @@ func TestNoEngine(t *testing.T) {
 			t.Errorf("%v ends with %d: %s", args, r.Code, r.Err)
 		}
 	}
-	if r := i.Run("version"); r.Code != 0 || !strings.Contains(r.Out, "none answers") {
+	if r := i.Run("version"); r.Code != 0 || !strings.Contains(r.Out, "no answer") {
 		t.Errorf("version ends with %d: %s%s", r.Code, r.Out, r.Err)
 	}
 	i.Setenv("DOCKER_HOST", "")

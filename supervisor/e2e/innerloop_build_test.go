@@ -47,7 +47,7 @@ func TestLoopFailedBuilds(t *testing.T) {
 	}
 	r.Write("app/server.pl", "this is not perl(")
 	r.Write("app/Dockerfile", good)
-	r.event("FailedRebuilt", "the old pods go on serving")
+	r.event("FailedRebuilt", "the old pods keep serving")
 	if got := r.get(""); got != "one" {
 		t.Errorf("it serves %q", got)
 	}

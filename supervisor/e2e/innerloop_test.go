@@ -86,7 +86,7 @@ func TestLoopReplicasTakeTurns(t *testing.T) {
 		})
 	}
 	r.Write("app/server.pl", "this is not perl(")
-	r.event("FailedRestarted", "the other 1 go on with what they have")
+	r.event("FailedRestarted", "the other 1 pods are not restarted")
 	r.version("mended")
 	r.Eventually(40*time.Second, "both serve the mended version", func() bool {
 		for range 6 {

@@ -208,7 +208,7 @@ func TestSwitchSurvivesAKill(t *testing.T) {
 	s.KillSupervisor()
 	_ = began.Wait() // its supervisor has gone
 	r := s.Run("profile", "use", "ha", "-q")
-	if r.Code != 0 || !strings.Contains(r.Err, "goes on first") {
+	if r.Code != 0 || !strings.Contains(r.Err, "still in progress") {
 		t.Errorf("the next command ended with %d: %s", r.Code, r.Err)
 	}
 	s.Eventually(30*time.Second, "the slave has the row", func() bool { return s.sql("db-slave-0", "SELECT COUNT(*) FROM t") == "1" })
@@ -336,10 +336,10 @@ func TestDrill(t *testing.T) {
 	}{
 		{[]string{"drill", "nope"}, 2, "there is no drill"},
 		{[]string{"drill", "partition"}, 2, "needs a service"},
-		{[]string{"drill", "partition", "nobody"}, 1, "there is no service"},
-		{[]string{"drill", "mariadb-failover"}, 1, "there is no slave"},
-		{[]string{"drill", "redis-failover"}, 1, "there are no sentinels"},
-		{[]string{"drill", "web-hang"}, 1, "cannot begin"},
+		{[]string{"drill", "partition", "nobody"}, 1, `no service "nobody" with a pod`},
+		{[]string{"drill", "mariadb-failover"}, 1, "no slave to promote"},
+		{[]string{"drill", "redis-failover"}, 1, "no sentinels"},
+		{[]string{"drill", "web-hang"}, 1, "cannot start drill web-hang"},
 	} {
 		if r := s.Run(c.args...); r.Code != c.code || !strings.Contains(r.Err, c.want) {
 			t.Errorf("%v ended with %d: %s", c.args, r.Code, r.Err)
