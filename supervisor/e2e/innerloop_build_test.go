@@ -39,7 +39,7 @@ func TestLoopFailedBuilds(t *testing.T) {
 	before := r.web()[0].UID
 	r.Write("app/Dockerfile", strings.Replace(good, "USER", "RUN echo what went wrong; exit 3\nUSER", 1))
 	e := r.event("FailedRebuilt", "what went wrong")
-	if !strings.Contains(e.Message, "exit code: 3") || !strings.Contains(e.Message, "what ran goes on") {
+	if !strings.Contains(e.Message, "exit code: 3") || !strings.Contains(e.Message, "the running pods are unchanged") {
 		t.Errorf("%s", e.Message)
 	}
 	if p := r.web(); len(p) != 1 || p[0].UID != before {
