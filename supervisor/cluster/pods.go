@@ -39,15 +39,6 @@ func (c *Cluster) PodsOf(workload string) []*corev1.Pod { return c.index().byWor
 // Pod finds a pod by UID, or nil.
 func (c *Cluster) Pod(uid types.UID) *corev1.Pod { return c.index().byUID[uid] }
 
-// WorkloadsWithPods are the names of the workloads that have pods.
-func (c *Cluster) WorkloadsWithPods() map[string]bool {
-	out := map[string]bool{}
-	for name := range c.index().byWorkload {
-		out[name] = true
-	}
-	return out
-}
-
 // PodStatus takes what a worker says of its pod. What the store knows better is kept: the deletion, and the role that an
 // operator gave. A pod that is not in the store, or was replaced, is ignored. It reports whether anything changed.
 func (c *Cluster) PodStatus(p *corev1.Pod) (changed bool, err error) {

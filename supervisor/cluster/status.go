@@ -99,7 +99,7 @@ func (c *Cluster) Progress(profile string, now time.Time) (done bool, waiting, n
 		return false, waiting, never
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.verdicts)) {
-		if v := c.verdicts[name]; !v.Right && c.names(name) {
+		if v := c.verdicts[name]; !v.Right && c.hasOperator(name) {
 			return false, name + ": " + v.Message, ""
 		}
 	}
@@ -117,8 +117,8 @@ func (c *Cluster) Progress(profile string, now time.Time) (done bool, waiting, n
 	return true, "", ""
 }
 
-// names says that a workload of the wanted stack names the operator.
-func (c *Cluster) names(operator string) bool {
+// hasOperator says that a workload of the wanted stack names the operator.
+func (c *Cluster) hasOperator(operator string) bool {
 	return slices.ContainsFunc(c.stack.Workloads, func(x *services.Workload) bool { return x.Operator == operator })
 }
 

@@ -112,20 +112,6 @@ func (s *Store) List(kind schema.GroupKind) ([]Object, uint64) {
 	return slices.Clone(s.collection(kind).list()), s.revision
 }
 
-// Kinds are the kinds that have or had objects, in order.
-func (s *Store) Kinds() []schema.GroupKind {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	out := make([]schema.GroupKind, 0, len(s.kinds))
-	for k := range s.kinds {
-		out = append(out, k)
-	}
-	slices.SortFunc(out, func(a, b schema.GroupKind) int {
-		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Kind, b.Kind))
-	})
-	return out
-}
-
 // Create stores a new object on behalf of a field manager ("" records no field ownership) and returns it as stored: with a
 // resourceVersion and, where it has none, a UID, a creation timestamp and generation 1. An object of that key is an
 // AlreadyExists error.

@@ -54,8 +54,8 @@ func (c *Cluster) SuspendMore(names []string, why string) (left int) {
 // has pods, and those that are in no stack.
 func (c *Cluster) MayStop() []*corev1.Pod {
 	facts := map[string]order.Facts{}
-	for name := range c.WorkloadsWithPods() {
-		facts[name] = order.Facts{Pods: len(c.PodsOf(name))}
+	for name, pods := range c.index().byWorkload {
+		facts[name] = order.Facts{Pods: len(pods)}
 	}
 	var may map[string]bool
 	if c.stack != nil {
