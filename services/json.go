@@ -27,6 +27,8 @@ func newObject(kind string) runtime.Object {
 		return &batchv1.Job{}
 	case "CronJob":
 		return &batchv1.CronJob{}
+	case ComposeServiceKind.Kind:
+		return &ComposeService{}
 	}
 	return nil
 }

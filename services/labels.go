@@ -6,6 +6,8 @@ const (
 	ProjectLabel = "dev.lyandev.project"
 	// WorkloadLabel names the workload of the stack that a pod belongs to.
 	WorkloadLabel = "dev.lyandev.workload"
+	// NumberLabel is the number of a plain service's pod, from 1.
+	NumberLabel = "dev.lyandev.number"
 	// DirLabel is the directory that an instance was started in.
 	DirLabel = "dev.lyandev.dir"
 	// BuildLabel names the build that made an image.

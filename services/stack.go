@@ -12,6 +12,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/lyandev/lyandev/services/compose"
 )
 
 // Stack is the desired state of one application for one profile. It is plain data and shared: modify a DeepCopy only.
@@ -36,6 +38,9 @@ type Stack struct {
 	Builds []*Build `json:"builds,omitempty"`
 	// HostPorts are the host addresses that forward to a Service's ready endpoints.
 	HostPorts []HostPort `json:"hostPorts,omitempty"`
+	// Networks and Volumes are the Docker networks and volumes of plain services, in the order of their keys.
+	Networks []*compose.Network `json:"networks,omitempty"`
+	Volumes  []*compose.Volume  `json:"volumes,omitempty"`
 	// Notes are the ignored or approximated fields of the source, one line each, with file:line.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -43,7 +48,7 @@ type Stack struct {
 // Workload is one Kubernetes workload with the settings for which Kubernetes has no field.
 type Workload struct {
 	// Object is one of *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.DaemonSet, *appsv1.ReplicaSet, *corev1.Pod,
-	// *batchv1.Job, *batchv1.CronJob.
+	// *batchv1.Job, *batchv1.CronJob, *ComposeService.
 	Object runtime.Object `json:"object"`
 	// DependsOn are the workload's dependencies: its pods are not created until each is satisfied.
 	DependsOn []Dependency `json:"dependsOn,omitempty"`
@@ -182,6 +187,8 @@ func (w *Workload) Kind() string {
 		return "Job"
 	case *batchv1.CronJob:
 		return "CronJob"
+	case *ComposeService:
+		return ComposeServiceKind.Kind
 	}
 	return fmt.Sprintf("%T", w.Object)
 }
@@ -202,6 +209,8 @@ func (w *Workload) Meta() *metav1.ObjectMeta {
 	case *batchv1.Job:
 		return &o.ObjectMeta
 	case *batchv1.CronJob:
+		return &o.ObjectMeta
+	case *ComposeService:
 		return &o.ObjectMeta
 	}
 	return &metav1.ObjectMeta{}
@@ -240,6 +249,8 @@ func (w *Workload) template() *corev1.PodTemplateSpec {
 		return &o.Spec.Template
 	case *batchv1.CronJob:
 		return &o.Spec.JobTemplate.Spec.Template
+	case *ComposeService:
+		return &o.Spec.Template
 	}
 	return &corev1.PodTemplateSpec{}
 }
@@ -277,6 +288,8 @@ func (w *Workload) replicas() **int32 {
 		return &o.Spec.Replicas
 	case *batchv1.Job:
 		return &o.Spec.Parallelism
+	case *ComposeService:
+		return &o.Spec.Replicas
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/lyandev/lyandev/services/compose"
 )
 
 // DeepCopy returns an independent copy; nil for a nil stack.
@@ -21,6 +23,8 @@ func (s *Stack) DeepCopy() *Stack {
 	out.Secrets = copyEach(s.Secrets, (*corev1.Secret).DeepCopy)
 	out.Ingresses = copyEach(s.Ingresses, (*networkingv1.Ingress).DeepCopy)
 	out.Builds = copyEach(s.Builds, (*Build).DeepCopy)
+	out.Networks = copyEach(s.Networks, (*compose.Network).DeepCopy)
+	out.Volumes = copyEach(s.Volumes, (*compose.Volume).DeepCopy)
 	out.HostPorts = slices.Clone(s.HostPorts)
 	out.Notes = slices.Clone(s.Notes)
 	return &out

@@ -9,6 +9,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/lyandev/lyandev/services"
 )
 
 // Default sets the defaults of Kubernetes v1.36 on unset fields (R30, R35, R37, R40, R129, R181, R193, R198). It modifies obj
@@ -33,6 +35,9 @@ func Default(obj runtime.Object) {
 		defaultJob(&o.Spec)
 	case *batchv1.CronJob:
 		defaultCronJob(o)
+	case *services.ComposeService:
+		set(&o.Spec.Replicas, 1)
+		defaultPodSpec(&o.Spec.Template.Spec)
 	case *corev1.Service:
 		defaultService(o)
 	case *corev1.Secret:
