@@ -253,7 +253,7 @@ func (l *load) profileHint(name string) string {
 		return "the file has no profiles"
 	}
 	hint := "profiles: " + strings.Join(names, ", ")
-	if s := suggest(name, names); s != "" {
+	if s := Nearest(name, names); s != "" {
 		hint = "did you mean " + s + "? " + hint
 	}
 	return hint

@@ -282,7 +282,7 @@ func TestSchemaIsWellFormed(t *testing.T) {
 func TestSuggest(t *testing.T) {
 	known := []string{"image", "environment", "command", "ports"}
 	for in, want := range map[string]string{"imgae": "image", "enviroment": "environment", "Ports": "ports", "zzzzzz": ""} {
-		if got := suggest(in, known); got != want {
+		if got := Nearest(in, known); got != want {
 			t.Errorf("%s: %q", in, got)
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// suggest returns the known word nearest to a misspelt one, "" if none is near.
-func suggest(word string, known []string) string {
+// Nearest returns the known word nearest to a misspelt one, "" if none is near.
+func Nearest(word string, known []string) string {
 	best, distance := "", max(2, len(word)/3)+1
 	for _, k := range slices.Sorted(slices.Values(known)) {
 		d := editDistance(strings.ToLower(word), strings.ToLower(k))
@@ -19,7 +19,7 @@ func suggest(word string, known []string) string {
 
 // didYouMean returns the hint for an unknown word: the nearest known one, or all of them if they are few.
 func didYouMean(word string, known []string) string {
-	if s := suggest(word, known); s != "" {
+	if s := Nearest(word, known); s != "" {
 		return "did you mean " + s + "?"
 	}
 	if n := len(known); n > 0 && n <= 12 {
