@@ -18,11 +18,14 @@ func newApp(st *ui.Streams) *cli.App {
 		Writer:          st.Out,
 		ErrWriter:       st.Err,
 		HideHelpCommand: true,
-		Suggest:         true,
+		// A comma in --env or --file is a part of the value.
+		DisableSliceFlagSeparator: true,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "file", Aliases: []string{"f"}, Usage: "the stack's `FILE`; repeat it to merge several in order; default: lyanna.dev.yaml or compose.yaml in this directory or a parent", EnvVars: []string{"LYANDEV_FILE"}},
 			&cli.StringFlag{Name: "project-name", Aliases: []string{"p"}, Usage: "the `NAME` of the instance; default: derived from the file's name: and the directory", EnvVars: []string{"LYANDEV_PROJECT"}},
+			&cli.StringSliceFlag{Name: "profile", Usage: "the `PROFILE` to run; default: the active profile, else the file's default", EnvVars: []string{"LYANDEV_PROFILE"}},
 			&cli.StringSliceFlag{Name: "env-file", Usage: "read variables from `FILE`"},
+			&cli.StringFlag{Name: "project-directory", Usage: "the `DIR` that relative paths in the file are relative to; default: the first file's directory"},
 			&cli.BoolFlag{Name: "debug", Usage: "log the supervisor's decisions", EnvVars: []string{"LYANDEV_DEBUG"}},
 		},
 		Commands: []*cli.Command{
@@ -32,19 +35,39 @@ func newApp(st *ui.Streams) *cli.App {
 			newTestCommand(st), newReaperCommand(st), newVersionCommand(st), newSuperviseCommand(st), newAgentCommand(st), newSandboxCommand(st),
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // main reports and exits
-		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
-			return withCode(exitUsage, fmt.Errorf("%w; see lyandev --help", err))
-		},
-		CommandNotFound: func(c *cli.Context, name string) {},
-	}
-	app.Action = func(c *cli.Context) error {
-		if name := c.Args().First(); name != "" && name != "help" {
-			return withCode(exitUsage, fmt.Errorf("there is no command %q; see lyandev --help", name))
-		}
-		return cli.ShowAppHelp(c)
+		OnUsageError:   badValue,
+		Action:         cli.ShowAppHelp,
 	}
 	for _, cmd := range app.Commands {
-		cmd.OnUsageError = app.OnUsageError
+		setUp(cmd)
 	}
 	return app
+}
+
+// setUp gives a command and those below it what all commands have.
+func setUp(cmd *cli.Command) {
+	cmd.OnUsageError = badValue
+	cmd.HideHelpCommand = true // arrange does it; the library would take an argument "help" for a command
+	cmd.CustomHelpTemplate = cli.CommandHelpTemplate + projectFlagsHelp
+	if len(cmd.Subcommands) > 0 {
+		cmd.CustomHelpTemplate = cli.SubcommandHelpTemplate
+	}
+	for _, sub := range cmd.Subcommands {
+		setUp(sub)
+	}
+}
+
+// projectFlagsHelp ends the help of every command.
+const projectFlagsHelp = `
+The project flags (--file, --project-name, --profile, --env-file ...; see lyandev --help) can come before or after the command.
+Flags can come before or after the arguments; "--" ends them.
+`
+
+// badValue is the library's error for a value that a flag cannot have.
+func badValue(c *cli.Context, err error, _ bool) error {
+	name := "lyandev"
+	if c.Command != nil && c.Command.HelpName != "" {
+		name = c.Command.HelpName
+	}
+	return withCode(exitUsage, fmt.Errorf("%w; see %s --help", err, name))
 }

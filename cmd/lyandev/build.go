@@ -22,13 +22,12 @@ func newBuildCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "build", Usage: "build the images of services", ArgsUsage: "[SERVICE...]",
 		Flags: []cli.Flag{
-			profileFlag(),
 			&cli.BoolFlag{Name: "no-cache", Usage: "build every step again, without the build cache"},
 			&cli.BoolFlag{Name: "force", Usage: "build even if nothing changed"},
 			&cli.StringFlag{Name: "progress", Value: "plain", Usage: "progress format: `plain` (one line per step), json (one line of JSON per step) or quiet"},
 		},
 		Action: func(c *cli.Context) error {
-			stack, err := loadStack(c, c.String("profile"))
+			stack, err := loadStack(c, chosenProfile(c))
 			if err != nil {
 				return err
 			}

@@ -15,12 +15,12 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "config", Usage: "check the file and print the effective, merged stack",
 		Flags: []cli.Flag{
-			profileFlag(), jsonFlag(),
+			jsonFlag(),
 			&cli.BoolFlag{Name: "show-secrets", Usage: "print passwords and tokens unmasked"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "check only, print nothing"},
 		},
 		Action: func(c *cli.Context) error {
-			stack, err := loadStack(c, c.String("profile"))
+			stack, err := loadStack(c, chosenProfile(c))
 			if err != nil {
 				return err
 			}

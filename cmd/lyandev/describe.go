@@ -26,9 +26,6 @@ type description interface {
 }
 
 func runDescribe(c *cli.Context, st *ui.Streams, asJSON bool) error {
-	if c.NArg() == 0 {
-		return withCode(exitUsage, errors.New("describe requires at least one POD or SERVICE: lyandev describe POD|SERVICE..."))
-	}
 	t, err := findTarget(c, nil)
 	if err != nil {
 		return err

@@ -49,17 +49,7 @@ func newDrillCommand(st *ui.Streams) *cli.Command {
 }
 
 func runDrill(c *cli.Context, st *ui.Streams) error {
-	args, err := arguments(c)
-	if err != nil {
-		return err
-	}
-	if len(args) == 0 || len(args) > 2 {
-		return withCode(exitUsage, errors.New("drill requires the name of a drill and at most one service: lyandev drill DRILL [SERVICE]; `lyandev drill --help` lists the drills"))
-	}
-	s := drill.Scenario{Name: args[0], For: c.Duration("for"), Times: c.Int("times")}
-	if len(args) == 2 {
-		s.Service = args[1]
-	}
+	s := drill.Scenario{Name: c.Args().Get(0), Service: c.Args().Get(1), For: c.Duration("for"), Times: c.Int("times")}
 	if err := s.Check(); err != nil {
 		return withCode(exitUsage, err)
 	}

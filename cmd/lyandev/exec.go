@@ -19,7 +19,7 @@ import (
 
 func newExecCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "exec", Usage: "run a command in a running container", ArgsUsage: "SERVICE|POD -- CMD [ARG...]",
+		Name: "exec", Usage: "run a command in a running container", ArgsUsage: "SERVICE|POD CMD [ARG...]",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "container", Aliases: []string{"c"}, Usage: "the `CONTAINER` of the pod; default: its first"},
 			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "run as `USER`"},
@@ -28,14 +28,7 @@ func newExecCommand(st *ui.Streams) *cli.Command {
 			&cli.BoolFlag{Name: "no-tty", Aliases: []string{"T"}, Usage: "do not allocate a terminal"},
 		},
 		Action: func(c *cli.Context) error {
-			args := c.Args().Slice()
-			if len(args) > 1 && args[1] == "--" {
-				args = append(args[:1:1], args[2:]...)
-			}
-			if len(args) < 2 {
-				return withCode(exitUsage, fmt.Errorf("exec requires a SERVICE or POD and a command: lyandev exec SERVICE|POD -- CMD [ARG...]"))
-			}
-			return runExec(c, st, args[0], args[1:])
+			return runExec(c, st, c.Args().First(), c.Args().Tail())
 		},
 	}
 }

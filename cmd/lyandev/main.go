@@ -41,7 +41,11 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	streams := ui.System()
-	err := newApp(streams).RunContext(ctx, args)
+	app := newApp(streams)
+	args, err := arrange(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = withCode(exitInterrupted, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
 	}

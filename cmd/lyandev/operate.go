@@ -64,9 +64,6 @@ func tellProgress(ctx context.Context, st *ui.Streams, t *target, operator strin
 func operatorCommand[T any](st *ui.Streams, operator string, cmd cli.Command, done func(c *cli.Context, result T)) *cli.Command {
 	cmd.Flags = append(cmd.Flags, jsonFlag())
 	cmd.Action = func(c *cli.Context) error {
-		if c.NArg() > 1 {
-			return withCode(exitUsage, fmt.Errorf("%[1]s accepts at most one pod: lyandev %[2]s %[1]s %[3]s", cmd.Name, operator, cmd.ArgsUsage))
-		}
 		var result T
 		r := api.OperateRequest{Operator: operator, Action: cmd.Name, Target: c.Args().First(), Force: c.Bool("force")}
 		if err := operate(c, st, r, &result); err != nil {

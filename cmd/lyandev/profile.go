@@ -50,7 +50,7 @@ func runningProfile(c *cli.Context) string {
 }
 
 func listProfiles(c *cli.Context) ([]profiles.Info, error) {
-	list, err := profiles.List(profiles.Options{Files: c.StringSlice("file"), Env: os.Environ(), EnvFiles: c.StringSlice("env-file")})
+	list, err := profiles.List(profiles.Options{Files: c.StringSlice("file"), Env: os.Environ(), EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory")})
 	return list, withCode(exitUsage, err)
 }
 
@@ -161,9 +161,6 @@ func viewProfile(stack *services.Stack, running string) profileView {
 }
 
 func runProfileDiff(c *cli.Context, st *ui.Streams, asJSON bool) error {
-	if c.NArg() != 2 {
-		return withCode(exitUsage, fmt.Errorf("profile diff requires two profiles: lyandev profile diff A B"))
-	}
 	a, err := loadStack(c, c.Args().Get(0))
 	if err != nil {
 		return err

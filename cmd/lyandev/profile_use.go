@@ -19,14 +19,7 @@ import (
 )
 
 func runProfileUse(c *cli.Context, st *ui.Streams) error {
-	args, err := arguments(c)
-	if err != nil {
-		return err
-	}
-	if len(args) != 1 || args[0] == "" {
-		return withCode(exitUsage, errors.New("profile use requires one profile: lyandev profile use NAME; `lyandev profile ls` lists them"))
-	}
-	name := args[0]
+	name := c.Args().First()
 	if c.Duration("limit") <= 0 {
 		return withCode(exitUsage, fmt.Errorf("cannot use --limit %s: it must be greater than 0", c.Duration("limit")))
 	}

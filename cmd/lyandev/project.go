@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/adrg/xdg"
 	"github.com/urfave/cli/v2"
@@ -22,10 +23,8 @@ import (
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// profileFlag returns the flag of commands that load a stack.
-func profileFlag() cli.Flag {
-	return &cli.StringFlag{Name: "profile", Usage: "the `PROFILE` to run; default: the active profile, else the file's default", EnvVars: []string{"LYANDEV_PROFILE"}}
-}
+// chosenProfile returns the profiles of --profile, separated by commas, "" if none was given.
+func chosenProfile(c *cli.Context) string { return strings.Join(c.StringSlice("profile"), ",") }
 
 // jsonFlag returns the flag of commands that can print JSON.
 func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON"} }
@@ -41,7 +40,7 @@ func loadStack(c *cli.Context, profile string) (*services.Stack, error) {
 		files[i] = abs
 	}
 	stack, err := profiles.Load(c.Context, profiles.Options{
-		Files: files, Profile: profile, Env: os.Environ(), EnvFiles: c.StringSlice("env-file"),
+		Files: files, Profile: profile, Env: os.Environ(), EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory"),
 	})
 	return stack, withCode(exitUsage, err)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,9 +28,6 @@ func newScaleCommand(st *ui.Streams) *cli.Command {
 
 // parseScale parses SERVICE=N arguments; each service may appear once.
 func parseScale(args []string) (map[string]int, error) {
-	if len(args) == 0 {
-		return nil, errors.New("scale requires at least one SERVICE=N: lyandev scale SERVICE=N...")
-	}
 	out := map[string]int{}
 	for _, a := range args {
 		name, number, ok := strings.Cut(a, "=")

@@ -48,9 +48,6 @@ func newRestartCommand(st *ui.Streams) *cli.Command {
 		Name: "restart", Usage: "restart services with a rolling update of their pods",
 		ArgsUsage: "SERVICE...",
 		Action: func(c *cli.Context) error {
-			if c.NArg() == 0 {
-				return withCode(exitUsage, fmt.Errorf("restart requires at least one service: lyandev restart SERVICE..."))
-			}
 			t, err := findTarget(c, nil)
 			if err != nil {
 				return err

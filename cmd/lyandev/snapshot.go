@@ -54,14 +54,8 @@ func newSnapshotCommand(st *ui.Streams) *cli.Command {
 
 // named returns the snapshot's name and the services from the arguments.
 func named(c *cli.Context) (name string, services []string, err error) {
-	args, err := arguments(c)
-	if err != nil {
-		return "", nil, err
-	}
-	if len(args) == 0 {
-		return "", nil, withCode(exitUsage, fmt.Errorf("snapshot %[1]s requires a name: lyandev snapshot %[1]s NAME", c.Command.Name))
-	}
-	return args[0], args[1:], withCode(exitUsage, snapshot.CheckName(args[0]))
+	name = c.Args().First()
+	return name, c.Args().Tail(), withCode(exitUsage, snapshot.CheckName(name))
 }
 
 // copying returns the snapshot configuration of an instance for use without a running supervisor.
@@ -257,9 +251,6 @@ func snapshots(c *cli.Context) ([]snapshot.Meta, error) {
 }
 
 func runSnapshotRm(c *cli.Context, st *ui.Streams) error {
-	if c.NArg() == 0 {
-		return withCode(exitUsage, errors.New("snapshot rm requires at least one name: lyandev snapshot rm NAME..."))
-	}
 	t, err := findTarget(c, nil)
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ type testOptions struct {
 
 func newTestCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "test", Usage: "run tests against a temporary copy of the stack", ArgsUsage: "[-- CMD...]",
+		Name: "test", Usage: "run tests against a temporary copy of the stack", ArgsUsage: "[CMD [ARG...]]",
 		Description: "Each profile runs in a new copy of the stack with its own network, names, free host ports and empty volumes. The\n" +
 			"running stack is not used. CMD defaults to x-lyandev.test of the services. It runs in a container of the app's\n" +
 			"image inside the stack or, with --host or host: true, on this host with addresses of mapped ports.\n" +

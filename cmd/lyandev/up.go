@@ -38,7 +38,6 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 		Description: "Runs in the foreground and follows the logs until Ctrl-C, which stops the stack (a second Ctrl-C stops it\n" +
 			"immediately). If a supervisor is already running, up applies the stack to it and attaches; Ctrl-C then only detaches.",
 		Flags: []cli.Flag{
-			profileFlag(),
 			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "run the supervisor in the background"},
 			&cli.BoolFlag{Name: "wait", Usage: "return when the stack is ready (implies -d)"},
 			&cli.DurationFlag{Name: "timeout", Value: 5 * time.Minute, Usage: "with --wait: give up after `DURATION`"},
@@ -52,7 +51,7 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			o := upOptions{
-				st: st, profile: c.String("profile"), detach: c.Bool("detach") || c.Bool("wait"), wait: c.Bool("wait"),
+				st: st, profile: chosenProfile(c), detach: c.Bool("detach") || c.Bool("wait"), wait: c.Bool("wait"),
 				timeout: c.Duration("timeout"), quiet: c.Bool("quiet"), noLogs: c.Bool("no-logs"), only: c.Args().Slice(),
 				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), NoWatch: c.Bool("no-watch"), PortsAuto: c.String("ports") == "auto"},
 			}

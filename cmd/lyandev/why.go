@@ -23,9 +23,6 @@ func newWhyCommand(st *ui.Streams) *cli.Command {
 }
 
 func runWhy(c *cli.Context, st *ui.Streams, asJSON bool) error {
-	if c.NArg() > 1 {
-		return withCode(exitUsage, fmt.Errorf("why accepts at most one argument, got %d: lyandev why [SERVICE|POD]", c.NArg()))
-	}
 	t, err := findTarget(c, nil)
 	if err != nil {
 		return err
