@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +23,9 @@ func (d *Docker) CreateContainer(ctx context.Context, spec ContainerSpec) (strin
 		if m.SubPath != "" && m.Volume != "" {
 			return "", wrap(ErrUnsupported, "mount %s of volume %s in container %s", m.SubPath, m.Volume, spec.Name)
 		}
+	}
+	if spec.Exact != nil {
+		return d.createExact(ctx, spec)
 	}
 	conf, host, net := translate(spec)
 	placeMAC(conf, net, d.api.ClientVersion())
@@ -170,10 +172,15 @@ func (d *Docker) StopContainer(ctx context.Context, id, signal string, grace tim
 		}
 		return fmt.Errorf("cannot stop container %s: it is still there 10 s after SIGKILL", short(id))
 	}
-	secs := int(math.Ceil(grace.Seconds()))
-	err := do(ctx, grace+workLimit, func(ctx context.Context) error {
-		return d.api.ContainerStop(ctx, id, container.StopOptions{Timeout: &secs})
-	})
+	opts := container.StopOptions{}
+	limit := max(grace, 0) + workLimit
+	if grace >= 0 {
+		secs := int(math.Ceil(grace.Seconds()))
+		opts.Timeout = &secs
+	} else if c, err := d.inspect(ctx, id); err == nil && c.Config.StopTimeout != nil {
+		limit += time.Duration(*c.Config.StopTimeout) * time.Second
+	}
+	err := do(ctx, limit, func(ctx context.Context) error { return d.api.ContainerStop(ctx, id, opts) })
 	if IsNotFound(err) {
 		return nil
 	}
@@ -272,40 +279,6 @@ func (d *Docker) inspect(ctx context.Context, id string) (container.InspectRespo
 	return within(ctx, answerLimit, func(ctx context.Context) (container.InspectResponse, error) {
 		return d.api.ContainerInspect(ctx, id)
 	})
-}
-
-// InspectContainer implements Containers.
-func (d *Docker) InspectContainer(ctx context.Context, id string) (Container, error) {
-	c, err := d.inspect(ctx, id)
-	if err != nil {
-		return Container{}, wrap(err, "inspect container %s", short(id))
-	}
-	out := Container{
-		ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Config.Image, ImageID: c.Image, Labels: c.Config.Labels,
-		Env: c.Config.Env, Created: parseTime(c.Created), IPs: map[string]netip.Addr{},
-	}
-	if s := c.State; s != nil {
-		out.State, out.ExitCode, out.OOMKilled, out.Error, out.PID = s.Status, s.ExitCode, s.OOMKilled, s.Error, s.Pid
-		out.Started, out.Exited = parseTime(s.StartedAt), parseTime(s.FinishedAt)
-	}
-	if c.NetworkSettings == nil {
-		return out, nil
-	}
-	for name, ep := range c.NetworkSettings.Networks {
-		if a, err := netip.ParseAddr(ep.IPAddress); err == nil {
-			out.IPs[name] = a
-		}
-	}
-	for p, bs := range c.NetworkSettings.Ports {
-		for _, b := range bs {
-			ip, _ := netip.ParseAddr(b.HostIP)
-			hp, _ := strconv.ParseUint(b.HostPort, 10, 16)
-			out.Ports = append(out.Ports, PortBinding{
-				HostIP: ip, HostPort: uint16(hp), ContainerPort: uint16(p.Int()), Protocol: p.Proto(),
-			})
-		}
-	}
-	return out, nil
 }
 
 // CopyTo implements Containers.

@@ -22,7 +22,10 @@ func (d *Docker) InspectImage(ctx context.Context, ref string) (Image, error) {
 	if err != nil {
 		return Image{}, wrap(err, "inspect image %s", ref)
 	}
-	out := Image{ID: i.ID, Tags: i.RepoTags, Digests: i.RepoDigests, Created: parseTime(i.Created), Size: i.Size}
+	out := Image{
+		ID: i.ID, Tags: i.RepoTags, Digests: i.RepoDigests, Created: parseTime(i.Created), Size: i.Size,
+		OS: i.Os, Arch: i.Architecture, Variant: i.Variant, LastTagged: i.Metadata.LastTagTime.UTC(),
+	}
 	if c := i.Config; c != nil {
 		out.Labels, out.User, out.Entrypoint, out.Cmd = c.Labels, c.User, c.Entrypoint, c.Cmd
 		out.WorkingDir, out.Env, out.StopSignal = c.WorkingDir, c.Env, c.StopSignal
@@ -34,13 +37,13 @@ func (d *Docker) InspectImage(ctx context.Context, ref string) (Image, error) {
 }
 
 // PullImage implements Images.
-func (d *Docker) PullImage(ctx context.Context, ref string, out io.Writer) error {
-	rc, err := d.api.ImagePull(ctx, ref, image.PullOptions{RegistryAuth: registryAuth(ref)})
+func (d *Docker) PullImage(ctx context.Context, ref string, opts PullOptions) error {
+	rc, err := d.api.ImagePull(ctx, ref, image.PullOptions{RegistryAuth: registryAuth(ref), Platform: opts.Platform})
 	if err != nil {
 		return wrap(err, "pull image %s", ref)
 	}
 	defer rc.Close()
-	return wrap(readProgress(rc, out), "pull image %s", ref)
+	return wrap(readProgress(rc, opts.Out), "pull image %s", ref)
 }
 
 // ImportImage implements Images.

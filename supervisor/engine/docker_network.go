@@ -3,26 +3,91 @@ package engine
 import (
 	"context"
 	"net/netip"
+	"strings"
 
 	"github.com/docker/docker/api/types/network"
-	"github.com/docker/docker/api/types/volume"
 )
 
 // CreateNetwork implements Networks.
 func (d *Docker) CreateNetwork(ctx context.Context, spec NetworkSpec) (string, error) {
-	conf := network.IPAMConfig{Subnet: spec.Subnet.String()}
-	if spec.IPRange.IsValid() {
-		conf.IPRange = spec.IPRange.String()
-	}
-	if spec.Gateway.IsValid() {
-		conf.Gateway = spec.Gateway.String()
+	opts := TranslateNetwork(spec)
+	if err := d.knowsNetwork(ctx, opts); err != nil {
+		return "", wrap(err, "create network %s", spec.Name)
 	}
 	r, err := within(ctx, workLimit, func(ctx context.Context) (network.CreateResponse, error) {
-		return d.api.NetworkCreate(ctx, spec.Name, network.CreateOptions{
-			Driver: "bridge", Labels: spec.Labels, IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{conf}},
-		})
+		return d.api.NetworkCreate(ctx, spec.Name, opts)
 	})
-	return r.ID, wrap(err, "create network %s (%s)", spec.Name, spec.Subnet)
+	return r.ID, wrap(err, "create network %s%s", spec.Name, subnetsOf(spec))
+}
+
+// subnetsOf is " (SUBNET, ...)" for messages, "" if the engine chooses.
+func subnetsOf(spec NetworkSpec) string {
+	var out []string
+	for _, p := range spec.Pools() {
+		if p.Subnet.IsValid() {
+			out = append(out, p.Subnet.String())
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(out, ", ") + ")"
+}
+
+// TranslateNetwork converts a spec to the options of Docker's create call. It is pure.
+func TranslateNetwork(spec NetworkSpec) network.CreateOptions {
+	opts := network.CreateOptions{
+		Driver: spec.Driver, Options: spec.Options, Internal: spec.Internal, Attachable: spec.Attachable,
+		EnableIPv4: spec.EnableIPv4, EnableIPv6: spec.EnableIPv6, Labels: spec.Labels,
+	}
+	if opts.Driver == "" {
+		opts.Driver = "bridge"
+	}
+	pools := spec.Pools()
+	if len(pools) == 0 && spec.IPAM.Driver == "" && len(spec.IPAM.Options) == 0 {
+		return opts
+	}
+	opts.IPAM = &network.IPAM{Driver: spec.IPAM.Driver, Options: spec.IPAM.Options}
+	if opts.IPAM.Driver == "" {
+		opts.IPAM.Driver = "default"
+	}
+	for _, p := range pools {
+		conf := network.IPAMConfig{Subnet: text(p.Subnet), IPRange: text(p.IPRange), Gateway: text(p.Gateway)}
+		for name, a := range p.Aux {
+			if conf.AuxAddress == nil {
+				conf.AuxAddress = map[string]string{}
+			}
+			conf.AuxAddress[name] = a.String()
+		}
+		opts.IPAM.Config = append(opts.IPAM.Config, conf)
+	}
+	return opts
+}
+
+// text is an address or prefix as Docker wants it, "" for none.
+func text[T interface {
+	IsValid() bool
+	String() string
+}](v T) string {
+	if !v.IsValid() {
+		return ""
+	}
+	return v.String()
+}
+
+// InspectNetwork implements Networks.
+func (d *Docker) InspectNetwork(ctx context.Context, name string) (Network, error) {
+	n, err := d.inspectNetwork(ctx, name)
+	if err != nil {
+		return Network{}, wrap(err, "inspect network %s", short(name))
+	}
+	return observedNetwork(n), nil
+}
+
+func (d *Docker) inspectNetwork(ctx context.Context, name string) (network.Inspect, error) {
+	return within(ctx, answerLimit, func(ctx context.Context) (network.Inspect, error) {
+		return d.api.NetworkInspect(ctx, name, network.InspectOptions{})
+	})
 }
 
 // RemoveNetwork implements Networks.
@@ -45,9 +110,7 @@ func (d *Docker) ListNetworks(ctx context.Context, labels map[string]string) ([]
 	out := make([]Network, 0, len(list))
 	for _, n := range list {
 		if labels != nil { // the list call leaves out who is attached
-			full, err := within(ctx, answerLimit, func(ctx context.Context) (network.Inspect, error) {
-				return d.api.NetworkInspect(ctx, n.ID, network.InspectOptions{})
-			})
+			full, err := d.inspectNetwork(ctx, n.ID)
 			if IsNotFound(err) {
 				continue
 			}
@@ -62,10 +125,23 @@ func (d *Docker) ListNetworks(ctx context.Context, labels map[string]string) ([]
 }
 
 func observedNetwork(n network.Inspect) Network {
-	o := Network{ID: n.ID, Name: n.Name, Driver: n.Driver, Labels: n.Labels}
+	o := Network{
+		ID: n.ID, Name: n.Name, Driver: n.Driver, Options: n.Options, Internal: n.Internal, Attachable: n.Attachable,
+		IPv4: n.EnableIPv4, IPv6: n.EnableIPv6, Labels: n.Labels, Created: n.Created.UTC(),
+		IPAM: IPAM{Driver: n.IPAM.Driver, Options: n.IPAM.Options},
+	}
 	for _, c := range n.IPAM.Config {
-		if p, err := netip.ParsePrefix(c.Subnet); err == nil {
-			o.Subnets = append(o.Subnets, p)
+		p := IPAMPool{Subnet: prefix(c.Subnet), IPRange: prefix(c.IPRange), Gateway: addr(c.Gateway)}
+		for name, a := range c.AuxAddress {
+			if p.Aux == nil {
+				p.Aux = map[string]netip.Addr{}
+			}
+			p.Aux[name] = addr(a)
+		}
+		o.IPAM.Pools = append(o.IPAM.Pools, p)
+		if p.Subnet.IsValid() {
+			o.Subnets = append(o.Subnets, p.Subnet)
+			o.IPv4 = o.IPv4 || p.Subnet.Addr().Is4() // engines below API 1.48 do not say it
 		}
 	}
 	for id := range n.Containers {
@@ -74,13 +150,24 @@ func observedNetwork(n network.Inspect) Network {
 	return o
 }
 
+// addr and prefix parse what the engine says; anything else is the zero value. Docker 20.10 writes gateways with a prefix length.
+func addr(s string) netip.Addr {
+	s, _, _ = strings.Cut(s, "/")
+	a, _ := netip.ParseAddr(s)
+	return a
+}
+
+func prefix(s string) netip.Prefix {
+	p, _ := netip.ParsePrefix(s)
+	return p
+}
+
 // ConnectNetwork implements Networks.
-func (d *Docker) ConnectNetwork(ctx context.Context, net, container string, ip netip.Addr, aliases []string) error {
-	ep := &network.EndpointSettings{Aliases: aliases}
-	if ip.IsValid() {
-		ep.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: ip.String()}
+func (d *Docker) ConnectNetwork(ctx context.Context, net, container string, settings network.EndpointSettings) error {
+	err := d.knowsEndpoint(ctx, net, &settings)
+	if err == nil {
+		err = do(ctx, workLimit, func(ctx context.Context) error { return d.api.NetworkConnect(ctx, net, container, &settings) })
 	}
-	err := do(ctx, workLimit, func(ctx context.Context) error { return d.api.NetworkConnect(ctx, net, container, ep) })
 	return wrap(err, "connect container %s to network %s", short(container), net)
 }
 
@@ -88,36 +175,4 @@ func (d *Docker) ConnectNetwork(ctx context.Context, net, container string, ip n
 func (d *Docker) DisconnectNetwork(ctx context.Context, net, container string) error {
 	err := do(ctx, workLimit, func(ctx context.Context) error { return d.api.NetworkDisconnect(ctx, net, container, true) })
 	return wrap(err, "disconnect container %s from network %s", short(container), net)
-}
-
-// CreateVolume implements Volumes.
-func (d *Docker) CreateVolume(ctx context.Context, name string, labels map[string]string) error {
-	_, err := within(ctx, workLimit, func(ctx context.Context) (volume.Volume, error) {
-		return d.api.VolumeCreate(ctx, volume.CreateOptions{Name: name, Labels: labels})
-	})
-	return wrap(err, "create volume %s", name)
-}
-
-// RemoveVolume implements Volumes.
-func (d *Docker) RemoveVolume(ctx context.Context, name string) error {
-	err := do(ctx, workLimit, func(ctx context.Context) error { return d.api.VolumeRemove(ctx, name, false) })
-	if IsNotFound(err) {
-		return nil
-	}
-	return wrap(err, "remove volume %s", name)
-}
-
-// ListVolumes implements Volumes.
-func (d *Docker) ListVolumes(ctx context.Context, labels map[string]string) ([]Volume, error) {
-	r, err := within(ctx, answerLimit, func(ctx context.Context) (volume.ListResponse, error) {
-		return d.api.VolumeList(ctx, volume.ListOptions{Filters: labelFilter(labels)})
-	})
-	if err != nil {
-		return nil, wrap(err, "list volumes")
-	}
-	out := make([]Volume, 0, len(r.Volumes))
-	for _, v := range r.Volumes {
-		out = append(out, Volume{Name: v.Name, Labels: v.Labels, Created: parseTime(v.CreatedAt)})
-	}
-	return out, nil
 }

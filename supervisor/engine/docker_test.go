@@ -326,7 +326,7 @@ func TestPullOfWhatIsNotThere(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
 	defer cancel()
-	err := b.PullImage(ctx, "127.0.0.1:9/lyandev-test/nothing:here", io.Discard)
+	err := b.PullImage(ctx, "127.0.0.1:9/lyandev-test/nothing:here", PullOptions{Out: io.Discard})
 	if err == nil || !strings.Contains(err.Error(), "cannot pull image 127.0.0.1:9/lyandev-test/nothing:here") {
 		t.Errorf("pull: %v", err)
 	}
@@ -352,8 +352,8 @@ func TestPortOfAnotherProgram(t *testing.T) {
 
 func TestMounts(t *testing.T) {
 	b := newBench(t)
-	b.must(b.CreateVolume(b.ctx, b.name+"-v", b.labels()))
-	b.must(b.CreateVolume(b.ctx, b.name+"-w", b.labels()))
+	b.must(b.CreateVolume(b.ctx, VolumeSpec{Name: b.name + "-v", Labels: b.labels()}))
+	b.must(b.CreateVolume(b.ctx, VolumeSpec{Name: b.name + "-w", Labels: b.labels()}))
 	dir := t.TempDir()
 	id := b.run(ContainerSpec{Mounts: []Mount{
 		{Volume: b.name + "-v", Target: "/etc/default"},

@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/netip"
 	"time"
+
+	"github.com/docker/docker/api/types/network"
 )
 
 // Engine is a Docker engine.
@@ -24,7 +26,7 @@ type Engine interface {
 	Networks
 	Volumes
 
-	// Events subscribes to the events of containers that carry all the labels. The subscription is active when Events returns:
+	// Events subscribes to the events of containers that carry all the labels (see Event). The subscription is active when Events returns:
 	// a caller that lists containers afterwards misses nothing. The channel closes when ctx ends or the stream breaks; err()
 	// then returns the reason (nil if ctx ended). Callers must list again after every new subscription.
 	Events(ctx context.Context, labels map[string]string) (ch <-chan Event, err func() error, first error)
@@ -38,8 +40,9 @@ type Containers interface {
 	// CreateContainer creates a container without starting it. A name in use is a conflict (IsConflict).
 	CreateContainer(ctx context.Context, spec ContainerSpec) (id string, err error)
 	StartContainer(ctx context.Context, id string) error
-	// StopContainer sends the signal ("" is the image's, else SIGTERM), waits up to grace, sends SIGKILL, and returns
-	// when the container has stopped. Stopping a stopped container is no error.
+	// StopContainer sends the signal ("" is the container's or image's, else SIGTERM), waits up to grace (negative: the
+	// container's StopTimeout, else 10 s), sends SIGKILL, and returns when the container has stopped. It ends a restart policy's
+	// attempts until the next start. Stopping a stopped container is no error.
 	StopContainer(ctx context.Context, id, signal string, grace time.Duration) error
 	// KillContainer sends one signal and returns at once. A container that is not running is no error.
 	KillContainer(ctx context.Context, id, signal string) error
@@ -57,6 +60,18 @@ type Containers interface {
 	// Exec runs a command and blocks until it ends. If spec.Timeout or ctx ends first, the process in the container is killed
 	// and the output so far is returned with ErrExecTimeout or ctx's error.
 	Exec(ctx context.Context, id string, spec ExecSpec) (ExecResult, error)
+	// Wait waits for the end of a container, at once if it does not run, or for its next end or removal (see WaitUntil). The wait
+	// is active when Wait returns. The channel delivers one value and is not closed; an absent container is IsNotFound.
+	Wait(ctx context.Context, id string, until WaitUntil) (<-chan Ended, error)
+	// Attach connects to the streams of a container's main process, which need not run yet. It returns when it is attached;
+	// wait then blocks until the output ends (the process ended, or the user typed the detach keys) or ctx ends.
+	Attach(ctx context.Context, id string, opts AttachOptions) (wait func() error, err error)
+	// ResizeTTY sets the size of the terminal of a running container.
+	ResizeTTY(ctx context.Context, id string, columns, rows uint) error
+	// Top lists the processes of a running container; args are those of ps, nil is "-ef".
+	Top(ctx context.Context, id string, args []string) (Processes, error)
+	// Stats takes one sample of what a container uses. All values of a container that does not run are 0.
+	Stats(ctx context.Context, id string) (Stats, error)
 	// CopyTo unpacks a tar stream below the directory dir of a created or running container.
 	CopyTo(ctx context.Context, id, dir string, tar io.Reader) error
 	// CopyOver is CopyTo that lets a file in the archive replace a directory, and a directory replace a file.
@@ -69,8 +84,8 @@ type Containers interface {
 type Images interface {
 	// InspectImage finds a local image by reference or ID; absent is IsNotFound.
 	InspectImage(ctx context.Context, ref string) (Image, error)
-	// PullImage pulls with the credentials of the user's Docker configuration; progress lines go to out if not nil.
-	PullImage(ctx context.Context, ref string, out io.Writer) error
+	// PullImage pulls with the credentials of the user's Docker configuration, including those of its credential helpers.
+	PullImage(ctx context.Context, ref string, opts PullOptions) error
 	// ImportImage makes an image from a root file system tar and tags it. changes are Dockerfile lines ("LABEL a=b").
 	ImportImage(ctx context.Context, ref string, changes []string, tar io.Reader) (id string, err error)
 	ListImages(ctx context.Context, labels map[string]string) ([]Image, error)
@@ -81,18 +96,24 @@ type Images interface {
 
 // Networks are the operations on networks.
 type Networks interface {
+	// CreateNetwork creates a network. A name in use is a conflict (IsConflict), a subnet in use IsOverlap.
 	CreateNetwork(ctx context.Context, spec NetworkSpec) (id string, err error)
 	RemoveNetwork(ctx context.Context, id string) error
+	// InspectNetwork finds a network by name or ID, with the containers that are attached to it; absent is IsNotFound.
+	InspectNetwork(ctx context.Context, name string) (Network, error)
 	// ListNetworks lists networks with all the labels; nil labels lists every network.
 	ListNetworks(ctx context.Context, labels map[string]string) ([]Network, error)
-	ConnectNetwork(ctx context.Context, network, container string, ip netip.Addr, aliases []string) error
+	// ConnectNetwork connects a container with the given settings; see EndpointAt for the usual ones.
+	ConnectNetwork(ctx context.Context, network, container string, settings network.EndpointSettings) error
 	DisconnectNetwork(ctx context.Context, network, container string) error
 }
 
 // Volumes are the operations on volumes.
 type Volumes interface {
 	// CreateVolume makes a volume, or finds the one of that name.
-	CreateVolume(ctx context.Context, name string, labels map[string]string) error
+	CreateVolume(ctx context.Context, spec VolumeSpec) error
+	// InspectVolume finds a volume by name; absent is IsNotFound.
+	InspectVolume(ctx context.Context, name string) (Volume, error)
 	// RemoveVolume removes a volume; absent is no error, in use is a conflict.
 	RemoveVolume(ctx context.Context, name string) error
 	ListVolumes(ctx context.Context, labels map[string]string) ([]Volume, error)
@@ -168,6 +189,9 @@ type ContainerSpec struct {
 	// LogMaxSize bounds the json-file log ("" is 20m, with 2 files).
 	LogMaxSize string
 
+	// Exact, if set, is what Docker is asked for; of the fields above only Name, Image, Labels and Mounts are then used.
+	Exact *Exact
+
 	// Warn receives the engine's warnings about parts of the specification that it ignores (such as limits that its kernel
 	// does not support), one call per warning, before CreateContainer returns. nil discards them.
 	Warn func(text string)
@@ -222,12 +246,27 @@ type Container struct {
 	// ExitCode is meaningful when State is exited or dead.
 	ExitCode  int
 	OOMKilled bool
-	Error     string
-	PID       int
-	// IPs are the addresses by network name. Ports are the published ports.
-	IPs   map[string]netip.Addr
-	Ports []PortBinding
-	Env   []string // only from InspectContainer
+	// Error is why the last start failed, "" if it did not.
+	Error string
+	PID   int
+	// RestartCount is how often the engine's restart policy started the container again since somebody started it. Restarting
+	// is true while it waits to do so; State is then StateRestarting.
+	RestartCount int
+	Restarting   bool
+	// RestartPolicy is "no", "always", "unless-stopped" or "on-failure".
+	RestartPolicy string
+	// AutoRemove is true if the engine removes the container when it ends.
+	AutoRemove bool
+	// Health is nil for a container without a health check.
+	Health *Health
+	// TTY and Stdin say whether the main process has a terminal and an open standard input.
+	TTY, Stdin bool
+	// IPs are the IPv4 addresses by network name, Networks all the networks that it is connected to, also while it does not
+	// run. Ports are the published ports.
+	IPs      map[string]netip.Addr
+	Networks map[string]Endpoint
+	Ports    []PortBinding
+	Env      []string
 }
 
 // LogOptions chooses what Logs returns. Tail < 0 is everything.
@@ -279,39 +318,32 @@ type Image struct {
 	Env        []string
 	Volumes    []string
 	StopSignal string
+	// OS, Arch and Variant are the platform. LastTagged is when the image was last pulled, built or tagged on this engine.
+	// (InspectImage only.)
+	OS, Arch, Variant string
+	LastTagged        time.Time
 }
 
-// NetworkSpec is one bridge network with an explicit subnet; Docker assigns addresses only in IPRange.
-type NetworkSpec struct {
-	Name    string
-	Subnet  netip.Prefix
-	IPRange netip.Prefix
-	Gateway netip.Addr
-	Labels  map[string]string
-}
-
-// Network is one network as observed.
-type Network struct {
-	ID, Name, Driver string
-	Subnets          []netip.Prefix
-	Labels           map[string]string
-	// Containers are the IDs attached to it (only when it was listed with labels).
-	Containers []string
-}
-
-// Volume is one volume as observed.
-type Volume struct {
-	Name    string
-	Labels  map[string]string
-	Created time.Time
+// PullOptions are the options of a pull.
+type PullOptions struct {
+	// Platform is OS[/ARCH[/VARIANT]]; "" is the engine's own.
+	Platform string
+	// Out receives progress lines; nil discards them.
+	Out io.Writer
 }
 
 // Event is something that happened to a container.
 type Event struct {
-	// Type is create, start, die, oom, destroy, pause, unpause, rename, health_status, exec_die.
+	// Type is create, start, die, oom, destroy, pause, unpause, rename, restart, kill, health_status, connect or disconnect.
 	Type     string
 	ID       string
 	Time     time.Time
 	ExitCode int
-	Labels   map[string]string
+	// Health is the new status with health_status: healthy or unhealthy.
+	Health string
+	// Signal is the number of the signal with kill, which comes when somebody asked for a stop or sent a signal.
+	Signal string
+	// Network is the network's name with connect and disconnect; the other fields are the container's, and Labels is empty.
+	Network string
+	Labels  map[string]string
 }

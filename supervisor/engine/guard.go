@@ -3,10 +3,11 @@ package engine
 import (
 	"context"
 	"io"
-	"net/netip"
+
+	"github.com/docker/docker/api/types/network"
 )
 
-// Guarded returns an engine whose methods that create, start, connect or remove something fail with the error of allowed, if
+// Guarded returns an engine whose methods that create, start, rename, connect or remove something fail with the error of allowed, if
 // it returns one. Reads, stops and execs are not guarded.
 func Guarded(e Engine, allowed func() error) Engine { return &guarded{Engine: e, allowed: allowed} }
 
@@ -39,6 +40,14 @@ func (g *guarded) RemoveContainer(ctx context.Context, id string) error {
 	return g.Engine.RemoveContainer(ctx, id)
 }
 
+// RenameContainer implements Containers.
+func (g *guarded) RenameContainer(ctx context.Context, id, name string) error {
+	if err := g.allowed(); err != nil {
+		return err
+	}
+	return g.Engine.RenameContainer(ctx, id, name)
+}
+
 // ImportImage implements Images.
 func (g *guarded) ImportImage(ctx context.Context, ref string, changes []string, tar io.Reader) (string, error) {
 	if err := g.allowed(); err != nil {
@@ -64,19 +73,19 @@ func (g *guarded) RemoveNetwork(ctx context.Context, id string) error {
 }
 
 // ConnectNetwork implements Networks.
-func (g *guarded) ConnectNetwork(ctx context.Context, network, container string, ip netip.Addr, aliases []string) error {
+func (g *guarded) ConnectNetwork(ctx context.Context, net, container string, settings network.EndpointSettings) error {
 	if err := g.allowed(); err != nil {
 		return err
 	}
-	return g.Engine.ConnectNetwork(ctx, network, container, ip, aliases)
+	return g.Engine.ConnectNetwork(ctx, net, container, settings)
 }
 
 // CreateVolume implements Volumes.
-func (g *guarded) CreateVolume(ctx context.Context, name string, labels map[string]string) error {
+func (g *guarded) CreateVolume(ctx context.Context, spec VolumeSpec) error {
 	if err := g.allowed(); err != nil {
 		return err
 	}
-	return g.Engine.CreateVolume(ctx, name, labels)
+	return g.Engine.CreateVolume(ctx, spec)
 }
 
 // RemoveVolume implements Volumes.

@@ -17,7 +17,7 @@ func TestGuarded(t *testing.T) {
 	var allowed error
 	e := engine.Guarded(fake, func() error { return allowed })
 	ctx := t.Context()
-	if err := e.CreateVolume(ctx, "before", nil); err != nil {
+	if err := e.CreateVolume(ctx, engine.VolumeSpec{Name: "before"}); err != nil {
 		t.Fatal(err)
 	}
 	allowed = lost
@@ -26,9 +26,9 @@ func TestGuarded(t *testing.T) {
 	_, network := e.CreateNetwork(ctx, engine.NetworkSpec{})
 	for name, err := range map[string]error{
 		"create": create, "import": load, "network": network,
-		"start": e.StartContainer(ctx, "c"), "remove": e.RemoveContainer(ctx, "c"), "remove network": e.RemoveNetwork(ctx, "n"),
-		"connect": e.ConnectNetwork(ctx, "n", "c", netip.Addr{}, nil),
-		"volume":  e.CreateVolume(ctx, "after", nil), "remove volume": e.RemoveVolume(ctx, "before"),
+		"start": e.StartContainer(ctx, "c"), "rename": e.RenameContainer(ctx, "c", "d"), "remove": e.RemoveContainer(ctx, "c"), "remove network": e.RemoveNetwork(ctx, "n"),
+		"connect": e.ConnectNetwork(ctx, "n", "c", engine.EndpointAt(netip.Addr{})),
+		"volume":  e.CreateVolume(ctx, engine.VolumeSpec{Name: "after"}), "remove volume": e.RemoveVolume(ctx, "before"),
 	} {
 		if !errors.Is(err, lost) {
 			t.Errorf("%s: %v", name, err)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/docker/api/types/network"
+
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
 )
@@ -53,7 +55,7 @@ const prefix, suffix = "fault-", ".json"
 type Engine interface {
 	UnpauseContainer(ctx context.Context, id string) error
 	InspectContainer(ctx context.Context, id string) (engine.Container, error)
-	ConnectNetwork(ctx context.Context, network, container string, ip netip.Addr, aliases []string) error
+	ConnectNetwork(ctx context.Context, net, container string, settings network.EndpointSettings) error
 }
 
 // Remember records faults before they are injected. dir is the instance's directory, until the deadline after which Overdue
@@ -117,7 +119,7 @@ func Undo(ctx context.Context, eng Engine, faults []Fault) error {
 		if err != nil {
 			errs = append(errs, known(err))
 		} else if _, on := c.IPs[f.Network]; !on {
-			errs = append(errs, eng.ConnectNetwork(ctx, f.Network, f.Container, f.IP, f.Aliases))
+			errs = append(errs, eng.ConnectNetwork(ctx, f.Network, f.Container, engine.EndpointAt(f.IP, f.Aliases...)))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/network"
+
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
@@ -42,8 +44,8 @@ func (w *world) UnpauseContainer(_ context.Context, id string) error {
 	return nil
 }
 
-func (w *world) ConnectNetwork(_ context.Context, _, id string, ip netip.Addr, _ []string) error {
-	if ip != netip.MustParseAddr("10.0.0.9") {
+func (w *world) ConnectNetwork(_ context.Context, _, id string, settings network.EndpointSettings) error {
+	if settings.IPAMConfig == nil || settings.IPAMConfig.IPv4Address != "10.0.0.9" {
 		return errors.New("another address")
 	}
 	delete(w.off, id)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -23,7 +22,7 @@ import (
 // Engine is what is asked of the engine.
 type Engine interface {
 	InspectImage(ctx context.Context, ref string) (engine.Image, error)
-	PullImage(ctx context.Context, ref string, out io.Writer) error
+	PullImage(ctx context.Context, ref string, opts engine.PullOptions) error
 }
 
 // Builder builds images; see build.Builder.
@@ -159,7 +158,9 @@ func (m *Maker) showPull(ctx context.Context, ref string) error {
 		m.cfg.PullProgress(b)
 	}
 	show(state.Build{State: "running"})
-	err := m.cfg.Engine.PullImage(ctx, ref, lines(func(line string) { show(state.Build{State: "running", Step: line}) }))
+	err := m.cfg.Engine.PullImage(ctx, ref, engine.PullOptions{
+		Out: lines(func(line string) { show(state.Build{State: "running", Step: line}) }),
+	})
 	if err != nil {
 		show(state.Build{State: "failed", Error: err.Error()})
 		return err

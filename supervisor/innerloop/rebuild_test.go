@@ -183,7 +183,7 @@ func TestWrap(t *testing.T) {
 		if n := len(r.eng.Calls("CreateVolume")); n != 1 {
 			t.Errorf("the volume was made %d times", n)
 		}
-		if err := r.eng.CreateVolume(t.Context(), "old", r.loop.cfg.Labels(shimKind)); err != nil {
+		if err := r.eng.CreateVolume(t.Context(), engine.VolumeSpec{Name: "old", Labels: r.loop.cfg.Labels(shimKind)}); err != nil {
 			t.Fatal(err)
 		}
 		r.loop.RemoveVolumes(t.Context())

@@ -130,7 +130,7 @@ func (l *Loop) ensureVolume(ctx context.Context) (string, error) {
 // is never started.
 func (l *Loop) fillVolume(ctx context.Context, name, image, hash string) error {
 	eng := l.cfg.Engine
-	if err := eng.CreateVolume(ctx, name, l.cfg.Labels(shimKind)); err != nil {
+	if err := eng.CreateVolume(ctx, engine.VolumeSpec{Name: name, Labels: l.cfg.Labels(shimKind)}); err != nil {
 		return err
 	}
 	spec := engine.ContainerSpec{

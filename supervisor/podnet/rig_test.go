@@ -182,7 +182,7 @@ func (r *rig) rejoin(ctx context.Context) (pods []string, err error) {
 			continue
 		}
 		ip, ipErr := r.n.PodIP(c.Labels[podLabel])
-		err = errors.Join(err, ipErr, r.ConnectNetwork(ctx, r.n.Name(), c.ID, ip, nil))
+		err = errors.Join(err, ipErr, r.ConnectNetwork(ctx, r.n.Name(), c.ID, engine.EndpointAt(ip)))
 		pods = append(pods, c.Labels[podLabel])
 	}
 	return pods, err

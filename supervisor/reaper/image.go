@@ -18,7 +18,7 @@ const pullLimit = 20 * time.Second
 // Images is the part of engine.Images that EnsureImage needs.
 type Images interface {
 	InspectImage(ctx context.Context, ref string) (engine.Image, error)
-	PullImage(ctx context.Context, ref string, out io.Writer) error
+	PullImage(ctx context.Context, ref string, opts engine.PullOptions) error
 	ImportImage(ctx context.Context, ref string, changes []string, tar io.Reader) (string, error)
 }
 
@@ -34,7 +34,7 @@ func EnsureImage(ctx context.Context, eng Images, ref, binary string) (ours bool
 	case err != nil:
 		pull, cancel := context.WithTimeout(ctx, pullLimit)
 		defer cancel()
-		if eng.PullImage(pull, ref, nil) == nil {
+		if eng.PullImage(pull, ref, engine.PullOptions{}) == nil {
 			return false, nil
 		}
 	}

@@ -243,7 +243,7 @@ func TestLeftoversOfAKilledSave(t *testing.T) {
 			return map[string]string{services.ProjectLabel: r.project, snapshot.KindLabel: kind, snapshot.NameLabel: "half"}
 		}
 		err := errors.Join(
-			r.CreateVolume(ctx, r.project+"_snap_half_db", label(snapshot.KindCopy)), r.CreateVolume(ctx, r.project+"_snap_half_cache", label(snapshot.KindCopy)),
+			r.CreateVolume(ctx, engine.VolumeSpec{Name: r.project + "_snap_half_db", Labels: label(snapshot.KindCopy)}), r.CreateVolume(ctx, engine.VolumeSpec{Name: r.project + "_snap_half_cache", Labels: label(snapshot.KindCopy)}),
 		)
 		id, createErr := r.CreateContainer(ctx, engine.ContainerSpec{
 			Name: r.project + "-porter-7", Image: "lyandev:1", Labels: label(snapshot.KindPorter),

@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 	"github.com/lyandev/lyandev/supervisor/snapshot"
 )
@@ -179,7 +180,7 @@ func (r *rig) write(claim, text string) {
 		err = os.WriteFile(filepath.Join(dir, "data"), []byte(text), 0o600)
 	}
 	if err == nil {
-		err = r.CreateVolume(r.t.Context(), r.project+"_"+claim, map[string]string{services.ProjectLabel: r.project})
+		err = r.CreateVolume(r.t.Context(), engine.VolumeSpec{Name: r.project + "_" + claim, Labels: map[string]string{services.ProjectLabel: r.project}})
 	}
 	if err != nil {
 		r.t.Fatal(err)

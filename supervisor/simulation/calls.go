@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/docker/docker/api/types/network"
 
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
@@ -162,9 +163,9 @@ func (l *link) ListNetworks(ctx context.Context, labels map[string]string) ([]en
 }
 
 // ConnectNetwork implements engine.Engine.
-func (l *link) ConnectNetwork(ctx context.Context, network, container string, ip netip.Addr, aliases []string) error {
+func (l *link) ConnectNetwork(ctx context.Context, net, container string, settings network.EndpointSettings) error {
 	return l.do(ctx, call{method: "ConnectNetwork", object: l.nameOf(container), changes: true}, func() error {
-		return l.Engine.ConnectNetwork(context.WithoutCancel(ctx), network, container, ip, aliases)
+		return l.Engine.ConnectNetwork(context.WithoutCancel(ctx), net, container, settings)
 	})
 }
 
@@ -175,10 +176,24 @@ func (l *link) DisconnectNetwork(ctx context.Context, network, container string)
 	})
 }
 
+// InspectNetwork implements engine.Engine.
+func (l *link) InspectNetwork(ctx context.Context, name string) (engine.Network, error) {
+	return value(ctx, l, call{method: "InspectNetwork", object: name}, func() (engine.Network, error) {
+		return l.Engine.InspectNetwork(ctx, name)
+	})
+}
+
+// InspectVolume implements engine.Engine.
+func (l *link) InspectVolume(ctx context.Context, name string) (engine.Volume, error) {
+	return value(ctx, l, call{method: "InspectVolume", object: name}, func() (engine.Volume, error) {
+		return l.Engine.InspectVolume(ctx, name)
+	})
+}
+
 // CreateVolume implements engine.Engine.
-func (l *link) CreateVolume(ctx context.Context, name string, labels map[string]string) error {
-	return l.do(ctx, call{method: "CreateVolume", object: name, changes: true}, func() error {
-		return l.Engine.CreateVolume(context.WithoutCancel(ctx), name, labels)
+func (l *link) CreateVolume(ctx context.Context, spec engine.VolumeSpec) error {
+	return l.do(ctx, call{method: "CreateVolume", object: spec.Name, changes: true}, func() error {
+		return l.Engine.CreateVolume(context.WithoutCancel(ctx), spec)
 	})
 }
 

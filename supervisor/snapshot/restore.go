@@ -163,7 +163,7 @@ func (c Config) Begin(ctx context.Context, m *Meta, list []Restoring) (r *Restor
 	var mounts []engine.Mount
 	for i, r := range list {
 		volume := claimVolume(c.Project, r.Claim)
-		if err := c.Engine.CreateVolume(ctx, volume, c.claimLabels(r.Claim)); err != nil {
+		if err := c.Engine.CreateVolume(ctx, engine.VolumeSpec{Name: volume, Labels: c.claimLabels(r.Claim)}); err != nil {
 			return nil, err
 		}
 		mounts = append(mounts, engine.Mount{Volume: volume, Target: at("dst", i), NoCopy: true})

@@ -155,7 +155,7 @@ func (s *saving) makeVolumes(ctx context.Context) error {
 		}
 		l := s.labels(KindCopy)
 		l[claimLabel] = src.Claim
-		if err := s.to.Engine.CreateVolume(ctx, name, l); err != nil {
+		if err := s.to.Engine.CreateVolume(ctx, engine.VolumeSpec{Name: name, Labels: l}); err != nil {
 			return err
 		}
 		s.sources, s.copies = append(s.sources, src), append(s.copies, name)
@@ -334,7 +334,7 @@ func (s *saving) createMarker(ctx context.Context) error {
 	}
 	l := s.labels(KindSnapshot)
 	l[MetaLabel] = text
-	if err := s.to.Engine.CreateVolume(ctx, mark, l); err != nil {
+	if err := s.to.Engine.CreateVolume(ctx, engine.VolumeSpec{Name: mark, Labels: l}); err != nil {
 		return err
 	}
 	for _, v := range volumesOf(s.vols, s.q.Name) {

@@ -95,7 +95,7 @@ func (s *Stack) Reconnect(name string) {
 	if err != nil {
 		s.t.Fatalf("cannot reconnect %s: %v", name, err)
 	}
-	if err := s.c.Engine().ConnectNetwork(s.t.Context(), net, id, ip, nil); err != nil {
+	if err := s.c.Engine().ConnectNetwork(s.t.Context(), net, id, engine.EndpointAt(ip)); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -115,7 +115,7 @@ func (r *rig) end() {
 	if err := <-r.ended; err != nil {
 		r.t.Error(err)
 	}
-	r.Wait()
+	r.Workers.Wait()
 }
 
 func (r *rig) engineBack(_ context.Context, pods []*corev1.Pod, since time.Time) error {

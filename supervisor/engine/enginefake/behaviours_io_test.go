@@ -16,8 +16,8 @@ import (
 var otherBehaviours = []behaviour{
 	{"volumes: found again, in use, made by a mount", func(r *rig) {
 		v := r.name + "-v"
-		r.must(r.CreateVolume(r.ctx, v, r.labels()))
-		r.wants("none", r.CreateVolume(r.ctx, v, map[string]string{"other": "labels"}))
+		r.must(r.CreateVolume(r.ctx, engine.VolumeSpec{Name: v, Labels: r.labels()}))
+		r.wants("none", r.CreateVolume(r.ctx, engine.VolumeSpec{Name: v, Labels: map[string]string{"other": "labels"}}))
 		list, err := r.ListVolumes(r.ctx, r.labels())
 		r.must(err)
 		r.same("volumes", len(list) == 1 && list[0].Name == v && list[0].Labels[testLabel] == r.name && !list[0].Created.IsZero(), true)
@@ -29,7 +29,7 @@ var otherBehaviours = []behaviour{
 		r.wants("none", r.RemoveVolume(r.ctx, v+"-made"))
 		r.wants("none", r.RemoveVolume(r.ctx, v))
 		r.wants("none", r.RemoveVolume(r.ctx, v))
-		r.wants("invalid", r.CreateVolume(r.ctx, "no good", r.labels()))
+		r.wants("invalid", r.CreateVolume(r.ctx, engine.VolumeSpec{Name: "no good", Labels: r.labels()}))
 	}},
 	{"images: what may not be changed on import", func(r *rig) {
 		_, err := r.ImportImage(r.ctx, "lyandev.test/"+r.name+":bad", []string{"STOPSIGNAL SIGUSR1"}, tarOf(r.t))
@@ -179,7 +179,7 @@ var otherBehaviours = []behaviour{
 	}},
 	{"files: into and out of a container", func(r *rig) {
 		v := r.name + "-v"
-		r.must(r.CreateVolume(r.ctx, v, r.labels()))
+		r.must(r.CreateVolume(r.ctx, engine.VolumeSpec{Name: v, Labels: r.labels()}))
 		mounted := func(s *engine.ContainerSpec) { s.Mounts = []engine.Mount{{Volume: v, Target: "/data"}} }
 		id := r.create("a", stubborn, mounted)
 		r.must(r.CopyTo(r.ctx, id, "/srv", tarOf(r.t, "d/", "", "d/f", "content")))

@@ -66,15 +66,15 @@ var networkBehaviours = []behaviour{
 	{"network: connect and disconnect", func(r *rig) {
 		net := r.network()
 		id := r.start("a", stubborn, func(s *engine.ContainerSpec) { s.Network = "bridge" })
-		r.wants("none", r.ConnectNetwork(r.ctx, net, id, r.static, []string{"alias"}))
+		r.wants("none", r.ConnectNetwork(r.ctx, net, id, engine.EndpointAt(r.static, "alias")))
 		r.same("address", r.inspect(id).IPs[net], r.static)
-		r.wants("forbidden", r.ConnectNetwork(r.ctx, net, id, netip.Addr{}, nil))
+		r.wants("forbidden", r.ConnectNetwork(r.ctx, net, id, engine.EndpointAt(netip.Addr{})))
 		r.wants("none", r.DisconnectNetwork(r.ctx, net, id))
 		_, on := r.inspect(id).IPs[net]
 		r.same("on it", on, false)
 		r.wants("other", r.DisconnectNetwork(r.ctx, net, id))
-		r.wants("notfound", r.ConnectNetwork(r.ctx, "lyconf-no-such-network", id, netip.Addr{}, nil))
-		r.wants("notfound", r.ConnectNetwork(r.ctx, net, "lyconf-no-such-container", netip.Addr{}, nil))
+		r.wants("notfound", r.ConnectNetwork(r.ctx, "lyconf-no-such-network", id, engine.EndpointAt(netip.Addr{})))
+		r.wants("notfound", r.ConnectNetwork(r.ctx, net, "lyconf-no-such-container", engine.EndpointAt(netip.Addr{})))
 	}},
 	{"network: joined with another container", func(r *rig) {
 		net := r.network()

@@ -22,15 +22,26 @@ type container struct {
 	code, pid         int
 	oom               bool
 	err               string
-	networks          map[string]*attachment
-	ports             []engine.PortBinding
-	script            Script
+	// conf is what the engine obeys of spec.
+	conf     settings
+	networks map[string]*attachment
+	ports    []engine.PortBinding
+	script   Script
 	// run counts starts, so that a timer of a former run does nothing. gone is closed when the run ends.
 	run  int
 	gone chan struct{}
-	// byHand says that a stop or kill was asked for, so that the restart policy does not apply; restarts counts its work.
+	// byHand says that a stop or kill was asked for, so that the restart policy does not apply; restarts counts its work, and
+	// backoff is its last wait.
 	byHand   bool
 	restarts int
+	backoff  time.Duration
+	// signal is the last signal that somebody sent.
+	signal  int
+	health  *engine.Health
+	waiters map[*waiter]struct{}
+	// columns and rows are the terminal's size.
+	columns, rows uint
+	stats         engine.Stats
 	// pending is a stop signal that waits for the end of a pause.
 	pending func()
 	log     []logLine
@@ -41,9 +52,12 @@ type container struct {
 	files   map[string]file
 }
 
+// attachment is a connection to a network: the addresses asked for, and those in use while the container runs.
 type attachment struct {
-	static, ip netip.Addr
-	aliases    []string
+	static, ip   netip.Addr
+	static6, ip6 netip.Addr
+	mac          string
+	aliases      []string
 }
 
 func (c *container) alive() bool {
@@ -119,27 +133,14 @@ func (e *Engine) create(spec engine.ContainerSpec) (string, error) {
 	if err := e.checkName(spec.Name); err != nil {
 		return "", err
 	}
-	spec = cloneSpec(spec)
+	spec = merged(spec, img)
 	c := &container{
-		id: id, name: spec.Name, imageID: img.ID, spec: spec, state: engine.StateCreated, created: time.Now(),
-		networks: map[string]*attachment{}, printed: make(chan struct{}), files: map[string]file{},
+		id: id, name: spec.Name, imageID: img.ID, spec: spec, conf: settingsOf(spec), state: engine.StateCreated, created: time.Now(),
+		networks: e.attachments(spec), printed: make(chan struct{}), files: map[string]file{}, waiters: map[*waiter]struct{}{},
 	}
-	labels := maps.Clone(img.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	maps.Copy(labels, spec.Labels)
-	c.spec.Labels = labels
-	switch {
-	case spec.NetworkContainer != "":
-	case spec.Network != "":
-		c.networks[spec.Network] = &attachment{static: spec.IP, aliases: spec.Aliases}
-	default:
-		c.networks["none"] = &attachment{}
-	}
-	for _, m := range spec.Mounts {
+	for _, m := range c.conf.mounts {
 		if m.Volume != "" {
-			e.makeVolume(m.Volume, nil)
+			e.makeVolume(engine.VolumeSpec{Name: m.Volume})
 		}
 	}
 	e.containers[id] = c
@@ -164,6 +165,11 @@ func cloneSpec(s engine.ContainerSpec) engine.ContainerSpec {
 	s.Labels, s.Sysctls = maps.Clone(s.Labels), maps.Clone(s.Sysctls)
 	s.Env, s.Cmd, s.Entrypoint = slices.Clone(s.Env), slices.Clone(s.Cmd), slices.Clone(s.Entrypoint)
 	s.Publish, s.Mounts, s.Aliases = slices.Clone(s.Publish), slices.Clone(s.Mounts), slices.Clone(s.Aliases)
+	if s.Exact != nil {
+		x := *s.Exact
+		x.Networks = slices.Clone(x.Networks)
+		s.Exact = &x
+	}
 	return s
 }
 
@@ -188,13 +194,22 @@ func (e *Engine) RemoveContainer(ctx context.Context, id string) error {
 		if c.alive() {
 			e.exit(c, Exit{Code: 137})
 		}
-		c.state = engine.StateRemoving
-		delete(e.containers, c.id)
-		c.notify()
-		e.emit(c, "destroy")
+		if e.containers[c.id] == nil { // the engine has removed it at its end
+			return nil
+		}
+		e.remove(c)
 		return nil
 	})
 	return wrap(err, "remove container %s", short(id))
+}
+
+// remove takes a container away that does not run; e.mu is held.
+func (e *Engine) remove(c *container) {
+	c.state = engine.StateRemoving
+	delete(e.containers, c.id)
+	c.notify()
+	e.emit(c, "destroy")
+	c.release(engine.Ended{ExitCode: c.code}, engine.UntilStopped, engine.UntilNextExit, engine.UntilRemoved)
 }
 
 // RenameContainer implements engine.Containers.
@@ -251,16 +266,26 @@ func (e *Engine) observe(c *container) engine.Container {
 	out := engine.Container{
 		ID: c.id, Name: c.name, Image: c.spec.Image, ImageID: c.imageID, Labels: maps.Clone(c.spec.Labels), State: c.state,
 		Created: c.created.UTC(), Started: utc(c.started), Exited: utc(c.exited), ExitCode: c.code, OOMKilled: c.oom,
-		Error: c.err, IPs: map[string]netip.Addr{}, Env: e.environment(c),
+		Error: c.err, IPs: map[string]netip.Addr{}, Networks: map[string]engine.Endpoint{}, Env: e.environment(c),
+		RestartCount: c.restarts, Restarting: c.state == engine.StateRestarting, RestartPolicy: c.conf.policy,
+		AutoRemove: c.conf.remove, TTY: c.conf.tty, Stdin: c.conf.stdin,
 	}
-	if !c.alive() {
-		return out
+	if c.health != nil {
+		h := *c.health
+		out.Health = &h
 	}
-	out.PID, out.Ports = c.pid, slices.Clone(c.ports)
 	for name, a := range c.networks {
-		if a.ip.IsValid() {
-			out.IPs[name] = a.ip
+		ep := engine.Endpoint{IP: a.ip, IPv6: a.ip6, Aliases: slices.Clone(a.aliases)}
+		if n := e.findNetwork(name); n != nil {
+			ep.NetworkID = n.id
 		}
+		if a.ip.IsValid() {
+			out.IPs[name], ep.MAC = a.ip, a.mac
+		}
+		out.Networks[name] = ep
+	}
+	if c.alive() {
+		out.PID, out.Ports = c.pid, slices.Clone(c.ports)
 	}
 	return out
 }
@@ -271,7 +296,7 @@ func (e *Engine) environment(c *container) []string {
 	if img := e.findImage(c.imageID); img != nil {
 		base = img.Env
 	}
-	out := slices.Clone(c.spec.Env)
+	out := slices.Clone(c.conf.env)
 	for _, entry := range base {
 		key, _, _ := strings.Cut(entry, "=")
 		if !slices.ContainsFunc(out, func(s string) bool { return strings.HasPrefix(s, key+"=") }) {

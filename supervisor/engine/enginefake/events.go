@@ -81,6 +81,23 @@ func (e *Engine) emit(c *container, typ string) {
 		ev.ExitCode = c.code
 		attributes["exitCode"] = strconv.Itoa(c.code)
 	}
+	switch typ {
+	case "kill":
+		ev.Signal = strconv.Itoa(c.signal)
+		attributes["signal"] = ev.Signal
+	case "health_status":
+		ev.Health = c.health.Status
+	}
+	e.send(c, ev)
+}
+
+// emitNetwork tells the subscribers that a container joined or left a network; e.mu is held.
+func (e *Engine) emitNetwork(c *container, n *netRecord, typ string) {
+	e.send(c, engine.Event{Type: typ, ID: c.id, Time: time.Now().UTC(), Network: n.spec.Name, Labels: maps.Clone(c.spec.Labels)})
+}
+
+// send delivers an event to its subscribers; e.mu is held.
+func (e *Engine) send(c *container, ev engine.Event) {
 	for s := range e.subs {
 		if matches(c.spec.Labels, s.labels) {
 			s.queue = append(s.queue, ev)

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -106,7 +107,8 @@ func (e *Engine) Down() {
 }
 
 // Up ends Down. With stopped, the containers have been stopped in between, as after a crash of a daemon without
-// live-restore; those of restart policy "always" are started again.
+// live-restore; then the engine starts those that their restart policy wants (always: also those that were stopped before;
+// unless-stopped: not those).
 func (e *Engine) Up(stopped bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -114,12 +116,33 @@ func (e *Engine) Up(stopped bool) {
 		return
 	}
 	e.isDown, e.down = false, make(chan struct{})
-	for _, c := range e.sorted() {
-		if stopped && c.alive() {
-			c.byHand = c.spec.RestartPolicy != "always"
-			e.exit(c, Exit{Code: 0})
+	if !stopped {
+		return
+	}
+	all := e.sorted()
+	slices.Reverse(all) // the oldest first
+	for _, c := range all {
+		e.crash(c)
+	}
+	for _, c := range all {
+		if c.state == engine.StateExited && c.run > 0 && c.wantsRestart() {
+			c.byHand, c.restarts, c.backoff, c.script = false, 0, 0, e.scriptFor(c)
+			_ = e.start(c) // the container says why not
 		}
 	}
+}
+
+// crash ends a container with the engine; e.mu is held.
+func (e *Engine) crash(c *container) {
+	byHand := c.byHand
+	switch {
+	case c.alive():
+		c.byHand = true // no restart before the engine is back
+		e.exit(c, Exit{Code: 0})
+	case c.state == engine.StateRestarting:
+		e.ended(c)
+	}
+	c.byHand = byHand
 }
 
 // call is the way into every method: it notes the call, runs the faults, and does the work under the lock.

@@ -187,8 +187,9 @@ func TestEveryMethodHasAFault(t *testing.T) {
 		err, e.Ping(ctx), e.StartContainer(ctx, "x"), e.StopContainer(ctx, "x", "", 0), e.KillContainer(ctx, "x", ""), e.PauseContainer(ctx, "x"),
 		e.UnpauseContainer(ctx, "x"), e.RemoveContainer(ctx, "x"), e.RenameContainer(ctx, "x", "y"), e.CopyTo(ctx, "x", "/", strings.NewReader("")),
 		e.CopyOver(ctx, "x", "/", strings.NewReader("")),
-		e.PullImage(ctx, "x", nil), e.TagImage(ctx, "x", "y"), e.RemoveImage(ctx, "x"), e.RemoveNetwork(ctx, "x"), e.RemoveVolume(ctx, "x"),
-		e.ConnectNetwork(ctx, "x", "y", netip.Addr{}, nil), e.DisconnectNetwork(ctx, "x", "y"), e.CreateVolume(ctx, "x", nil),
+		e.PullImage(ctx, "x", engine.PullOptions{}), e.TagImage(ctx, "x", "y"), e.RemoveImage(ctx, "x"), e.RemoveNetwork(ctx, "x"), e.RemoveVolume(ctx, "x"),
+		e.ConnectNetwork(ctx, "x", "y", engine.EndpointAt(netip.Addr{})), e.DisconnectNetwork(ctx, "x", "y"), e.CreateVolume(ctx, engine.VolumeSpec{Name: "x"}),
+		e.ResizeTTY(ctx, "x", 1, 1),
 	}
 	also := func(_ any, err error) { errs = append(errs, err) }
 	also(e.CreateContainer(ctx, engine.ContainerSpec{}))
@@ -197,6 +198,12 @@ func TestEveryMethodHasAFault(t *testing.T) {
 	also(e.Logs(ctx, "x", engine.LogOptions{}))
 	also(e.Exec(ctx, "x", engine.ExecSpec{Cmd: []string{"x"}}))
 	also(e.CopyFrom(ctx, "x", "/"))
+	also(e.Wait(ctx, "x", engine.UntilStopped))
+	also(e.Attach(ctx, "x", engine.AttachOptions{}))
+	also(e.Top(ctx, "x", nil))
+	also(e.Stats(ctx, "x"))
+	also(e.InspectNetwork(ctx, "x"))
+	also(e.InspectVolume(ctx, "x"))
 	also(e.InspectImage(ctx, "x"))
 	also(e.ImportImage(ctx, "x", nil, strings.NewReader("")))
 	also(e.ListImages(ctx, nil))
@@ -326,13 +333,13 @@ func TestTheOutsideWorld(t *testing.T) {
 
 func TestPullFromTheRegistry(t *testing.T) {
 	bubble(t, func(t *testing.T, e *enginefake.Engine) {
-		if err := e.PullImage(t.Context(), "redis:8", nil); !engine.IsNotFound(err) {
+		if err := e.PullImage(t.Context(), "redis:8", engine.PullOptions{}); !engine.IsNotFound(err) {
 			t.Errorf("pull of nothing: %v", err)
 		}
 		e.Publish("redis:8", enginefake.Image{Image: engine.Image{User: "redis"}, PullTakes: time.Minute})
 		var out strings.Builder
 		began := time.Now()
-		ok(t, e.PullImage(t.Context(), "docker.io/library/redis:8", &out))
+		ok(t, e.PullImage(t.Context(), "docker.io/library/redis:8", engine.PullOptions{Out: &out}))
 		img, err := e.InspectImage(t.Context(), "redis:8")
 		ok(t, err)
 		if time.Since(began) != time.Minute || img.User != "redis" || img.Tags[0] != "redis:8" || out.Len() == 0 {

@@ -66,12 +66,13 @@ type Faults struct {
 
 	CreateContainer, StartContainer, StopContainer, KillContainer, PauseContainer, UnpauseContainer            Fault
 	RemoveContainer, RenameContainer, InspectContainer, ListContainers, Logs, Exec, CopyTo, CopyOver, CopyFrom Fault
+	Wait, Attach, ResizeTTY, Top, Stats                                                                        Fault
 
 	InspectImage, PullImage, ImportImage, ListImages, TagImage, RemoveImage Fault
 
-	CreateNetwork, RemoveNetwork, ListNetworks, ConnectNetwork, DisconnectNetwork Fault
+	CreateNetwork, RemoveNetwork, InspectNetwork, ListNetworks, ConnectNetwork, DisconnectNetwork Fault
 
-	CreateVolume, RemoveVolume, ListVolumes Fault
+	CreateVolume, InspectVolume, RemoveVolume, ListVolumes Fault
 }
 
 // of is the field that has the method's name.

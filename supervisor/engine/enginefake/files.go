@@ -23,7 +23,7 @@ type file struct {
 func (e *Engine) tree(c *container, p string) (files map[string]file, rel string) {
 	files, rel = c.files, p
 	deepest := ""
-	for _, m := range c.spec.Mounts {
+	for _, m := range c.conf.mounts {
 		t := path.Clean(m.Target)
 		if m.Volume != "" && len(t) > len(deepest) && (p == t || strings.HasPrefix(p, t+"/")) {
 			deepest, files, rel = t, e.volumes[m.Volume].files, path.Join("/", strings.TrimPrefix(p, t))
@@ -37,7 +37,7 @@ func (e *Engine) isDir(c *container, dir string) bool {
 	if dir == "/" || dir == "/tmp" {
 		return true
 	}
-	for _, m := range c.spec.Mounts {
+	for _, m := range c.conf.mounts {
 		if path.Clean(m.Target) == dir || strings.HasPrefix(m.Target, dir+"/") {
 			return true
 		}

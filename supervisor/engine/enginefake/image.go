@@ -21,6 +21,8 @@ type Image struct {
 	engine.Image
 	// Dirs are directories that its containers have, besides / and /tmp.
 	Dirs []string
+	// Healthcheck says that its containers have a health check.
+	Healthcheck bool
 	// PullTakes is how long a pull takes.
 	PullTakes time.Duration
 }
@@ -47,6 +49,9 @@ func (e *Engine) addImage(ref string, img Image) string {
 	e.serial++
 	img.ID = fmt.Sprintf("sha256:%064x", e.serial)
 	img.Created = time.Now().UTC()
+	if img.OS == "" {
+		img.OS, img.Arch = e.info.OS, e.info.Arch
+	}
 	img.Tags, img.Labels = nil, maps.Clone(img.Labels)
 	e.images[img.ID] = &imageRecord{Image: img}
 	e.tag(e.images[img.ID], ref)
@@ -59,7 +64,7 @@ func (e *Engine) tag(img *imageRecord, ref string) {
 	for _, other := range e.images {
 		other.Tags = slices.DeleteFunc(other.Tags, func(t string) bool { return t == ref })
 	}
-	img.Tags = append(img.Tags, ref)
+	img.Tags, img.LastTagged = append(img.Tags, ref), time.Now().UTC()
 }
 
 // familiar is a reference as Docker lists it: without docker.io/library, with a tag.
@@ -98,7 +103,7 @@ func (e *Engine) InspectImage(ctx context.Context, ref string) (engine.Image, er
 }
 
 // PullImage implements engine.Images.
-func (e *Engine) PullImage(ctx context.Context, ref string, out io.Writer) error {
+func (e *Engine) PullImage(ctx context.Context, ref string, opts engine.PullOptions) error {
 	var img Image
 	err := e.call(ctx, "PullImage", ref, func() error {
 		var ok bool
@@ -113,8 +118,8 @@ func (e *Engine) PullImage(ctx context.Context, ref string, out io.Writer) error
 	if err != nil {
 		return wrap(err, "pull image %s", ref)
 	}
-	if out != nil {
-		fmt.Fprintf(out, " Status: Downloaded newer image for %s\n", familiar(ref))
+	if opts.Out != nil {
+		fmt.Fprintf(opts.Out, " Status: Downloaded newer image for %s\n", familiar(ref))
 	}
 	e.AddImage(ref, img)
 	return nil

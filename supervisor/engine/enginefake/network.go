@@ -2,10 +2,14 @@ package enginefake
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/network"
 
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
@@ -13,20 +17,22 @@ import (
 type netRecord struct {
 	id, driver string
 	spec       engine.NetworkSpec
+	created    time.Time
+	// pools are its subnets, each with a gateway. host and none have none.
+	pools []engine.IPAMPool
 	// used are the addresses in use, by the container's ID.
-	used map[string]netip.Addr
+	used map[string][]netip.Addr
 }
 
 func (e *Engine) addBuiltinNetworks() {
-	for name, subnet := range map[string]netip.Prefix{
-		"bridge": netip.MustParsePrefix("172.17.0.0/16"), "host": {}, "none": {},
-	} {
-		n := &netRecord{id: e.id(), driver: name, spec: engine.NetworkSpec{Name: name, Subnet: subnet}, used: map[string]netip.Addr{}}
+	bridge := engine.IPAMPool{Subnet: netip.MustParsePrefix("172.17.0.0/16"), Gateway: netip.MustParseAddr("172.17.0.1")}
+	for name, pools := range map[string][]engine.IPAMPool{"bridge": {bridge}, "host": nil, "none": nil} {
+		n := &netRecord{
+			id: e.id(), driver: name, spec: engine.NetworkSpec{Name: name}, created: time.Now(), pools: pools,
+			used: map[string][]netip.Addr{},
+		}
 		if name == "none" {
 			n.driver = "null"
-		}
-		if subnet.IsValid() {
-			n.spec.Gateway = subnet.Addr().Next()
 		}
 		e.networks[n.id] = n
 	}
@@ -51,24 +57,55 @@ func (e *Engine) CreateNetwork(ctx context.Context, spec engine.NetworkSpec) (st
 		if e.findNetwork(spec.Name) != nil {
 			return errConflict("network with name %s already exists", spec.Name)
 		}
-		for _, n := range e.networks {
-			if n.spec.Subnet.IsValid() && n.spec.Subnet.Overlaps(spec.Subnet) {
+		spec.Labels, spec.Options = maps.Clone(spec.Labels), maps.Clone(spec.Options)
+		n := &netRecord{id: e.id(), driver: spec.Driver, spec: spec, created: time.Now(), used: map[string][]netip.Addr{}}
+		if n.driver == "" {
+			n.driver = "bridge"
+		}
+		for _, p := range slices.Clone(spec.Pools()) {
+			if e.overlaps(p.Subnet) {
 				return errForbidden("Pool overlaps with other one on this address space")
 			}
+			n.addPool(p)
 		}
-		spec.Labels = maps.Clone(spec.Labels)
-		if !spec.IPRange.IsValid() {
-			spec.IPRange = spec.Subnet
-		}
-		n := &netRecord{id: e.id(), driver: "bridge", spec: spec, used: map[string]netip.Addr{}}
-		if !spec.Gateway.IsValid() {
-			n.spec.Gateway, _ = n.free()
+		if len(n.pools) == 0 {
+			n.addPool(engine.IPAMPool{Subnet: e.freeSubnet()})
 		}
 		e.networks[n.id] = n
 		id = n.id
 		return nil
 	})
-	return id, wrap(err, "create network %s (%s)", spec.Name, spec.Subnet)
+	return id, wrap(err, "create network %s", spec.Name)
+}
+
+// addPool adds a subnet, with the gateway that Docker would choose if there is none.
+func (n *netRecord) addPool(p engine.IPAMPool) {
+	n.pools = append(n.pools, p)
+	last := &n.pools[len(n.pools)-1]
+	if !p.Gateway.IsValid() {
+		last.Gateway, _ = n.free(p)
+	}
+}
+
+// overlaps says whether a network has addresses of a subnet; e.mu is held.
+func (e *Engine) overlaps(subnet netip.Prefix) bool {
+	for _, n := range e.networks {
+		for _, p := range n.pools {
+			if p.Subnet.Overlaps(subnet) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// freeSubnet is the first of 172.18.0.0/16, 172.19.0.0/16 ... that no network has, as with Docker's defaults; e.mu is held.
+func (e *Engine) freeSubnet() netip.Prefix {
+	for second := byte(18); ; second++ {
+		if p := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, second, 0, 0}), 16); !e.overlaps(p) {
+			return p
+		}
+	}
 }
 
 // RemoveNetwork implements engine.Networks.
@@ -78,7 +115,7 @@ func (e *Engine) RemoveNetwork(ctx context.Context, id string) error {
 		switch {
 		case n == nil:
 			return nil
-		case n.driver != "bridge" || n.spec.Name == "bridge":
+		case n.predefined():
 			return errForbidden("%s is a pre-defined network and cannot be removed", n.spec.Name)
 		case len(n.used) > 0:
 			return errForbidden("error while removing network: network %s id %s has active endpoints", n.spec.Name, n.id)
@@ -87,6 +124,45 @@ func (e *Engine) RemoveNetwork(ctx context.Context, id string) error {
 		return nil
 	})
 	return wrap(err, "remove network %s", short(id))
+}
+
+func (n *netRecord) predefined() bool {
+	return n.spec.Name == "bridge" || n.spec.Name == "host" || n.spec.Name == "none"
+}
+
+// InspectNetwork implements engine.Networks.
+func (e *Engine) InspectNetwork(ctx context.Context, name string) (engine.Network, error) {
+	var out engine.Network
+	err := e.call(ctx, "InspectNetwork", name, func() error {
+		n := e.findNetwork(name)
+		if n == nil {
+			return errNotFound("network %s not found", name)
+		}
+		out = n.observe()
+		return nil
+	})
+	return out, wrap(err, "inspect network %s", short(name))
+}
+
+func (n *netRecord) observe() engine.Network {
+	s := n.spec
+	out := engine.Network{
+		ID: n.id, Name: s.Name, Driver: n.driver, Options: maps.Clone(s.Options), Internal: s.Internal, Attachable: s.Attachable,
+		IPv6: s.EnableIPv6 != nil && *s.EnableIPv6, Labels: maps.Clone(s.Labels), Created: n.created.UTC(),
+		IPAM: engine.IPAM{Driver: s.IPAM.Driver, Options: maps.Clone(s.IPAM.Options)}, Containers: slices.Sorted(maps.Keys(n.used)),
+	}
+	if out.IPAM.Driver == "" {
+		out.IPAM.Driver = "default"
+	}
+	for _, p := range n.pools {
+		out.Subnets, out.IPv4 = append(out.Subnets, p.Subnet), out.IPv4 || p.Subnet.Addr().Is4()
+	}
+	// as with Docker, what was asked for: a gateway that the engine has chosen is there only if it chose the subnet too
+	out.IPAM.Pools = slices.Clone(s.Pools())
+	if len(out.IPAM.Pools) == 0 {
+		out.IPAM.Pools = slices.Clone(n.pools)
+	}
+	return out
 }
 
 // ListNetworks implements engine.Networks.
@@ -98,12 +174,9 @@ func (e *Engine) ListNetworks(ctx context.Context, labels map[string]string) ([]
 			if !matches(n.spec.Labels, labels) {
 				continue
 			}
-			o := engine.Network{ID: n.id, Name: n.spec.Name, Driver: n.driver, Labels: maps.Clone(n.spec.Labels)}
-			if n.spec.Subnet.IsValid() {
-				o.Subnets = []netip.Prefix{n.spec.Subnet}
-			}
-			if labels != nil {
-				o.Containers = slices.Sorted(maps.Keys(n.used))
+			o := n.observe()
+			if labels == nil {
+				o.Containers = nil
 			}
 			out = append(out, o)
 		}
@@ -116,37 +189,37 @@ func (e *Engine) ListNetworks(ctx context.Context, labels map[string]string) ([]
 }
 
 // ConnectNetwork implements engine.Networks.
-func (e *Engine) ConnectNetwork(ctx context.Context, network, ref string, ip netip.Addr, aliases []string) error {
-	err := e.call(ctx, "ConnectNetwork", network, func() error {
+func (e *Engine) ConnectNetwork(ctx context.Context, net, ref string, settings network.EndpointSettings) error {
+	err := e.call(ctx, "ConnectNetwork", net, func() error {
 		c, err := e.need(ref)
 		if err != nil {
 			return err
 		}
-		n := e.findNetwork(network)
+		n := e.findNetwork(net)
 		if n == nil {
-			return errNotFound("network %s not found", network)
+			return errNotFound("network %s not found", net)
 		}
 		if _, on := c.networks[n.spec.Name]; on && c.alive() {
 			return errForbidden("endpoint with name %s already exists in network %s", c.name, n.spec.Name)
 		}
-		a := &attachment{static: ip, aliases: slices.Clone(aliases)}
+		a := attachmentOf(settings)
 		if c.alive() {
-			if err := n.join(c, a); err != nil {
+			if err := e.join(n, c, a); err != nil {
 				return err
 			}
 		}
 		c.networks[n.spec.Name] = a
 		return nil
 	})
-	return wrap(err, "connect container %s to network %s", short(ref), network)
+	return wrap(err, "connect container %s to network %s", short(ref), net)
 }
 
 // DisconnectNetwork implements engine.Networks.
-func (e *Engine) DisconnectNetwork(ctx context.Context, network, ref string) error {
-	err := e.call(ctx, "DisconnectNetwork", network, func() error {
-		n := e.findNetwork(network)
+func (e *Engine) DisconnectNetwork(ctx context.Context, net, ref string) error {
+	err := e.call(ctx, "DisconnectNetwork", net, func() error {
+		n := e.findNetwork(net)
 		if n == nil {
-			return errNotFound("network %s not found", network)
+			return errNotFound("network %s not found", net)
 		}
 		c, err := e.need(ref)
 		if err != nil {
@@ -159,15 +232,15 @@ func (e *Engine) DisconnectNetwork(ctx context.Context, network, ref string) err
 			return errForbidden("container %s is not connected to the network %s", c.id, n.spec.Name)
 		}
 		delete(c.networks, n.spec.Name)
-		delete(n.used, c.id)
+		e.leave(n, c)
 		return nil
 	})
-	return wrap(err, "disconnect container %s from network %s", short(ref), network)
+	return wrap(err, "disconnect container %s from network %s", short(ref), net)
 }
 
 // attach gives a container that starts its addresses and ports, or says why not; detach takes them back. e.mu is held.
 func (e *Engine) attach(c *container) error {
-	if ref := c.spec.NetworkContainer; ref != "" {
+	if ref := c.conf.join; ref != "" {
 		other, err := e.need(ref)
 		if err != nil {
 			return err
@@ -182,7 +255,7 @@ func (e *Engine) attach(c *container) error {
 		if n == nil {
 			return errNotFound("network %s not found", name)
 		}
-		if err := n.join(c, c.networks[name]); err != nil {
+		if err := e.join(n, c, c.networks[name]); err != nil {
 			return err
 		}
 	}
@@ -191,46 +264,85 @@ func (e *Engine) attach(c *container) error {
 
 func (e *Engine) detach(c *container) {
 	for _, a := range c.networks {
-		a.ip = netip.Addr{}
+		a.ip, a.ip6 = netip.Addr{}, netip.Addr{}
 	}
-	for _, n := range e.networks {
-		delete(n.used, c.id)
+	for _, id := range slices.Sorted(maps.Keys(e.networks)) {
+		e.leave(e.networks[id], c)
 	}
 	c.ports = nil
 }
 
-func (n *netRecord) join(c *container, a *attachment) error {
-	if !n.spec.Subnet.IsValid() {
+// join gives a container its addresses in a network, and says so in the events; e.mu is held.
+func (e *Engine) join(n *netRecord, c *container, a *attachment) error {
+	if len(n.pools) == 0 {
 		return nil // host and none have no addresses
 	}
-	ip := a.static
-	switch {
-	case !ip.IsValid():
-		var ok bool
-		if ip, ok = n.free(); !ok {
-			return errForbidden("no available IPv4 addresses on this network's address pools: %s (%s)", n.spec.Name, n.id)
-		}
-	case !n.spec.Subnet.Contains(ip):
-		return errInternal("Invalid address %s: It does not belong to any of this network's subnets", ip)
-	case n.taken(ip):
-		return errForbidden("Address already in use")
+	var err error
+	if a.ip, err = n.address(a.static, netip.Addr.Is4); err != nil {
+		return err
 	}
-	a.ip, n.used[c.id] = ip, ip
+	if a.ip6, err = n.address(a.static6, netip.Addr.Is6); err != nil {
+		return err
+	}
+	if a.mac == "" && a.ip.IsValid() {
+		b := a.ip.As4()
+		a.mac = fmt.Sprintf("02:42:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3])
+	}
+	n.used[c.id] = slices.DeleteFunc([]netip.Addr{a.ip, a.ip6}, func(x netip.Addr) bool { return !x.IsValid() })
+	e.emitNetwork(c, n, "connect")
 	return nil
 }
 
-func (n *netRecord) taken(ip netip.Addr) bool {
-	return ip == n.spec.Gateway || slices.Contains(slices.Collect(maps.Values(n.used)), ip)
+// leave takes a container's addresses back, and says so in the events; e.mu is held.
+func (e *Engine) leave(n *netRecord, c *container) {
+	if _, in := n.used[c.id]; in {
+		delete(n.used, c.id)
+		e.emitNetwork(c, n, "disconnect")
+	}
 }
 
-// free is the lowest address of the range that nobody has, as Docker gives them out.
-func (n *netRecord) free() (netip.Addr, bool) {
-	r := n.spec.IPRange
+// address is the static address, or a free one of the first pool of the family that has one; none if there is no such pool.
+func (n *netRecord) address(static netip.Addr, family func(netip.Addr) bool) (netip.Addr, error) {
+	pools := slices.DeleteFunc(slices.Clone(n.pools), func(p engine.IPAMPool) bool { return !family(p.Subnet.Addr()) })
+	switch {
+	case static.IsValid() && !slices.ContainsFunc(pools, func(p engine.IPAMPool) bool { return p.Subnet.Contains(static) }):
+		return static, errInternal("Invalid address %s: It does not belong to any of this network's subnets", static)
+	case static.IsValid() && n.taken(static):
+		return static, errForbidden("Address already in use")
+	case static.IsValid() || len(pools) == 0:
+		return static, nil
+	}
+	for _, p := range pools {
+		if ip, ok := n.free(p); ok {
+			return ip, nil
+		}
+	}
+	return netip.Addr{}, errForbidden("no available IPv4 addresses on this network's address pools: %s (%s)", n.spec.Name, n.id)
+}
+
+// taken says whether an address is a gateway, reserved, or a container's.
+func (n *netRecord) taken(ip netip.Addr) bool {
+	for _, p := range n.pools {
+		if ip == p.Gateway || slices.Contains(slices.Collect(maps.Values(p.Aux)), ip) {
+			return true
+		}
+	}
+	for _, ips := range n.used {
+		if slices.Contains(ips, ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// free is the lowest address of a pool's range that nobody has, as Docker gives them out.
+func (n *netRecord) free(p engine.IPAMPool) (netip.Addr, bool) {
+	r := p.IPRange
 	if !r.IsValid() {
-		r = n.spec.Subnet
+		r = p.Subnet
 	}
 	for ip := r.Masked().Addr(); r.Contains(ip); ip = ip.Next() {
-		network, broadcast := ip == n.spec.Subnet.Masked().Addr(), !n.spec.Subnet.Contains(ip.Next())
+		network, broadcast := ip == p.Subnet.Masked().Addr(), !p.Subnet.Contains(ip.Next())
 		if !network && !broadcast && !n.taken(ip) {
 			return ip, true
 		}
@@ -241,7 +353,7 @@ func (n *netRecord) free() (netip.Addr, bool) {
 // bind publishes ports; e.mu is held.
 func (e *Engine) bind(c *container) error {
 	var bound []engine.PortBinding
-	for _, p := range c.spec.Publish {
+	for _, p := range c.conf.publish {
 		p.Protocol = strings.ToLower(p.Protocol)
 		if p.Protocol == "" {
 			p.Protocol = "tcp"

@@ -45,7 +45,7 @@ func (e *Engine) startAgain(id string) error {
 	case engine.StatePaused:
 		return errConflict("cannot start a paused container, try unpause instead")
 	}
-	c.byHand, c.restarts = false, 0
+	c.byHand, c.restarts, c.backoff = false, 0, 0
 	return e.start(c)
 }
 
@@ -66,6 +66,8 @@ func (e *Engine) start(c *container) error {
 	c.state, c.started, c.exited, c.code, c.err, c.oom, c.pid = engine.StateRunning, time.Now(), time.Time{}, 0, "", false, e.nextPID
 	c.gone, c.pending = make(chan struct{}), nil
 	e.emit(c, "start")
+	c.notify()
+	e.watchHealth(c)
 	c.unprinted = c.script.Output
 	for _, o := range c.script.Output {
 		e.after(c, o.After, c.printDue)
@@ -117,21 +119,67 @@ func (e *Engine) exit(c *container, x Exit) {
 	e.detach(c)
 	close(c.gone)
 	c.notify()
+	if c.health != nil { // nobody checks any more; Docker says so without an event
+		h := *c.health
+		h.Status = engine.HealthUnhealthy
+		c.health = &h
+	}
 	e.emit(c, "die")
-	if c.spec.RestartPolicy != "always" || c.byHand {
+	c.release(engine.Ended{ExitCode: c.code}, engine.UntilNextExit)
+	if !c.byHand && c.wantsRestart() {
+		e.restart(c)
 		return
 	}
-	c.state = engine.StateRestarting
-	wait := min(100*time.Millisecond<<min(c.restarts, 10), time.Minute)
+	e.ended(c)
+}
+
+// ended is the end of a container that is not started again.
+func (e *Engine) ended(c *container) {
+	c.state = engine.StateExited
+	c.release(engine.Ended{ExitCode: c.code}, engine.UntilStopped)
+	if c.conf.remove {
+		e.remove(c)
+	}
+}
+
+// wantsRestart says whether the restart policy starts a container again that has ended.
+func (c *container) wantsRestart() bool {
+	switch c.conf.policy {
+	case "always":
+		return true
+	case "unless-stopped":
+		return !c.byHand
+	case "on-failure":
+		return c.code != 0 && (c.conf.tries == 0 || c.restarts < c.conf.tries)
+	}
+	return false
+}
+
+// Docker's back-off: the first wait, the longest, and how long a run must last for the next wait to be the first one again.
+const (
+	firstWait   = 100 * time.Millisecond
+	longestWait = time.Minute
+	lastingRun  = 10 * time.Second
+)
+
+// restart starts a container again after its back-off, unless a stop comes before; e.mu is held.
+func (e *Engine) restart(c *container) {
+	if c.exited.Sub(c.started) >= lastingRun {
+		c.backoff = 0
+	}
+	c.backoff = min(max(2*c.backoff, firstWait), longestWait)
 	c.restarts++
-	time.AfterFunc(wait, func() {
+	c.state = engine.StateRestarting
+	run := c.run
+	time.AfterFunc(c.backoff, func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if c.state == engine.StateRestarting && !c.byHand {
-			c.script = e.scriptFor(c)
-			if e.start(c) != nil {
-				c.state = engine.StateExited
-			}
+		if c.state != engine.StateRestarting || c.run != run {
+			return
+		}
+		c.script = e.scriptFor(c)
+		if e.start(c) != nil {
+			e.ended(c)
 		}
 	})
 }
@@ -146,11 +194,14 @@ func (e *Engine) StopContainer(ctx context.Context, id, signal string, grace tim
 		}
 		c.byHand = true
 		if c.state == engine.StateRestarting {
-			c.state = engine.StateExited
+			e.ended(c)
+		}
+		if grace < 0 {
+			grace = c.conf.grace
 		}
 		if c.alive() {
 			gone = c.gone
-			e.signal(c, e.stopSignal(c, signal))
+			e.kill(c, e.stopSignal(c, signal))
 		}
 		return nil
 	})
@@ -173,15 +224,15 @@ func (e *Engine) StopContainer(ctx context.Context, id, signal string, grace tim
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if c.gone == gone {
-		e.exit(c, Exit{Code: 137})
+	if c.gone == gone && c.alive() {
+		e.kill(c, "SIGKILL")
 	}
 	return nil
 }
 
 func (e *Engine) stopSignal(c *container, signal string) string {
 	if signal == "" {
-		signal = c.spec.StopSignal
+		signal = c.conf.stopSignal
 	}
 	if img := e.findImage(c.imageID); signal == "" && img != nil {
 		signal = img.StopSignal
@@ -196,14 +247,17 @@ func (e *Engine) stopSignal(c *container, signal string) string {
 func (e *Engine) KillContainer(ctx context.Context, id, signal string) error {
 	err := e.call(ctx, "KillContainer", id, func() error {
 		c := e.find(id)
-		if c == nil || !c.alive() {
+		if c == nil || !c.alive() && c.state != engine.StateRestarting {
 			return nil
 		}
 		if _, ok := signals[name(signal)]; !ok {
 			return errInvalid("Invalid signal: %s", signal)
 		}
 		c.byHand = true
-		e.signal(c, signal)
+		e.kill(c, signal)
+		if c.state == engine.StateRestarting {
+			e.ended(c)
+		}
 		return nil
 	})
 	return wrap(err, "send %s to container %s", signal, short(id))
@@ -212,6 +266,13 @@ func (e *Engine) KillContainer(ctx context.Context, id, signal string) error {
 var signals = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "TERM": 15, "WINCH": 28}
 
 func name(signal string) string { return strings.TrimPrefix(strings.ToUpper(signal), "SIG") }
+
+// kill says in the events that somebody sent a signal, and delivers it.
+func (e *Engine) kill(c *container, signal string) {
+	c.signal = signals[name(signal)]
+	e.emit(c, "kill")
+	e.signal(c, signal)
+}
 
 // signal delivers one signal; a paused container goes on with it. e.mu is held.
 func (e *Engine) signal(c *container, signal string) {

@@ -20,6 +20,8 @@ type Script struct {
 	IgnoreStop bool
 	// Output is printed after the start, in order.
 	Output []Output
+	// Health are the results of the health check of a container that has one, in order; nil lets the first check pass.
+	Health []HealthChange
 	// Exec answers commands; nil knows no command (engine.ErrExecNotStarted).
 	Exec Command
 }

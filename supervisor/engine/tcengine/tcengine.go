@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -246,12 +245,12 @@ func (e *Engine) nameForPrefix(ctx context.Context, ref string) error {
 }
 
 // PullImage implements engine.Images. Docker Hub images are pulled with the configured prefix.
-func (e *Engine) PullImage(ctx context.Context, ref string, out io.Writer) error {
+func (e *Engine) PullImage(ctx context.Context, ref string, opts engine.PullOptions) error {
 	name := e.hubName(ref)
 	if name == ref || hasRegistry(ref) {
-		return e.Docker.PullImage(ctx, ref, out)
+		return e.Docker.PullImage(ctx, ref, opts)
 	}
-	if err := e.Docker.PullImage(ctx, name, out); err != nil {
+	if err := e.Docker.PullImage(ctx, name, opts); err != nil {
 		return err
 	}
 	return e.TagImage(ctx, name, ref)
@@ -277,16 +276,13 @@ func (e *Engine) RemoveContainer(ctx context.Context, id string) error {
 
 // CreateNetwork implements engine.Networks.
 func (e *Engine) CreateNetwork(ctx context.Context, spec engine.NetworkSpec) (string, error) {
-	conf := network.IPAMConfig{Subnet: spec.Subnet.String()}
-	if spec.IPRange.IsValid() {
-		conf.IPRange = spec.IPRange.String()
-	}
-	if spec.Gateway.IsValid() {
-		conf.Gateway = spec.Gateway.String()
+	if !spec.Subnet.IsValid() || spec.Driver != "" || len(spec.IPAM.Pools) > 0 { // what testcontainers cannot ask for
+		spec.Labels = e.labels(spec.Labels)
+		return e.Docker.CreateNetwork(ctx, spec)
 	}
 	n, err := e.provider.CreateNetwork(ctx, testcontainers.NetworkRequest{
 		Name: spec.Name, Driver: "bridge", Labels: e.labels(spec.Labels),
-		IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{conf}},
+		IPAM: engine.TranslateNetwork(spec).IPAM,
 	})
 	if err != nil {
 		return "", fmt.Errorf("cannot create network %s (%s): %w", spec.Name, spec.Subnet, err)
@@ -315,8 +311,9 @@ func (e *Engine) RemoveNetwork(ctx context.Context, id string) error {
 }
 
 // CreateVolume implements engine.Volumes. testcontainers cannot create volumes; the labels make the reaper remove it.
-func (e *Engine) CreateVolume(ctx context.Context, name string, labels map[string]string) error {
-	return e.Docker.CreateVolume(ctx, name, e.labels(labels))
+func (e *Engine) CreateVolume(ctx context.Context, spec engine.VolumeSpec) error {
+	spec.Labels = e.labels(spec.Labels)
+	return e.Docker.CreateVolume(ctx, spec)
 }
 
 // RawInspect returns the engine's inspection of a container as JSON.

@@ -147,7 +147,7 @@ func TestObjectsAreTheSpecsAndTheSessions(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := e.CreateVolume(ctx, name, ours); err != nil {
+	if err := e.CreateVolume(ctx, engine.VolumeSpec{Name: name, Labels: ours}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -129,7 +129,7 @@ func (r *Runtime) FindImage(ctx context.Context, ref string) (pod.Image, bool, e
 
 // PullImage implements pod.Images.
 func (r *Runtime) PullImage(ctx context.Context, ref string) error {
-	return r.cfg.Engine.PullImage(ctx, ref, nil)
+	return r.cfg.Engine.PullImage(ctx, ref, engine.PullOptions{})
 }
 
 // MissingImage implements pod.Images: images made here are built, not pulled.

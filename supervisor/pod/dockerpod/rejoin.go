@@ -25,7 +25,7 @@ func (r *Runtime) Rejoin(ctx context.Context) (pods []string, err error) {
 		if p := r.outside(&all[i]); p != nil {
 			ip, err := r.cfg.PodIP(p.Name)
 			if err == nil {
-				err = r.cfg.Engine.ConnectNetwork(ctx, r.cfg.Network, all[i].ID, ip, nil)
+				err = r.cfg.Engine.ConnectNetwork(ctx, r.cfg.Network, all[i].ID, engine.EndpointAt(ip))
 			}
 			if err == nil {
 				pods = append(pods, p.Name)

@@ -194,7 +194,7 @@ func (r *Runtime) makeVolume(ctx context.Context, v volume) error {
 		}
 		return nil
 	}
-	if err := r.cfg.Engine.CreateVolume(ctx, v.name, v.labels); err != nil {
+	if err := r.cfg.Engine.CreateVolume(ctx, engine.VolumeSpec{Name: v.name, Labels: v.labels}); err != nil {
 		return err
 	}
 	r.mu.Lock()
