@@ -18,6 +18,12 @@ const (
 	RightGate corev1.PodConditionType = "dev.lyandev/right"
 	// Paused is the condition of a pod with a container that is paused in the engine. Other pods do not have it.
 	Paused corev1.PodConditionType = "dev.lyandev/paused"
+	// ReasonStopped is the status reason of a plain service's pod whose container was told to stop, by lyandev or by anybody else:
+	// it has not done its work, even if it ended with 0.
+	ReasonStopped = "Stopped"
+	// Addresses is a condition of pods of plain services. Its message is a JSON object with the container's address in each Docker
+	// network, by the network's name.
+	Addresses corev1.PodConditionType = "dev.lyandev/addresses"
 )
 
 // Operator sets up the product that runs in the pods of its workloads (replication, roles) and reports whether each pod is

@@ -9,7 +9,6 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/images"
 	"github.com/lyandev/lyandev/supervisor/innerloop"
-	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/workers"
@@ -47,7 +46,7 @@ type loopPods struct {
 }
 
 // with calls f with the worker of a pod, and returns false when it has none any more.
-func (l loopPods) with(p *corev1.Pod, f func(*pod.Worker)) bool {
+func (l loopPods) with(p *corev1.Pod, f func(workers.Runner)) bool {
 	w := l.workers.Get(p.Name)
 	if w == nil || w.Pod().UID != p.UID {
 		return false
@@ -58,17 +57,17 @@ func (l loopPods) with(p *corev1.Pod, f func(*pod.Worker)) bool {
 
 // RestartContainer implements innerloop.Pods.
 func (l loopPods) RestartContainer(p *corev1.Pod, container, reason string) bool {
-	return l.with(p, func(w *pod.Worker) { w.RestartContainer(container, reason) })
+	return l.with(p, func(w workers.Runner) { w.RestartContainer(container, reason) })
 }
 
 // SuspendProbes implements innerloop.Pods.
 func (l loopPods) SuspendProbes(p *corev1.Pod, container string) bool {
-	return l.with(p, func(w *pod.Worker) { w.SuspendProbes(container) })
+	return l.with(p, func(w workers.Runner) { w.SuspendProbes(container) })
 }
 
 // ResumeProbes implements innerloop.Pods.
 func (l loopPods) ResumeProbes(p *corev1.Pod, container string) {
-	l.with(p, func(w *pod.Worker) { w.ResumeProbes(container) })
+	l.with(p, func(w workers.Runner) { w.ResumeProbes(container) })
 }
 
 // AwaitPush implements innerloop.Pods.

@@ -72,10 +72,10 @@ type VolumesFrom struct {
 
 // File is one config or secret. Its content is the value of Key in the stack's Secret (Secret true) or ConfigMap named Object.
 type File struct {
-	Target   string `json:"target"`
-	Object   string `json:"object"`
-	Key      string `json:"key"`
-	Secret   bool   `json:"secret,omitempty"`
+	Target string `json:"target"`
+	Object string `json:"object"`
+	Key    string `json:"key"`
+	Secret bool   `json:"secret,omitempty"`
 	// UID and GID own the file; 0 is root.
 	UID int `json:"uid,omitempty"`
 	GID int `json:"gid,omitempty"`

@@ -195,7 +195,8 @@ func (c *Cluster) View() controller.View {
 		DaemonSets: List[*appsv1.DaemonSet](c.Store), ReplicaSets: List[*appsv1.ReplicaSet](c.Store),
 		Jobs: List[*batchv1.Job](c.Store), CronJobs: List[*batchv1.CronJob](c.Store),
 		Revisions: List[*appsv1.ControllerRevision](c.Store), Pods: List[*corev1.Pod](c.Store),
-		Names: c.podNames, Memory: c.memory, Location: time.Local, ReplaceUnready: c.factRestarts, Cache: &c.cache,
+		ComposeServices: List[*services.ComposeService](c.Store),
+		Names:           c.podNames, Memory: c.memory, Location: time.Local, ReplaceUnready: c.factRestarts, Cache: &c.cache,
 	}
 }
 

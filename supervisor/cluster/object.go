@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/lyandev/lyandev/services"
 )
 
 // Object is what the store holds: a pointer to one of Kubernetes' typed objects, or an *unstructured.Unstructured for a kind
@@ -37,6 +39,7 @@ var builtin = map[reflect.Type]schema.GroupVersionKind{
 	reflect.TypeFor[*appsv1.ControllerRevision](): appsv1.SchemeGroupVersion.WithKind("ControllerRevision"),
 	reflect.TypeFor[*batchv1.Job]():               batchv1.SchemeGroupVersion.WithKind("Job"),
 	reflect.TypeFor[*batchv1.CronJob]():           batchv1.SchemeGroupVersion.WithKind("CronJob"),
+	reflect.TypeFor[*services.ComposeService]():   services.ComposeServiceKind,
 	reflect.TypeFor[*networkingv1.Ingress]():      networkingv1.SchemeGroupVersion.WithKind("Ingress"),
 }
 

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/cluster/view"
 	"github.com/lyandev/lyandev/supervisor/order"
 	"github.com/lyandev/lyandev/supervisor/pod"
@@ -43,6 +44,9 @@ func (c *Cluster) EndedWithEngine(observed []*corev1.Pod) []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, p := range c.Pods() {
 		now := seen[p.UID]
+		if _, plain := p.Annotations[compose.Annotation]; plain {
+			continue // Docker restarts it, if its restart policy says so
+		}
 		if p.DeletionTimestamp != nil || pod.Final(p.Status.Phase) || now != nil && view.Runs(now) {
 			continue
 		}

@@ -140,6 +140,8 @@ func carryStatus(old, next Object) {
 		o.Status = old.(*batchv1.Job).Status
 	case *batchv1.CronJob:
 		o.Status = old.(*batchv1.CronJob).Status
+	case *services.ComposeService:
+		o.Status = old.(*services.ComposeService).Status
 	}
 }
 

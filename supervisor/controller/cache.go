@@ -1,9 +1,6 @@
 package controller
 
-import (
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-)
+import corev1 "k8s.io/api/core/v1"
 
 // Cache keeps what was computed from pod templates, which is most of the work of a look at which nothing changed. Its zero value
 // is ready; nil is a cache that keeps nothing. Plans are the same with and without one.
@@ -42,9 +39,8 @@ func (c *Cache) sameTemplate(a, b *corev1.PodTemplateSpec) bool {
 	return c.same.get(templatePair{a, b}, func() bool { return sameTemplate(a, b) })
 }
 
-// daemonHash is the TemplateHash of a DaemonSet's template, remembered.
-func (c *Cache) daemonHash(set *appsv1.DaemonSet) string {
-	t, collisions := &set.Spec.Template, set.Status.CollisionCount
+// templateHash is TemplateHash, remembered.
+func (c *Cache) templateHash(t *corev1.PodTemplateSpec, collisions *int32) string {
 	if c == nil {
 		return TemplateHash(t, collisions)
 	}

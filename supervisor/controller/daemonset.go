@@ -32,7 +32,7 @@ type daemons struct {
 // daemonSet keeps one pod a node and rolls the template out (R191).
 func (l *look) daemonSet(set *appsv1.DaemonSet) {
 	d := &daemons{look: l, set: set, owner: ownerOfDaemonSet(set), byNode: map[string][]*corev1.Pod{}}
-	d.hash = l.Cache.daemonHash(set)
+	d.hash = l.Cache.templateHash(&set.Spec.Template, set.Status.CollisionCount)
 	for _, p := range l.podsOf(d.owner) {
 		if !ended(p) || p.DeletionTimestamp == nil {
 			d.byNode[p.Spec.NodeName] = append(d.byNode[p.Spec.NodeName], p)

@@ -6,11 +6,14 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/services"
 )
 
 // ownKinds are the kinds that are looked after here; what other kinds own is left alone.
 var ownKinds = map[string]bool{
 	"Deployment": true, "ReplicaSet": true, "StatefulSet": true, "DaemonSet": true, "Job": true, "CronJob": true,
+	services.ComposeServiceKind.Kind: true,
 }
 
 // collectGarbage deletes what belongs to an owner that is no longer there: the pods of a deleted StatefulSet all at once and
@@ -74,6 +77,9 @@ func (l *look) owners() map[ownerKey]owner {
 	}
 	for _, c := range l.CronJobs {
 		add(ownerOfCronJob(c))
+	}
+	for _, s := range l.ComposeServices {
+		add(ownerOfComposeService(s))
 	}
 	return out
 }

@@ -8,6 +8,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/services"
 )
 
 // DefaultNode is the name of the one node of a laptop.
@@ -24,6 +26,8 @@ type View struct {
 	ReplicaSets []*appsv1.ReplicaSet
 	Jobs        []*batchv1.Job
 	CronJobs    []*batchv1.CronJob
+	// ComposeServices are the services of a Compose file without Kubernetes' semantics.
+	ComposeServices []*services.ComposeService
 	// Revisions are the templates that StatefulSets had (R175, R176).
 	Revisions []*appsv1.ControllerRevision
 	// Pods are all pods with their status, also those that end, have ended or belong to nobody.
@@ -81,6 +85,9 @@ func Reconcile(view View, now time.Time) Plan {
 	}
 	for _, d := range view.DaemonSets {
 		l.daemonSet(d)
+	}
+	for _, s := range view.ComposeServices {
+		l.composeService(s)
 	}
 	return l.plan
 }

@@ -227,10 +227,15 @@ func (d *Docker) UnpauseContainer(ctx context.Context, id string) error {
 }
 
 // RemoveContainer implements Containers. If a removal is already in progress (409) it waits for that, 10 s at most.
-func (d *Docker) RemoveContainer(ctx context.Context, id string) error {
+func (d *Docker) RemoveContainer(ctx context.Context, id string) error { return d.remove(ctx, id, true) }
+
+// RemoveContainerOnly implements Containers.
+func (d *Docker) RemoveContainerOnly(ctx context.Context, id string) error { return d.remove(ctx, id, false) }
+
+func (d *Docker) remove(ctx context.Context, id string, volumes bool) error {
 	for i := 0; ; i++ {
 		err := do(ctx, workLimit, func(ctx context.Context) error {
-			return d.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+			return d.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: volumes})
 		})
 		switch {
 		case err == nil || IsNotFound(err):

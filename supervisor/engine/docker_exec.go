@@ -34,7 +34,7 @@ func (d *Docker) execMarked(ctx context.Context, id string, spec ExecSpec, mark 
 	made, err := within(ctx, answerLimit, func(ctx context.Context) (container.ExecCreateResponse, error) {
 		return d.api.ContainerExecCreate(ctx, id, container.ExecOptions{
 			Cmd: spec.Cmd, Env: append(append([]string(nil), spec.Env...), execMark+"="+mark), User: spec.User,
-			WorkingDir: spec.WorkingDir, Tty: spec.TTY, AttachStdin: spec.Stdin != nil, AttachStdout: true, AttachStderr: true,
+			WorkingDir: spec.WorkingDir, Privileged: spec.Privileged, Tty: spec.TTY, AttachStdin: spec.Stdin != nil, AttachStdout: true, AttachStderr: true,
 		})
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
 )
 
 // InspectContainer implements Containers.
@@ -34,6 +35,14 @@ func observed(c container.InspectResponse) Container {
 	}
 	if out.RestartPolicy == "" {
 		out.RestartPolicy = "no"
+	}
+	for _, m := range c.Mounts {
+		switch m.Type {
+		case mount.TypeVolume:
+			out.Mounts = append(out.Mounts, Mount{Volume: m.Name, Target: m.Destination, ReadOnly: !m.RW})
+		case mount.TypeBind:
+			out.Mounts = append(out.Mounts, Mount{Bind: m.Source, Target: m.Destination, ReadOnly: !m.RW})
+		}
 	}
 	if n := c.NetworkSettings; n != nil {
 		observeNetworks(&out, n)

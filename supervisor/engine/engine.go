@@ -50,6 +50,8 @@ type Containers interface {
 	UnpauseContainer(ctx context.Context, id string) error
 	// RemoveContainer removes a container, killing it if it runs, and its anonymous volumes; absent is no error.
 	RemoveContainer(ctx context.Context, id string) error
+	// RemoveContainerOnly is RemoveContainer that keeps the container's anonymous volumes.
+	RemoveContainerOnly(ctx context.Context, id string) error
 	RenameContainer(ctx context.Context, id, name string) error
 	InspectContainer(ctx context.Context, id string) (Container, error)
 	// ListContainers lists containers in any state that carry all the labels.
@@ -267,6 +269,8 @@ type Container struct {
 	Networks map[string]Endpoint
 	Ports    []PortBinding
 	Env      []string
+	// Mounts are the volumes and bind mounts that the container has, with the names of anonymous volumes.
+	Mounts []Mount
 }
 
 // LogOptions chooses what Logs returns. Tail < 0 is everything.
@@ -285,6 +289,7 @@ type ExecSpec struct {
 	Env        []string
 	User       string
 	WorkingDir string
+	Privileged bool
 	// Timeout 0 is none.
 	Timeout time.Duration
 	TTY     bool

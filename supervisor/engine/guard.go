@@ -40,6 +40,14 @@ func (g *guarded) RemoveContainer(ctx context.Context, id string) error {
 	return g.Engine.RemoveContainer(ctx, id)
 }
 
+// RemoveContainerOnly implements Containers.
+func (g *guarded) RemoveContainerOnly(ctx context.Context, id string) error {
+	if err := g.allowed(); err != nil {
+		return err
+	}
+	return g.Engine.RemoveContainerOnly(ctx, id)
+}
+
 // RenameContainer implements Containers.
 func (g *guarded) RenameContainer(ctx context.Context, id, name string) error {
 	if err := g.allowed(); err != nil {

@@ -69,6 +69,10 @@ const (
 	ContainerRemoved  EventType = "destroy"
 	ContainerPaused   EventType = "pause"
 	ContainerUnpaused EventType = "unpause"
+	// ContainerHealth and ContainerKilled matter to pods of plain services only: Docker's health check has another result, and
+	// somebody sent a signal to the container.
+	ContainerHealth EventType = "health_status"
+	ContainerKilled EventType = "kill"
 )
 
 // ContainerEvent is an engine event about a container of the pod. ID is the engine's.

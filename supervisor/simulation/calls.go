@@ -82,6 +82,13 @@ func (l *link) RemoveContainer(ctx context.Context, id string) error {
 	})
 }
 
+// RemoveContainerOnly implements engine.Engine.
+func (l *link) RemoveContainerOnly(ctx context.Context, id string) error {
+	return l.do(ctx, call{method: "RemoveContainerOnly", object: l.nameOf(id), changes: true}, func() error {
+		return l.Engine.RemoveContainerOnly(context.WithoutCancel(ctx), id)
+	})
+}
+
 // RenameContainer implements engine.Engine.
 func (l *link) RenameContainer(ctx context.Context, id, name string) error {
 	return l.do(ctx, call{method: "RenameContainer", object: l.nameOf(id), changes: true}, func() error {

@@ -62,7 +62,8 @@ func (w *Workers) notify(e engine.Event) {
 		return
 	}
 	switch t := pod.EventType(e.Type); t {
-	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved, pod.ContainerPaused, pod.ContainerUnpaused:
+	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved, pod.ContainerPaused, pod.ContainerUnpaused,
+		pod.ContainerHealth, pod.ContainerKilled:
 		if x := w.Get(e.Labels[dockerpod.PodLabel]); x != nil {
 			x.Notify(pod.ContainerEvent{Type: t, ID: e.ID})
 		}

@@ -21,8 +21,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
+	"github.com/lyandev/lyandev/supervisor/pod/composepod"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
@@ -60,6 +62,10 @@ type Config struct {
 	BeforeStart func(ctx context.Context, containerID string, p *corev1.Pod, container string) error
 	// Warn is told what the engine leaves out when it makes a container of a pod.
 	Warn func(pod, text string)
+	// PlainDNS is the name server that containers of plain services ask besides Docker's own; an invalid address, or nil, is
+	// none. FileDir is where files that such a container mounts are written; see composepod.Deps.
+	PlainDNS func() netip.Addr
+	FileDir  string
 	// Sink is told what happens to the pods, from the workers' goroutines.
 	Sink pod.Sink
 
@@ -85,6 +91,8 @@ type Workers struct {
 	runtime *dockerpod.Runtime
 	limit   *probe.Limiter
 	objects Objects
+	// anonymous are the anonymous volumes of plain services' containers that are being replaced.
+	anonymous composepod.Anonymous
 
 	// ctx ends with the supervisor, not with the stack: workers leave their containers running then.
 	ctx    context.Context
@@ -104,9 +112,26 @@ type Workers struct {
 	held string
 }
 
+// Runner runs one pod: a pod.Worker with Kubernetes' semantics, or a composepod.Worker for a pod of a plain Compose service.
+type Runner interface {
+	Run(ctx context.Context) error
+	Pod() *corev1.Pod
+	ProbeAnswers() []probe.Answer
+	Delete(grace *int64)
+	Update(p *corev1.Pod)
+	SetCondition(c corev1.PodCondition)
+	RestartContainer(name, reason string)
+	SuspendProbes(container string)
+	ResumeProbes(container string)
+	Resync()
+	Notify(e pod.ContainerEvent)
+	Hold(why string)
+	Excuse(from, to time.Time)
+}
+
 // worker is the worker of a pod.
 type worker struct {
-	*pod.Worker
+	Runner
 	uid types.UID
 }
 
@@ -160,17 +185,29 @@ func (w *Workers) Start(p *corev1.Pod, hold string) {
 	if w.closed {
 		return
 	}
-	x := &worker{uid: p.UID, Worker: pod.New(p, pod.Deps{
+	x := &worker{uid: p.UID, Runner: w.runner(p)}
+	w.pods[p.Name] = x
+	x.Hold(cmp.Or(w.held, hold))
+	w.running.Go(func() { w.run(x, p.Name) })
+}
+
+// runner makes what runs a pod.
+func (w *Workers) runner(p *corev1.Pod) Runner {
+	if _, plain := p.Annotations[compose.Annotation]; plain {
+		return composepod.New(p, composepod.Deps{
+			Engine: w.cfg.Engine, Project: w.cfg.Project, Labels: w.runtime.PlainLabels, Images: w.runtime, Objects: &w.objects,
+			Sink: w.cfg.Sink, DNS: w.cfg.PlainDNS, BeforeStart: w.cfg.BeforeStart, Warn: w.cfg.Warn, Volumes: &w.anonymous,
+			FileDir: w.cfg.FileDir, Log: w.log,
+		})
+	}
+	return pod.New(p, pod.Deps{
 		Runtime: w.runtime, Objects: &w.objects, Sink: w.cfg.Sink,
 		Probes: probe.Deps{Dialer: w.cfg.Dialer, Exec: w.runtime, Limit: w.limit, Jitter: w.cfg.Jitter},
 		Timing: w.objects.timing(p), Began: w.began, Log: w.log,
 		Node: pod.Node{
 			Name: w.cfg.Node, IP: w.cfg.Addresses.Gateway(), MilliCPU: int64(w.info.CPUs) * 1000, MemoryBytes: w.info.MemoryBytes,
 		},
-	})}
-	w.pods[p.Name] = x
-	x.Hold(cmp.Or(w.held, hold))
-	w.running.Go(func() { w.run(x, p.Name) })
+	})
 }
 
 // run runs a worker and forgets it when its pod is gone. A pod of the same name that was started meanwhile keeps the address.
@@ -196,22 +233,28 @@ func (w *Workers) Wait() {
 }
 
 // Get is the worker of a pod, nil if it has none.
-func (w *Workers) Get(name string) *pod.Worker {
+func (w *Workers) Get(name string) Runner {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if x := w.pods[name]; x != nil {
-		return x.Worker
+		return x.Runner
 	}
 	return nil
 }
 
+// Plain is the worker of a pod of a plain Compose service, nil for any other pod.
+func (w *Workers) Plain(name string) *composepod.Worker {
+	x, _ := w.Get(name).(*composepod.Worker)
+	return x
+}
+
 // all are the workers by pod name.
-func (w *Workers) all() map[string]*pod.Worker {
+func (w *Workers) all() map[string]Runner {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := make(map[string]*pod.Worker, len(w.pods))
+	out := make(map[string]Runner, len(w.pods))
 	for name, x := range w.pods {
-		out[name] = x.Worker
+		out[name] = x.Runner
 	}
 	return out
 }

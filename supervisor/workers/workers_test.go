@@ -193,7 +193,7 @@ func TestWaitWaitsForHurry(t *testing.T) {
 		})
 		r.Hurry()
 		r.pass(0)
-		r.Wait()
+		r.Workers.Wait()
 		if !over {
 			t.Error("Hurry goes on after Wait has returned")
 		}

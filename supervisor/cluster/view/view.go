@@ -46,6 +46,9 @@ func Count(x *services.Workload, pods []*corev1.Pod) Counts {
 	case *batchv1.Job:
 		c.Updated = c.Have
 		c.job(o)
+	case *services.ComposeService:
+		c.Updated = o.Status.UpdatedReplicas
+		c.compose(pods)
 	case *corev1.Pod:
 		c.Updated = c.Have
 		for _, p := range pods {
@@ -58,6 +61,22 @@ func Count(x *services.Workload, pods []*corev1.Pod) Counts {
 		c.Updated = c.Have
 	}
 	return c
+}
+
+// compose counts the containers of a plain service that have ended: with success they count as ready.
+func (c *Counts) compose(pods []*corev1.Pod) {
+	done := int32(0)
+	for _, p := range pods {
+		switch {
+		case p.DeletionTimestamp != nil || p.Status.Reason == services.ReasonStopped:
+		case p.Status.Phase == corev1.PodSucceeded:
+			done++
+		case p.Status.Phase == corev1.PodFailed && len(p.Status.ContainerStatuses) == 1 && p.Status.ContainerStatuses[0].State.Terminated != nil:
+			c.Failed = fmt.Sprintf("container %s exited with %d", p.Name, p.Status.ContainerStatuses[0].State.Terminated.ExitCode)
+		}
+	}
+	c.Ready += done
+	c.Done = done > 0 && done == c.Want && c.Updated >= c.Want && c.Have == c.Want
 }
 
 func (c *Counts) job(o *batchv1.Job) {

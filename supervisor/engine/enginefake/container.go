@@ -185,7 +185,16 @@ func (e *Engine) Spec(ref string) (engine.ContainerSpec, bool) {
 
 // RemoveContainer implements engine.Containers.
 func (e *Engine) RemoveContainer(ctx context.Context, id string) error {
-	err := e.call(ctx, "RemoveContainer", id, func() error {
+	return e.removeContainer(ctx, "RemoveContainer", id)
+}
+
+// RemoveContainerOnly implements engine.Containers. The fake keeps no anonymous volumes.
+func (e *Engine) RemoveContainerOnly(ctx context.Context, id string) error {
+	return e.removeContainer(ctx, "RemoveContainerOnly", id)
+}
+
+func (e *Engine) removeContainer(ctx context.Context, method, id string) error {
+	err := e.call(ctx, method, id, func() error {
 		c := e.find(id)
 		if c == nil {
 			return nil
@@ -266,7 +275,7 @@ func (e *Engine) observe(c *container) engine.Container {
 	out := engine.Container{
 		ID: c.id, Name: c.name, Image: c.spec.Image, ImageID: c.imageID, Labels: maps.Clone(c.spec.Labels), State: c.state,
 		Created: c.created.UTC(), Started: utc(c.started), Exited: utc(c.exited), ExitCode: c.code, OOMKilled: c.oom,
-		Error: c.err, IPs: map[string]netip.Addr{}, Networks: map[string]engine.Endpoint{}, Env: e.environment(c),
+		Error: c.err, IPs: map[string]netip.Addr{}, Networks: map[string]engine.Endpoint{}, Env: e.environment(c), Mounts: slices.Clone(c.conf.mounts),
 		RestartCount: c.restarts, Restarting: c.state == engine.StateRestarting, RestartPolicy: c.conf.policy,
 		AutoRemove: c.conf.remove, TTY: c.conf.tty, Stdin: c.conf.stdin,
 	}

@@ -64,9 +64,9 @@ type Faults struct {
 
 	Info, Ping, Events Fault
 
-	CreateContainer, StartContainer, StopContainer, KillContainer, PauseContainer, UnpauseContainer            Fault
-	RemoveContainer, RenameContainer, InspectContainer, ListContainers, Logs, Exec, CopyTo, CopyOver, CopyFrom Fault
-	Wait, Attach, ResizeTTY, Top, Stats                                                                        Fault
+	CreateContainer, StartContainer, StopContainer, KillContainer, PauseContainer, UnpauseContainer                                 Fault
+	RemoveContainer, RemoveContainerOnly, RenameContainer, InspectContainer, ListContainers, Logs, Exec, CopyTo, CopyOver, CopyFrom Fault
+	Wait, Attach, ResizeTTY, Top, Stats                                                                                             Fault
 
 	InspectImage, PullImage, ImportImage, ListImages, TagImage, RemoveImage Fault
 

@@ -263,7 +263,15 @@ func hasRegistry(ref string) bool {
 
 // RemoveContainer implements engine.Containers. It also releases testcontainers' resources for the container.
 func (e *Engine) RemoveContainer(ctx context.Context, id string) error {
-	err := e.Docker.RemoveContainer(ctx, id)
+	return e.removed(ctx, id, e.Docker.RemoveContainer(ctx, id))
+}
+
+// RemoveContainerOnly implements engine.Containers, like RemoveContainer.
+func (e *Engine) RemoveContainerOnly(ctx context.Context, id string) error {
+	return e.removed(ctx, id, e.Docker.RemoveContainerOnly(ctx, id))
+}
+
+func (e *Engine) removed(ctx context.Context, id string, err error) error {
 	e.mu.Lock()
 	c := e.containers[id]
 	delete(e.containers, id)

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/backoff"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
@@ -62,6 +63,17 @@ func (r *Runtime) podLabels(p *corev1.Pod, kind string) map[string]string {
 	}
 	if r.cfg.Profile != nil {
 		l[ProfileLabel] = r.cfg.Profile()
+	}
+	return l
+}
+
+// PlainLabels are the labels of the container of a pod of a plain Compose service.
+func (r *Runtime) PlainLabels(p *corev1.Pod) map[string]string {
+	l := r.podLabels(p, KindContainer)
+	l[ContainerLabel] = p.Spec.Containers[0].Name
+	l[services.NumberLabel], l["com.docker.compose.container-number"] = p.Labels[services.NumberLabel], p.Labels[services.NumberLabel]
+	if c, err := compose.Decode(p.Annotations[compose.Annotation], r.cfg.Project); err == nil {
+		l["com.docker.compose.service"] = c.Service
 	}
 	return l
 }

@@ -5,13 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
+	"github.com/lyandev/lyandev/supervisor/pod/composepod"
 )
 
 // Observe rebuilds the project's pods from the labels of existing containers, for a starting supervisor: metadata and spec as of
@@ -56,6 +59,15 @@ func (r *Runtime) rebuild(ctx context.Context, list []engine.Container) *corev1.
 	}
 	start := metav1.NewTime(oldest.Created)
 	p.Status.StartTime = &start
+	if a, plain := p.Annotations[compose.Annotation]; plain {
+		want, err := compose.Decode(a, r.cfg.Project)
+		if err != nil {
+			r.cfg.Log.Warn("cannot read the pod of a container from its labels", "container", newest.Name, "error", err)
+			return nil
+		}
+		p.Status = composepod.Status(composepod.Input{Pod: p, Want: want, Container: &newest, Now: time.Now()})
+		return p
+	}
 	o := r.observe(ctx, p, list)
 	p.Status = pod.Status(pod.StatusInput{Pod: p, Observed: o})
 	for _, statuses := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {

@@ -1,0 +1,405 @@
+package composepod
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
+	"github.com/lyandev/lyandev/supervisor/pod"
+)
+
+// rig runs workers on a fake engine in virtual time, and passes the engine's events on as package workers does.
+type rig struct {
+	*enginefake.Engine
+	t       *testing.T
+	ctx     context.Context
+	workers map[string]*Worker
+	volumes Anonymous
+	secret  *corev1.Secret
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	status map[string]*corev1.Pod
+	events []string
+	gone   []string
+}
+
+func onRig(t *testing.T, test func(r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := &rig{Engine: enginefake.New(), t: t, ctx: ctx, workers: map[string]*Worker{}, status: map[string]*corev1.Pod{}}
+		r.AddImage("img:1", enginefake.Image{})
+		if _, err := r.CreateNetwork(ctx, engine.NetworkSpec{Name: "p_default", Subnet: netip.MustParsePrefix("10.9.0.0/24")}); err != nil {
+			t.Fatal(err)
+		}
+		events, _, err := r.Events(ctx, map[string]string{services.ProjectLabel: "p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for e := range events {
+				if w := r.workers[e.Labels["pod"]]; w != nil {
+					w.Notify(pod.ContainerEvent{Type: pod.EventType(e.Type), ID: e.ID})
+				}
+			}
+		}()
+		test(r)
+		cancel()
+		r.running.Wait()
+	})
+}
+
+// start starts the worker of a pod. change may alter what Docker is asked for.
+func (r *rig) start(name string, change func(*compose.Container)) *Worker {
+	r.t.Helper()
+	c := &compose.Container{
+		Service: strings.TrimSuffix(name, "-1"),
+		Host:    container.HostConfig{NetworkMode: compose.Project + "_default"},
+		Networks: []compose.Attachment{{
+			Network: compose.Project + "_default", Settings: network.EndpointSettings{Aliases: []string{name}},
+		}},
+	}
+	if change != nil {
+		change(c)
+	}
+	text, err := c.Encode()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Name: name, Namespace: "default", UID: types.UID(fmt.Sprintf("%s-%d", name, len(r.Calls()))),
+		Labels:      map[string]string{services.NumberLabel: "1", services.WorkloadLabel: c.Service},
+		Annotations: map[string]string{compose.Annotation: text},
+	}}
+	p.Spec.Containers = []corev1.Container{{Name: c.Service, Image: "img:1", ImagePullPolicy: corev1.PullIfNotPresent}}
+	return r.run(p)
+}
+
+func (r *rig) run(p *corev1.Pod) *Worker {
+	w := New(p, Deps{
+		Engine: r.Engine, Project: "p", Images: images{r.Engine}, Objects: objects{r}, Sink: sink{r}, Volumes: &r.volumes,
+		Labels: func(p *corev1.Pod) map[string]string {
+			return map[string]string{
+				services.ProjectLabel: "p", podUIDLabel: string(p.UID), "pod": p.Name, kindLabel: "container",
+				services.WorkloadLabel: p.Labels[services.WorkloadLabel], services.NumberLabel: "1",
+			}
+		},
+	})
+	r.workers[p.Name] = w
+	r.running.Go(func() { _ = w.Run(r.ctx) })
+	r.pass(0)
+	return w
+}
+
+// pass lets time pass, and everything happen that is due.
+func (r *rig) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// now is the latest status of a pod in short: phase, ready or not, restarts, and why it waits or ended.
+func (r *rig) now(name string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.status[name]
+	if p == nil {
+		return "none"
+	}
+	out := string(p.Status.Phase)
+	if c := pod.FindCondition(&p.Status, corev1.PodReady); c != nil && c.Status == corev1.ConditionTrue {
+		out += " ready"
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		if c.RestartCount > 0 {
+			out += fmt.Sprintf(" restarts=%d", c.RestartCount)
+		}
+		if c.State.Waiting != nil {
+			out += " " + c.State.Waiting.Reason
+		}
+		if c.State.Terminated != nil {
+			out += fmt.Sprintf(" exit=%d", c.State.Terminated.ExitCode)
+		}
+	}
+	if p.Status.Reason != "" {
+		out += " " + p.Status.Reason
+	}
+	return out
+}
+
+func (r *rig) want(name, status string) {
+	r.t.Helper()
+	if got := r.now(name); got != status {
+		r.t.Errorf("pod %s is %q, want %q; events %v", name, got, status, r.events)
+	}
+}
+
+// container is the container of a name; there must be one.
+func (r *rig) container(name string) engine.Container {
+	r.t.Helper()
+	c, err := r.InspectContainer(r.ctx, name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c
+}
+
+type sink struct{ r *rig }
+
+func (s sink) StatusChanged(p *corev1.Pod) {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	s.r.status[p.Name] = p
+}
+
+func (s sink) Event(_ *corev1.Pod, _, typ, reason, message string) {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	s.r.events = append(s.r.events, typ+" "+reason+": "+message)
+}
+
+func (s sink) Gone(p *corev1.Pod) {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	s.r.gone = append(s.r.gone, p.Name)
+}
+
+type images struct{ *enginefake.Engine }
+
+func (i images) FindImage(ctx context.Context, ref string) (pod.Image, bool, error) {
+	img, err := i.InspectImage(ctx, ref)
+	if engine.IsNotFound(err) {
+		return pod.Image{}, false, nil
+	}
+	return pod.Image{ID: img.ID}, err == nil, err
+}
+
+func (i images) PullImage(ctx context.Context, ref string) error {
+	return i.Engine.PullImage(ctx, ref, engine.PullOptions{})
+}
+func (i images) MissingImage(string) string { return "" }
+
+type objects struct{ r *rig }
+
+func (objects) ConfigMap(string) (*corev1.ConfigMap, bool) { return nil, false }
+func (o objects) Secret(string) (*corev1.Secret, bool)     { return o.r.secret, o.r.secret != nil }
+func (objects) Services() []*corev1.Service                { return nil }
+
+func restart(mode string, tries int) func(*compose.Container) {
+	return func(c *compose.Container) {
+		c.Host.RestartPolicy = container.RestartPolicy{Name: container.RestartPolicyMode(mode), MaximumRetryCount: tries}
+	}
+}
+
+func TestRunsOnceWithoutARestartPolicy(t *testing.T) {
+	for code, want := range map[int]string{0: "Succeeded exit=0", 3: "Failed exit=3"} {
+		onRig(t, func(r *rig) {
+			r.On("p-web-1", enginefake.Script{Exit: &enginefake.Exit{After: 2 * time.Second, Code: code}})
+			r.start("web-1", nil)
+			r.want("web-1", "Running ready")
+			r.pass(time.Hour)
+			r.want("web-1", want)
+			if n := len(r.Calls("StartContainer")); n != 1 {
+				t.Errorf("started %d times", n)
+			}
+		})
+	}
+}
+
+// TestTheEngineRestarts: it is the engine that restarts a container, and always the same one.
+func TestTheEngineRestarts(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.On("p-web-1", enginefake.Script{Exit: &enginefake.Exit{After: time.Second, Code: 1}})
+		r.start("web-1", restart("on-failure", 2))
+		id := r.container("p-web-1").ID
+		r.pass(time.Second + 10*time.Millisecond)
+		r.want("web-1", "Running restarts=1 CrashLoopBackOff")
+		r.pass(time.Hour)
+		r.want("web-1", "Failed restarts=2 exit=1")
+		if c := r.container("p-web-1"); c.ID != id || len(r.Calls("CreateContainer")) != 1 {
+			t.Errorf("the container was made anew: %s, before %s", c.ID, id)
+		}
+	})
+}
+
+func TestRestartKeepsTheContainer(t *testing.T) {
+	onRig(t, func(r *rig) {
+		w := r.start("web-1", nil)
+		id := r.container("p-web-1").ID
+		w.RestartContainer("web", "was asked to")
+		r.pass(11 * time.Second)
+		r.want("web-1", "Running ready restarts=1")
+		w.Stop(nil)
+		r.pass(11 * time.Second)
+		if got := r.now("web-1"); !strings.HasPrefix(got, "Failed restarts=1 exit=") || !strings.HasSuffix(got, " Stopped") {
+			t.Errorf("after a stop: %s", got)
+		}
+		r.pass(time.Hour)
+		if c := r.container("p-web-1"); c.State != engine.StateExited {
+			t.Errorf("a stopped container is %s", c.State)
+		}
+		w.Start()
+		r.pass(time.Second)
+		r.want("web-1", "Running ready restarts=2")
+		if c := r.container("p-web-1"); c.ID != id {
+			t.Error("the container was made anew")
+		}
+	})
+}
+
+// TestSomebodyElse: what others do to the container with Docker's own commands is seen, and not undone.
+func TestSomebodyElse(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.On("p-web-1", enginefake.Script{OnStop: &enginefake.Exit{Code: 0}})
+		r.start("web-1", restart("unless-stopped", 0))
+		id := r.container("p-web-1").ID
+		_ = r.StopContainer(r.ctx, id, "", time.Second)
+		r.pass(time.Hour)
+		r.want("web-1", "Succeeded exit=0 Stopped")
+		_ = r.StartContainer(r.ctx, id)
+		r.pass(time.Second)
+		r.want("web-1", "Running ready")
+		_ = r.PauseContainer(r.ctx, id)
+		r.pass(time.Second)
+		r.want("web-1", "Running")
+		_ = r.UnpauseContainer(r.ctx, id)
+		r.pass(time.Second)
+		r.want("web-1", "Running ready")
+		_ = r.RemoveContainer(r.ctx, id)
+		r.pass(time.Second)
+		r.want("web-1", "Running ready")
+		if c := r.container("p-web-1"); c.ID == id {
+			t.Error("a removed container was not made again")
+		}
+	})
+}
+
+func TestReadinessIsTheEnginesHealth(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.On("p-web-1", enginefake.Script{Health: []enginefake.HealthChange{}})
+		r.start("web-1", func(c *compose.Container) {
+			c.Config.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "check"}, Interval: time.Hour}
+		})
+		r.want("web-1", "Running")
+		for status, want := range map[string]string{"healthy": "Running ready", "unhealthy": "Running"} {
+			r.SetHealth("p-web-1", status, "refused")
+			r.pass(time.Second)
+			r.want("web-1", want)
+		}
+	})
+}
+
+func TestDelete(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.On("p-web-1", enginefake.Script{IgnoreStop: true})
+		w := r.start("web-1", nil)
+		w.Delete(nil)
+		r.pass(9 * time.Second)
+		if len(r.gone) != 0 {
+			t.Error("the grace period of 10 s was cut short")
+		}
+		w.Delete(new(int64(0)))
+		r.pass(time.Second)
+		if !slices.Equal(r.gone, []string{"web-1"}) || len(r.Containers(nil)) != 0 {
+			t.Errorf("gone: %v, left: %v", r.gone, r.Containers(nil))
+		}
+	})
+}
+
+// TestAdoption: a worker for a pod whose container exists goes on with it.
+func TestAdoption(t *testing.T) {
+	onRig(t, func(r *rig) {
+		w := r.start("web-1", nil)
+		calls := len(r.Calls("CreateContainer", "StartContainer", "StopContainer"))
+		r.run(w.Pod())
+		r.pass(time.Hour)
+		r.want("web-1", "Running ready")
+		if n := len(r.Calls("CreateContainer", "StartContainer", "StopContainer")); n != calls {
+			t.Errorf("%d calls more", n-calls)
+		}
+	})
+}
+
+func TestHold(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.Inject(func(f *enginefake.Faults) {
+			f.CreateContainer = func(context.Context, enginefake.Call) error { return fmt.Errorf("no space") }
+		})
+		w := r.start("web-1", nil)
+		r.want("web-1", "Pending CreateContainerError")
+		w.Hold("waits for db")
+		r.pass(time.Second)
+		r.Heal()
+		r.pass(time.Hour)
+		r.want("web-1", "Pending Held")
+		w.Hold("")
+		r.pass(time.Second)
+		r.want("web-1", "Running ready")
+	})
+}
+
+// TestJoining: a container that uses the network of another one is made anew when that one is.
+func TestJoining(t *testing.T) {
+	onRig(t, func(r *rig) {
+		db := r.start("db-1", nil)
+		r.start("side-1", func(c *compose.Container) {
+			c.Networks, c.Host.NetworkMode, c.NetworkOf = nil, "", "db"
+		})
+		r.want("side-1", "Running ready")
+		first := r.container("p-side-1").ID
+		db.Delete(nil)
+		r.pass(time.Minute)
+		r.start("db-1", nil)
+		r.workers["side-1"].Resync()
+		r.pass(time.Minute)
+		r.want("side-1", "Running ready")
+		if c := r.container("p-side-1"); c.ID == first || c.Labels[joinsLabel] != r.container("p-db-1").ID {
+			t.Errorf("container %s joins %s", c.ID, c.Labels[joinsLabel])
+		}
+	})
+}
+
+func TestFilesAreWrittenBeforeTheStart(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.secret = &corev1.Secret{Data: map[string][]byte{"token": []byte("s3cret")}}
+		r.start("web-1", func(c *compose.Container) {
+			c.Files = []compose.File{{Target: "/run/secrets/token", Object: "token", Key: "token", Secret: true}}
+		})
+		r.want("web-1", "Running ready")
+		if b, ok := r.File("p-web-1", "/run/secrets/token"); !ok || string(b) != "s3cret" {
+			t.Errorf("the file is %q, %v", b, ok)
+		}
+	})
+}
+
+func TestTheHolderOfTheNameIsNamed(t *testing.T) {
+	onRig(t, func(r *rig) {
+		_, err := r.CreateContainer(r.ctx, engine.ContainerSpec{
+			Name: "p-web-1", Image: "img:1", Labels: map[string]string{"com.docker.compose.project": "p"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.start("web-1", nil)
+		r.want("web-1", "Pending CreateContainerError")
+		if !strings.Contains(strings.Join(r.events, "\n"), "belongs to Compose project p") {
+			t.Errorf("the events are %v", r.events)
+		}
+	})
+}
