@@ -11,6 +11,9 @@ const (
 	ShimAnnotation = "dev.lyandev/shim"
 	// UserAnnotation is Compose's user if it is a name instead of a number.
 	UserAnnotation = "dev.lyandev/user"
+	// PullPolicyAnnotation is pull_policy of a plain service as the file has it ("daily", "every_12h"). Without it an image is
+	// pulled if it is missing.
+	PullPolicyAnnotation = "dev.lyandev/pull-policy"
 	// PlatformAnnotation is the image's platform ("linux/amd64").
 	PlatformAnnotation = "dev.lyandev/platform"
 )

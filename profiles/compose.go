@@ -163,7 +163,7 @@ func (x crossRef) bad(hint string, path keyPath, format string, args ...any) {
 
 func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 	at := keyPath{"services", s.Name}
-	if enabled && s.Image == "" && s.Build == nil {
+	if enabled && s.Image == "" && s.Build == nil && s.Provider == nil {
 		x.bad("one of them is required", at, "the service has neither image nor build")
 	}
 	shares, _ := strings.CutPrefix(s.NetworkMode, types.ServicePrefix)

@@ -44,7 +44,9 @@ func (c *converter) configMaps() {
 	used := map[string]bool{}
 	for _, s := range c.project.Services {
 		for _, f := range s.Configs {
-			used[f.Source] = true
+			if c.needsContent(s.Name, types.FileObjectConfig(c.project.Configs[f.Source])) {
+				used[f.Source] = true
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(used)) {
@@ -82,7 +84,9 @@ func (c *converter) secrets() {
 	used := map[string]bool{}
 	for _, s := range c.project.Services {
 		for _, f := range s.Secrets {
-			used[f.Source] = true
+			if c.needsContent(s.Name, types.FileObjectConfig(c.project.Secrets[f.Source])) {
+				used[f.Source] = true
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(used)) {

@@ -25,6 +25,8 @@ type converter struct {
 	project *types.Project
 	top     topExt
 	ext     map[string]serviceExt
+	// plain are the services with Compose's semantics.
+	plain map[string]bool
 	// owner is the service whose pod a service's container runs in: itself, or X with network_mode: service:X.
 	owner map[string]string
 	// container is the container name by service.
@@ -44,7 +46,7 @@ const hostGateway = "host-gateway"
 // convert builds the stack. Fields that cannot be converted become errors in l.p; approximated ones become notes.
 func (l *load) convert(p *types.Project) *services.Stack {
 	c := &converter{
-		l: l, project: p, ext: map[string]serviceExt{}, owner: map[string]string{},
+		l: l, project: p, ext: map[string]serviceExt{}, plain: map[string]bool{}, owner: map[string]string{},
 		container: map[string]string{}, awaited: map[string]bool{}, extraHosts: map[string]bool{hostGateway: true}, declaredAt: map[string]keyPath{},
 		stack: &services.Stack{Name: l.name, Profile: l.profile, Dir: l.o.WorkDir},
 	}
@@ -62,10 +64,14 @@ func (l *load) convert(p *types.Project) *services.Stack {
 		c.build(p.Services[n])
 	}
 	for _, n := range names {
-		if c.owner[n] == n {
+		switch {
+		case c.plain[n]:
+			c.plainService(p.Services[n])
+		case c.owner[n] == n:
 			c.workload(p.Services[n], c.members(n, names))
 		}
 	}
+	c.dockerResources(names)
 	c.topServices()
 	c.topIngresses()
 	c.ingressPort()
@@ -116,8 +122,12 @@ func (c *converter) read(names []string) bool {
 		if c.ext[n], err = readServiceExt(s.Extensions[extensionKey]); err != nil {
 			c.bad(at.with(extensionKey), "", "%v", err)
 		}
+	}
+	c.semantics(names)
+	for _, n := range names {
+		s := c.project.Services[n]
 		c.owner[n] = n
-		for on := n; ; {
+		for on := n; !c.plain[n]; {
 			next, ok := strings.CutPrefix(c.project.Services[on].NetworkMode, types.ServicePrefix)
 			if !ok {
 				break

@@ -114,7 +114,7 @@ func TestComposeFields(t *testing.T) {
 }
 
 func composeWith(field string) string {
-	return "services:\n  a:\n    image: x\n    " + field + "\nvolumes: {v_1: {}}\nconfigs: {cfg: {content: hello}}\nsecrets: {sec: {environment: SEC}}\n"
+	return "x-lyandev: {semantics: kubernetes}\nservices:\n  a:\n    image: x\n    " + field + "\nvolumes: {v_1: {}}\nconfigs: {cfg: {content: hello}}\nsecrets: {sec: {environment: SEC}}\n"
 }
 
 func TestKinds(t *testing.T) {
@@ -137,6 +137,7 @@ func TestKinds(t *testing.T) {
 
 func TestOneShot(t *testing.T) {
 	s := mustLoad(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   migrate: {image: x, restart: "on-failure:4"}
   web: {image: x, depends_on: {migrate: {condition: service_completed_successfully, restart: true}}}
@@ -159,6 +160,7 @@ services:
 
 func TestStatefulSet(t *testing.T) {
 	s := mustLoad(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   db:
     image: x
@@ -174,6 +176,7 @@ volumes: {data: {}, shared: {}}
 
 func TestSharedPod(t *testing.T) {
 	s := mustLoad(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   side: {image: y, network_mode: "service:main", depends_on: [db], stop_signal: SIGINT, expose: ["90"], volumes: [/data], x-lyandev: {labels: {has: side}}}
   main: {image: x, stop_signal: SIGQUIT, ports: ["127.0.0.1:8080:90"], volumes: [/data]}
@@ -194,6 +197,7 @@ services:
 func TestServicesAndPorts(t *testing.T) {
 	s := mustLoad(t, `
 x-lyandev:
+  semantics: kubernetes
   services:
     all: {selector: {tier: front}, ports: [{port: 80}]}
   ingresses:
@@ -220,7 +224,7 @@ services:
 }
 
 func TestDefaultServiceIsHeadlessWithNamedPorts(t *testing.T) {
-	s := mustLoad(t, "services:\n  a: {image: x, expose: ['80', '53/udp']}\n  b: {image: x, x-lyandev: {service: false}}\n", Options{})
+	s := mustLoad(t, "x-lyandev: {semantics: kubernetes}\nservices:\n  a: {image: x, expose: ['80', '53/udp']}\n  b: {image: x, x-lyandev: {service: false}}\n", Options{})
 	wantJSON(t, s.Service("a").Spec, `{"clusterIP":"None","selector":{"app":"a","app.kubernetes.io/name":"a"},"ports":[{"name":"tcp-80","port":80},{"name":"udp-53","port":53,"protocol":"UDP"}]}`)
 	if s.Service("b") != nil {
 		t.Error("b wants no Service")
@@ -230,6 +234,7 @@ func TestDefaultServiceIsHeadlessWithNamedPorts(t *testing.T) {
 func TestConfigsAndSecrets(t *testing.T) {
 	s, err := loadText(t, `
 x-lyandev:
+  semantics: kubernetes
   configMaps: {cm: {data: {n: 3306, s: text}, labels: {a: b}}}
   secrets: {tls: {type: kubernetes.io/tls, data: {key: k}}}
 services:
@@ -252,6 +257,7 @@ secrets:
 func TestBuilds(t *testing.T) {
 	s, err := loadText(t, `
 name: shop
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     build:
@@ -305,7 +311,7 @@ secrets:
 }
 
 func TestBindMounts(t *testing.T) {
-	dir := write(t, map[string]string{"p/compose.yaml": "services:\n  a:\n    image: x\n    volumes: ['./src:/app', '" + t.TempDir() + ":/abs', ./new:/new]\n", "p/src/f": ""})
+	dir := write(t, map[string]string{"p/compose.yaml": "x-lyandev: {semantics: kubernetes}\nservices:\n  a:\n    image: x\n    volumes: ['./src:/app', '" + t.TempDir() + ":/abs', ./new:/new]\n", "p/src/f": ""})
 	s, err := Load(t.Context(), Options{Files: []string{filepath.Join(dir, "p/compose.yaml")}})
 	if err != nil {
 		t.Fatal(err)
@@ -321,7 +327,7 @@ func TestBindMounts(t *testing.T) {
 	if err := os.Symlink("/etc", filepath.Join(dir, "p/link")); err != nil {
 		t.Fatal(err)
 	}
-	_, err = loadText(t, "services: {a: {image: x, volumes: ['./link:/x']}}", Options{WorkDir: filepath.Join(dir, "p")}, nil)
+	_, err = loadText(t, "x-lyandev: {semantics: kubernetes}\nservices: {a: {image: x, volumes: ['./link:/x']}}", Options{WorkDir: filepath.Join(dir, "p")}, nil)
 	if err == nil || !strings.Contains(err.Error(), "mounting /etc of the host") {
 		t.Errorf("a link out of the project: %v", err)
 	}
@@ -345,13 +351,14 @@ func TestWorkloadExtras(t *testing.T) {
 		"test":{"command":["/bin/sh","-c","pytest -q"],"host":true,"env":{"A":"1"}},
 		"bootstrap":[{"name":"n","check":["c"],"run":["/bin/sh","-c","do it"],"when":"always"}]}`)
 	wantPod(t, s, `{"readinessGates":[{"conditionType":"dev.lyandev/right"}]}`)
-	if !strings.HasSuffix(w.Source, "compose.yaml:2") {
+	if !strings.HasSuffix(w.Source, "compose.yaml:3") {
 		t.Errorf("source %s", w.Source)
 	}
 }
 
 func TestNotes(t *testing.T) {
 	s := mustLoad(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   a:
     image: x-${NOT_SET}
@@ -365,14 +372,14 @@ services:
 networks: {front: {driver: overlay}}
 `, Options{})
 	for _, want := range []string{
-		"compose.yaml:4: variable NOT_SET is not set",
-		"compose.yaml:5: services.a.logging: ignored",
-		"compose.yaml:6: services.a.cgroup_parent: ignored",
-		"compose.yaml:7: services.a.networks.front: approximated",
-		"compose.yaml:8: services.a.security_opt[0]: ignored",
-		"compose.yaml:9: services.a.deploy.placement: ignored",
+		"compose.yaml:5: variable NOT_SET is not set",
+		"compose.yaml:6: services.a.logging: ignored",
+		"compose.yaml:7: services.a.cgroup_parent: ignored",
+		"compose.yaml:8: services.a.networks.front: approximated",
+		"compose.yaml:9: services.a.security_opt[0]: ignored",
+		"compose.yaml:10: services.a.deploy.placement: ignored",
 		"a DaemonSet has no replicas",
-		"compose.yaml:12: networks.front",
+		"compose.yaml:13: networks.front",
 	} {
 		contains(t, s.Notes, want)
 	}

@@ -14,15 +14,22 @@ import (
 func (c *converter) dependencies(names []string) {
 	for _, n := range names {
 		s := c.project.Services[n]
-		w := c.stack.Workload(c.owner[n])
+		w := c.stack.Workload(c.workloadName(c.owner[n]))
+		if w == nil {
+			continue // a provider
+		}
 		for _, on := range slices.Sorted(maps.Keys(s.DependsOn)) {
 			d := s.DependsOn[on]
 			other, ok := c.owner[on]
-			if !ok || other == c.owner[n] {
-				continue // optional and not in this profile, or in the same pod
+			if !ok || other == c.owner[n] || c.project.Services[on].Provider != nil {
+				continue // optional and not in this profile, in the same pod, or without a workload
+			}
+			condition := services.Condition(d.Condition)
+			if target := c.project.Services[on]; c.plain[on] && target.GetScale() == 0 {
+				condition = services.Started // nothing of it runs, so there is nothing to wait for
 			}
 			addDependency(w, services.Dependency{
-				Workload: other, Condition: services.Condition(d.Condition), Restart: d.Restart, Reason: "depends_on",
+				Workload: c.workloadName(other), Condition: condition, Restart: d.Restart, Reason: "depends_on",
 			})
 		}
 	}

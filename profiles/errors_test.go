@@ -117,6 +117,7 @@ services:
 			"compose.yaml:6: services.d.depends_on.d: dependency cycle: d -> d (remove one of the dependencies)",
 		}},
 		{"a cycle through a shared pod", "", `
+x-lyandev: {semantics: kubernetes}
 services:
   a: {image: x, depends_on: [b]}
   b: {image: x}
@@ -158,6 +159,7 @@ services:
   b: {image: x, profiles: [ha]}
 `, []string{`compose.yaml:3: services.a.depends_on.b: service "b" is not part of the stack without a profile (set required: false`}},
 		{"mounts of the host's own", "", `
+x-lyandev: {semantics: kubernetes}
 services:
   a:
     image: x
@@ -167,10 +169,10 @@ services:
       - /var/run/docker.sock:/var/run/docker.sock
       - ../..:/up
 `, []string{
-			"compose.yaml:6: services.a.volumes[0]: mounting / of the host into a container is not allowed",
-			"compose.yaml:7: services.a.volumes[1]: mounting /etc of the host into a container is not allowed",
-			"compose.yaml:8: services.a.volumes[2]: mounting /var/run/docker.sock of the host into a container is not allowed",
-			"compose.yaml:9: services.a.volumes[3]:",
+			"compose.yaml:7: services.a.volumes[0]: mounting / of the host into a container is not allowed",
+			"compose.yaml:8: services.a.volumes[1]: mounting /etc of the host into a container is not allowed",
+			"compose.yaml:9: services.a.volumes[2]: mounting /var/run/docker.sock of the host into a container is not allowed",
+			"compose.yaml:10: services.a.volumes[3]:",
 		}},
 		{"keys of ConfigMaps", "", `
 x-lyandev:

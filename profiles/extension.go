@@ -11,6 +11,11 @@ import (
 
 // topExt is the merged top-level x-lyandev. Kubernetes objects stay raw until they are decoded with their position.
 type topExt struct {
+	// Semantics is "compose" (the default) or "kubernetes".
+	Semantics string `json:"semantics"`
+	// AllowHostPaths false refuses what a plain service mounts from outside the project directory. Default: true.
+	AllowHostPaths *bool `json:"allowHostPaths"`
+
 	Timing     string              `json:"timing"`
 	Order      string              `json:"order"`
 	ConfigMaps map[string]dataExt  `json:"configMaps"`
@@ -34,6 +39,12 @@ type dataExt struct {
 
 // serviceExt is a service's x-lyandev, merged.
 type serviceExt struct {
+	// Semantics is "compose", "kubernetes" or "" for what the file and the other keys say.
+	Semantics string `json:"semantics"`
+	// Ports is "agent" (the default) or "container"; Reload is "", "signal" or "restart". They are for plain services only.
+	Ports  string `json:"ports"`
+	Reload string `json:"reload"`
+
 	Kind            string                       `json:"kind"`
 	Schedule        string                       `json:"schedule"`
 	Operator        string                       `json:"operator"`

@@ -175,6 +175,9 @@ func defaultService(svc *corev1.Service) *corev1.Service {
 func (c *converter) hostPorts(names []string) {
 	for _, n := range names {
 		s := c.project.Services[n]
+		if c.plain[n] {
+			continue // plainService has published them
+		}
 		for i, sp := range s.Ports {
 			at := keyPath{"services", n, "ports", index(i)}
 			published, rest, _ := strings.Cut(sp.Published, "-")

@@ -13,6 +13,7 @@ import (
 
 const layered = `
 x-lyandev:
+  semantics: kubernetes
   timing: strict
   defaultProfile: small
   profiles:
@@ -77,8 +78,8 @@ func TestProfiles(t *testing.T) {
 func TestProfileVariables(t *testing.T) {
 	_, err := loadText(t, layered, Options{Profile: "needy"}, nil)
 	lines := errorLines(t, err)
-	contains(t, lines, "compose.yaml:28: x-lyandev.profiles.needy.services.a.image: variable NEEDED is required: by needy")
-	contains(t, lines, `compose.yaml:28: x-lyandev.profiles.needy.services.a.deploy.replicas: "" cannot be used here: invalid syntax`)
+	contains(t, lines, "compose.yaml:29: x-lyandev.profiles.needy.services.a.image: variable NEEDED is required: by needy")
+	contains(t, lines, `compose.yaml:29: x-lyandev.profiles.needy.services.a.deploy.replicas: "" cannot be used here: invalid syntax`)
 	s := mustLoad(t, layered, Options{Profile: "needy", Env: []string{"NEEDED=i", "N=4"}})
 	if s.Workload("a").Replicas() != 4 {
 		t.Error("a number from a variable")
@@ -91,7 +92,7 @@ x-shared: &shared
   services: {a: {environment: {FROM: shared}, expose: !reset []}}
 x-more: &more
   profiles: {p: {<<: *shared, description: by merge key}}
-x-lyandev: {<<: *more, timing: strict}
+x-lyandev: {<<: *more, timing: strict, semantics: kubernetes}
 services: {a: {image: x, expose: ['80']}}
 `, Options{Profile: "p"})
 	wantPod(t, s, `{"containers":[{"ports":null,"env":[{"name":"FROM","value":"shared"}]}]}`)
@@ -101,7 +102,8 @@ services: {a: {image: x, expose: ['80']}}
 }
 
 func TestEnvFiles(t *testing.T) {
-	text := `services:
+	text := `x-lyandev: {semantics: kubernetes}
+services:
   a:
     image: x
     env_file: [e, {path: none, required: false}]
@@ -113,7 +115,7 @@ func TestEnvFiles(t *testing.T) {
 	}
 	wantPod(t, s, `{"containers":[{"env":[{"name":"A","value":"file"},{"name":"B","value":"mine"}]}]}`)
 	_, err = loadText(t, text, Options{}, nil)
-	contains(t, errorLines(t, err), "compose.yaml:4: services.a.env_file[0]: there is no file")
+	contains(t, errorLines(t, err), "compose.yaml:5: services.a.env_file[0]: there is no file")
 }
 
 func TestComposeProfilesFromEnvironment(t *testing.T) {
@@ -219,6 +221,7 @@ func TestFind(t *testing.T) {
 func TestInfer(t *testing.T) {
 	s := mustLoad(t, `
 x-lyandev:
+  semantics: kubernetes
   order: inferred
   configMaps: {m: {data: {url: "mysql://cache:pw@db:3306/x"}}}
 services:
@@ -243,7 +246,7 @@ services:
 }
 
 func TestDiff(t *testing.T) {
-	base := "services:\n  a: {image: x, environment: {PASSWORD: one}}\n  b: {image: y, ports: ['80:80']}\n"
+	base := "x-lyandev: {semantics: kubernetes}\nservices:\n  a: {image: x, environment: {PASSWORD: one}}\n  b: {image: y, ports: ['80:80']}\n"
 	cases := []struct{ name, to, want string }{
 		{"nothing", base, ""},
 		{"image", strings.Replace(base, "image: x", "image: z", 1), "replace  Deployment/a: containers.a.image x -> z\n"},
@@ -252,7 +255,7 @@ func TestDiff(t *testing.T) {
 		{"kind", strings.Replace(base, "image: x", "image: x, x-lyandev: {kind: StatefulSet}", 1), "stop     Deployment/a: it becomes a StatefulSet\nstart    StatefulSet/a: it was a Deployment\n"},
 		{"strategy", strings.Replace(base, "image: x", "image: x, x-lyandev: {spec: {minReadySeconds: 5}}", 1), "update   Deployment/a: object.spec.minReadySeconds added\n"},
 		{"port", strings.Replace(base, "80:80", "81:80", 1), "start    HostPort/127.0.0.1:81: to b:80\nstop     HostPort/127.0.0.1:80: to b:80\n"},
-		{"gone", "services:\n  a: {image: x, environment: {PASSWORD: one}}\n", "stop     Deployment/b: no longer in the file\nstop     Service/b: no longer in the file\nstop     HostPort/127.0.0.1:80: to b:80\n"},
+		{"gone", "x-lyandev: {semantics: kubernetes}\nservices:\n  a: {image: x, environment: {PASSWORD: one}}\n", "stop     Deployment/b: no longer in the file\nstop     Service/b: no longer in the file\nstop     HostPort/127.0.0.1:80: to b:80\n"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

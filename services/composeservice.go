@@ -59,6 +59,14 @@ func (w *Workload) Plain() bool {
 	return plain
 }
 
+// Semantics is "compose" for a plain service and "kubernetes" for every other workload.
+func (w *Workload) Semantics() string {
+	if w.Plain() {
+		return "compose"
+	}
+	return "kubernetes"
+}
+
 // DisplayName is the name that people see: the service's name as the file has it, else the workload's.
 func (w *Workload) DisplayName() string {
 	if s, plain := w.Object.(*ComposeService); plain && s.Spec.ServiceName != "" {

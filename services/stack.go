@@ -41,6 +41,12 @@ type Stack struct {
 	// Networks and Volumes are the Docker networks and volumes of plain services, in the order of their keys.
 	Networks []*compose.Network `json:"networks,omitempty"`
 	Volumes  []*compose.Volume  `json:"volumes,omitempty"`
+	// HostPaths are the host's files and directories that plain services mount from outside Dir, in the order of the file.
+	HostPaths []HostPath `json:"hostPaths,omitempty"`
+	// Providers are services that a program on the host provides instead of a container, in the order of the file.
+	Providers []*compose.Provider `json:"providers,omitempty"`
+	// Models are the AI models that plain services use, in the order of their keys.
+	Models []*compose.Model `json:"models,omitempty"`
 	// Notes are the ignored or approximated fields of the source, one line each, with file:line.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -65,6 +71,9 @@ type Workload struct {
 	Watch []WatchRule `json:"watch,omitempty"`
 	// Timing overrides the stack's timing; "" inherits it.
 	Timing string `json:"timing,omitempty"`
+	// Reload says what happens to a plain service at once when the file of a config or secret that it mounts changes: "signal"
+	// or "restart"; "" waits for the next `up`.
+	Reload string `json:"reload,omitempty"`
 	// Test is the command of `lyandev test` for this workload, nil for none.
 	Test *TestCommand `json:"test,omitempty"`
 	// Source is file:line of the declaration, for messages.
@@ -155,11 +164,26 @@ type Build struct {
 	Pull     bool              `json:"pull,omitempty"`
 }
 
+// HostPath is a file or directory of the host that a plain service mounts from outside the stack's directory.
+type HostPath struct {
+	// Path is absolute, as Docker is told.
+	Path string `json:"path"`
+	// Service is the service's name as the file has it.
+	Service string `json:"service"`
+	// Source is file:line, for messages.
+	Source string `json:"source,omitempty"`
+	// Socket is true if the path is a container engine's socket or contains one: whoever reaches it controls the host.
+	Socket bool `json:"socket,omitempty"`
+}
+
 // HostPort is one address on the host that forwards to a Service.
 type HostPort struct {
 	// HostIP is 127.0.0.1 unless the file sets another. HostPort 0 selects any free port.
 	HostIP   string `json:"hostIP"`
 	HostPort int32  `json:"hostPort"`
+	// LastHostPort is the end of a range that begins with HostPort: if a port is taken, the next one of the range is used. 0
+	// means that there is no range.
+	LastHostPort int32 `json:"lastHostPort,omitempty"`
 	// Namespace is the namespace of the Service. Default: "default".
 	Namespace string `json:"namespace,omitempty"`
 	// Service and Port name the Service and its service port (not the target port).

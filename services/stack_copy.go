@@ -25,6 +25,9 @@ func (s *Stack) DeepCopy() *Stack {
 	out.Builds = copyEach(s.Builds, (*Build).DeepCopy)
 	out.Networks = copyEach(s.Networks, (*compose.Network).DeepCopy)
 	out.Volumes = copyEach(s.Volumes, (*compose.Volume).DeepCopy)
+	out.HostPaths = slices.Clone(s.HostPaths)
+	out.Providers = copyEach(s.Providers, (*compose.Provider).DeepCopy)
+	out.Models = copyEach(s.Models, (*compose.Model).DeepCopy)
 	out.HostPorts = slices.Clone(s.HostPorts)
 	out.Notes = slices.Clone(s.Notes)
 	return &out

@@ -48,6 +48,8 @@ type Container struct {
 	Files     []File `json:"files,omitempty"`
 	FilesHash string `json:"filesHash,omitempty"`
 
+	// PreStart are containers that run to completion, one after the other, before the service's first container starts.
+	PreStart []PreStart `json:"preStart,omitempty"`
 	// PostStart runs in the container after each start that lyandev makes, PreStop before each stop.
 	PostStart []Hook `json:"postStart,omitempty"`
 	PreStop   []Hook `json:"preStop,omitempty"`
@@ -85,6 +87,17 @@ type File struct {
 
 // Hook is one entry of post_start or pre_stop.
 type Hook struct {
+	Command    []string `json:"command"`
+	User       string   `json:"user,omitempty"`
+	Privileged bool     `json:"privileged,omitempty"`
+	WorkingDir string   `json:"workingDir,omitempty"`
+	Env        []string `json:"env,omitempty"`
+}
+
+// PreStart is one entry of pre_start: a container with the service's networks and the volumes of its first container.
+type PreStart struct {
+	// Image is "" for the service's own.
+	Image      string   `json:"image,omitempty"`
 	Command    []string `json:"command"`
 	User       string   `json:"user,omitempty"`
 	Privileged bool     `json:"privileged,omitempty"`
