@@ -5,7 +5,8 @@
 // The supervisor pushes a Table over the control API whenever an endpoint changes. The agent keeps serving the last table
 // while no supervisor is running, and stores it in a file, so that it serves it again after its own restart.
 //
-// Names: the zone cluster.local as CoreDNS serves it, R125-R128 (zone.go). Service addresses: the agent listens on the VIP for
+// Names: the zone cluster.local as CoreDNS serves it, R125-R128 (zone.go); names of one label that are not in it are looked up by
+// Docker, which knows plain Compose services with their aliases, if the table says that there are any. Service addresses: the agent listens on the VIP for
 // every port that has an endpoint. Without an endpoint there is no listener, so that connections are refused at once
 // (proxy.go, pool.go). Pods see the agent's address as the client address; only the ingress passes the client's address on, in
 // X-Forwarded-For.
@@ -75,7 +76,8 @@ func newServer(ctx, links context.Context, cfg Config) (*server, error) {
 	a := &server{cfg: cfg, started: now(), id: rand.Text(), links: links}
 	a.index.Store(newIndex(&Table{Format: TableFormat}))
 	a.names = &resolver{
-		zone: zone{own: cfg.Address, subnet: cfg.Subnet}, index: &a.index, forward: newForwarder(cfg.Upstreams), base: ctx,
+		zone: zone{own: cfg.Address, subnet: cfg.Subnet}, index: &a.index, forward: newForwarder(cfg.Upstreams),
+		docker: newForwarder([]string{cfg.dockerDNS}), base: ctx,
 	}
 	var in *ingress
 	p, err := newProxy(cfg, func(l net.Listener) front { return in.front(l) })

@@ -34,7 +34,16 @@ const (
 	TokenFile = StateDir + "/" + tokenName
 
 	tokenName = "token"
+	// dockerDNS is where Docker's name server is in every container of a network that a user made.
+	dockerDNS = "127.0.0.11"
 )
+
+// DNSOptions are options for the resolv.conf of the agent's container. Docker's name server forwards no name of one label to the
+// host's resolvers if ndots is set there.
+var DNSOptions = []string{"ndots:1"}
+
+// Sysctls are settings of the agent's container: it has a place in several networks and must not be a way from one to another.
+var Sysctls = map[string]string{"net.ipv4.ip_forward": "0"}
 
 // Capabilities are the only capabilities that the agent needs: NET_ADMIN to add service addresses to its interface,
 // NET_BIND_SERVICE to listen on ports below 1024.
@@ -94,10 +103,11 @@ type Config struct {
 	// Log is the log; nil discards.
 	Log *slog.Logger
 
-	// For tests: the ports to listen on, and the interface's addresses.
+	// For tests: the ports to listen on, the interface's addresses, and the address of Docker's name server.
 	controlPort, dnsPort uint16
 	addresses            addresses
 	openFiles            uint64
+	dockerDNS            string
 }
 
 // Env returns the environment that ConfigFromEnv reads. It does not include the token, because everybody who may inspect the
@@ -172,6 +182,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.openFiles == 0 {
 		c.openFiles = openFiles()
+	}
+	if c.dockerDNS == "" {
+		c.dockerDNS = dockerDNS
 	}
 	if c.UDPIdle == 0 {
 		c.UDPIdle = time.Minute

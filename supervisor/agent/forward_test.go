@@ -124,3 +124,43 @@ func TestClusterNamesNeverLeave(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Docker's name server knows plain services: those in the pods' network are found, in no other way than by its name alone.
+func TestNamesThatDockerKnows(t *testing.T) {
+	outside, left := upstream(t, func(q *dns.Msg, _ bool) *dns.Msg { return answerA(q, "192.0.2.9", 1) })
+	embedded, asked := upstream(t, func(q *dns.Msg, _ bool) *dns.Msg {
+		switch q.Question[0].Name {
+		case "cache.":
+			return answerA(q, "10.201.3.1", 2)
+		case "elsewhere.":
+			return answerA(q, "172.30.0.5", 1)
+		case "broken.":
+			return new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
+		}
+		return answerA(q, "", 0)
+	})
+	table := sample()
+	r := newTestResolver(table, outside)
+	r.docker = newForwarder([]string{embedded})
+	if got := forwarded(t, r, "cache"); got != "NXDOMAIN SOA" || asked.Load() != 0 {
+		t.Errorf("in a stack without plain services: %s, Docker was asked %d times", got, asked.Load())
+	}
+	table.DockerNames = true
+	for _, c := range []struct{ name, qtype, want string }{
+		{"cache", "A", "NOERROR: A 10.201.3.1, A 10.201.3.1"},
+		{"cache", "AAAA", "NOERROR SOA"},
+		{"cache", "MX", "NXDOMAIN SOA"},
+		{"elsewhere", "A", "NXDOMAIN SOA"}, // in a network that the pods are not in
+		{"nobody", "A", "NXDOMAIN SOA"},
+		{"broken", "A", "NXDOMAIN SOA"},
+		{"web", "A", "NOERROR: A 10.201.2.1"},
+		{"cache.default.svc.cluster.local", "A", "NXDOMAIN SOA"},
+	} {
+		if got := text(r.respond(context.Background(), ask(c.name, c.qtype), true)); got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.name, c.qtype, got, c.want)
+		}
+	}
+	if n := left.Load(); n != 0 {
+		t.Errorf("%d questions went outside", n)
+	}
+}

@@ -84,28 +84,36 @@ type wantedTarget struct {
 }
 
 // targets are the addresses that new connections to the i-th port of s may go to: the ready endpoints, and only if
-// there are none, those that serve while they terminate (R122).
+// there are none, those that serve while they terminate (R122). With PreferReady they are the endpoints of pods that are Ready,
+// else all that do not terminate, else all.
 func (ix *index) targets(s *Service, i int) []wantedTarget {
 	size := 0
 	for _, sub := range s.Subsets {
 		size += len(sub.Pods)
 	}
 	ready := make([]wantedTarget, 0, size)
-	var leaving []wantedTarget
+	var leaving, starting []wantedTarget
 	ix.endpoints(s, func(e endpoint) bool {
 		if e.ports[i] == 0 || !(e.ready || e.serving) {
 			return true
 		}
 		w := wantedTarget{targetKey{netip.AddrPortFrom(e.pod.Address, e.ports[i]), e.pod.UID}, e.pod.Name}
-		if e.ready {
+		switch {
+		case s.PreferReady && e.pod.Terminating:
+			leaving = append(leaving, w)
+		case s.PreferReady && !e.serving:
+			starting = append(starting, w)
+		case e.ready:
 			ready = append(ready, w)
-		} else {
+		default:
 			leaving = append(leaving, w)
 		}
 		return true
 	})
-	if len(ready) > 0 {
-		return ready
+	for _, list := range [][]wantedTarget{ready, starting} {
+		if len(list) > 0 {
+			return list
+		}
 	}
 	return leaving
 }

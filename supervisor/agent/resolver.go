@@ -21,8 +21,10 @@ type resolver struct {
 	zone    zone
 	index   *atomic.Pointer[index]
 	forward *forwarder
-	turn    atomic.Uint32
-	count   struct{ local, forwarded atomic.Int64 }
+	// docker asks Docker's name server, which knows the containers of the agent's networks.
+	docker *forwarder
+	turn   atomic.Uint32
+	count  struct{ local, forwarded atomic.Int64 }
 	// base is the context of forwarded queries; it ends when the agent stops.
 	base context.Context
 }
@@ -75,6 +77,12 @@ func (r *resolver) resolve(ctx context.Context, req *dns.Msg) *dns.Msg {
 		r.count.forwarded.Add(1)
 		return r.upstream(ctx, req)
 	}
+	if local.docker && (q.Qtype == dns.TypeA || q.Qtype == dns.TypeAAAA) {
+		r.count.forwarded.Add(1)
+		if resp := r.fromDocker(ctx, req); resp != nil {
+			return resp
+		}
+	}
 	r.count.local.Add(1)
 	resp := new(dns.Msg)
 	resp.SetRcode(req, local.rcode)
@@ -107,6 +115,38 @@ func (r *resolver) chase(ctx context.Context, name string, qtype uint16) (answer
 		name = local.target
 	}
 	return answer
+}
+
+// fromDocker asks Docker's name server for a name of one label: a service, alias or container of the agent's networks. It
+// returns nil if that knows no address of the name in the project's network: the pods can reach no other. Docker says nothing
+// of IPv6 addresses that would tell a name without one from an unknown name, so that question gets an empty reply, never
+// "no such name".
+func (r *resolver) fromDocker(ctx context.Context, req *dns.Msg) *dns.Msg {
+	q := req.Question[0]
+	resp := new(dns.Msg)
+	resp.SetReply(req)
+	resp.RecursionAvailable = true
+	if q.Qtype == dns.TypeAAAA {
+		resp.Ns = []dns.RR{r.zone.soa()}
+		return resp
+	}
+	found, err := r.docker.exchange(ctx, req)
+	if err != nil {
+		return nil
+	}
+	for _, rr := range found.Answer {
+		a, ok := rr.(*dns.A)
+		if !ok {
+			continue
+		}
+		if addr, ok := netip.AddrFromSlice(a.A.To4()); ok && r.zone.subnet.Contains(addr) {
+			resp.Answer = append(resp.Answer, &dns.A{Hdr: header(q.Name, dns.TypeA), A: a.A})
+		}
+	}
+	if len(resp.Answer) == 0 {
+		return nil
+	}
+	return resp
 }
 
 // upstream forwards a query to the resolvers outside. A timeout gives SERVFAIL.

@@ -36,6 +36,9 @@ type Table struct {
 	HostPorts []HostPort `json:"hostPorts,omitempty"`
 	// Ingress are the rules behind every HostPort with Ingress set, in no order: the most specific rule wins.
 	Ingress []IngressRule `json:"ingress,omitempty"`
+	// DockerNames is true if the project's network has containers of plain Compose services: names of one label that the table
+	// does not have are then looked up by Docker's name server.
+	DockerNames bool `json:"dockerNames,omitempty"`
 }
 
 // Pod is one pod that has an address. Pods that ended (Succeeded, Failed) are not in a table (R122).
@@ -65,6 +68,9 @@ type Service struct {
 	AffinitySeconds int `json:"affinitySeconds,omitempty"`
 	// PublishNotReady counts every endpoint as ready (R123).
 	PublishNotReady bool `json:"publishNotReady,omitempty"`
+	// PreferReady sends host ports to the endpoints whose pods are Ready as long as there is one, although PublishNotReady counts
+	// all as ready. Services of plain Compose services have it.
+	PreferReady bool `json:"preferReady,omitempty"`
 	// Subsets are the selected pods, grouped by what the target ports resolve to.
 	Subsets []Subset `json:"subsets,omitempty"`
 }

@@ -168,6 +168,40 @@ func TestTargets(t *testing.T) {
 	check(newIndex(table), "db", "") // a named port that the pods lack
 }
 
+// Plain services: the ready pods; while there are none those that start; while there are none those that end.
+func TestTargetsOfPlainServices(t *testing.T) {
+	table := &Table{
+		Pods: []Pod{
+			{Name: "a", Address: netip.MustParseAddr("10.201.3.1"), Ready: true},
+			{Name: "b", Address: netip.MustParseAddr("10.201.3.2")},
+			{Name: "c", Address: netip.MustParseAddr("10.201.3.3"), Ready: true, Terminating: true},
+		},
+		Services: []Service{{
+			Namespace: "default", Name: "s", PublishNotReady: true, PreferReady: true, Ports: []ServicePort{{Protocol: TCP, Port: 80}},
+			Subsets: []Subset{{Pods: Indexes{0, 1, 2}, Ports: []uint16{80}}},
+		}},
+	}
+	check := func(when, want string) {
+		t.Helper()
+		ix := newIndex(table)
+		var got []string
+		for _, w := range ix.targets(ix.service("default", "s"), 0) {
+			got = append(got, w.pod)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", when, got, want)
+		}
+	}
+	check("one is healthy", "a")
+	table.Pods[0].Ready = false
+	check("none is healthy", "a b")
+	table.Pods[0].Terminating, table.Pods[1].Terminating = true, true
+	check("all end", "a b c")
+	table.Services[0].PreferReady = false
+	table.Pods[2].Terminating = false
+	check("of Kubernetes' semantics", "a b c") // R123
+}
+
 func TestIndexes(t *testing.T) {
 	for raw, want := range map[string]string{
 		"[]": "[]", "[7]": "[7]", "[0,12,345]": "[0 12 345]", "[ 1 ,\n 2]": "[1 2]", "null": "[]", "[999999999]": "[999999999]",

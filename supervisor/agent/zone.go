@@ -30,8 +30,10 @@ type zone struct {
 
 // reply is the zone's reply to one query.
 type reply struct {
-	// mine is false for names outside the zone, which are forwarded.
+	// mine is false for names outside the zone, which are forwarded. Docker is true for names of one label that only Docker's name
+	// server may know.
 	mine   bool
+	docker bool
 	rcode  int
 	answer []dns.RR
 	extra  []dns.RR
@@ -80,7 +82,8 @@ func (z zone) answer(ix *index, q dns.Question, turn uint32) reply {
 		}
 	}
 	if dns.CountLabel(name) == 1 {
-		return noName // no public name has a single label, so do not wait for a resolver outside
+		// No public name has a single label, so no resolver outside is asked.
+		return reply{mine: true, docker: ix.table.DockerNames, rcode: dns.RcodeNameError}
 	}
 	return notMine
 }

@@ -20,7 +20,7 @@ func newTestResolver(table *Table, upstreams ...string) *resolver {
 	f.upstreams = upstreams
 	return &resolver{
 		zone:  zone{own: netip.MustParseAddr("10.201.0.2"), subnet: netip.MustParsePrefix("10.201.0.0/22")},
-		index: ix, forward: f, base: context.Background(),
+		index: ix, forward: f, docker: newForwarder([]string{"127.0.0.1:1"}), base: context.Background(),
 	}
 }
 
