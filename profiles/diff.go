@@ -308,7 +308,7 @@ func (d *differ) hostPorts() {
 	has := func(list []services.HostPort, h services.HostPort) bool {
 		return slices.ContainsFunc(list, func(o services.HostPort) bool { return key(o) == key(h) })
 	}
-	name := func(h services.HostPort) string { return fmt.Sprintf("%s:%d", h.HostIP, h.HostPort) }
+	name := services.HostPort.Address
 	to := func(h services.HostPort) string { return fmt.Sprintf("to %s:%d", h.Service, h.Port) }
 	for _, h := range d.to.HostPorts {
 		if !has(d.from.HostPorts, h) {

@@ -4,6 +4,8 @@ package services
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -193,6 +195,9 @@ type HostPort struct {
 	// Source is file:line, for messages.
 	Source string `json:"source,omitempty"`
 }
+
+// Address is HostIP:HostPort, with IPv6 addresses in brackets.
+func (h HostPort) Address() string { return net.JoinHostPort(h.HostIP, strconv.Itoa(int(h.HostPort))) }
 
 // Kind returns the Kubernetes kind, for example "StatefulSet".
 func (w *Workload) Kind() string {

@@ -10,7 +10,7 @@ import (
 
 // hostPortLine returns a host port and its target in one line.
 func hostPortLine(h services.HostPort) string {
-	at := fmt.Sprintf("%s:%d", h.HostIP, h.HostPort)
+	at := h.Address()
 	if h.Protocol == corev1.ProtocolUDP {
 		at += "/udp"
 	}

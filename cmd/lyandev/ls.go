@@ -42,7 +42,7 @@ func runLs(c *cli.Context, st *ui.Streams, asJSON bool) error {
 		if s, err := newTarget(i).client.State(c.Context); err == nil {
 			row.Phase, row.Profile, row.Pods = string(s.Phase), s.Profile, len(s.Pods)
 			for _, h := range s.Bound {
-				row.Ports = append(row.Ports, fmt.Sprintf("%s:%d", h.HostIP, h.HostPort))
+				row.Ports = append(row.Ports, h.Address())
 			}
 		} else if !errors.Is(err, api.ErrNoSupervisor) {
 			row.Phase = "unknown"

@@ -160,7 +160,7 @@ func selects(selector, labels map[string]string) bool {
 // web returns a client of the first host port, none if there is no host port.
 func (f finder) web() []client {
 	for _, h := range f.snap.Bound {
-		return []client{newWeb(fmt.Sprintf("http://%s:%d/", h.HostIP, h.HostPort))}
+		return []client{newWeb("http://" + h.Address() + "/")}
 	}
 	return nil
 }

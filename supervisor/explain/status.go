@@ -83,7 +83,7 @@ func StatusOf(f Facts) Status {
 		out.Operators = append(out.Operators, o)
 	}
 	for _, h := range s.Bound {
-		out.Hosts = append(out.Hosts, fmt.Sprintf("%s:%d -> %s:%d", h.HostIP, h.HostPort, h.Service, h.Port))
+		out.Hosts = append(out.Hosts, fmt.Sprintf("%s -> %s:%d", h.Address(), h.Service, h.Port))
 	}
 	return out
 }

@@ -104,7 +104,7 @@ type portChooser struct {
 func (c *portChooser) choose(p *services.HostPort) error {
 	ip, err := netip.ParseAddr(p.HostIP)
 	if err != nil {
-		return fmt.Errorf("cannot publish %s:%d: %w", p.HostIP, p.HostPort, err)
+		return fmt.Errorf("cannot publish %s: %w", p.Address(), err)
 	}
 	wanted, last := p.HostPort, c.before[portKey(*p)]
 	switch {

@@ -79,7 +79,7 @@ func choosePorts(ports []services.HostPort) error {
 func (c *Copy) Addr(service string, port int32) (string, error) {
 	for _, p := range c.stack.HostPorts {
 		if p.Service == service && p.Port == port {
-			return fmt.Sprintf("%s:%d", p.HostIP, p.HostPort), nil
+			return p.Address(), nil
 		}
 	}
 	return "", fmt.Errorf("cannot find port %d of Service %s: there is none in profile %q", port, service, c.stack.Profile)
