@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"syscall"
 )
 
@@ -28,3 +29,6 @@ func HostPrefixes() ([]netip.Prefix, error) {
 }
 
 func isAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
+
+// isDenied says that only root may bind the port; Windows uses the same error for ports that others have, so it is not one there.
+func isDenied(err error) bool { return runtime.GOOS != "windows" && errors.Is(err, syscall.EACCES) }

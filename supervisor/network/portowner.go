@@ -41,15 +41,24 @@ func (e *PortConflict) Error() string {
 func (e *PortConflict) Unwrap() error { return e.Err }
 
 // CheckPort checks that a host address is free by listening on it briefly. The error is a *PortConflict if another process
-// listens there; other errors of bind (address not on this host, no permission) are returned as they are. Network is "tcp" or
-// "udp".
-func CheckPort(network string, at netip.AddrPort) error {
+// listens there; other errors of bind (address not on this host) are returned as they are. A port that only root may bind
+// (below 1024) is the engine's to bind: it counts as free unless /proc/net lists a listener. Network is "tcp" or "udp".
+func CheckPort(network string, at netip.AddrPort) error { return checkPort("/proc", network, at, bind) }
+
+func checkPort(proc, network string, at netip.AddrPort, bind func(string, netip.AddrPort) error) error {
 	err := bind(network, at)
-	if err == nil || !isAddrInUse(err) {
+	if err == nil {
+		return nil
+	}
+	denied := isDenied(err)
+	if denied && len(listeners(proc, network, at)) == 0 {
+		return nil
+	}
+	if !denied && !isAddrInUse(err) {
 		return err
 	}
 	c := &PortConflict{Address: at, Err: err}
-	c.PID, c.Command = portOwner("/proc", network, at)
+	c.PID, c.Command = portOwner(proc, network, at)
 	c.Free, _ = NextFree(network, at.Addr(), int(at.Port())+1)
 	return c
 }
@@ -82,20 +91,7 @@ func bind(network string, at netip.AddrPort) error {
 // portOwner finds the process that listens on an address, by the socket's inode in proc/net and in the processes' file
 // descriptors.
 func portOwner(proc, network string, at netip.AddrPort) (pid int, command string) {
-	var inodes []string
-	for _, table := range []string{network, network + "6"} {
-		f, err := os.Open(filepath.Join(proc, "net", table))
-		if err != nil {
-			continue
-		}
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			if inode, ok := listens(lines.Text(), network, at); ok {
-				inodes = append(inodes, "socket:["+inode+"]")
-			}
-		}
-		f.Close()
-	}
+	inodes := listeners(proc, network, at)
 	if len(inodes) == 0 {
 		return 0, ""
 	}
@@ -109,6 +105,24 @@ func portOwner(proc, network string, at netip.AddrPort) (pid int, command string
 		}
 	}
 	return 0, ""
+}
+
+// listeners are the sockets in proc/net that prevent listening on an address, as links in /proc/PID/fd name them.
+func listeners(proc, network string, at netip.AddrPort) (inodes []string) {
+	for _, table := range []string{network, network + "6"} {
+		f, err := os.Open(filepath.Join(proc, "net", table))
+		if err != nil {
+			continue
+		}
+		lines := bufio.NewScanner(f)
+		for lines.Scan() {
+			if inode, ok := listens(lines.Text(), network, at); ok {
+				inodes = append(inodes, "socket:["+inode+"]")
+			}
+		}
+		f.Close()
+	}
+	return inodes
 }
 
 // listens parses one line of /proc/net/tcp or udp. ok is true if the socket prevents listening on at.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -32,6 +33,27 @@ func TestCheckPort(t *testing.T) {
 	}
 	if err := CheckPort("tcp", netip.MustParseAddrPort("192.0.2.77:1")); err == nil || errors.As(err, &c) {
 		t.Errorf("an address that the host lacks: %v", err)
+	}
+}
+
+// A port below 1024 is the engine's to bind: not being allowed to bind it says nothing of whether it is taken.
+func TestCheckPortThatOnlyRootMayBind(t *testing.T) {
+	proc := t.TempDir()
+	if err := os.Mkdir(filepath.Join(proc, "net"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	denied := func(string, netip.AddrPort) error { return os.NewSyscallError("bind", syscall.EACCES) }
+	at := netip.MustParseAddrPort("127.0.0.1:80")
+	if err := checkPort(proc, "tcp", at, denied); err != nil {
+		t.Errorf("nobody listens: %v", err)
+	}
+	line := "   0: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0 100 0 0 10 0\n"
+	if err := os.WriteFile(filepath.Join(proc, "net", "tcp"), []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var c *PortConflict
+	if err := checkPort(proc, "tcp", at, denied); !errors.As(err, &c) || c.PID != 0 || c.Free < 81 {
+		t.Errorf("another user's process listens: %v", err)
 	}
 }
 
