@@ -13,3 +13,7 @@ const (
 	// BuildLabel names the build that made an image.
 	BuildLabel = "dev.lyandev.build"
 )
+
+// AddressesAnnotation is on the pods of plain services: the addresses of the container by the names of its Docker networks, as
+// JSON. status.podIP is the one in its first network.
+const AddressesAnnotation = "dev.lyandev/addresses"

@@ -197,11 +197,12 @@ func (z zone) findService(ix *index, s *Service, port, protocol string) found {
 	return f
 }
 
-// findEndpoints are the ready endpoints that match (R125-R127). A Service without ports has endpoints too.
+// findEndpoints are the ready endpoints that match (R125-R127), but for containers that are in other Docker networks: the pods
+// cannot reach them. A Service without ports has endpoints too.
 func (z zone) findEndpoints(ix *index, s *Service, match func(*Pod) bool, port, protocol string) found {
 	f := found{}
 	ix.endpoints(s, func(e endpoint) bool {
-		if !e.ready || !match(e.pod) {
+		if !e.ready || !z.subnet.Contains(e.pod.Address) || !match(e.pod) {
 			return true
 		}
 		owner := endpointName(s, e.pod) + "." + s.Name + "." + s.Namespace + ".svc." + zoneName

@@ -51,6 +51,7 @@ type RegistryEndpoint struct {
 
 // NewRegistry returns the registry of a view. It is pure.
 func NewRegistry(project string, v View) Registry {
+	v.Networks = nil // who is behind a Service, also where the agent is not
 	t, _ := Table(v)
 	reg := Registry{Project: project, Services: []RegistryService{}}
 	for i := range t.Services {

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/controller"
 )
@@ -19,7 +21,10 @@ import (
 type View struct {
 	Services []*corev1.Service
 	// Pods need podIP, phase and Ready condition in their status, and a deletionTimestamp while they terminate.
-	Pods      []*corev1.Pod
+	Pods []*corev1.Pod
+	// Networks are the Docker networks that the agent is in, its own first. Plain pods count with their address in the first of
+	// these that they share, and not at all if they share none. Empty counts podIP for all.
+	Networks  []string
 	Ingresses []*networkingv1.Ingress
 	HostPorts []Published
 	// VIPs are the cluster IPs by Service name.
@@ -40,7 +45,7 @@ func NeedsVIP(s *corev1.Service) bool {
 // Table computes the agent's table, with Version 0, and notes on the parts of Services that cannot be served, one line each. It
 // is pure.
 func Table(v View) (*agent.Table, []string) {
-	b := builder{table: &agent.Table{Format: agent.TableFormat}}
+	b := builder{table: &agent.Table{Format: agent.TableFormat}, networks: v.Networks}
 	b.pods(v.Pods)
 	for _, s := range v.Services {
 		b.service(s, v.VIPs[s.Name])
@@ -55,11 +60,14 @@ func Table(v View) (*agent.Table, []string) {
 }
 
 type builder struct {
-	table *agent.Table
-	notes []string
-	all   []*corev1.Pod
+	table    *agent.Table
+	notes    []string
+	networks []string
+	all      []*corev1.Pod
 	// indexes are the pods' indexes in the table, by name and UID.
 	indexes map[string]int
+	// plain says of each pod in the table whether it is one of a plain service.
+	plain []bool
 }
 
 func (b *builder) note(format string, args ...any) {
@@ -70,17 +78,40 @@ func (b *builder) note(format string, args ...any) {
 func (b *builder) pods(pods []*corev1.Pod) {
 	b.indexes = make(map[string]int, len(pods))
 	for _, p := range pods {
-		addr, err := netip.ParseAddr(p.Status.PodIP)
-		if err != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+		b.table.DockerNames = b.table.DockerNames || plain(p)
+		addr, ok := addressIn(b.networks, p)
+		if !ok || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 			continue
 		}
 		b.indexes[p.Name+"/"+string(p.UID)] = len(b.table.Pods)
+		b.plain = append(b.plain, plain(p))
 		b.table.Pods = append(b.table.Pods, agent.Pod{
 			Name: p.Name, UID: string(p.UID), Address: addr, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
 			Ready: podReady(p), Terminating: p.DeletionTimestamp != nil,
 		})
 	}
 	b.all = pods
+}
+
+// plain says that a pod is one of a plain Compose service.
+func plain(p *corev1.Pod) bool { return p.Annotations[compose.Annotation] != "" }
+
+// addressIn returns the IPv4 address of a pod that can be reached from networks; see View.
+func addressIn(networks []string, p *corev1.Pod) (netip.Addr, bool) {
+	text := p.Status.PodIP
+	if plain(p) && len(networks) > 0 && text != "" {
+		text = ""
+		var all map[string]string
+		if json.Unmarshal([]byte(p.Annotations[services.AddressesAnnotation]), &all) == nil {
+			for _, n := range networks {
+				if text = all[n]; text != "" {
+					break
+				}
+			}
+		}
+	}
+	addr, err := netip.ParseAddr(text)
+	return addr, err == nil && addr.Is4()
 }
 
 func podReady(p *corev1.Pod) bool {
@@ -115,7 +146,7 @@ func (b *builder) service(s *corev1.Service, vip netip.Addr) {
 		ports = append(ports, p)
 		out.Ports = append(out.Ports, agent.ServicePort{Name: p.Name, Protocol: protocol, Port: uint16(p.Port)})
 	}
-	out.Subsets = b.subsets(s, ports)
+	out.Subsets = b.subsets(s, ports, &out.PreferReady)
 	b.table.Services = append(b.table.Services, out)
 }
 
@@ -127,13 +158,14 @@ func affinitySeconds(s *corev1.Service) int {
 	return int(corev1.DefaultClientIPServiceAffinitySeconds)
 }
 
-// subsets returns the Service's endpoints, grouped by their target ports.
-func (b *builder) subsets(s *corev1.Service, ports []corev1.ServicePort) (out []agent.Subset) {
+// subsets returns the Service's endpoints, grouped by their target ports, and sets ofPlain if one is a plain service's.
+func (b *builder) subsets(s *corev1.Service, ports []corev1.ServicePort, ofPlain *bool) (out []agent.Subset) {
 	for _, e := range controller.Endpoints(s, b.all) {
 		i, known := b.indexes[e.Pod+"/"+e.UID]
 		if !known {
 			continue
 		}
+		*ofPlain = *ofPlain || b.plain[i]
 		targets := make([]uint16, len(ports))
 		for n, port := range ports {
 			targets[n] = target(e, port)
