@@ -57,8 +57,8 @@ func unproved(s *state.Status) bool {
 // hopeless returns why the stack cannot become ready without intervention, "" if it still may.
 func hopeless(s *state.Status) string {
 	for _, p := range s.Pods {
-		if w, ok := s.Workload(p.Labels[services.WorkloadLabel]); p.DeletionTimestamp != nil || ok && !w.Wanted(p) {
-			continue // being deleted or replaced: its state is irrelevant to the applied stack
+		if w, ok := s.Workload(p.Labels[services.WorkloadLabel]); p.DeletionTimestamp != nil || ok && (!w.Wanted(p) || w.Kind == "CronJob") {
+			continue // being deleted or replaced, or a run that nothing waits for: it does not matter to the applied stack
 		}
 		for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
 			for _, c := range list {

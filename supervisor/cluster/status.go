@@ -28,6 +28,7 @@ func (c *Cluster) Workloads() (list []state.Workload, warnings []string) {
 		if h, ok := c.holdOf(x.Name()); ok {
 			w.Hold = &h
 		}
+		w.Runs = c.runs(x)
 		list = append(list, w)
 		warnings = append(warnings, view.RolloutWarnings(x)...)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -65,6 +66,9 @@ func (d WorkloadDescription) Text(f Facts) string {
 	}
 	out.rowf(0, "Pods", "%d desired, %d total, %d ready, %d updated", d.State.Want, d.State.Have, d.State.Ready, d.State.Updated)
 	out.row(0, "Right", title(d.State.Right))
+	if r := d.State.Runs; r != nil {
+		out.row(0, "Runs", ui.Runs(*r, f.Now))
+	}
 	if h := d.State.Hold; h != nil {
 		out.rowf(0, "Held", "%s (%s, for %s)", h.Reason, h.Kind, f.ago(h.Since))
 	}
@@ -106,11 +110,20 @@ func strategy(out *page, w *services.Workload) {
 		out.rowf(0, "Result", "%d succeeded, %d failed, %d active", o.Status.Succeeded, o.Status.Failed, o.Status.Active)
 	case *batchv1.CronJob:
 		out.row(0, "Schedule", o.Spec.Schedule)
+		out.row(0, "Time Zone", zoneOf(o))
 		out.row(0, "Concurrency Policy", string(o.Spec.ConcurrencyPolicy))
 		if o.Status.LastScheduleTime != nil {
 			out.row(0, "Last Schedule", o.Status.LastScheduleTime.UTC().Format("15:04:05Z"))
 		}
 	}
+}
+
+// zoneOf is the time zone of a CronJob's schedule.
+func zoneOf(o *batchv1.CronJob) string {
+	if o.Spec.TimeZone != nil {
+		return *o.Spec.TimeZone
+	}
+	return time.Local.String() + " (this machine's; spec.timeZone sets another)"
 }
 
 func dependencies(out *page, w *services.Workload) {

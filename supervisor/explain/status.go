@@ -8,6 +8,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
 // Status is the JSON form of `status`: whether each part of the stack is right.
@@ -36,6 +37,8 @@ type WorkloadStatus struct {
 	Right bool   `json:"right"`
 	// Why is what the workload is waiting for, "" when it is right.
 	Why string `json:"why,omitempty"`
+	// Runs describes the runs of a CronJob ("last run ok 12s ago, next 01:17"), "" for other kinds.
+	Runs string `json:"runs,omitempty"`
 }
 
 // OperatorStatus is an operator's verdict on the pods it manages.
@@ -71,6 +74,9 @@ func StatusOf(f Facts) Status {
 				line.Why = chain[0].Text + f.since(chain[0])
 			}
 			line.Why = m.String(line.Why)
+		}
+		if w.Right && w.Runs != nil {
+			line.Runs = ui.Runs(*w.Runs, f.Now)
 		}
 		out.Workloads = append(out.Workloads, line)
 	}
@@ -119,7 +125,7 @@ func (s Status) Text(p Paint) string {
 	table := [][]cell{heads(p, "SERVICE", "KIND", "PODS", "RIGHT", "")}
 	for _, w := range s.Workloads {
 		table = append(table, []cell{
-			{text: w.Name}, {text: strings.ToLower(w.Kind)}, {text: fmt.Sprintf("%d/%d", w.Ready, w.Want)}, yesNo(p, w.Right), {text: w.Why},
+			{text: w.Name}, {text: strings.ToLower(w.Kind)}, {text: fmt.Sprintf("%d/%d", w.Ready, w.Want)}, yesNo(p, w.Right), {text: cmp.Or(w.Why, w.Runs)},
 		})
 	}
 	write(&b, "", table)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
 // Answer is the answer to `why`: what the subject is waiting for.
@@ -106,6 +107,8 @@ func (f Facts) conclude(a *Answer) {
 func (f Facts) rightWord(name string) string {
 	w, ok := f.Snapshot.Workload(name)
 	switch {
+	case ok && w.Runs != nil:
+		return "right: " + ui.Runs(*w.Runs, f.Now)
 	case ok && w.Want == 0:
 		return "scaled to 0 pods"
 	case ok && w.Ready == 0:

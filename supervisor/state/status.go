@@ -90,6 +90,20 @@ type Workload struct {
 	Right bool `json:"right"`
 	// Hold is what the workload is waiting for, nil for nothing.
 	Hold *Hold `json:"hold,omitempty"`
+	// Runs are the runs of a CronJob, nil for other kinds.
+	Runs *Runs `json:"runs,omitempty"`
+}
+
+// Runs describes the runs of a CronJob.
+type Runs struct {
+	// Active is the number of runs that have not ended.
+	Active int `json:"active"`
+	// Last is when the last run that ended did so, zero if none has. Failed says that it failed.
+	Last   time.Time `json:"last,omitzero"`
+	Failed bool      `json:"failed,omitempty"`
+	// Next is the next time of the schedule, zero if it never comes or the CronJob is suspended. Suspended is spec.suspend.
+	Next      time.Time `json:"next,omitzero"`
+	Suspended bool      `json:"suspended,omitempty"`
 }
 
 // Wanted reports whether a pod of the workload belongs to the applied stack: it is not being deleted, its workload is not

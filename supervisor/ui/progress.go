@@ -166,6 +166,8 @@ func worthTelling(e state.Event) bool {
 // describe describes the state of a workload in a few words.
 func describe(s *state.Status, w state.Workload) string {
 	switch {
+	case w.Right && w.Runs != nil:
+		return Runs(*w.Runs, time.Now())
 	case w.Right && w.Kind == "Job":
 		return "completed"
 	case w.Right:

@@ -22,13 +22,17 @@ type Counts struct {
 	// Done: a Job that has completed, or a bare pod that has succeeded. Failed says why one never will.
 	Done   bool
 	Failed string
+	// Scheduled: a CronJob. It is right whatever its runs do.
+	Scheduled bool
 }
 
-// Count counts from the status that the controllers wrote and, for a bare pod, from the pod.
+// Count counts from the status that the controllers wrote and, for a bare pod, from the pod. Pods that are being deleted do
+// not count, nor do the ended pods of Jobs and CronJobs, which are kept as history.
 func Count(x *services.Workload, pods []*corev1.Pod) Counts {
 	c := Counts{Want: x.Replicas()}
+	history := x.Kind() == "Job" || x.Kind() == "CronJob"
 	for _, p := range pods {
-		if p.DeletionTimestamp != nil {
+		if p.DeletionTimestamp != nil || history && ended(p) {
 			continue
 		}
 		c.Have++
@@ -49,6 +53,8 @@ func Count(x *services.Workload, pods []*corev1.Pod) Counts {
 	case *services.ComposeService:
 		c.Updated = o.Status.UpdatedReplicas
 		c.compose(pods)
+	case *batchv1.CronJob:
+		c.Want, c.Updated, c.Scheduled = c.Have, c.Have, true
 	case *corev1.Pod:
 		c.Updated = c.Have
 		for _, p := range pods {
@@ -91,9 +97,13 @@ func (c *Counts) job(o *batchv1.Job) {
 	}
 }
 
+func ended(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}
+
 // Right says that a workload is complete: every wanted pod is there, of the current version, and Ready; and no other is left.
 func (c Counts) Right() bool {
-	return c.Done || (c.Failed == "" && c.Have == c.Want && c.Ready >= c.Want && c.Updated >= c.Want)
+	return c.Done || c.Scheduled || (c.Failed == "" && c.Have == c.Want && c.Ready >= c.Want && c.Updated >= c.Want)
 }
 
 // Facts are what the start order looks at in a workload that was released to its controller in its present version.
