@@ -72,7 +72,7 @@ func (d WorkloadDescription) Text(f Facts) string {
 	if h := d.State.Hold; h != nil {
 		out.rowf(0, "Held", "%s (%s, for %s)", h.Reason, h.Kind, f.ago(h.Since))
 	}
-	strategy(out, w)
+	strategy(f, out, w)
 	dependencies(out, w)
 	if d.Operator != nil {
 		out.rowf(0, "Operator", "%s: %s", w.Operator, d.Operator.Message)
@@ -90,7 +90,7 @@ func (d WorkloadDescription) Text(f Facts) string {
 	return out.String()
 }
 
-func strategy(out *page, w *services.Workload) {
+func strategy(f Facts, out *page, w *services.Workload) {
 	switch o := w.Object.(type) {
 	case *appsv1.Deployment:
 		out.row(0, "Strategy", string(o.Spec.Strategy.Type))
@@ -110,7 +110,7 @@ func strategy(out *page, w *services.Workload) {
 		out.rowf(0, "Result", "%d succeeded, %d failed, %d active", o.Status.Succeeded, o.Status.Failed, o.Status.Active)
 	case *batchv1.CronJob:
 		out.row(0, "Schedule", o.Spec.Schedule)
-		out.row(0, "Time Zone", zoneOf(o))
+		out.row(0, "Time Zone", zoneOf(o, f.Now))
 		out.row(0, "Concurrency Policy", string(o.Spec.ConcurrencyPolicy))
 		if o.Status.LastScheduleTime != nil {
 			out.row(0, "Last Schedule", o.Status.LastScheduleTime.UTC().Format("15:04:05Z"))
@@ -119,11 +119,12 @@ func strategy(out *page, w *services.Workload) {
 }
 
 // zoneOf is the time zone of a CronJob's schedule.
-func zoneOf(o *batchv1.CronJob) string {
+func zoneOf(o *batchv1.CronJob, now time.Time) string {
 	if o.Spec.TimeZone != nil {
 		return *o.Spec.TimeZone
 	}
-	return time.Local.String() + " (this machine's; spec.timeZone sets another)"
+	name, _ := now.Zone()
+	return name + " (this machine's; spec.timeZone sets another)"
 }
 
 func dependencies(out *page, w *services.Workload) {
