@@ -51,8 +51,8 @@ type target struct {
 	client   *api.Client
 }
 
-// findTarget finds the instance by -p, else by the file's name and directory. If stack is nil, it is loaded when the name
-// is needed.
+// findTarget finds the instance by -p, else by directory and files (knownInstance), else by the name in the file. If stack is
+// nil, it is loaded only if the name is needed.
 func findTarget(c *cli.Context, stack *services.Stack) (*target, error) {
 	explicit := c.String("project-name")
 	reg := instance.Open()
@@ -67,13 +67,22 @@ func findTarget(c *cli.Context, stack *services.Stack) (*target, error) {
 		return newTarget(i), nil
 	}
 	if stack == nil {
-		var err error
+		i, err := knownInstance(c, reg)
+		if err != nil {
+			return nil, withCode(exitUsage, err)
+		}
+		if i != nil {
+			return newTarget(i), nil
+		}
 		if stack, err = loadStack(c, ""); err != nil {
 			return nil, err
 		}
 	}
 	reg.Taken = takenBy
 	i, err := reg.Resolve(c.Context, stack.Name, stack.Dir, explicit)
+	if err == nil {
+		i.Files, err = explicitFiles(c)
+	}
 	if err != nil {
 		return nil, withCode(exitUsage, err)
 	}

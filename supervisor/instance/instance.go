@@ -28,7 +28,8 @@ type Instance struct {
 	Name string `json:"name"`
 	// Project is the project name in the stack file. Name equals it for the first directory that used it.
 	Project string `json:"project"`
-	// Dir is the directory of the stack file, Files are the stack files, with absolute paths.
+	// Dir is the directory of the stack file. Files are the absolute paths of the files that the user named (-f), "-" for
+	// standard input; none if the file was found by its name.
 	Dir     string    `json:"dir"`
 	Files   []string  `json:"files,omitempty"`
 	Created time.Time `json:"created"`
@@ -124,6 +125,22 @@ func find(all []*Instance, ok func(*Instance) bool) *Instance {
 func (r *Registry) Get(name string) (*Instance, error) {
 	all, err := r.List()
 	return find(all, func(i *Instance) bool { return i.Name == name }), err
+}
+
+// Started returns the instance of a directory that was started with the given files (Instance.Files), nil if there is none or
+// more than one. It reads no stack file.
+func (r *Registry) Started(dir string, files []string) (*Instance, error) {
+	all, err := r.List()
+	var found []*Instance
+	for _, i := range all {
+		if i.Dir == dir && slices.Equal(i.Files, files) {
+			found = append(found, i)
+		}
+	}
+	if len(found) != 1 {
+		return nil, err
+	}
+	return found[0], err
 }
 
 // List returns every saved instance, sorted by name.

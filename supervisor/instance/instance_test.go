@@ -293,3 +293,34 @@ func TestALockIsLostWithItsFile(t *testing.T) {
 		})
 	}
 }
+
+// TestStarted: an instance is found by its directory and the files it was started with, if that is one.
+func TestStarted(t *testing.T) {
+	r := &Registry{Root: t.TempDir()}
+	for _, i := range []*Instance{
+		{Name: "a", Project: "a", Dir: "/a"},
+		{Name: "b", Project: "b", Dir: "/a", Files: []string{"/a/b.yaml"}},
+		{Name: "c", Project: "c", Dir: "/c"},
+		{Name: "d", Project: "d", Dir: "/c"},
+	} {
+		i.root = r.Root
+		ok(t, i.Save())
+	}
+	for _, c := range []struct{ dir, files, want string }{
+		{"/a", "", "a"},
+		{"/a", "/a/b.yaml", "b"},
+		{"/a", "/a/c.yaml", ""},
+		{"/b", "", ""},
+		{"/c", "", ""},
+	} {
+		got, err := r.Started(c.dir, strings.Fields(c.files))
+		ok(t, err)
+		name := ""
+		if got != nil {
+			name = got.Name
+		}
+		if name != c.want {
+			t.Errorf("%+v: %q", c, name)
+		}
+	}
+}
