@@ -42,6 +42,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		return err
 	}
 	s.adoptEnded(pods)
+	s.loadStopped()
 	if err := s.adoptStack(ctx); err != nil {
 		return err
 	}

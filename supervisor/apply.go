@@ -32,6 +32,8 @@ type ApplyOptions struct {
 	NoBuild bool `json:"noBuild,omitempty"`
 	// NoWatch leaves the files unwatched, until the next Apply.
 	NoWatch bool `json:"noWatch,omitempty"`
+	// Only are workloads to which, with what they depend on, the apply is limited: the others stay as they are. nil is all.
+	Only []string `json:"only,omitempty"`
 	// Meanwhile, if set, is done while images, network and agent are made. No pod starts before it has returned, and its
 	// error is Apply's.
 	Meanwhile func(ctx context.Context) error `json:"-"`
@@ -47,6 +49,15 @@ func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts Appl
 	if err := s.switcher.Await(ctx); err != nil {
 		return 0, err
 	}
+	if len(opts.Only) > 0 {
+		running, err := ask(ctx, s, "the wanted stack", func() (*services.Stack, error) { return s.cluster.Stack(), nil })
+		if err != nil {
+			return 0, err
+		}
+		if stack, opts.Only, err = prepare.Only(running, stack, opts.Only); err != nil {
+			return 0, err
+		}
+	}
 	prepared, err := s.prepareStack(ctx, stack, opts)
 	if err != nil {
 		return 0, err
@@ -55,7 +66,10 @@ func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts Appl
 		return 0, err
 	}
 	s.inner.WatchFiles(!opts.NoWatch)
-	return ask(ctx, s, "apply a stack", func() (uint64, error) { return s.takeApplied(prepared) })
+	return ask(ctx, s, "apply a stack", func() (uint64, error) {
+		s.startEnded(prepared, opts.Only)
+		return s.takeApplied(prepared)
+	})
 }
 
 // prepareStack does everything that can fail before a pod is touched.

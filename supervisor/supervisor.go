@@ -218,10 +218,10 @@ func (s *Supervisor) loop(ctx context.Context) error {
 // wait: Run's end says that it is done. Volumes stay.
 func (s *Supervisor) Stop() { s.post(stopRequest{}) }
 
-// RestartWorkload rolls the pods of a workload as `kubectl rollout restart` does: by its update strategy, each new pod
-// ready before the next goes. A bare pod is replaced. It returns when the restart has begun.
+// RestartWorkload is Control with the verb restart for one service: a rolling restart as of `kubectl rollout restart`, and for a
+// plain service a restart of its containers in place. A Job or a one-shot runs again.
 func (s *Supervisor) RestartWorkload(ctx context.Context, name string) error {
-	return s.change(ctx, "restart "+name, func() error { return s.cluster.Restart(name, time.Now()) })
+	return s.Control(ctx, Control{Verb: "restart", Services: []string{name}})
 }
 
 // event records an event on a pod or workload.

@@ -11,6 +11,9 @@ import (
 func serviceNames(s *state.Status) []string {
 	var out []string
 	for _, w := range s.Workloads {
+		if w.Service != "" {
+			out = append(out, w.Service)
+		}
 		out = append(out, w.Name)
 	}
 	for _, p := range s.Pods { // a supervisor that does not run knows only the pods

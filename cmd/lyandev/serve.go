@@ -105,8 +105,13 @@ type backend struct{ *supervisor.Supervisor }
 
 func (b backend) Apply(ctx context.Context, r api.ApplyRequest) (uint64, error) {
 	return b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{
-		PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild, NoWatch: r.NoWatch,
+		PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild, NoWatch: r.NoWatch, Only: r.Only,
 	})
+}
+
+// Control implements api.Backend.
+func (b backend) Control(ctx context.Context, r api.ControlRequest) error {
+	return b.Supervisor.Control(ctx, supervisor.Control(r))
 }
 
 // PlanSwitch implements api.SwitchBackend.

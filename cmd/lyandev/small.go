@@ -42,23 +42,3 @@ func newVersionCommand(st *ui.Streams) *cli.Command {
 		},
 	}
 }
-
-func newRestartCommand(st *ui.Streams) *cli.Command {
-	return &cli.Command{
-		Name: "restart", Usage: "restart services with a rolling update of their pods",
-		ArgsUsage: "SERVICE...",
-		Action: func(c *cli.Context) error {
-			t, err := findTarget(c, nil)
-			if err != nil {
-				return err
-			}
-			for _, name := range c.Args().Slice() {
-				if err := t.client.Restart(c.Context, name); err != nil {
-					return err
-				}
-				fmt.Fprintf(st.Err, "restarting %s\n", name)
-			}
-			return nil
-		},
-	}
-}

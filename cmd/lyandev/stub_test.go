@@ -223,6 +223,23 @@ func (s *stub) known(name string) error {
 	return nil
 }
 
+func (s *stub) Control(_ context.Context, r api.ControlRequest) error {
+	line := r.Verb + " " + strings.Join(r.Services, " ")
+	if r.Signal != "" {
+		line += " with " + r.Signal
+	}
+	if r.Grace != nil {
+		line += fmt.Sprintf(" in %d s", *r.Grace)
+	}
+	s.ask("%s", strings.TrimSpace(line))
+	for _, name := range r.Services {
+		if err := s.known(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *stub) RestartWorkload(_ context.Context, name string) error {
 	s.ask("restart %s", name)
 	return s.known(name)

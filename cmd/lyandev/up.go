@@ -29,7 +29,6 @@ type upOptions struct {
 	quiet   bool
 	noLogs  bool
 	request api.ApplyRequest
-	only    []string
 }
 
 func newUpCommand(st *ui.Streams) *cli.Command {
@@ -52,8 +51,8 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 		Action: func(c *cli.Context) error {
 			o := upOptions{
 				st: st, profile: chosenProfile(c), detach: c.Bool("detach") || c.Bool("wait"), wait: c.Bool("wait"),
-				timeout: c.Duration("timeout"), quiet: c.Bool("quiet"), noLogs: c.Bool("no-logs"), only: c.Args().Slice(),
-				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), NoWatch: c.Bool("no-watch"), PortsAuto: c.String("ports") == "auto"},
+				timeout: c.Duration("timeout"), quiet: c.Bool("quiet"), noLogs: c.Bool("no-logs"),
+				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), NoWatch: c.Bool("no-watch"), PortsAuto: c.String("ports") == "auto", Only: c.Args().Slice()},
 			}
 			if p := c.String("ports"); p != "fixed" && p != "auto" {
 				return withCode(exitUsage, fmt.Errorf("cannot use --ports %q: it must be fixed or auto", p))
@@ -117,59 +116,16 @@ func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
 	default:
 		return nil, withCode(exitUsage, fmt.Errorf("cannot use --timing %q: it must be fast or strict", timing))
 	}
-	if len(o.only) > 0 {
-		if err := keepOnly(stack, o.only); err != nil {
-			return nil, withCode(exitUsage, err)
+	for _, name := range o.request.Only {
+		if stack.Find(name) == nil {
+			var known []string
+			for _, w := range stack.Workloads {
+				known = append(known, w.DisplayName())
+			}
+			return nil, unknownName("service", name, known)
 		}
 	}
 	return stack, nil
-}
-
-// keepOnly removes all workloads from the stack except the named ones and their dependencies, and the builds that only the
-// removed ones use.
-func keepOnly(stack *services.Stack, names []string) error {
-	keep := map[string]bool{}
-	var add func(name string)
-	add = func(name string) {
-		w := stack.Workload(name)
-		if w == nil || keep[name] {
-			return
-		}
-		keep[name] = true
-		for _, d := range w.DependsOn {
-			add(d.Workload)
-		}
-	}
-	for _, n := range names {
-		if stack.Workload(n) == nil {
-			var all []string
-			for _, w := range stack.Workloads {
-				all = append(all, w.Name())
-			}
-			return fmt.Errorf("cannot start %s: profile %q has no such service; its services: %s", n, stack.Profile, strings.Join(all, ", "))
-		}
-		add(n)
-	}
-	var kept []*services.Workload
-	images := map[string]bool{}
-	for _, w := range stack.Workloads {
-		if keep[w.Name()] {
-			kept = append(kept, w)
-			spec := w.PodSpec()
-			for _, x := range append(spec.InitContainers, spec.Containers...) {
-				images[x.Image] = true
-			}
-		}
-	}
-	stack.Workloads = kept
-	var builds []*services.Build
-	for _, b := range stack.Builds {
-		if images[b.Image] {
-			builds = append(builds, b)
-		}
-	}
-	stack.Builds = builds
-	return nil
 }
 
 // startInBackground starts a supervisor process in the background and blocks until it answers, for at most 20 s.

@@ -30,6 +30,8 @@ type Backend interface {
 	// Stop starts stopping the stack and does not block. A second call cuts the grace periods short.
 	Stop()
 	RestartWorkload(ctx context.Context, name string) error
+	// Control stops, starts or signals services; see supervisor.Supervisor.Control.
+	Control(ctx context.Context, r ControlRequest) error
 	Endpoints() network.Registry
 }
 
@@ -41,6 +43,17 @@ type ApplyRequest struct {
 	NoBuild   bool            `json:"noBuild,omitempty"`
 	// NoWatch turns off file watching.
 	NoWatch bool `json:"noWatch,omitempty"`
+	// Only limits the apply to these services and what they depend on.
+	Only []string `json:"only,omitempty"`
+}
+
+// ControlRequest is the body of POST /v1/control: what to do with which services; see supervisor.Control.
+type ControlRequest struct {
+	Verb     string   `json:"verb"`
+	Services []string `json:"services,omitempty"`
+	Signal   string   `json:"signal,omitempty"`
+	Grace    *int64   `json:"grace,omitempty"`
+	Stop     bool     `json:"stop,omitempty"`
 }
 
 // ApplyAnswer is the body of the answer to PUT /v1/stack.
@@ -150,6 +163,12 @@ func handler(b Backend) http.Handler {
 	})
 	mux.HandleFunc("POST /v1/workloads/{name}/restart", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, struct{}{}, b.RestartWorkload(r.Context(), r.PathValue("name")))
+	})
+	mux.HandleFunc("POST /v1/control", func(w http.ResponseWriter, r *http.Request) {
+		var req ControlRequest
+		if read(w, r, &req) {
+			reply(w, struct{}{}, b.Control(r.Context(), req))
+		}
 	})
 	operations(mux, b)
 	switchRoutes(mux, b)

@@ -27,20 +27,25 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fake is a Backend with func fields.
 type fake struct {
-	store   *state.Store
-	events  *state.Events
-	apply   func(ctx context.Context, r ApplyRequest) error
-	applied uint64
-	restart func(name string) error
-	mu      sync.Mutex
-	stops   int
-	reg     network.Registry
+	store      *state.Store
+	events     *state.Events
+	apply      func(ctx context.Context, r ApplyRequest) error
+	applied    uint64
+	restart    func(name string) error
+	controlled []ControlRequest
+	mu         sync.Mutex
+	stops      int
+	reg        network.Registry
 }
 
 func (f *fake) Store() *state.Store   { return f.store }
 func (f *fake) Events() *state.Events { return f.events }
 func (f *fake) Apply(ctx context.Context, r ApplyRequest) (uint64, error) {
 	return f.applied, f.apply(ctx, r)
+}
+func (f *fake) Control(_ context.Context, r ControlRequest) error {
+	f.controlled = append(f.controlled, r)
+	return nil
 }
 func (f *fake) RestartWorkload(_ context.Context, name string) error { return f.restart(name) }
 func (f *fake) Stop() {

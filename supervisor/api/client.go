@@ -100,6 +100,11 @@ func (c *Client) Restart(ctx context.Context, workload string) error {
 	return c.do(ctx, http.MethodPost, "/v1/workloads/"+url.PathEscape(workload)+"/restart", nil, nil)
 }
 
+// Control asks to stop, start, restart, kill, pause, unpause or remove services, and does not wait for it.
+func (c *Client) Control(ctx context.Context, r ControlRequest) error {
+	return c.do(ctx, http.MethodPost, "/v1/control", r, nil)
+}
+
 func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var r io.Reader
 	if body != nil {

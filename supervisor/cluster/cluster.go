@@ -56,6 +56,8 @@ type Cluster struct {
 	Handover    Handover
 	Recovery    Recovery
 	Suspensions Suspensions
+	// rerunning are the Jobs that are made anew when the pods of their last run are gone.
+	rerunning map[string]bool
 	Bootstraps  Bootstraps
 }
 
@@ -149,6 +151,9 @@ func (c *Cluster) storeConfig() error {
 func (c *Cluster) Restart(name string, now time.Time) error {
 	if c.stack == nil || c.stack.Workload(name) == nil {
 		return fmt.Errorf("cannot restart %s: there is no such workload; there are %s", name, strings.Join(c.workloadNames(), ", "))
+	}
+	if c.stack.Workload(name).Kind() == "Job" && c.released[name] != nil {
+		return c.rerun(name)
 	}
 	at := now.UTC().Format(time.RFC3339Nano)
 	c.restarts[name] = at

@@ -31,8 +31,12 @@ func (c *Cluster) Release(now time.Time) (changed bool, err error) {
 	c.orderRecovery(facts)
 	for _, x := range c.stack.Workloads {
 		name := x.Name()
-		if why, suspended := c.Suspensions.reasons[name]; suspended {
-			c.hold(name, state.Hold{Kind: "snapshot", For: name, Reason: why}, now)
+		if why, suspended := c.Suspensions.why(name); suspended {
+			kind := "snapshot"
+			if _, byHand := c.Suspensions.byHand[name]; byHand {
+				kind = "stopped"
+			}
+			c.hold(name, state.Hold{Kind: kind, For: name, Reason: why}, now)
 			if c.released[name] != nil {
 				changed = true
 				if err := c.withdraw(name); err != nil {
@@ -46,8 +50,18 @@ func (c *Cluster) Release(now time.Time) (changed bool, err error) {
 			continue
 		}
 		delete(c.holds, name)
+		if c.rerunning[name] && len(c.PodsOf(name)) > 0 {
+			continue // the Job begins anew when the pods of its last run are gone
+		}
+		delete(c.rerunning, name)
 		if !c.current(x) {
 			changed = true
+			if x.Kind() == "Job" && c.released[name] != nil {
+				if err := c.rerun(name); err != nil {
+					return changed, err
+				}
+				continue
+			}
 			if err := c.release(x); err != nil {
 				return changed, err
 			}
@@ -96,6 +110,16 @@ func (c *Cluster) release(x *services.Workload) error {
 		return fmt.Errorf("cannot release %s: %w", x.Name(), err)
 	}
 	return nil
+}
+
+// rerun ends a Job's run, so that it is made anew when its pods are gone: a Job's pods cannot change, and a Job that has ended
+// does not run again.
+func (c *Cluster) rerun(name string) error {
+	if c.rerunning == nil {
+		c.rerunning = map[string]bool{}
+	}
+	c.rerunning[name] = true
+	return c.withdraw(name)
 }
 
 // withdraw takes a workload away from its controller.

@@ -21,7 +21,7 @@ func (c *Cluster) Workloads() (list []state.Workload, warnings []string) {
 		wanted := c.wanted(x.Name())
 		n := view.Count(x, c.PodsOf(x.Name()))
 		w := state.Workload{
-			Name: x.Name(), Kind: x.Kind(), Want: n.Want, Have: n.Have, Ready: n.Ready, Updated: n.Updated,
+			Name: x.Name(), Service: service(x), Kind: x.Kind(), Want: n.Want, Have: n.Have, Ready: n.Ready, Updated: n.Updated,
 			Right:    wanted != nil && c.factsOf(wanted).Right,
 			Revision: c.wantedRevision(x.Name()), Leaving: wanted == nil,
 		}
@@ -33,6 +33,14 @@ func (c *Cluster) Workloads() (list []state.Workload, warnings []string) {
 		warnings = append(warnings, view.RolloutWarnings(x)...)
 	}
 	return list, warnings
+}
+
+// service is the name of a plain service as its file has it, "" if it is the workload's.
+func service(x *services.Workload) string {
+	if name := x.DisplayName(); name != x.Name() {
+		return name
+	}
+	return ""
 }
 
 // wanted is a workload of the wanted stack, nil if there is none.

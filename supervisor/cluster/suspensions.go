@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,7 +11,38 @@ import (
 )
 
 // Suspensions are the workloads that must have no pods for now, with the reason.
-type Suspensions struct{ reasons map[string]string }
+type Suspensions struct {
+	reasons map[string]string
+	// byHand are those that a person stopped or removed; a snapshot's end does not end them.
+	byHand map[string]string
+}
+
+// why is the reason of a workload's suspension.
+func (s *Suspensions) why(workload string) (reason string, suspended bool) {
+	if reason, suspended = s.reasons[workload]; suspended {
+		return reason, true
+	}
+	reason, suspended = s.byHand[workload]
+	return reason, suspended
+}
+
+// AddByHand suspends a workload until RemoveByHand.
+func (s *Suspensions) AddByHand(workload, why string) {
+	if s.byHand == nil {
+		s.byHand = map[string]string{}
+	}
+	s.byHand[workload] = why
+}
+
+// RemoveByHand ends a suspension by hand.
+func (s *Suspensions) RemoveByHand(workload string) { delete(s.byHand, workload) }
+
+// ByHand returns a copy of the suspensions by hand, by workload.
+func (s *Suspensions) ByHand() map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, s.byHand)
+	return out
+}
 
 // Add suspends a workload.
 func (s *Suspensions) Add(workload, why string) {

@@ -227,10 +227,14 @@ func (d *Docker) UnpauseContainer(ctx context.Context, id string) error {
 }
 
 // RemoveContainer implements Containers. If a removal is already in progress (409) it waits for that, 10 s at most.
-func (d *Docker) RemoveContainer(ctx context.Context, id string) error { return d.remove(ctx, id, true) }
+func (d *Docker) RemoveContainer(ctx context.Context, id string) error {
+	return d.remove(ctx, id, true)
+}
 
 // RemoveContainerOnly implements Containers.
-func (d *Docker) RemoveContainerOnly(ctx context.Context, id string) error { return d.remove(ctx, id, false) }
+func (d *Docker) RemoveContainerOnly(ctx context.Context, id string) error {
+	return d.remove(ctx, id, false)
+}
 
 func (d *Docker) remove(ctx context.Context, id string, volumes bool) error {
 	for i := 0; ; i++ {

@@ -46,7 +46,9 @@ func deployment(name string) *services.Workload {
 
 func TestNeeds(t *testing.T) {
 	defaultNetwork := []*compose.Network{{Key: "default", Name: compose.Project + "_default"}}
-	web := func(mode string, networks ...string) *services.Workload { return plainWorkload(t, "web", mode, networks...) }
+	web := func(mode string, networks ...string) *services.Workload {
+		return plainWorkload(t, "web", mode, networks...)
+	}
 	ports := []services.HostPort{{HostPort: 80, Service: "web", Port: 80}}
 	headless := []*corev1.Service{serviceOf("web", "None")}
 	for _, c := range []struct {

@@ -75,6 +75,8 @@ type Status struct {
 // Workload is the state of one workload.
 type Workload struct {
 	Name string `json:"name"`
+	// Service is the service's name as a Compose file has it, "" if it is Name.
+	Service string `json:"service,omitempty"`
 	Kind string `json:"kind"`
 	// Want, Have, Ready and Updated are the numbers of desired, existing, Ready and up-to-date pods.
 	Want    int32 `json:"want"`
@@ -140,10 +142,10 @@ type Build struct {
 	Took    time.Duration `json:"took,omitempty"`
 }
 
-// Workload returns a workload by name.
+// Workload returns a workload by its name, or by the service's name in the file.
 func (s *Status) Workload(name string) (Workload, bool) {
 	for _, w := range s.Workloads {
-		if w.Name == name {
+		if w.Name == name || w.Service == name {
 			return w, true
 		}
 	}
@@ -160,8 +162,11 @@ func (s *Status) Pod(name string) *corev1.Pod {
 	return nil
 }
 
-// PodsOf returns the pods of a workload, sorted by name.
+// PodsOf returns the pods of a workload, given by either of its names (see Workload), sorted by name.
 func (s *Status) PodsOf(workload string) []*corev1.Pod {
+	if w, ok := s.Workload(workload); ok {
+		workload = w.Name
+	}
 	var out []*corev1.Pod
 	for _, p := range s.Pods {
 		if p.Labels[services.WorkloadLabel] == workload {

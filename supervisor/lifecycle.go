@@ -1,0 +1,241 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+)
+
+// Control is a request to do something with services of the running stack.
+type Control struct {
+	// Verb is restart, stop, start, kill, pause, unpause or rm.
+	Verb string `json:"verb"`
+	// Services are names as the file has them, or workloads' names; none is all services.
+	Services []string `json:"services,omitempty"`
+	// Signal is what kill sends; "" is SIGKILL.
+	Signal string `json:"signal,omitempty"`
+	// Grace is the time between the stop signal and SIGKILL in seconds, for stop, restart and rm; nil is the file's.
+	Grace *int64 `json:"grace,omitempty"`
+	// Stop stops running containers that rm is to remove.
+	Stop bool `json:"stop,omitempty"`
+}
+
+// stoppedFile keeps the names of the workloads that were stopped or removed by hand, for the next supervisor.
+const stoppedFile = "stopped.json"
+
+// byHand are the reasons of suspensions by hand, by verb. Up and start end them.
+var byHand = map[string]string{
+	"stop": "is stopped; `lyandev start %s` starts it",
+	"rm":   "was removed with `lyandev rm`; `lyandev up %s` brings it back",
+}
+
+// Control does what r asks for, and returns when it has begun; the status tells when it is done. A service with Kubernetes'
+// semantics is restarted by its update strategy, and stopped by taking its pods away; a plain one keeps its containers. An unknown
+// service is an error, and then nothing is done.
+func (s *Supervisor) Control(ctx context.Context, r Control) error {
+	stack, err := ask(ctx, s, "the wanted stack", func() (*services.Stack, error) { return s.cluster.Stack(), nil })
+	if err != nil {
+		return err
+	}
+	if stack == nil {
+		return fmt.Errorf("cannot %s: %w", r.Verb, errNoStack)
+	}
+	list, err := selected(stack, r)
+	if err != nil {
+		return err
+	}
+	switch r.Verb {
+	case "kill", "pause", "unpause":
+		return s.signal(ctx, r, list)
+	case "restart", "stop", "start", "rm":
+		return s.change(ctx, r.Verb+" "+strings.Join(r.Services, " "), func() error { return s.control(r, list) })
+	}
+	return fmt.Errorf("cannot %s services: there is no such request", r.Verb)
+}
+
+// selected are the workloads that a request names.
+func selected(stack *services.Stack, r Control) ([]*services.Workload, error) {
+	if len(r.Services) == 0 {
+		return stack.Workloads, nil
+	}
+	var out []*services.Workload
+	var errs []error
+	for _, name := range r.Services {
+		x := stack.Find(name)
+		if x == nil {
+			var known []string
+			for _, w := range stack.Workloads {
+				known = append(known, w.DisplayName())
+			}
+			errs = append(errs, fmt.Errorf("cannot %s %s: there is no such service; there are %s", r.Verb, name, strings.Join(known, ", ")))
+			continue
+		}
+		out = append(out, x)
+	}
+	if r.Verb == "restart" {
+		out = withRestarted(stack, out)
+	}
+	return out, errors.Join(errs...)
+}
+
+// withRestarted adds the dependents whose depends_on says restart: true.
+func withRestarted(stack *services.Stack, list []*services.Workload) []*services.Workload {
+	for i := 0; i < len(list); i++ {
+		for _, x := range stack.Workloads {
+			depends := slices.ContainsFunc(x.DependsOn, func(d services.Dependency) bool { return d.Restart && d.Workload == list[i].Name() })
+			if depends && !slices.Contains(list, x) {
+				list = append(list, x)
+			}
+		}
+	}
+	return list
+}
+
+// control does what the loop does itself. Called by the loop.
+func (s *Supervisor) control(r Control, list []*services.Workload) error {
+	if r.Verb == "rm" && !r.Stop {
+		for _, x := range list {
+			if p := s.running(x); p != "" && len(r.Services) > 0 {
+				return fmt.Errorf("cannot remove the containers of %s: %s runs; stop it first, or use --stop", x.DisplayName(), p)
+			}
+		}
+	}
+	for _, x := range list {
+		var err error
+		switch {
+		case r.Verb == "rm" && s.running(x) != "" && !r.Stop:
+		case r.Verb == "rm":
+			s.cluster.Suspensions.AddByHand(x.Name(), fmt.Sprintf(byHand["rm"], x.DisplayName()))
+		case x.Plain():
+			s.controlPlain(r, x)
+		case r.Verb == "stop":
+			s.cluster.Suspensions.AddByHand(x.Name(), fmt.Sprintf(byHand["stop"], x.DisplayName()))
+		case r.Verb == "start":
+			s.cluster.Suspensions.RemoveByHand(x.Name())
+		default:
+			err = s.cluster.Restart(x.Name(), time.Now())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.saveStopped()
+}
+
+// running is the name of a pod of the workload that runs, "" if none does.
+func (s *Supervisor) running(x *services.Workload) string {
+	for _, p := range s.cluster.PodsOf(x.Name()) {
+		if p.Status.Phase == corev1.PodRunning {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+func (s *Supervisor) controlPlain(r Control, x *services.Workload) {
+	if r.Verb == "start" {
+		s.cluster.Suspensions.RemoveByHand(x.Name())
+	}
+	for _, p := range s.cluster.PodsOf(x.Name()) {
+		w := s.pods.Plain(p.Name)
+		if w == nil {
+			continue
+		}
+		switch r.Verb {
+		case "restart":
+			w.RestartContainer("", "is restarted by hand")
+		case "stop":
+			w.Stop(r.Grace)
+		case "start":
+			w.Start()
+		}
+	}
+}
+
+// signal sends a signal to the services' containers, or freezes or thaws them.
+func (s *Supervisor) signal(ctx context.Context, r Control, list []*services.Workload) error {
+	signal := r.Signal
+	if signal == "" {
+		signal = "SIGKILL"
+	}
+	var errs []error
+	for _, x := range list {
+		found, err := s.cfg.Engine.ListContainers(ctx, map[string]string{
+			services.ProjectLabel: s.cfg.Instance.Name, services.WorkloadLabel: x.Name(), dockerpod.KindLabel: dockerpod.KindContainer,
+		})
+		if err != nil {
+			return err
+		}
+		for _, c := range found {
+			switch r.Verb {
+			case "kill":
+				err = s.cfg.Engine.KillContainer(ctx, c.ID, signal)
+			case "pause":
+				err = s.cfg.Engine.PauseContainer(ctx, c.ID)
+			case "unpause":
+				err = s.cfg.Engine.UnpauseContainer(ctx, c.ID)
+			}
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// startEnded ends stops by hand of the workloads of a stack that was just applied, and starts the containers of plain services that
+// have ended without having done their work: with an error, or because somebody stopped them. Called by the loop.
+func (s *Supervisor) startEnded(stack *services.Stack, only []string) {
+	for _, x := range stack.Workloads {
+		if len(only) > 0 && !slices.Contains(only, x.Name()) {
+			continue
+		}
+		s.cluster.Suspensions.RemoveByHand(x.Name())
+		for _, p := range s.cluster.PodsOf(x.Name()) {
+			ended := p.Status.Phase == corev1.PodFailed || p.Status.Reason == services.ReasonStopped
+			if w := s.pods.Plain(p.Name); w != nil && ended && p.DeletionTimestamp == nil {
+				w.Start()
+			}
+		}
+	}
+	if err := s.saveStopped(); err != nil {
+		s.log.Warn("cannot save which services are stopped", "error", err)
+	}
+}
+
+// saveStopped saves the suspensions by hand.
+func (s *Supervisor) saveStopped() error {
+	b, err := json.Marshal(s.cluster.Suspensions.ByHand())
+	if err != nil {
+		return err
+	}
+	return instance.WriteFile(s.cfg.Instance.File(stoppedFile), b)
+}
+
+// loadStopped takes the suspensions by hand of the former supervisor over.
+func (s *Supervisor) loadStopped() {
+	b, err := os.ReadFile(s.cfg.Instance.File(stoppedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	stopped := map[string]string{}
+	if err == nil {
+		err = json.Unmarshal(b, &stopped)
+	}
+	if err != nil {
+		s.log.Warn("cannot read which services are stopped", "error", err)
+	}
+	for name, why := range stopped {
+		s.cluster.Suspensions.AddByHand(name, why)
+	}
+}
