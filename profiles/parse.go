@@ -149,6 +149,9 @@ func (x *expander) expand(n *yaml.Node, depth int) *yaml.Node {
 	c := *n
 	c.Anchor, c.Alias, c.Content = "", nil, make([]*yaml.Node, 0, len(n.Content))
 	c.HeadComment, c.LineComment, c.FootComment = "", "", ""
+	if c.Kind == yaml.ScalarNode && c.Tag == "!!null" {
+		c.Value = "null" // the encoder writes an empty null in braces ({A: }) as an empty string
+	}
 	if n.Anchor != "" {
 		x.open[n] = true
 		defer delete(x.open, n)

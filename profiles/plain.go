@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ func (c *converter) plainService(s types.ServiceConfig) {
 	}
 	p := &plain{c: c, s: s, at: keyPath{"services", s.Name}, out: &compose.Container{Service: s.Name, Name: s.ContainerName}}
 	p.s.Environment = p.modelEnvironment()
+	p.apiSocket()
 	p.container()
 	encoded, err := p.out.Encode()
 	if err != nil {
@@ -62,6 +64,21 @@ func (c *converter) plainService(s types.ServiceConfig) {
 	}
 	c.stack.Workloads = append(c.stack.Workloads, w)
 	p.publish(w)
+}
+
+// apiSocket gives a service with use_api_socket the engine's socket, and says where the credentials of the Docker CLI are.
+func (p *plain) apiSocket() {
+	if !p.s.UseAPISocket {
+		return
+	}
+	const socket = "/var/run/docker.sock"
+	p.s.Volumes = append(slices.Clone(p.s.Volumes), types.ServiceVolumeConfig{Type: types.VolumeTypeBind, Source: socket, Target: socket})
+	p.out.Credentials = true
+	if _, set := p.s.Environment["DOCKER_CONFIG"]; set {
+		return
+	}
+	env := types.MappingWithEquals{"DOCKER_CONFIG": new(path.Dir(compose.CredentialsFile))}
+	p.s.Environment = env.OverrideBy(p.s.Environment)
 }
 
 // workloadName is the name of a service's workload.

@@ -20,6 +20,9 @@ const Annotation = "dev.lyandev/container"
 // have different names. Decode replaces it.
 const Project = "@lyandev-project@"
 
+// CredentialsFile is the path in a container with use_api_socket of a Docker CLI configuration with the host's credentials.
+const CredentialsFile = "/run/secrets/docker/config.json"
+
 // Container is what Docker is asked for one container. The image is not part of it: it is the image of the pod's container.
 type Container struct {
 	// Service is the name of the service as the file has it.
@@ -47,6 +50,9 @@ type Container struct {
 	// bind mounts in Host. FilesHash is a hash of their contents, so that the container is made anew when they change.
 	Files     []File `json:"files,omitempty"`
 	FilesHash string `json:"filesHash,omitempty"`
+
+	// Credentials is true if the file has use_api_socket: the credentials of the Docker CLI are written to CredentialsFile.
+	Credentials bool `json:"credentials,omitempty"`
 
 	// PreStart are containers that run to completion, one after the other, before the service's first container starts.
 	PreStart []PreStart `json:"preStart,omitempty"`
