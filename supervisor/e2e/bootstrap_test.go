@@ -16,6 +16,7 @@ import (
 func TestBootstrap(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   db:
     image: debian:trixie-slim

@@ -17,6 +17,7 @@ func TestMissingConfigMapKeyHeals(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
 x-lyandev:
+  semantics: kubernetes
   configMaps:
     cfg: {data: {KEY: here}}
 services:
@@ -69,6 +70,7 @@ func TestConfigMapKeyAppears(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
 x-lyandev:
+  semantics: kubernetes
   configMaps:
     cfg: {data: {KEY: here}}
 services:

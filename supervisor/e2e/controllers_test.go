@@ -41,6 +41,7 @@ func history(list []*state, workload string) []string {
 }
 
 const statefulSet = `
+x-lyandev: {semantics: kubernetes}
 services:
   db:
     image: debian:trixie-slim
@@ -119,6 +120,7 @@ func version(p *corev1.Pod) string {
 }
 
 const deployment = `
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: debian:trixie-slim
@@ -175,6 +177,7 @@ func TestDeploymentRolls(t *testing.T) {
 func TestScaleRefuses(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: debian:trixie-slim
@@ -218,6 +221,7 @@ services:
 func TestCronJobFires(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   tick:
     image: debian:trixie-slim

@@ -21,6 +21,7 @@ import (
 
 // lastingStack is a chain db <- api <- web; db has a volume, web a port of the host.
 const lastingStack = `
+x-lyandev: {semantics: kubernetes}
 services:
   db:
     image: lyandev-e2e/alone:dev

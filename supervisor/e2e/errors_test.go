@@ -60,6 +60,7 @@ func supervisors(t *testing.T, name string) (pids []int) {
 }
 
 const sleeper = `
+x-lyandev: {semantics: kubernetes}
 services:
   app:
     image: debian:trixie-slim
@@ -76,13 +77,13 @@ func TestErrors(t *testing.T) {
 		code       int
 		want       []string
 	}{
-		{"broken YAML", "services:\n  app:\n    image: [x\n", nil, codeUsage, []string{"compose.yaml:", "yaml"}},
+		{"broken YAML", "x-lyandev: {semantics: kubernetes}\nservices:\n  app:\n    image: [x\n", nil, codeUsage, []string{"compose.yaml:", "yaml"}},
 		{"no services", "name: x\n", nil, codeUsage, []string{"compose.yaml", "no service"}},
 		{
 			"unknown key", sleeper + "    x-lyandev: {kind: Pod, probs: {}}\n", nil, codeUsage,
-			[]string{"compose.yaml:7", "probs", "probes"},
+			[]string{"compose.yaml:8", "probs", "probes"},
 		},
-		{"unknown kind", sleeper + "    x-lyandev: {kind: Deploymnt}\n", nil, codeUsage, []string{"compose.yaml:7", "Deployment"}},
+		{"unknown kind", sleeper + "    x-lyandev: {kind: Deploymnt}\n", nil, codeUsage, []string{"compose.yaml:8", "Deployment"}},
 		{"several at once", sleeper + "    x-lyandev: {kind: Nope, probs: {}}\n", nil, codeUsage, []string{"x-lyandev.kind", "x-lyandev.probs"}},
 		{"unknown dependency", sleeper + "    depends_on: [nobody]\n", nil, codeUsage, []string{"nobody"}},
 		{
@@ -90,11 +91,11 @@ func TestErrors(t *testing.T) {
 			[]string{"lyandev-e2e/missing:1", "container app of app", "docker load"},
 		},
 		{
-			"cycle", "services:\n  a: {image: debian:trixie-slim, depends_on: [b]}\n  b: {image: debian:trixie-slim, depends_on: [a]}\n", nil, codeUsage,
+			"cycle", "x-lyandev: {semantics: kubernetes}\nservices:\n  a: {image: debian:trixie-slim, depends_on: [b]}\n  b: {image: debian:trixie-slim, depends_on: [a]}\n", nil, codeUsage,
 			[]string{"cycle", "a", "b"},
 		},
 		{
-			"failing build", "services:\n  app: {image: lyandev-e2e/never:1, build: {context: ., dockerfile_inline: \"FROM debian:trixie-slim\\nRUN echo the cause; exit 3\\n\"}}\n",
+			"failing build", "x-lyandev: {semantics: kubernetes}\nservices:\n  app: {image: lyandev-e2e/never:1, build: {context: ., dockerfile_inline: \"FROM debian:trixie-slim\\nRUN echo the cause; exit 3\\n\"}}\n",
 			nil, codeFailed,
 			[]string{"app", "the cause"},
 		},

@@ -119,6 +119,7 @@ func benchFiles(b *testing.B, dir, image string) {
 
 func benchCompose(project string, replicas int) string {
 	return fmt.Sprintf(`
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: %s/web

@@ -76,6 +76,7 @@ func newLoopRig(t *testing.T, rules, more string) *loopRig {
 	i = harness.New(t, "")
 	r := &loopRig{Instance: i, t: t, port: port}
 	i.Write("compose.yaml", fmt.Sprintf(`
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: %s/web

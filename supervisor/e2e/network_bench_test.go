@@ -15,6 +15,7 @@ import (
 )
 
 const netBench = `
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: lyandev-e2e/testpod:dev

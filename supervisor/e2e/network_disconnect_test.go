@@ -13,6 +13,7 @@ import (
 
 // disconnected is a Deployment of one behind a host port.
 const disconnected = `
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: lyandev-e2e/testpod:dev

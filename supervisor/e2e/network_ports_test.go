@@ -81,6 +81,7 @@ services:
     stop_grace_period: 1s
     x-lyandev: {kind: Deployment, service: {ports: [{name: http, port: 80, targetPort: 8080}]}}
 x-lyandev:
+  semantics: kubernetes
   ingressPort: %d
   ingresses:
     site:
@@ -194,6 +195,7 @@ func listeners(t *testing.T, port int) (out []string) {
 
 const onePort = `
 name: samename
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: lyandev-e2e/testpod:dev
@@ -214,7 +216,7 @@ func TestBusyPort(t *testing.T) {
 	if r.Code == 0 {
 		t.Fatal("up with a taken port succeeds")
 	}
-	for _, want := range []string{fmt.Sprintf("127.0.0.1:%d", taken), fmt.Sprintf("process %d", os.Getpid()), "--ports auto", "compose.yaml:7"} {
+	for _, want := range []string{fmt.Sprintf("127.0.0.1:%d", taken), fmt.Sprintf("process %d", os.Getpid()), "--ports auto", "compose.yaml:8"} {
 		if !strings.Contains(r.Err, want) {
 			t.Errorf("the error does not say %q:\n%s", want, r.Err)
 		}

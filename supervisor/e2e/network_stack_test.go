@@ -20,6 +20,7 @@ import (
 
 // netServices are a Deployment of three behind several Services, a StatefulSet of three behind a headless one, and a client.
 const netServices = `
+x-lyandev: {semantics: kubernetes}
 services:
   web: &pod
     image: lyandev-e2e/testpod:dev
@@ -53,6 +54,7 @@ const netNames = netServices + `
     stop_grace_period: 1s
     depends_on: [web]
     x-lyandev: {kind: Pod, service: false}
+---
 x-lyandev:
   services:
     empty: {selector: {app: nobody}, ports: [{port: 80}]}

@@ -12,6 +12,7 @@ import (
 func TestContainersOfAPodShareTheNetwork(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: debian:trixie-slim
@@ -66,6 +67,7 @@ services:
 func TestInitContainersAndSidecarInOrder(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   app:
     image: debian:trixie-slim

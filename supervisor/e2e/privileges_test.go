@@ -17,6 +17,7 @@ import (
 func TestAgentAndSandboxMayDoLittle(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: debian:trixie-slim
@@ -76,6 +77,7 @@ func mayDo(t *testing.T, who string, pid int, capabilities string) {
 func TestPausedContainerShows(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: debian:trixie-slim

@@ -16,6 +16,7 @@ import (
 func TestLivenessFailureRestarts(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   app:
     image: debian:trixie-slim
@@ -61,6 +62,7 @@ services:
 func TestStartupGatesReadinessAndLiveness(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   app:
     image: debian:trixie-slim
@@ -111,6 +113,7 @@ func TestPreStopRunsInsideTheGrace(t *testing.T) {
 x-app: &app
   image: debian:trixie-slim
   volumes: [./out:/out]
+x-lyandev: {semantics: kubernetes}
 services:
   quick:
     <<: *app

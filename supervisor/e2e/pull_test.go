@@ -27,7 +27,7 @@ import (
 func TestPull(t *testing.T) {
 	t.Parallel()
 	ref := servedImage(t)
-	i := harness.New(t, "services:\n  app:\n    image: "+ref+"\n    command: [/lyandev, sandbox]\n    stop_grace_period: 1s\n")
+	i := harness.New(t, "x-lyandev: {semantics: kubernetes}\nservices:\n  app:\n    image: "+ref+"\n    command: [/lyandev, sandbox]\n    stop_grace_period: 1s\n")
 	t.Cleanup(func() {
 		if err := i.Engine().RemoveImage(context.Background(), ref); err != nil {
 			t.Error(err)
@@ -43,9 +43,9 @@ func TestPull(t *testing.T) {
 	i.Must("down", "--quiet")
 
 	missing := ref + "-not"
-	i.Write("compose.yaml", "services:\n  app:\n    image: "+missing+"\n")
+	i.Write("compose.yaml", "x-lyandev: {semantics: kubernetes}\nservices:\n  app:\n    image: "+missing+"\n")
 	r = i.Run("up", "-d", "--wait")
-	if r.Code != codeFailed || !strings.Contains(r.Err, "cannot pull image "+missing) || !strings.Contains(r.Err, "compose.yaml:2") {
+	if r.Code != codeFailed || !strings.Contains(r.Err, "cannot pull image "+missing) || !strings.Contains(r.Err, "compose.yaml:3") {
 		t.Errorf("up of what is nowhere ended with %d:\n%s", r.Code, r.Err)
 	}
 	nothingLeft(t, i)

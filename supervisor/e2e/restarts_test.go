@@ -15,6 +15,7 @@ import (
 func TestCrashBacksOff(t *testing.T) {
 	t.Parallel()
 	i := harness.New(t, `
+x-lyandev: {semantics: kubernetes}
 services:
   app:
     image: debian:trixie-slim
@@ -48,7 +49,7 @@ services:
 // some, so there are three.
 func TestOutOfMemory(t *testing.T) {
 	t.Parallel()
-	file := "services:\n"
+	file := "x-lyandev: {semantics: kubernetes}\nservices:\n"
 	for _, name := range []string{"a", "b", "c"} {
 		file += "  " + name + `:
     image: debian:trixie-slim

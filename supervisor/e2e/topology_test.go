@@ -17,6 +17,7 @@ import (
 const pair = `
 name: pair
 x-lyandev:
+  semantics: kubernetes
   defaultProfile: minimal
   profiles:
     minimal: {}

@@ -25,6 +25,7 @@ func project(t *testing.T, command string) string {
 	dir := t.TempDir()
 	text := `
 name: cmdtest
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: debian:trixie-slim

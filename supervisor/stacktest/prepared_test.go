@@ -29,6 +29,7 @@ func newPreparing(t *testing.T) *preparing {
 	p := &preparing{t: t, name: fmt.Sprintf("prepared-%d", os.Getpid()), dir: t.TempDir(), state: t.TempDir(), caches: t.TempDir()}
 	text := `
 name: ` + p.name + `
+x-lyandev: {semantics: kubernetes}
 services:
   db:
     image: debian:trixie-slim

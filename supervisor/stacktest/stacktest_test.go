@@ -72,6 +72,7 @@ func stackFile(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "compose.yaml")
 	const text = `
 name: small
+x-lyandev: {semantics: kubernetes}
 services:
   web:
     image: debian:trixie-slim
@@ -137,7 +138,7 @@ func TestSmallStack(t *testing.T) {
 func TestStackThatNeverGetsReady(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "compose.yaml")
-	text := "name: sad\nservices:\n  web:\n    image: debian:trixie-slim\n    command: [sh, -c, 'echo no; exit 9']\n"
+	text := "name: sad\nx-lyandev: {semantics: kubernetes}\nservices:\n  web:\n    image: debian:trixie-slim\n    command: [sh, -c, 'echo no; exit 9']\n"
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
