@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/cluster/view"
@@ -26,14 +27,16 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		return nil
 	}
 	s.log.Info("found the stack running", "pods", len(pods))
-	table, err := s.podnet.Adopt(ctx)
+	table, err := s.adoptNetwork(ctx)
 	if err != nil {
 		return err
 	}
 	pods = s.loadState(pods)
 	ready := readyIn(table)
 	for _, p := range pods {
-		s.podnet.AdoptPod(p.Name, p.Status.PodIP)
+		if p.Annotations[compose.Annotation] == "" { // Docker chose the addresses of plain pods
+			s.podnet.AdoptPod(p.Name, p.Status.PodIP)
+		}
 		if ready[string(p.UID)] && view.Runs(p) {
 			workers.MarkReady(p, services.RightGate, bootstrap.Gate)
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -88,7 +87,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 		made, err = s.images.Make(gctx, stack, images.Options{Force: opts.Build, NoBuild: opts.NoBuild})
 		return err
 	})
-	g.Go(func() error { return s.ensureNetwork(gctx, stack, opts) })
+	g.Go(func() error { return s.ensureNetwork(gctx, stack, opts.PortsAuto) })
 	if opts.Meanwhile != nil {
 		g.Go(func() error { return opts.Meanwhile(gctx) })
 	}
@@ -124,14 +123,6 @@ func (s *Supervisor) take(stack *services.Stack) error {
 	s.secrets.learn(stack)
 	s.pods.SetStack(stack)
 	return nil
-}
-
-// ensureNetwork brings up the network and the agent. It is not cancelled with ctx: the engine would finish what it has begun
-// anyway, and nobody would remove it.
-func (s *Supervisor) ensureNetwork(ctx context.Context, stack *services.Stack, opts ApplyOptions) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	return s.podnet.Ensure(ctx, stack.HostPorts, opts.PortsAuto)
 }
 
 // savedStack is the file that keeps the stack for the next supervisor of the instance.

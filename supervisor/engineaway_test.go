@@ -17,6 +17,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/podnet"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -56,7 +57,7 @@ func onRigWith(t *testing.T, operator func(name string) (services.Operator, erro
 			t.Fatal(err)
 		}
 		r.s = New(Config{Instance: i, Engine: r.Engine, Operator: operator, Log: slog.New(slog.DiscardHandler)})
-		if _, err := r.s.podnet.Adopt(t.Context()); err != nil { // makes the network
+		if _, err := r.s.podnet.Adopt(t.Context(), podnet.Everything()); err != nil { // makes the network
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -2,9 +2,16 @@ package supervisor
 
 import (
 	"cmp"
+	"context"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/podnet"
+	"github.com/lyandev/lyandev/supervisor/resources"
 )
 
 // newNetwork makes the stack's network. It is given the way to put pods back by SetRejoin.
@@ -21,6 +28,52 @@ func (s *Supervisor) newNetwork() *podnet.Network {
 		cfg.Client = s.cfg.Simulation.Agent
 	}
 	return podnet.New(cfg)
+}
+
+// newResources makes the networks and volumes of plain services.
+func (s *Supervisor) newResources() *resources.Maker {
+	return resources.New(resources.Config{
+		Engine: s.cfg.Engine, Instance: s.cfg.Instance, Leave: s.podnet.Leave,
+		Note: func(reason, message string) {
+			s.event("Node", nodeName, corev1.EventTypeWarning, reason, "%s", message)
+		},
+	})
+}
+
+// ensureNetwork brings up the networks and volumes of a stack and the agent. It is not cancelled with ctx: the engine would
+// finish what it has begun anyway, and nobody would remove it.
+func (s *Supervisor) ensureNetwork(ctx context.Context, stack *services.Stack, auto bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	r, err := s.networkRequest(stack)
+	if err != nil {
+		return err
+	}
+	if r.Foreign, err = s.resources.Ensure(ctx, stack, r.Needs); err != nil {
+		return err
+	}
+	return s.podnet.Ensure(ctx, r, auto)
+}
+
+func (s *Supervisor) networkRequest(stack *services.Stack) (podnet.Request, error) {
+	needs, err := network.NeedsOf(stack, s.cfg.Instance.Name)
+	return podnet.Request{Needs: needs, Settings: resources.DefaultNetwork(stack, s.cfg.Instance.Name)}, err
+}
+
+// adoptNetwork takes over the network of the saved stack, or of any stack if none was saved.
+func (s *Supervisor) adoptNetwork(ctx context.Context) (*agent.Table, error) {
+	stack := s.loadStack()
+	if stack == nil {
+		return s.podnet.Adopt(ctx, podnet.Everything())
+	}
+	r, err := s.networkRequest(stack)
+	if err == nil {
+		r.Foreign, err = s.resources.Foreign(ctx, stack, r.Needs)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.podnet.Adopt(ctx, r)
 }
 
 // Endpoints is the service registry as of the latest snapshot.

@@ -28,6 +28,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/operators"
 	"github.com/lyandev/lyandev/supervisor/podnet"
+	"github.com/lyandev/lyandev/supervisor/resources"
 	"github.com/lyandev/lyandev/supervisor/restore"
 	"github.com/lyandev/lyandev/supervisor/selfimage"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -63,9 +64,11 @@ type Supervisor struct {
 	image  *selfimage.Image
 	images *images.Maker
 	podnet *podnet.Network
-	pods   *workers.Workers
-	ops    *operators.Runner
-	inner  *innerloop.Loop
+	// resources makes the networks and volumes of plain services.
+	resources *resources.Maker
+	pods      *workers.Workers
+	ops       *operators.Runner
+	inner     *innerloop.Loop
 	// switcher carries out changes of profiles.
 	switcher *switcher.Switcher
 	restorer *restore.Restorer
@@ -112,6 +115,7 @@ func New(cfg Config) *Supervisor {
 	s.image = selfimage.New(cfg.Engine, cfg.Binary)
 	s.images = newImages(s)
 	s.podnet = s.newNetwork()
+	s.resources = s.newResources()
 	s.inner = newInnerLoop(s)
 	s.pods = newWorkers(s)
 	s.podnet.SetRejoin(s.pods.Rejoin)

@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
@@ -18,6 +17,15 @@ type linkAddresses struct {
 }
 
 func openAddresses(own netip.Addr) (addresses, error) {
+	link, err := linkOf(own)
+	if err != nil {
+		return nil, err
+	}
+	return &linkAddresses{link: link, own: own}, nil
+}
+
+// linkOf is the interface with an address.
+func linkOf(own netip.Addr) (netlink.Link, error) {
 	links, err := netlink.LinkList()
 	if err != nil {
 		return nil, fmt.Errorf("cannot list interfaces: %w", err)
@@ -29,7 +37,7 @@ func openAddresses(own netip.Addr) (addresses, error) {
 		}
 		for _, a := range held {
 			if got, ok := netip.AddrFromSlice(a.IP.To4()); ok && got == own {
-				return &linkAddresses{link: l, own: own}, nil
+				return l, nil
 			}
 		}
 	}
@@ -70,5 +78,5 @@ func (a *linkAddresses) Remove(addr netip.Addr) error {
 }
 
 func addrOf(addr netip.Addr) *netlink.Addr {
-	return &netlink.Addr{IPNet: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(32, 32)}}
+	return &netlink.Addr{IPNet: network(netip.PrefixFrom(addr, 32))}
 }

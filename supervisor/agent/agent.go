@@ -55,6 +55,9 @@ func Run(ctx context.Context, cfg Config) error {
 		if cfg.addresses, err = openAddresses(cfg.Address); err != nil {
 			return err
 		}
+		if err := keepGateway(cfg); err != nil {
+			cfg.Log.Warn("remote clients of host ports may get no reply", "error", err)
+		}
 	}
 	links, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()

@@ -73,6 +73,7 @@ const (
 	envTokenFile = "LYANDEV_AGENT_TOKEN_FILE"
 	envSubnet    = "LYANDEV_AGENT_SUBNET"
 	envAddress   = "LYANDEV_AGENT_ADDRESS"
+	envGateway   = "LYANDEV_AGENT_GATEWAY"
 	envUpstreams = "LYANDEV_AGENT_UPSTREAMS"
 	envDrain     = "LYANDEV_AGENT_DRAIN"
 	envState     = "LYANDEV_AGENT_STATE"
@@ -91,6 +92,9 @@ type Config struct {
 	Subnet netip.Prefix
 	// Address is the agent's own address in Subnet. Names, host ports and the control API are served there.
 	Address netip.Addr
+	// Gateway is the gateway of Subnet, where replies from Address leave although the agent may be in other networks too. Not
+	// valid: by the default route, which Docker chooses anew with every network.
+	Gateway netip.Addr
 	// Upstreams are resolvers for names outside the cluster, as host or host:port. None: those of the container's own
 	// /etc/resolv.conf (Docker's embedded resolver, which knows the host's).
 	Upstreams []string
@@ -117,6 +121,9 @@ func (c Config) Env() []string {
 		envVersion + "=" + c.Version,
 		envSubnet + "=" + c.Subnet.String(),
 		envAddress + "=" + c.Address.String(),
+	}
+	if c.Gateway.IsValid() {
+		env = append(env, envGateway+"="+c.Gateway.String())
 	}
 	if len(c.Upstreams) > 0 {
 		env = append(env, envUpstreams+"="+strings.Join(c.Upstreams, ","))
@@ -150,6 +157,11 @@ func ConfigFromEnv(getenv func(string) string) (Config, error) {
 	}
 	if c.Address, err = netip.ParseAddr(getenv(envAddress)); err != nil {
 		errs = append(errs, fmt.Errorf("%s: %w", envAddress, err))
+	}
+	if v := getenv(envGateway); v != "" {
+		if c.Gateway, err = netip.ParseAddr(v); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", envGateway, err))
+		}
 	}
 	for name, into := range map[string]*time.Duration{envDrain: &c.Drain, envUDPIdle: &c.UDPIdle} {
 		if v := getenv(name); v != "" {

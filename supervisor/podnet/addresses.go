@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -71,6 +72,10 @@ func (n *Network) save() {
 	n.saving.Lock()
 	defer n.saving.Unlock()
 	n.mu.Lock()
+	if n.pods == nil { // without a network there are no addresses to keep
+		n.mu.Unlock()
+		return
+	}
 	now := savedAddresses{Pods: n.pods.Held(), Services: n.vips.Held(), Subnet: n.layout.Subnet, Ports: maps.Clone(n.chosen)}
 	n.mu.Unlock()
 	b, err := json.Marshal(now)
@@ -120,6 +125,9 @@ func (n *Network) AdoptPod(pod, ip string) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.pods == nil {
+		return
+	}
 	if err := n.pods.Adopt(pod, a); err != nil {
 		n.log.Warn("a running pod has an address that it should not have", "pod", pod, "error", err)
 	}
@@ -137,6 +145,9 @@ func (n *Network) ClusterIPs(list []*corev1.Service) error {
 func (n *Network) clusterIPs(list []*corev1.Service) (fresh bool, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if !slices.ContainsFunc(list, network.NeedsVIP) {
+		return false, nil
+	}
 	if n.vips == nil {
 		return false, errors.New("cannot give services addresses: the network is not up yet")
 	}

@@ -58,7 +58,7 @@ func TestTheNetworkIsMadeInTheSubnetThatItHad(t *testing.T) {
 // new pod gets none of them. Another subnet starts afresh.
 func TestEnsureKeepsTheAddressesInUse(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+	if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
 		t.Fatal(err)
 	}
 	first, err := network.NewAllocator(r.n.layout.Pods).Allocate("new-0")
@@ -67,7 +67,7 @@ func TestEnsureKeepsTheAddressesInUse(t *testing.T) {
 	}
 	r.n.AdoptPod("running-0", first.String())
 	r.n.AdoptPod("starting-0", "")
-	if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+	if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := r.n.PodIP("new-0"); err != nil || got == first {
@@ -92,7 +92,7 @@ func TestEnsureKeepsTheAddressesInUse(t *testing.T) {
 // TestNothingWaitsForTheDisk: while the addresses are written, what the loop calls at every look goes on.
 func TestNothingWaitsForTheDisk(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+	if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
 		t.Fatal(err)
 	}
 	r.n.saving.Lock() // a disk that hangs

@@ -72,7 +72,7 @@ func (n *Network) ensureAgent(ctx context.Context, ports []services.HostPort, au
 		}
 		key := portsKey(wanted)
 		if old != nil && old.State == engine.StateRunning && n.inside(old) && old.Labels[selfimage.HashLabel] == hash && old.Labels[portsLabel] == key {
-			return n.connect(ctx, *old, wanted)
+			return errors.Join(n.connect(ctx, *old, wanted), n.share(ctx, old))
 		}
 		err = n.replaceAgent(ctx, old, wanted, image, hash)
 		if !auto || tries == 3 || !engine.IsPortTaken(err) {
@@ -84,8 +84,12 @@ func (n *Network) ensureAgent(ctx context.Context, ports []services.HostPort, au
 
 // inside says whether the container is in the network.
 func (n *Network) inside(c *engine.Container) bool {
-	_, in := c.IPs[n.Name()]
+	_, in := c.IPs[n.homeName()]
 	return in
+}
+
+func (n *Network) isAgent(c *engine.Container) bool {
+	return c.Labels[services.ProjectLabel] == n.cfg.Instance.Name && c.Labels[selfimage.KindLabel] == "agent"
 }
 
 // findAgent is the agent's container, nil if there is none.
@@ -150,7 +154,7 @@ func (n *Network) replaceAgent(ctx context.Context, old *engine.Container, ports
 	if err != nil {
 		return err
 	}
-	return n.connect(ctx, c, ports)
+	return errors.Join(n.connect(ctx, c, ports), n.share(ctx, &c))
 }
 
 // agentFiles is how many files the agent may have open: about six for each connection that it passes on.
@@ -162,13 +166,14 @@ func (n *Network) agentSpec(ports []network.Published, image, hash string) engin
 	n.mu.Lock()
 	layout := n.layout
 	n.mu.Unlock()
-	conf := agent.Config{Version: hash, Subnet: layout.Subnet, Address: layout.Agent}
+	conf := agent.Config{Version: hash, Subnet: layout.Subnet, Address: layout.Agent, Gateway: layout.Gateway}
 	labels := n.Labels("agent")
 	labels[selfimage.HashLabel], labels[portsLabel] = hash, portsKey(ports)
 	spec := engine.ContainerSpec{
 		Name: n.cfg.Instance.Name + "-agent", Image: image, Labels: labels, Cmd: []string{agent.Command}, Env: conf.Env(),
-		Network: n.Name(), IP: layout.Agent, MAC: agent.MAC(layout.Agent), RestartPolicy: "always",
+		Network: n.homeName(), IP: layout.Agent, MAC: agent.MAC(layout.Agent), RestartPolicy: "always",
 		CapDrop: []string{"ALL"}, CapAdd: agent.Capabilities, ReadOnlyRootFS: true, SecurityOpt: []string{"no-new-privileges"},
+		DNSOptions: agent.DNSOptions, Sysctls: agent.Sysctls,
 		Mounts: []engine.Mount{{Anonymous: true, Target: agent.StateDir}}, NoFile: agentFiles,
 		Publish: []engine.PortBinding{{HostIP: loopback, ContainerPort: agent.ControlPort}}, Warn: n.cfg.Warn,
 	}
@@ -338,9 +343,9 @@ func (n *Network) reviveAgent(ctx context.Context) error {
 // expelAgent removes an agent that was disconnected from the network. It is not connected again: its Services' addresses
 // were on the interface that went.
 func (n *Network) expelAgent(ctx context.Context, c *engine.Container) error {
-	n.log.Warn("the agent was disconnected from the network; making it again", "network", n.Name())
+	n.log.Warn("the agent was disconnected from the network; making it again", "network", n.homeName())
 	n.cfg.Event(node, "", corev1.EventTypeWarning, "AgentDisconnected",
-		fmt.Sprintf("the agent (container %s) had been disconnected from network %s; it is made again", c.Name, n.Name()))
+		fmt.Sprintf("the agent (container %s) had been disconnected from network %s; it is made again", c.Name, n.homeName()))
 	return n.cfg.Engine.RemoveContainer(ctx, c.ID)
 }
 

@@ -28,7 +28,7 @@ func freePort(t *testing.T) int32 {
 func TestEnsure(t *testing.T) {
 	r := newRig(t, t.TempDir())
 	ports := []services.HostPort{published(freePort(t))}
-	if err := r.n.Ensure(t.Context(), ports, false); err != nil {
+	if err := r.n.Ensure(t.Context(), publishing(ports...), false); err != nil {
 		t.Fatal(err)
 	}
 	a := r.agent()
@@ -59,10 +59,10 @@ func TestEnsure(t *testing.T) {
 	if _, err := r.n.DialContext(t.Context(), "tcp", "db:1"); err == nil || !strings.Contains(err.Error(), "dialed db:1") {
 		t.Errorf("dialing gives %v", err)
 	}
-	if err := r.n.Ensure(t.Context(), ports, false); err != nil || r.agent().ID != a.ID {
+	if err := r.n.Ensure(t.Context(), publishing(ports...), false); err != nil || r.agent().ID != a.ID {
 		t.Errorf("an agent that is right was replaced (%v)", err)
 	}
-	if err := r.n.Ensure(t.Context(), nil, false); err != nil || r.agent().ID == a.ID || len(r.n.Bound()) != 0 {
+	if err := r.n.Ensure(t.Context(), publishing(), false); err != nil || r.agent().ID == a.ID || len(r.n.Bound()) != 0 {
 		t.Errorf("an agent with ports that nobody wants stays (%v)", err)
 	}
 	if open := r.open(); open != 1 {
@@ -84,14 +84,14 @@ func TestEnsure(t *testing.T) {
 // TestAnAgentOutsideTheNetworkIsReplaced by an apply too.
 func TestAnAgentOutsideTheNetworkIsReplaced(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+	if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
 		t.Fatal(err)
 	}
 	a := r.agent()
 	if err := r.DisconnectNetwork(t.Context(), r.n.Name(), a.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.n.Ensure(t.Context(), nil, false); err != nil || !r.n.inside(new(r.agent())) {
+	if err := r.n.Ensure(t.Context(), publishing(), false); err != nil || !r.n.inside(new(r.agent())) {
 		t.Errorf("it is at %v (%v)", r.agent().IPs, err)
 	}
 }
@@ -101,7 +101,7 @@ func TestAdopt(t *testing.T) {
 	root := t.TempDir()
 	r := newRig(t, root)
 	ports := []services.HostPort{published(0)}
-	if err := r.n.Ensure(t.Context(), ports, false); err != nil {
+	if err := r.n.Ensure(t.Context(), publishing(ports...), false); err != nil {
 		t.Fatal(err)
 	}
 	r.tables = append(r.tables, &agent.Table{Version: 7})
@@ -109,7 +109,7 @@ func TestAdopt(t *testing.T) {
 	next.n.cfg.Engine = r.Engine
 	next.Engine, next.tables = r.Engine, r.tables
 	calls := len(r.Calls("CreateNetwork", "CreateContainer", "StartContainer"))
-	table, err := next.n.Adopt(t.Context())
+	table, err := next.n.Adopt(t.Context(), Everything())
 	if err != nil || table == nil || table.Version != 7 {
 		t.Errorf("the agent serves %v, %v", table, err)
 	}
@@ -128,7 +128,7 @@ func TestAdopt(t *testing.T) {
 	}
 	again := newRig(t, root)
 	again.n.cfg.Engine, again.Engine = r.Engine, r.Engine
-	if table, err := again.n.Adopt(t.Context()); err != nil || table != nil {
+	if table, err := again.n.Adopt(t.Context(), Everything()); err != nil || table != nil {
 		t.Errorf("an agent that does not run serves %v, %v", table, err)
 	}
 }
@@ -137,14 +137,14 @@ func TestAdopt(t *testing.T) {
 func TestAdoptPutsWhatRunsIntoANewNetwork(t *testing.T) {
 	root := t.TempDir()
 	r := newRig(t, root)
-	if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+	if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
 		t.Fatal(err)
 	}
 	web := r.run("web-0")
 	r.loseNetwork(web)
 	next := newRig(t, root)
 	next.n.cfg.Engine, next.Engine = r.Engine, r.Engine
-	if _, err := next.n.Adopt(t.Context()); err != nil {
+	if _, err := next.n.Adopt(t.Context(), Everything()); err != nil {
 		t.Fatal(err)
 	}
 	was := r.n.pods.Held()["web-0"]
@@ -154,11 +154,11 @@ func TestAdoptPutsWhatRunsIntoANewNetwork(t *testing.T) {
 	if a, err := next.n.findAgent(t.Context()); err != nil || a != nil {
 		t.Errorf("the agent of the old network is left: %v, %v", a, err)
 	}
-	if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+	if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
 		t.Fatal(err)
 	}
 	r.loseNetwork(web) // and now an apply finds it gone
-	if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+	if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := r.InspectContainer(t.Context(), web); err != nil || c.IPs[r.n.Name()] != was {
@@ -185,7 +185,7 @@ func TestPortsTakenAtTheLastMoment(t *testing.T) {
 		r := newRig(t, t.TempDir())
 		port := freePort(t)
 		r.Occupy(netip.AddrPortFrom(loopback, uint16(port)))
-		err := r.n.Ensure(t.Context(), []services.HostPort{published(port)}, auto)
+		err := r.n.Ensure(t.Context(), publishing(published(port)), auto)
 		if !auto && (err == nil || !strings.Contains(err.Error(), "--ports auto")) {
 			t.Errorf("without auto: %v", err)
 		}
@@ -201,7 +201,7 @@ func TestManyUsersAtATime(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 3 {
 			all.Go(func() {
-				if err := r.n.Ensure(r.t.Context(), nil, false); err != nil {
+				if err := r.n.Ensure(r.t.Context(), publishing(), false); err != nil {
 					t.Error(err)
 				}
 			})

@@ -66,7 +66,7 @@ func TestTheAgentMadeAgainByTheLookAtMembersGetsTheTable(t *testing.T) {
 	root := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, root)
-		if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+		if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
 			t.Fatal(err)
 		}
 		r.n.Offer(view("web-0"))

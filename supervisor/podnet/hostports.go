@@ -80,6 +80,9 @@ func (n *Network) nameHolder(ctx context.Context, err error) error {
 
 // AdoptPorts takes over the host ports of a running stack, as the agent that runs publishes them.
 func (n *Network) AdoptPorts(ctx context.Context, ports []services.HostPort) {
+	if n.withoutAgent() {
+		return
+	}
 	old, err := n.findAgent(ctx)
 	if err != nil {
 		return

@@ -57,12 +57,13 @@ func (n *Network) memberLoop(ctx context.Context) {
 // containers do not tell of any of this.
 func (n *Network) checkMembers(ctx context.Context) {
 	n.mu.Lock()
-	up := n.pods != nil
+	up := n.pods != nil && n.home != ""
 	n.mu.Unlock()
 	if !up || !n.changing.TryLock() {
 		return // the network is being made; the next look will do
 	}
 	defer n.changing.Unlock()
+	n.checkShared(ctx)
 	found, err := n.find(ctx)
 	if err != nil || found == nil {
 		return // the push that fails next makes it again
@@ -74,21 +75,24 @@ func (n *Network) checkMembers(ctx context.Context) {
 	n.members.looks = 1
 	pods, err := n.cfg.Rejoin(ctx)
 	for _, pod := range pods {
-		n.log.Warn("a pod was disconnected from the network; it was connected again", "pod", pod, "network", n.Name())
+		n.log.Warn("a pod was disconnected from the network; it was connected again", "pod", pod, "network", n.homeName())
 		n.cfg.Event("Pod", pod, corev1.EventTypeWarning, "NetworkRestored",
-			fmt.Sprintf("the pod had been disconnected from network %s; it was connected again under its address", n.Name()))
+			fmt.Sprintf("the pod had been disconnected from network %s; it was connected again under its address", n.homeName()))
 	}
 	if err == nil {
 		err = n.checkAgent(ctx)
 	}
 	if err != nil {
 		n.members.looks = 0 // again at the next look
-		n.log.Warn("cannot put everything back into the network", "network", n.Name(), "error", err)
+		n.log.Warn("cannot put everything back into the network", "network", n.homeName(), "error", err)
 	}
 }
 
 // checkAgent makes an agent that is not in the network again, and has the latest table pushed to it. Called with changing held.
 func (n *Network) checkAgent(ctx context.Context) error {
+	if n.withoutAgent() {
+		return nil
+	}
 	c, err := n.findAgent(ctx)
 	if err != nil || c == nil || c.State != engine.StateRunning || n.inside(c) {
 		return err

@@ -1,6 +1,7 @@
 // Package podnet looks after the Docker network of one stack: it makes the network, gives pods and Services their addresses,
 // runs the agent that serves names, Services and host ports, pushes the endpoint table to it, and puts back into the network
-// what was taken out of it.
+// what was taken out of it. The agent is also connected to other Docker networks where it has host ports to serve. A stack that
+// needs no agent gets none.
 //
 //	Ensure: network -> agent -> client
 //	Offer (the loop) --> pending table --> Run: push --ok--> acknowledged: callbacks of AfterNextPush
@@ -12,6 +13,7 @@ package podnet
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -20,6 +22,7 @@ import (
 	"time"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
@@ -94,10 +97,19 @@ type Network struct {
 	// queued are the callbacks of the loop's present step; the loop's own.
 	queued []waiting
 
-	mu     sync.Mutex
-	layout network.Layout
-	pods   *network.Allocator
-	vips   *network.Allocator
+	mu sync.Mutex
+	// home is the name of the network that the agent has its fixed address in; settings are the file's for the default network.
+	home     string
+	settings *compose.Network
+	// agentless says that the stack needs no agent and has none.
+	agentless bool
+	// shared are the other networks that the agent is to be in.
+	shared []string
+	// clusterServices says that plain containers are to find Services of Kubernetes' semantics.
+	clusterServices bool
+	layout          network.Layout
+	pods            *network.Allocator
+	vips            *network.Allocator
 	// chosen are the host ports taken in the place of others, by what was asked for (portKey).
 	chosen map[string]int32
 	// wanted are the host ports that were asked for, bound those that the agent publishes.
@@ -130,7 +142,7 @@ func New(cfg Config) *Network {
 	if cfg.Client == nil {
 		cfg.Client = newClient
 	}
-	return &Network{cfg: cfg, log: cfg.Log, changing: make(turn, 1), wake: make(chan struct{}, 1), queue: make(chan struct{}, 1)}
+	return &Network{cfg: cfg, log: cfg.Log, home: defaultName(cfg.Instance), changing: make(turn, 1), wake: make(chan struct{}, 1), queue: make(chan struct{}, 1)}
 }
 
 // SetRejoin sets Config.Rejoin, where it is known only after New: the pods get their addresses from the Network. It is called
@@ -155,8 +167,11 @@ func (c realClient) DialContext(ctx context.Context, netw, addr string) (net.Con
 	return c.dialer.DialContext(ctx, netw, addr)
 }
 
-// Name is the Docker network's: the one that Compose would give it, so that other tools find it.
-func (n *Network) Name() string { return n.cfg.Instance.Name + "_default" }
+// Name is that of the Docker network in which pods have fixed addresses: the one that Compose would give it, so that other tools
+// find it.
+func (n *Network) Name() string { return defaultName(n.cfg.Instance) }
+
+func defaultName(i *instance.Instance) string { return i.Name + "_" + network.DefaultKey }
 
 // Labels are those of an object of the project that belongs to no pod; kind is selfimage.KindLabel's value.
 func (n *Network) Labels(kind string) map[string]string {
@@ -166,32 +181,42 @@ func (n *Network) Labels(kind string) map[string]string {
 	}
 }
 
-// Ensure brings up the network and an agent of this version that publishes ports; with auto the next free host port is
-// taken where one is in use. It blocks until the agent answers.
-func (n *Network) Ensure(ctx context.Context, ports []services.HostPort, auto bool) error {
+// Ensure brings up what a stack needs of the network: the network itself, and an agent of this version that publishes its host
+// ports; with auto the next free host port is taken where one is in use. It blocks until the agent answers. An agent that is
+// there stays even if this stack needs none: pods of the stack before may still need it.
+func (n *Network) Ensure(ctx context.Context, r Request, auto bool) error {
 	n.changing.Lock()
 	defer n.changing.Unlock()
+	if err := n.take(ctx, r); err != nil {
+		return err
+	}
+	if !n.hasHome() {
+		return nil
+	}
 	made, err := n.ensureNetwork(ctx)
 	if err == nil && made {
 		err = n.moveIn(ctx)
 	}
-	if err != nil {
+	if err != nil || n.withoutAgent() {
 		return err
 	}
-	if err := n.ensureAgent(ctx, ports, auto); err != nil {
+	if err := n.ensureAgent(ctx, r.HostPorts, auto); err != nil {
 		return err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.wanted = ports
+	n.wanted = r.HostPorts
 	return nil
 }
 
 // Adopt takes over the network of a stack that runs, and its agent. It returns the table that the agent serves, nil if it
 // does not answer; Run brings the agent back then.
-func (n *Network) Adopt(ctx context.Context) (*agent.Table, error) {
+func (n *Network) Adopt(ctx context.Context, r Request) (*agent.Table, error) {
 	n.changing.Lock()
 	defer n.changing.Unlock()
+	if err := n.take(ctx, r); err != nil || !n.hasHome() {
+		return nil, err
+	}
 	made, err := n.ensureNetwork(ctx)
 	if err != nil {
 		return nil, err
@@ -200,6 +225,9 @@ func (n *Network) Adopt(ctx context.Context) (*agent.Table, error) {
 		if err := n.moveIn(ctx); err != nil {
 			n.log.Warn("cannot put what runs into the network that was made again", "error", err)
 		}
+	}
+	if n.withoutAgent() {
+		return nil, nil
 	}
 	return n.adoptAgent(ctx), nil
 }
@@ -232,11 +260,11 @@ func (n *Network) Bound() []services.HostPort {
 	return out
 }
 
-// Complete adds the Services' addresses and the host ports to a view of Services, pods and ingresses.
+// Complete adds the Services' addresses, the host ports and the agent's networks to a view of Services, pods and ingresses.
 func (n *Network) Complete(v network.View) network.View {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	v.HostPorts = n.bound
+	v.HostPorts, v.Networks = n.bound, append([]string{n.home}, n.shared...)
 	if n.vips != nil {
 		v.VIPs = n.vips.Held()
 	}
@@ -261,7 +289,8 @@ func (n *Network) isLocal(ctx context.Context) (bool, error) {
 	return info.Local, nil
 }
 
-// Remove takes away the agent and the network.
+// Remove takes away the agent and all networks that were made for the stack. A network that containers of others are in stays,
+// and the log says so.
 func (n *Network) Remove(ctx context.Context) error {
 	n.changing.Lock()
 	defer n.changing.Unlock()
@@ -272,10 +301,13 @@ func (n *Network) Remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, found := range list {
-		if err := n.cfg.Engine.RemoveNetwork(ctx, found.ID); err != nil {
-			return err
+		if len(found.Containers) > 0 && found.Name != n.homeName() {
+			n.log.Warn("a network stays, because containers that are not the stack's use it", "network", found.Name)
+			continue
 		}
+		errs = append(errs, n.cfg.Engine.RemoveNetwork(ctx, found.ID))
 	}
-	return nil
+	return errors.Join(errs...)
 }

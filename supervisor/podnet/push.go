@@ -149,9 +149,9 @@ func (n *Network) pushAll(ctx context.Context) {
 // healthy says that the agent answers, or that there is nothing to push to one.
 func (n *Network) healthy(ctx context.Context) bool {
 	n.mu.Lock()
-	client, table := n.client, n.pending
+	client, table, agentless := n.client, n.pending, n.agentless
 	n.mu.Unlock()
-	if table == nil {
+	if table == nil || agentless {
 		return true
 	}
 	if client == nil {
@@ -170,11 +170,11 @@ func (n *Network) healthy(ctx context.Context) bool {
 // waiting, unless it is known that there is no agent.
 func (n *Network) pushOnce(ctx context.Context) error {
 	n.mu.Lock()
-	table, client, seq := n.pending, n.client, n.seq
+	table, client, seq, agentless := n.pending, n.client, n.seq, n.agentless
 	n.mu.Unlock()
 	covered := func(w waiting) bool { return w.seq <= seq }
-	if table == nil { // no stack: there is no agent that sends anybody to a pod
-		call(n.take(covered))
+	if table == nil || agentless { // there is no agent that sends anybody to a pod
+		call(n.release(covered))
 		return nil
 	}
 	err := errors.New("cannot push the endpoint table: there is no agent")
@@ -184,14 +184,14 @@ func (n *Network) pushOnce(ctx context.Context) error {
 		cancel()
 	}
 	if err == nil {
-		call(n.take(covered))
+		call(n.release(covered))
 		n.setTrouble(nil)
 		return nil
 	}
 	n.log.Debug("push failed", "error", err)
 	n.revive(ctx)
 	if n.Trouble() != "" {
-		call(n.take(func(waiting) bool { return true }))
+		call(n.release(func(waiting) bool { return true }))
 	}
 	return err
 }
@@ -202,8 +202,8 @@ func call(list []waiting) {
 	}
 }
 
-// take removes from what waits those that which says, and returns them.
-func (n *Network) take(which func(waiting) bool) (taken []waiting) {
+// release removes from what waits those that which says, and returns them.
+func (n *Network) release(which func(waiting) bool) (taken []waiting) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var rest []waiting
@@ -230,7 +230,7 @@ func (n *Network) releaseOverdue(ctx context.Context) {
 		case <-timer.C:
 		}
 		now := time.Now()
-		late := n.take(func(w waiting) bool { return !now.Before(w.until) })
+		late := n.release(func(w waiting) bool { return !now.Before(w.until) })
 		for _, w := range late {
 			if w.pod != "" {
 				n.cfg.Event("Pod", w.pod, corev1.EventTypeWarning, "NotDrained", fmt.Sprintf(
@@ -266,11 +266,15 @@ func (n *Network) Look() {
 	}
 }
 
-// DialContext connects to an address in the network, or to a name of the stack.
+// DialContext connects to an address in the network, or to a name of the stack. Without an agent it connects directly, which
+// works only where the host has a route to the container.
 func (n *Network) DialContext(ctx context.Context, netw, addr string) (net.Conn, error) {
 	n.mu.Lock()
-	client := n.client
+	client, agentless := n.client, n.agentless
 	n.mu.Unlock()
+	if agentless {
+		return new(net.Dialer).DialContext(ctx, netw, addr)
+	}
 	if client == nil {
 		return nil, fmt.Errorf("cannot connect to %s: the network is not up yet", addr)
 	}

@@ -50,7 +50,7 @@ func onRig(t *testing.T, test func(r *rig)) {
 	root := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, root)
-		if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+		if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -259,6 +259,13 @@ func (c *client) DialContext(_ context.Context, _, addr string) (net.Conn, error
 }
 
 func (c *client) Close() { c.r.set(func() { c.r.closed++ }) }
+
+// publishing is the request of a stack with these host ports.
+func publishing(ports ...services.HostPort) Request {
+	r := Everything()
+	r.HostPorts = ports
+	return r
+}
 
 // published is a host port of 127.0.0.1 that leads to a Service.
 func published(port int32) services.HostPort { return hostPort(port) }

@@ -18,6 +18,9 @@ func (n *Network) CheckRoom(stack *services.Stack) error {
 	var pods int64
 	var most *services.Workload
 	for _, x := range stack.Workloads {
+		if x.Plain() {
+			continue // Docker gives its containers addresses of other ranges
+		}
 		count := podsOf(x)
 		if pods += count; most == nil || count > podsOf(most) {
 			most = x

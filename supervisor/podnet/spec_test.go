@@ -11,7 +11,7 @@ import (
 
 func TestAgentMayDoNoMoreThanItNeeds(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	if _, err := r.n.Adopt(t.Context()); err != nil { // makes the network
+	if _, err := r.n.Adopt(t.Context(), Everything()); err != nil { // makes the network
 		t.Fatal(err)
 	}
 	spec := r.n.agentSpec(nil, "agent:1", "hash")
@@ -27,7 +27,7 @@ func TestAgentMayDoNoMoreThanItNeeds(t *testing.T) {
 		t.Errorf("what the engine leaves out is told as %q", warned)
 	}
 	const token = "0123456789abcdef"
-	if err := r.n.Ensure(t.Context(), nil, false); err != nil {
+	if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
 		t.Fatal(err)
 	}
 	made := r.agent()

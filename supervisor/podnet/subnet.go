@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -22,10 +23,18 @@ func (n *Network) ensureNetwork(ctx context.Context) (made bool, err error) {
 		return false, err
 	}
 	saved := n.load()
+	last := saved.Subnet
 	if found != nil {
-		return false, n.use(found.Subnets[0], saved)
+		outdated, err := n.outdated(ctx, found)
+		if err != nil || !outdated {
+			return false, errors.Join(err, n.use(subnetOf(found), saved))
+		}
+		last = subnetOf(found)
+		if err := errors.Join(n.dropAgent(ctx), n.cfg.Engine.RemoveNetwork(ctx, found.ID)); err != nil {
+			return false, err
+		}
 	}
-	subnet, err := n.makeNetwork(ctx, saved.Subnet)
+	subnet, err := n.makeNetwork(ctx, last)
 	if err != nil {
 		return false, err
 	}
@@ -60,6 +69,36 @@ func (n *Network) moveIn(ctx context.Context) error {
 	return errors.Join(n.dropAgent(ctx), err)
 }
 
+// outdated says whether the network is one of an older version, in which Docker gives out the addresses of pods and Services
+// too, and can be replaced: nothing but the agent is connected to it, running or not.
+func (n *Network) outdated(ctx context.Context, found *engine.Network) (bool, error) {
+	for _, p := range found.IPAM.Pools {
+		layout, err := network.LayoutOf(p.Subnet)
+		if err == nil && p.IPRange == layout.Dynamic {
+			return false, nil
+		}
+	}
+	all, err := n.cfg.Engine.ListContainers(ctx, nil)
+	for i := range all {
+		if _, in := all[i].Networks[found.Name]; in && !n.isAgent(&all[i]) {
+			n.log.Warn("the stack's network was made by an older version and stays while something uses it: Docker may give a "+
+				"plain service's container the address of a pod; `lyandev down` and `lyandev up` make it anew", "network", found.Name)
+			return false, err
+		}
+	}
+	return err == nil, err
+}
+
+// subnetOf is the IPv4 subnet of a network that lyandev divides; not valid if it has none that can be divided.
+func subnetOf(found *engine.Network) netip.Prefix {
+	for _, s := range found.Subnets {
+		if _, err := network.LayoutOf(s); err == nil {
+			return s
+		}
+	}
+	return netip.Prefix{}
+}
+
 // find is the project's network, nil if there is none.
 func (n *Network) find(ctx context.Context) (*engine.Network, error) {
 	found, err := n.cfg.Engine.ListNetworks(ctx, map[string]string{services.ProjectLabel: n.cfg.Instance.Name})
@@ -67,7 +106,7 @@ func (n *Network) find(ctx context.Context) (*engine.Network, error) {
 		return nil, err
 	}
 	for i := range found {
-		if found[i].Name == n.Name() && len(found[i].Subnets) == 1 {
+		if found[i].Name == n.homeName() && subnetOf(&found[i]).IsValid() {
 			return &found[i], nil
 		}
 	}
@@ -92,11 +131,21 @@ func (n *Network) createNetwork(ctx context.Context, subnet netip.Prefix) error 
 	if err != nil {
 		return err
 	}
-	labels := n.Labels("network")
-	labels["com.docker.compose.network"] = "default"
-	_, err = n.cfg.Engine.CreateNetwork(ctx, engine.NetworkSpec{
-		Name: n.Name(), Subnet: layout.Subnet, IPRange: layout.Dynamic, Gateway: layout.Gateway, Labels: labels,
-	})
+	spec := engine.NetworkSpec{Name: n.homeName(), Subnet: layout.Subnet, IPRange: layout.Dynamic, Gateway: layout.Gateway}
+	spec.Labels = n.Labels("network")
+	spec.Labels["com.docker.compose.network"] = strings.TrimPrefix(spec.Name, n.cfg.Instance.Name+"_")
+	n.mu.Lock()
+	settings := n.settings
+	n.mu.Unlock()
+	if settings != nil && spec.Name == n.Name() {
+		spec.Options, spec.Attachable, spec.EnableIPv6 = settings.DriverOpts, settings.Attachable, settings.EnableIPv6
+		for k, v := range settings.Labels {
+			if _, ours := spec.Labels[k]; !ours {
+				spec.Labels[k] = v
+			}
+		}
+	}
+	_, err = n.cfg.Engine.CreateNetwork(ctx, spec)
 	return err
 }
 
@@ -110,11 +159,11 @@ func (n *Network) restoreNetwork(ctx context.Context) error {
 	if found, err := n.find(ctx); err != nil || found != nil || !subnet.IsValid() {
 		return err
 	}
-	n.log.Warn("the stack's network was removed; making it again", "network", n.Name(), "subnet", subnet)
+	n.log.Warn("the stack's network was removed; making it again", "network", n.homeName(), "subnet", subnet)
 	if err := n.createNetwork(ctx, subnet); err != nil {
 		return fmt.Errorf("%w; the stack's network was removed and cannot be made again: `lyandev down` and `lyandev up` choose another", err)
 	}
 	n.cfg.Event(node, "", corev1.EventTypeWarning, "NetworkRestored",
-		fmt.Sprintf("network %s had been removed; it was made again in %s", n.Name(), subnet))
+		fmt.Sprintf("network %s had been removed; it was made again in %s", n.homeName(), subnet))
 	return n.moveIn(ctx)
 }
