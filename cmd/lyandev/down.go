@@ -13,6 +13,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/resources"
 	"github.com/lyandev/lyandev/supervisor/snapshot"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -45,7 +46,7 @@ func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
 		return err
 	}
 	defer eng.Close()
-	if err := removeVolumes(c.Context, st, eng, t.instance.Name); err != nil {
+	if err := removeVolumes(c.Context, st, eng, t.instance); err != nil {
 		return err
 	}
 	left, err := eng.ListVolumes(c.Context, map[string]string{services.ProjectLabel: t.instance.Name})
@@ -172,15 +173,36 @@ func waitUnlocked(ctx context.Context, t *target) (answers bool, err error) {
 	}
 }
 
+// composeVolumes returns the volumes that Docker Compose made for the project and the stack has used.
+func composeVolumes(ctx context.Context, eng engine.Volumes, i *instance.Instance) (out []engine.Volume, err error) {
+	names, err := resources.ComposeVolumes(i)
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	all, err := eng.ListVolumes(ctx, map[string]string{resources.ComposeProject: i.Name})
+	for _, v := range all {
+		if slices.Contains(names, v.Name) && v.Labels[services.ProjectLabel] == "" {
+			out = append(out, v)
+		}
+	}
+	return out, err
+}
+
 // patienceWithSupervisor is how long a command waits for a supervisor that holds the lock and does not answer.
 const patienceWithSupervisor = 10 * time.Second
 
-// removeVolumes deletes the volumes with the project's label, except snapshots, and prints their names.
-func removeVolumes(ctx context.Context, st *ui.Streams, eng engine.Engine, project string) error {
-	list, err := eng.ListVolumes(ctx, map[string]string{services.ProjectLabel: project})
+// removeVolumes deletes the volumes with the project's label, except snapshots, and those of Docker Compose that the stack has
+// used, and prints their names.
+func removeVolumes(ctx context.Context, st *ui.Streams, eng engine.Volumes, i *instance.Instance) error {
+	list, err := eng.ListVolumes(ctx, map[string]string{services.ProjectLabel: i.Name})
 	if err != nil {
 		return err
 	}
+	ofCompose, err := composeVolumes(ctx, eng, i)
+	if err != nil {
+		return err
+	}
+	list = append(list, ofCompose...)
 	slices.SortFunc(list, func(a, b engine.Volume) int { return compare(a.Name, b.Name) })
 	var errs []error
 	for _, v := range list {

@@ -47,10 +47,16 @@ type rig struct {
 // onRig runs a test in virtual time with a network and an agent, while Run runs. An empty table has been pushed.
 func onRig(t *testing.T, test func(r *rig)) {
 	t.Helper()
+	onRigWith(t, Everything(), test)
+}
+
+// onRigWith is onRig for a stack with other needs.
+func onRigWith(t *testing.T, needs Request, test func(r *rig)) {
+	t.Helper()
 	root := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, root)
-		if err := r.n.Ensure(t.Context(), publishing(), false); err != nil {
+		if err := r.n.Ensure(t.Context(), needs, false); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
