@@ -45,6 +45,7 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 			&cli.BoolFlag{Name: "build", Usage: "build images even if nothing changed"},
 			&cli.BoolFlag{Name: "no-build", Usage: "do not build; use the existing images"},
 			&cli.BoolFlag{Name: "no-watch", Usage: "do not watch the paths in develop.watch"},
+			&cli.BoolFlag{Name: "take-over", Usage: "stop and remove the containers that Docker Compose started for the project; volumes are kept and used"},
 			&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 		},
@@ -76,6 +77,9 @@ func runUp(c *cli.Context, o upOptions) error {
 		o.request.PortsAuto = true // the project's main instance uses the declared ports
 	}
 	if err := waitStopped(c.Context, t); err != nil {
+		return err
+	}
+	if err := takeOver(c.Context, o.st, t, stack, c.Bool("take-over")); err != nil {
 		return err
 	}
 	answers, err := t.answers(c.Context)

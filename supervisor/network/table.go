@@ -212,3 +212,6 @@ func namespaceOf(ns string) string {
 	}
 	return ns
 }
+
+// ProtocolName is a protocol in capitals; "" is TCP.
+func ProtocolName(p string) string { return protocolOf(corev1.Protocol(p)) }
