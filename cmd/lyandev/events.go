@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,8 +26,11 @@ func newEventsCommand(st *ui.Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkEventNames(c, t); err != nil {
+				return err
+			}
 			show := func(e state.Event) bool {
-				if c.NArg() == 0 || contains(c.Args().Slice(), e.Name) {
+				if c.NArg() == 0 || slices.Contains(c.Args().Slice(), e.Name) {
 					printEvent(st, e, c.Bool("json"))
 				}
 				return true
@@ -47,6 +51,30 @@ func newEventsCommand(st *ui.Streams) *cli.Command {
 			return err
 		},
 	}
+}
+
+// checkEventNames refuses names that are neither in the stack nor in any event so far.
+func checkEventNames(c *cli.Context, t *target) error {
+	if c.NArg() == 0 {
+		return nil
+	}
+	s, err := t.client.State(c.Context)
+	if err != nil {
+		return err
+	}
+	list, err := t.client.Events(c.Context, 0)
+	if err != nil {
+		return err
+	}
+	for _, name := range c.Args().Slice() {
+		if slices.ContainsFunc(list, func(e state.Event) bool { return e.Name == name }) {
+			continue
+		}
+		if err := checkPods(s, []string{name}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printEvent(st *ui.Streams, e state.Event, asJSON bool) {

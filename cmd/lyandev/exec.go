@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -26,6 +25,11 @@ func newExecCommand(st *ui.Streams) *cli.Command {
 			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "run in `DIR`"},
 			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set `NAME=VALUE`"},
 			&cli.BoolFlag{Name: "no-tty", Aliases: []string{"T"}, Usage: "do not allocate a terminal"},
+			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Value: true, Usage: "pass standard input on"},
+			&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Value: true, Usage: "allocate a terminal if this is one"},
+			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "start the command and return"},
+			&cli.IntFlag{Name: "index", Usage: "run in the `N`th pod of the service; default: its first"},
+			&cli.BoolFlag{Name: "privileged", Usage: "give the command all capabilities"},
 		},
 		Action: func(c *cli.Context) error {
 			return runExec(c, st, c.Args().First(), c.Args().Tail())
@@ -43,16 +47,19 @@ func runExec(c *cli.Context, st *ui.Streams, name string, cmd []string) error {
 		return err
 	}
 	defer eng.Close()
-	found, err := findContainer(c.Context, eng, t.instance.Name, name, c.String("container"))
+	found, err := findContainer(c.Context, eng, t, name, c.String("container"), c.Int("index"))
 	if err != nil {
 		return err
 	}
 	spec := engine.ExecSpec{
-		Cmd: cmd, Env: c.StringSlice("env"), User: c.String("user"), WorkingDir: c.String("workdir"),
+		Cmd: cmd, Env: c.StringSlice("env"), User: c.String("user"), WorkingDir: c.String("workdir"), Privileged: c.Bool("privileged"),
 		Stdin: st.In, Stdout: st.RawOut(), Stderr: st.RawErr(),
 	}
 	ctx := c.Context
-	if st.InTTY && st.OutTTY && !c.Bool("no-tty") {
+	if c.Bool("detach") {
+		return eng.StartExec(ctx, found.ID, spec)
+	}
+	if st.InTTY && st.OutTTY && !c.Bool("no-tty") && c.Bool("tty") && c.Bool("interactive") {
 		restore, sizes, err := rawTerminal(st)
 		if err != nil {
 			return err
@@ -64,7 +71,7 @@ func runExec(c *cli.Context, st *ui.Streams, name string, cmd []string) error {
 		var stop context.CancelFunc
 		ctx, stop = signal.NotifyContext(ctx, os.Interrupt)
 		defer stop()
-		if !st.InTTY && !hasInput() {
+		if !c.Bool("interactive") || !st.InTTY && !hasInput() {
 			spec.Stdin = nil
 		}
 	}
@@ -93,48 +100,6 @@ func notStarted(c engine.Container, command string, err error) error {
 func hasInput() bool {
 	info, err := os.Stdin.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice == 0
-}
-
-// findContainer finds a running container by pod or by workload. It takes the first pod by name if there are several.
-func findContainer(ctx context.Context, eng engine.Engine, project, name, container string) (engine.Container, error) {
-	list, err := eng.ListContainers(ctx, map[string]string{services.ProjectLabel: project})
-	if err != nil {
-		return engine.Container{}, err
-	}
-	pod, wantContainer, _ := strings.Cut(name, "/")
-	if wantContainer != "" {
-		container = wantContainer
-	}
-	var best engine.Container
-	known := map[string]bool{}
-	for _, c := range list {
-		l := c.Labels
-		if l["dev.lyandev.kind"] != "container" || c.State != engine.StateRunning {
-			continue
-		}
-		known[l[services.WorkloadLabel]] = true
-		if (l[logs.PodLabel] != pod && l[services.WorkloadLabel] != pod) || (container != "" && l[logs.ContainerLabel] != container) {
-			continue
-		}
-		if best.ID == "" || before(c, best) {
-			best = c
-		}
-	}
-	if best.ID == "" {
-		if container != "" {
-			pod += " with a container " + container
-		}
-		return engine.Container{}, fmt.Errorf("cannot find a running pod of %s; services with running pods: %s", pod, strings.Join(keysOf(known), ", "))
-	}
-	return best, nil
-}
-
-// before orders containers by pod, then by creation time: a pod's first container is created first.
-func before(a, b engine.Container) bool {
-	if a.Labels[logs.PodLabel] != b.Labels[logs.PodLabel] {
-		return a.Labels[logs.PodLabel] < b.Labels[logs.PodLabel]
-	}
-	return a.Created.Before(b.Created)
 }
 
 // rawTerminal puts the terminal into raw mode and forwards its size to the container. restore undoes that.

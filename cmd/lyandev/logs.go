@@ -7,6 +7,8 @@ import (
 	"hash/fnv"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -14,18 +16,21 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/urfave/cli/v2"
 
-	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/mask"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/logs"
+	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
 type logOptions struct {
 	follow, timestamps bool
-	tail               int
-	since              time.Duration
-	names              []string
+	// plain leaves out the prefix with the pod's name.
+	plain bool
+	tail  int
+	// since and until are the zero time if there is no limit.
+	since, until time.Time
+	names        []string
 }
 
 func newLogsCommand(st *ui.Streams) *cli.Command {
@@ -33,24 +38,50 @@ func newLogsCommand(st *ui.Streams) *cli.Command {
 		Name: "logs", Usage: "print the containers' logs", ArgsUsage: "[SERVICE|POD...]",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "follow until Ctrl-C, including pods that start later"},
-			&cli.IntFlag{Name: "tail", Aliases: []string{"n"}, Value: -1, Usage: "print only the last `N` lines of each container"},
-			&cli.DurationFlag{Name: "since", Usage: "print only lines of the last `DURATION`"},
+			&cli.StringFlag{Name: "tail", Aliases: []string{"n"}, Value: "all", Usage: "print only the last `N` lines of each container"},
+			&cli.StringFlag{Name: "since", Usage: "print only lines after `TIME`: a duration before now (42m) or a date (2006-01-02T15:04:05Z)"},
+			&cli.StringFlag{Name: "until", Usage: "print only lines before `TIME`"},
 			&cli.BoolFlag{Name: "timestamps", Aliases: []string{"t"}, Usage: "print the time of each line"},
+			&cli.BoolFlag{Name: "no-log-prefix", Usage: "print the lines without the names of their pods"},
+			&cli.BoolFlag{Name: "no-color", Usage: "print without colours"},
 		},
 		Action: func(c *cli.Context) error {
+			o, err := parseLogOptions(c)
+			if err != nil {
+				return withCode(exitUsage, err)
+			}
+			if c.Bool("no-color") {
+				st.Color = false
+			}
 			t, err := findTarget(c, nil)
 			if err != nil {
 				return err
-			}
-			o := logOptions{
-				follow: c.Bool("follow"), tail: c.Int("tail"), since: c.Duration("since"), timestamps: c.Bool("timestamps"),
-				names: c.Args().Slice(),
 			}
 			ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return printLogs(ctx, c, st, t, o)
 		},
 	}
+}
+
+func parseLogOptions(c *cli.Context) (logOptions, error) {
+	o := logOptions{
+		follow: c.Bool("follow"), timestamps: c.Bool("timestamps"), plain: c.Bool("no-log-prefix"), tail: -1, names: c.Args().Slice(),
+	}
+	if n := c.String("tail"); n != "all" {
+		var err error
+		if o.tail, err = strconv.Atoi(n); err != nil {
+			return o, fmt.Errorf("cannot use --tail %q: it must be a number or all", n)
+		}
+	}
+	var err error
+	if o.since, err = parseMoment(c.String("since"), time.Now()); err != nil {
+		return o, fmt.Errorf("cannot use --since %q: %w", c.String("since"), err)
+	}
+	if o.until, err = parseMoment(c.String("until"), time.Now()); err != nil {
+		return o, fmt.Errorf("cannot use --until %q: %w", c.String("until"), err)
+	}
+	return o, nil
 }
 
 // followLogs prints that up has attached and follows the logs until Ctrl-C or until the supervisor exits.
@@ -63,7 +94,12 @@ func followLogs(c *cli.Context, st *ui.Streams, t *target) error {
 
 // printLogs prints log lines, each prefixed with its pod's name. Secrets in the pods' environments are masked.
 func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o logOptions) error {
-	m := maskerOf(c, t)
+	s, m := maskerOf(c, t)
+	if s != nil {
+		if err := checkPods(s, o.names); err != nil {
+			return err
+		}
+	}
 	eng, err := connect(ctx)
 	if ctx.Err() != nil {
 		return nil // Ctrl-C came first
@@ -72,19 +108,9 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 		return err
 	}
 	defer eng.Close()
-	known, matched := map[string]bool{}, false
 	opts := logs.Options{
-		Project: t.instance.Name, Follow: o.follow, Tail: o.tail, Timestamps: o.timestamps,
-		Match: func(l map[string]string) bool {
-			known[l[services.WorkloadLabel]] = true
-			ok := len(o.names) == 0 || contains(o.names, l[logs.PodLabel]) || contains(o.names, l[services.WorkloadLabel]) ||
-				contains(o.names, l[logs.PodLabel]+"/"+l[logs.ContainerLabel])
-			matched = matched || ok
-			return ok
-		},
-	}
-	if o.since > 0 {
-		opts.Since = time.Now().Add(-o.since)
+		Project: t.instance.Name, Follow: o.follow, Tail: o.tail, Since: o.since, Until: o.until, Timestamps: o.timestamps,
+		Match: func(l map[string]string) bool { return len(o.names) == 0 || slices.ContainsFunc(o.names, isNamed(l)) },
 	}
 	width := 0
 	err = logs.Stream(ctx, eng, opts, func(l logs.Line) {
@@ -97,38 +123,28 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 		if st.OutTTY {
 			text, out = printable(st, text), st.Out
 		}
-		fmt.Fprintf(out, "%s %s\n", paintName(st, name, width), text)
+		if !o.plain {
+			text = paintName(st, name, width) + " " + text
+		}
+		fmt.Fprintln(out, text)
 	})
-	if err == nil && !matched && len(o.names) > 0 && !o.follow {
-		err = fmt.Errorf("cannot find logs of %s; pods with logs: %s", strings.Join(o.names, ", "), strings.Join(keysOf(known), ", "))
-	}
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
 }
 
-// maskerOf returns a masker for the secrets of the existing pods. If the pods cannot be listed, it masks only values that
-// look like passwords.
-func maskerOf(c *cli.Context, t *target) *mask.Masker {
+// maskerOf returns the status of the stack and a masker for the secrets of its pods. If the pods cannot be listed, the status is
+// nil and only values that look like passwords are masked.
+func maskerOf(c *cli.Context, t *target) (*state.Status, *mask.Masker) {
 	s, err := t.client.State(c.Context)
 	if err != nil {
 		s, err = observe(c, t)
 	}
 	if err != nil {
-		return mask.New(nil)
+		return nil, mask.New(nil)
 	}
-	return explain.Masker(s)
-}
-
-func keysOf(m map[string]bool) []string {
-	var out []string
-	for k := range m {
-		if k != "" {
-			out = append(out, k)
-		}
-	}
-	return out
+	return s, explain.Masker(s)
 }
 
 // printable keeps colours and drops every other escape sequence: a log must not move the cursor or set the title.

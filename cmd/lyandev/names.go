@@ -2,12 +2,20 @@ package main
 
 import (
 	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
+	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
-// serviceNames are the names by which people know the services of a stack.
+// composeServiceLabel is the label of containers with the service's name as the file has it.
+const composeServiceLabel = "com.docker.compose.service"
+
+// serviceNames are the names that people can use for the services of a stack: as the file has them, and internal ones.
 func serviceNames(s *state.Status) []string {
 	var out []string
 	for _, w := range s.Workloads {
@@ -16,12 +24,35 @@ func serviceNames(s *state.Status) []string {
 		}
 		out = append(out, w.Name)
 	}
-	for _, p := range s.Pods { // a supervisor that does not run knows only the pods
-		if w := p.Labels[services.WorkloadLabel]; w != "" && !slices.Contains(out, w) {
-			out = append(out, w)
+	for _, p := range s.Pods { // without a supervisor only the pods are known
+		out = append(out, p.Labels[services.WorkloadLabel], displayName(p))
+	}
+	slices.Sort(out)
+	return slices.DeleteFunc(slices.Compact(out), func(n string) bool { return n == "" })
+}
+
+// displayName is the name of a pod's service as the file has it.
+func displayName(p *corev1.Pod) string {
+	if text := p.Annotations[compose.Annotation]; text != "" {
+		if c, err := compose.Decode(text, ""); err == nil && c.Service != "" {
+			return c.Service
 		}
 	}
-	return out
+	return p.Labels[services.WorkloadLabel]
+}
+
+// isNamed returns a function that reports whether a name means a container with these labels: it is the name of its service, of
+// its pod, or POD/CONTAINER.
+func isNamed(l map[string]string) func(name string) bool {
+	pod := l[logs.PodLabel]
+	return func(name string) bool {
+		return name != "" && (name == pod || name == l[services.WorkloadLabel] || name == l[composeServiceLabel] || name == pod+"/"+l[logs.ContainerLabel])
+	}
+}
+
+// isPod reports whether a name means a pod: it is its name or that of its service.
+func isPod(p *corev1.Pod, name string) bool {
+	return name == p.Name || name == p.Labels[services.WorkloadLabel] || name == displayName(p)
 }
 
 // checkServices returns an error with exitUsage if one of the names is not a service of the stack.
@@ -39,7 +70,8 @@ func checkServices(s *state.Status, names []string) error {
 func checkPods(s *state.Status, names []string) error {
 	known := serviceNames(s)
 	for _, n := range names {
-		if !slices.Contains(known, n) && s.Pod(n) == nil {
+		pod, _, _ := strings.Cut(n, "/") // POD/CONTAINER
+		if !slices.Contains(known, n) && s.Pod(pod) == nil {
 			all := slices.Clone(known)
 			for _, p := range s.Pods {
 				all = append(all, p.Name)

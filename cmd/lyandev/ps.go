@@ -2,9 +2,9 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,9 +24,46 @@ func compare(a, b string) int { return cmp.Compare(a, b) }
 
 func newPsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "ps", Usage: "list the pods", ArgsUsage: "[SERVICE...]", Flags: []cli.Flag{jsonFlag()},
-		Action: func(c *cli.Context) error { return runPs(c, st, c.Bool("json"), c.Args().Slice()) },
+		Name: "ps", Usage: "list the pods", ArgsUsage: "[SERVICE|POD...]",
+		Description: "The table and --json list all pods, also those that have ended. --quiet, --services and --format json list containers as\n" +
+			"docker compose ps does: those that run, with --all also those that have ended.",
+		Flags: []cli.Flag{
+			jsonFlag(),
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "with --quiet, --services and --format json: also containers that have ended"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only the IDs of the containers"},
+			&cli.BoolFlag{Name: "services", Usage: "print only the names of the services"},
+			&cli.StringFlag{Name: "format", Value: "table", Usage: "`table`, or json: one line of JSON per container, with the names of docker compose ps"},
+			&cli.StringSliceFlag{Name: "status", Usage: "only pods with a container in `STATE`: " + strings.Join(composeStates, ", ")},
+		},
+		Action: func(c *cli.Context) error {
+			o := psOptions{
+				json: c.Bool("json"), all: c.Bool("all"), quiet: c.Bool("quiet"), services: c.Bool("services"), format: c.String("format"),
+				status: c.StringSlice("status"), names: c.Args().Slice(),
+			}
+			if err := o.check(); err != nil {
+				return withCode(exitUsage, err)
+			}
+			return runPs(c, st, o)
+		},
 	}
+}
+
+type psOptions struct {
+	json, all, quiet, services bool
+	format                     string
+	status, names              []string
+}
+
+func (o psOptions) check() error {
+	if o.format != "table" && o.format != "json" {
+		return fmt.Errorf("cannot use --format %q: it must be table or json", o.format)
+	}
+	for _, s := range o.status {
+		if !slices.Contains(composeStates, s) {
+			return fmt.Errorf("cannot use --status %q: it must be one of %s", s, strings.Join(composeStates, ", "))
+		}
+	}
+	return nil
 }
 
 // psPod is the JSON form of one pod.
@@ -55,7 +92,7 @@ type psContainer struct {
 	ExitCode *int32 `json:"exitCode,omitempty"`
 }
 
-func runPs(c *cli.Context, st *ui.Streams, asJSON bool, only []string) error {
+func runPs(c *cli.Context, st *ui.Streams, o psOptions) error {
 	t, err := findTarget(c, nil)
 	if err != nil {
 		return err
@@ -67,29 +104,24 @@ func runPs(c *cli.Context, st *ui.Streams, asJSON bool, only []string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkPods(snap, o.names); err != nil {
+		return err
+	}
+	if o.quiet || o.services || o.format == "json" {
+		return printContainers(st, snap, o)
+	}
 	pods := []psPod{}
 	for _, p := range snap.Pods {
-		if len(only) == 0 || contains(only, p.Name) || contains(only, p.Labels[services.WorkloadLabel]) {
+		if o.wants(p) && (len(o.status) == 0 || slices.ContainsFunc(p.Status.ContainerStatuses, o.hasState)) {
 			pods = append(pods, describePod(snap, p))
 		}
 	}
-	if asJSON {
-		enc := json.NewEncoder(st.Out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(pods)
+	if o.json {
+		return printJSON(st.Out, pods)
 	}
 	printPods(st, snap, pods)
 	warnEngine(st, snap)
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func describePod(snap *state.Status, p *corev1.Pod) psPod {

@@ -72,6 +72,24 @@ func (d *Docker) execMarked(ctx context.Context, id string, spec ExecSpec, mark 
 	return d.execResult(ctx, made.ID, id, spec, out)
 }
 
+// StartExec starts a command and returns when the engine has started it. Nothing is attached to it; spec's streams and limits are
+// not used.
+func (d *Docker) StartExec(ctx context.Context, id string, spec ExecSpec) error {
+	name, leave, err := d.gate.enter(ctx, id)
+	if err != nil {
+		return fmt.Errorf("cannot run %s in container %s: %w", spec.Cmd[0], short(id), err)
+	}
+	defer leave()
+	made, err := d.api.ContainerExecCreate(ctx, id, container.ExecOptions{
+		Cmd: spec.Cmd, Env: spec.Env, User: spec.User, WorkingDir: spec.WorkingDir, Privileged: spec.Privileged, Tty: spec.TTY, Detach: true,
+	})
+	if err == nil {
+		name(made.ID)
+		err = d.api.ContainerExecStart(ctx, made.ID, container.ExecStartOptions{Detach: true, Tty: spec.TTY})
+	}
+	return wrap(err, "run %s in container %s", spec.Cmd[0], short(id))
+}
+
 // execInput feeds stdin and terminal sizes, in goroutines that end with the connection or their channels.
 func (d *Docker) execInput(ctx context.Context, execID string, spec ExecSpec, conn types.HijackedResponse) {
 	if spec.Stdin != nil {

@@ -19,6 +19,9 @@ func (d *Docker) Logs(ctx context.Context, id string, o LogOptions) (io.ReadClos
 	if !o.Since.IsZero() {
 		opts.Since = o.Since.UTC().Format(time.RFC3339Nano)
 	}
+	if !o.Until.IsZero() {
+		opts.Until = o.Until.UTC().Format(time.RFC3339Nano)
+	}
 	c, err := d.inspect(ctx, id)
 	if err != nil {
 		return nil, wrap(err, "read the log of container %s", short(id))

@@ -273,11 +273,13 @@ type Container struct {
 	Mounts []Mount
 }
 
-// LogOptions chooses what Logs returns. Tail < 0 is everything.
+// LogOptions chooses what Logs returns. Tail < 0 is everything. Lines before Since and after Until are left out; the zero time
+// is no limit.
 type LogOptions struct {
 	Follow     bool
 	Tail       int
 	Since      time.Time
+	Until      time.Time
 	Timestamps bool
 	// StderrTo, if set, receives stderr and the reader only stdout.
 	StderrTo io.Writer

@@ -31,9 +31,11 @@ type Options struct {
 	// Match selects containers by their labels; nil selects all containers of pods.
 	Match func(labels map[string]string) bool
 	// Follow continues until ctx ends. Tail is the number of last lines per container; < 0 is all.
-	Follow     bool
-	Tail       int
-	Since      time.Time
+	Follow bool
+	Tail   int
+	Since  time.Time
+	// Until leaves later lines out; the zero time is no limit. It is meant for Follow false.
+	Until      time.Time
 	Timestamps bool
 }
 
@@ -146,7 +148,7 @@ func (f *follower) follow(ctx context.Context, id string, labels map[string]stri
 
 func (f *follower) read(ctx context.Context, id string, line Line, tail int, since time.Time) error {
 	r, err := f.src.Logs(ctx, id, engine.LogOptions{
-		Follow: f.opts.Follow, Tail: tail, Since: since, Timestamps: f.opts.Timestamps,
+		Follow: f.opts.Follow, Tail: tail, Since: since, Until: f.opts.Until, Timestamps: f.opts.Timestamps,
 	})
 	if err != nil {
 		return err

@@ -235,3 +235,14 @@ func TestLongLinesComeInPieces(t *testing.T) {
 		}
 	})
 }
+
+func TestUntilLeavesOutLaterLines(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.script("web-a_web", nil, 0, 1, 2)
+		r.run("web-a_web")
+		began := time.Now()
+		time.Sleep(3 * time.Second)
+		r.stream(Options{Tail: -1, Until: began.Add(1500 * time.Millisecond)})
+		r.same(r.end(), "web-a/web web-a_web0", "web-a/web web-a_web1")
+	})
+}

@@ -85,6 +85,9 @@ func (e *Engine) copyLog(ctx context.Context, c *container, next int, o engine.L
 		e.mu.Unlock()
 		next += len(lines)
 		for _, l := range lines {
+			if !o.Until.IsZero() && l.at.After(o.Until) {
+				return nil
+			}
 			text := l.text + "\n"
 			if o.Timestamps {
 				text = l.at.UTC().Format("2006-01-02T15:04:05.000000000Z07:00") + " " + text
