@@ -15,7 +15,14 @@ import (
 
 func newStatsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "stats", Usage: "show timing statistics",
+		Name: "stats", Usage: "show what each pod uses of processors, memory, network and disks", ArgsUsage: "[SERVICE|POD...]",
+		Description: "Shows it again every second until Ctrl-C, once if the output is not a terminal. The values of a pod are the sum of its\n" +
+			"containers. CPU is the share of one processor within the last second.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "no-stream", Usage: "show it once"},
+			jsonFlag(),
+		},
+		Action: func(c *cli.Context) error { return runStats(c, st) },
 		Subcommands: []*cli.Command{{
 			Name: "loop", Usage: "percentiles of the inner loop's stages, from an edit to ready pods",
 			Description: "Times count from the first detected change. Stages: batched (until the burst of changes ended), waited (for the\n" +

@@ -212,9 +212,6 @@ func (e *Engine) removeContainer(ctx context.Context, method, id string) error {
 	return wrap(err, "remove container %s", short(id))
 }
 
-// RemoveContainerOnly implements what engine.Docker has beside the interface.
-func (e *Engine) RemoveContainerOnly(ctx context.Context, id string) error { return e.RemoveContainer(ctx, id) }
-
 // remove takes a container away that does not run; e.mu is held.
 func (e *Engine) remove(c *container) {
 	c.state = engine.StateRemoving

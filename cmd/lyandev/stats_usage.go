@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/logs"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+// statsEvery is the time between two samples of stats.
+const statsEvery = time.Second
+
+// podUsage is what the containers of a pod use together. Bytes are counted since the containers started.
+type podUsage struct {
+	Pod     string `json:"pod"`
+	Service string `json:"service"`
+	// CPUPercent is the share of one processor: 200 is two of them.
+	CPUPercent  float64 `json:"cpuPercent"`
+	Memory      uint64  `json:"memoryBytes"`
+	MemoryLimit uint64  `json:"memoryLimitBytes"`
+	NetRx       uint64  `json:"netRxBytes"`
+	NetTx       uint64  `json:"netTxBytes"`
+	BlockRead   uint64  `json:"blockReadBytes"`
+	BlockWrite  uint64  `json:"blockWriteBytes"`
+	PIDs        uint64  `json:"pids"`
+}
+
+// runStats shows what the pods use, on a terminal again and again until Ctrl-C, else and with --no-stream once.
+func runStats(c *cli.Context, st *ui.Streams) error {
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return err
+	}
+	eng, err := connect(c.Context)
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
+	defer stop()
+	want := choice{names: c.Args().Slice(), init: true}
+	known := knownServices(ctx, t)
+	before, err := sampleAll(ctx, eng, t.instance.Name, want, known)
+	if err != nil {
+		return err
+	}
+	repeat := st.OutTTY && os.Getenv("TERM") != "dumb" && !c.Bool("no-stream") && !c.Bool("json")
+	for first := true; first || repeat; first = false {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(statsEvery):
+		}
+		now, err := sampleAll(ctx, eng, t.instance.Name, want, known)
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rows := usageBetween(before, now)
+		before = now
+		if c.Bool("json") {
+			return printJSON(st.Out, rows)
+		}
+		var text strings.Builder
+		if err := printUsage(&text, rows); err != nil {
+			return err
+		}
+		if repeat { // over what was there, line by line
+			fmt.Fprintf(st.Out, "\x1b[H%s\x1b[J", strings.ReplaceAll(text.String(), "\n", "\x1b[K\n"))
+		} else {
+			fmt.Fprint(st.Out, text.String())
+		}
+	}
+	return nil
+}
+
+// sample is what a container used at one moment.
+type sample struct {
+	container engine.Container
+	stats     engine.Stats
+}
+
+// sampleAll takes a sample of each chosen container, by its ID, all at the same time.
+func sampleAll(ctx context.Context, eng engine.Engine, project string, want choice, known []string) (map[string]sample, error) {
+	list, err := chooseContainers(ctx, eng, project, want, known)
+	if err != nil {
+		return nil, err
+	}
+	samples := make([]sample, len(list))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, c := range list {
+		g.Go(func() error {
+			s, err := eng.Stats(ctx, c.ID)
+			if engine.IsNotFound(err) || engine.IsConflict(err) {
+				return nil // it has ended
+			}
+			samples[i] = sample{c, s}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	out := map[string]sample{}
+	for _, s := range samples {
+		if s.container.ID != "" {
+			out[s.container.ID] = s
+		}
+	}
+	return out, nil
+}
+
+// usageBetween adds up the containers of each pod; the share of the processors is that between the two samples.
+func usageBetween(before, now map[string]sample) []podUsage {
+	pods := map[string]*podUsage{}
+	for id, s := range now {
+		name := s.container.Labels[logs.PodLabel]
+		p := pods[name]
+		if p == nil {
+			p = &podUsage{Pod: name, Service: serviceOf(s.container)}
+			pods[name] = p
+		}
+		if b, ok := before[id]; ok && s.stats.SystemNanos > b.stats.SystemNanos && s.stats.CPUNanos > b.stats.CPUNanos {
+			p.CPUPercent += float64(s.stats.CPUNanos-b.stats.CPUNanos) / float64(s.stats.SystemNanos-b.stats.SystemNanos) * float64(s.stats.CPUs) * 100
+		}
+		p.Memory += s.stats.Memory
+		p.MemoryLimit = max(p.MemoryLimit, s.stats.MemoryLimit)
+		p.NetRx, p.NetTx = p.NetRx+s.stats.NetRx, p.NetTx+s.stats.NetTx
+		p.BlockRead, p.BlockWrite = p.BlockRead+s.stats.BlockRead, p.BlockWrite+s.stats.BlockWrite
+		p.PIDs += s.stats.PIDs
+	}
+	out := []podUsage{}
+	for _, p := range pods {
+		out = append(out, *p)
+	}
+	slices.SortFunc(out, func(a, b podUsage) int { return compare(a.Pod, b.Pod) })
+	return out
+}
+
+func printUsage(out io.Writer, rows []podUsage) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "POD\tCPU\tMEMORY / LIMIT\tMEM\tNET IN / OUT\tDISK READ / WRITE\tPIDS")
+	for _, p := range rows {
+		share := 0.0
+		if p.MemoryLimit > 0 {
+			share = float64(p.Memory) / float64(p.MemoryLimit) * 100
+		}
+		fmt.Fprintf(w, "%s\t%.2f%%\t%s / %s\t%.2f%%\t%s / %s\t%s / %s\t%d\n", p.Pod, p.CPUPercent, units.BytesSize(float64(p.Memory)),
+			units.BytesSize(float64(p.MemoryLimit)), share, size(int64(p.NetRx)), size(int64(p.NetTx)), size(int64(p.BlockRead)), size(int64(p.BlockWrite)), p.PIDs)
+	}
+	return w.Flush()
+}
