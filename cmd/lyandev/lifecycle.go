@@ -107,7 +107,7 @@ func awaitControl(c *cli.Context, t *target, before *state.Status, r api.Control
 	go func() {
 		finished <- t.client.WatchState(c.Context, func(s *state.Status) bool {
 			for _, w := range s.Workloads {
-				if (len(r.Services) == 0 || isNamed(w, r.Services)) && !done(s, w) {
+				if (len(r.Services) == 0 || among(w, r.Services)) && !done(s, w) {
 					return true
 				}
 			}
@@ -125,8 +125,8 @@ func awaitControl(c *cli.Context, t *target, before *state.Status, r api.Control
 // controlLimit bounds the wait for stop, start and restart.
 const controlLimit = 5 * time.Minute
 
-// isNamed reports whether a workload is among the names of services.
-func isNamed(w state.Workload, names []string) bool {
+// among reports whether a workload is among the names of services.
+func among(w state.Workload, names []string) bool {
 	for _, n := range names {
 		if n == w.Name || n == w.Service {
 			return true

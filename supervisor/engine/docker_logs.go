@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/stdcopy"
 )
 
 // Logs implements Containers.
@@ -30,30 +29,8 @@ func (d *Docker) Logs(ctx context.Context, id string, o LogOptions) (io.ReadClos
 	if err != nil {
 		return nil, wrap(err, "read the log of container %s", short(id))
 	}
-	r, w := io.Pipe()
-	stderr := o.StderrTo
-	if stderr == nil {
-		stderr = w
+	if c.Config.Tty { // a terminal has one stream, and no headers
+		return rc, nil
 	}
-	go func() {
-		var err error
-		if c.Config.Tty { // a terminal has one stream, and no headers
-			_, err = io.Copy(w, rc)
-		} else {
-			_, err = stdcopy.StdCopy(w, stderr, rc)
-		}
-		_ = w.CloseWithError(err)
-	}()
-	return &logStream{PipeReader: r, body: rc}, nil
-}
-
-// logStream ends its copying goroutine when it is closed.
-type logStream struct {
-	*io.PipeReader
-	body io.Closer
-}
-
-func (l *logStream) Close() error {
-	_ = l.PipeReader.Close()
-	return l.body.Close()
+	return newLogFrames(rc, o), nil
 }

@@ -276,11 +276,14 @@ type Container struct {
 // LogOptions chooses what Logs returns. Tail < 0 is everything. Lines before Since and after Until are left out; the zero time
 // is no limit.
 type LogOptions struct {
-	Follow     bool
-	Tail       int
-	Since      time.Time
-	Until      time.Time
-	Timestamps bool
+	Follow bool
+	Tail   int
+	// Since and Until bound the times of the lines; zero is no bound.
+	Since, Until time.Time
+	Timestamps   bool
+	// Lines returns whole lines, each with a newline: those that Docker stored in pieces (of 16 KiB) are joined, and stdout and
+	// stderr do not mix within a line. It does not go with StderrTo.
+	Lines bool
 	// StderrTo, if set, receives stderr and the reader only stdout.
 	StderrTo io.Writer
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 type Source interface {
 	ListContainers(ctx context.Context, labels map[string]string) ([]engine.Container, error)
 	Logs(ctx context.Context, id string, opts engine.LogOptions) (io.ReadCloser, error)
+	InspectContainer(ctx context.Context, id string) (engine.Container, error)
 	Events(ctx context.Context, labels map[string]string) (<-chan engine.Event, func() error, error)
 }
 
@@ -37,6 +39,10 @@ type Options struct {
 	// Until leaves later lines out; the zero time is no limit. It is meant for Follow false.
 	Until      time.Time
 	Timestamps bool
+	// Previous chooses the run before the present one of each container (see previous.go). It does not go with Follow.
+	Previous bool
+	// Flush, if not nil, is called when no further line is waiting: the lines so far may be written out together.
+	Flush func()
 }
 
 // Labels of pods' containers.
@@ -45,8 +51,12 @@ const (
 	ContainerLabel = "dev.lyandev.container"
 )
 
-// maxLine bounds one line; the rest of a longer one is a line of its own.
-const maxLine = 256 << 10
+const (
+	// maxLine bounds one line; the rest of a longer one is a line of its own.
+	maxLine = 16 << 20
+	// readAhead is how much of a log is read at once.
+	readAhead = 64 << 10
+)
 
 // Stream calls out with each line, one call at a time. Without Follow it returns after the last existing line. With Follow it
 // blocks until ctx ends (nil) or the engine becomes unavailable.
@@ -68,14 +78,15 @@ func Stream(ctx context.Context, src Source, o Options, out func(Line)) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range list {
-		if c.State != engine.StateCreated { // not started: nothing printed, and the start event follows
-			f.follow(ctx, c.ID, c.Labels, o.Tail, o.Since)
-		}
-	}
+	list = slices.DeleteFunc(list, func(c engine.Container) bool { // not started: nothing printed, and the start event follows
+		return c.State == engine.StateCreated || !f.chosen(c.Labels)
+	})
 	if !o.Follow {
-		f.wg.Wait()
+		f.readAll(ctx, list)
 		return f.err
+	}
+	for _, c := range list {
+		f.follow(ctx, c.ID, c.Labels, o.Tail, o.Since)
 	}
 	return f.watch(ctx, events, why)
 }
@@ -114,6 +125,27 @@ func (f *follower) watch(ctx context.Context, events <-chan engine.Event, why fu
 	}
 }
 
+// readAll reads the logs as they are: the instances of one container one after the other, the oldest first, and different
+// containers side by side.
+func (f *follower) readAll(ctx context.Context, list []engine.Container) {
+	for _, instances := range byContainer(list) {
+		var runs []run
+		for _, c := range instances {
+			runs = append(runs, run{id: c.ID})
+		}
+		if f.opts.Previous {
+			runs = f.previous(ctx, instances)
+		}
+		labels := instances[0].Labels
+		f.wg.Go(func() {
+			for _, r := range runs {
+				f.note(ctx, f.read(ctx, r, lineOf(labels), f.opts.Tail, f.opts.Since))
+			}
+		})
+	}
+	f.wg.Wait()
+}
+
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
@@ -127,28 +159,37 @@ func (f *follower) forget(id string) {
 	delete(f.following, id)
 }
 
+// chosen reports whether the labels are those of a pod's container that was asked for.
+func (f *follower) chosen(labels map[string]string) bool {
+	return labels[PodLabel] != "" && labels[ContainerLabel] != "" && (f.opts.Match == nil || f.opts.Match(labels))
+}
+
+func lineOf(labels map[string]string) Line {
+	return Line{Pod: labels[PodLabel], Container: labels[ContainerLabel]}
+}
+
 func (f *follower) follow(ctx context.Context, id string, labels map[string]string, tail int, since time.Time) {
-	pod, container := labels[PodLabel], labels[ContainerLabel]
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if pod == "" || container == "" || f.following[id] || (f.opts.Match != nil && !f.opts.Match(labels)) {
+	if f.following[id] || !f.chosen(labels) {
 		return
 	}
 	f.following[id] = true
-	f.wg.Go(func() {
-		err := f.read(ctx, id, Line{Pod: pod, Container: container}, tail, since)
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		// A conflict means that the container is being removed.
-		if err != nil && ctx.Err() == nil && !engine.IsNotFound(err) && !engine.IsConflict(err) {
-			f.err = errors.Join(f.err, err)
-		}
-	})
+	f.wg.Go(func() { f.note(ctx, f.read(ctx, run{id: id}, lineOf(labels), tail, since)) })
 }
 
-func (f *follower) read(ctx context.Context, id string, line Line, tail int, since time.Time) error {
-	r, err := f.src.Logs(ctx, id, engine.LogOptions{
-		Follow: f.opts.Follow, Tail: tail, Since: since, Until: f.opts.Until, Timestamps: f.opts.Timestamps,
+// note keeps the error of a log, unless the container is being removed (a conflict) or the reader was told to end.
+func (f *follower) note(ctx context.Context, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err != nil && ctx.Err() == nil && !engine.IsNotFound(err) && !engine.IsConflict(err) {
+		f.err = errors.Join(f.err, err)
+	}
+}
+
+func (f *follower) read(ctx context.Context, what run, line Line, tail int, since time.Time) error {
+	r, err := f.src.Logs(ctx, what.id, engine.LogOptions{
+		Follow: f.opts.Follow, Tail: tail, Since: since, Until: earlier(what.until, f.opts.Until), Timestamps: f.opts.Timestamps, Lines: true,
 	})
 	if err != nil {
 		return err
@@ -156,18 +197,46 @@ func (f *follower) read(ctx context.Context, id string, line Line, tail int, sin
 	defer r.Close()
 	stop := context.AfterFunc(ctx, func() { _ = r.Close() })
 	defer stop()
-	lines := bufio.NewReaderSize(r, maxLine)
+	defer f.flush()
+	lines := bufio.NewReaderSize(r, readAhead)
+	var long []byte
 	for {
-		text, _, err := lines.ReadLine()
+		if lines.Buffered() == 0 {
+			f.flush()
+		}
+		text, more, err := lines.ReadLine()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		line.Text = string(text)
+		if more && len(long)+len(text) < maxLine {
+			long = append(long, text...)
+			continue
+		}
+		if len(long) > 0 {
+			text = append(long, text...)
+		}
+		line.Text, long = string(text), long[:0]
 		f.mu.Lock()
 		f.out(line)
 		f.mu.Unlock()
 	}
+}
+
+func (f *follower) flush() {
+	if f.opts.Flush != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.opts.Flush()
+	}
+}
+
+// earlier is the earlier of two times; the zero time is no limit.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }

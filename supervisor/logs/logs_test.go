@@ -223,15 +223,18 @@ func TestFaultsOnTheWay(t *testing.T) {
 	})
 }
 
-func TestLongLinesComeInPieces(t *testing.T) {
+// TestLongLinesComeWhole: a line of 1 MB came in pieces of 256 KiB, each with the name before it.
+func TestLongLinesComeWhole(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.run("web-a_web")
-		r.Print("web-a_web", strings.Repeat("x", 3*maxLine+5))
+		long := strings.Repeat("x", 1_000_000)
+		r.Print("web-a_web", long)
 		r.Print("web-a_web", "after it")
-		total, last := 0, ""
-		r.ok(Stream(r.t.Context(), r, Options{Project: "shop", Tail: -1}, func(l Line) { total += strings.Count(l.Text, "x"); last = l.Text }))
-		if total != 3*maxLine+5 || last != "after it" {
-			t.Errorf("%d characters, then %q", total, last)
+		r.Print("web-a_web", strings.Repeat("y", maxLine+5))
+		var got []string
+		r.ok(Stream(r.t.Context(), r, Options{Project: "shop", Tail: -1}, func(l Line) { got = append(got, l.Text) }))
+		if len(got) != 4 || got[0] != long || got[1] != "after it" || len(got[2])+len(got[3]) != maxLine+5 {
+			t.Errorf("%d lines", len(got))
 		}
 	})
 }
@@ -244,5 +247,44 @@ func TestUntilLeavesOutLaterLines(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		r.stream(Options{Tail: -1, Until: began.Add(1500 * time.Millisecond)})
 		r.same(r.end(), "web-a/web web-a_web0", "web-a/web web-a_web1")
+	})
+}
+
+// TestPrevious: what --previous chooses of a container that was made anew, was restarted in place, waits after a crash, or never
+// ended.
+func TestPrevious(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.OnEach("*", func(start int, s engine.ContainerSpec) enginefake.Script {
+			var x *enginefake.Exit
+			if start == 0 && !strings.HasPrefix(s.Name, "new") && s.Name != "again-a_web_2" {
+				x = &enginefake.Exit{After: time.Second, Code: 1}
+			}
+			return enginefake.Script{Exit: x, Output: []enginefake.Output{{Text: fmt.Sprint(s.Name, " run ", start)}}}
+		})
+		r.run("new-a_web")
+		r.run("dead-a_web")
+		inPlace := r.run("place-a_web")
+		first := r.create("again-a_web")
+		r.ok(r.StartContainer(r.t.Context(), first))
+		time.Sleep(2 * time.Second)
+		second, err := r.CreateContainer(r.t.Context(), engine.ContainerSpec{Name: "again-a_web_2", Image: "app", Labels: map[string]string{
+			services.ProjectLabel: "shop", PodLabel: "again-a", ContainerLabel: "web",
+		}})
+		r.ok(err)
+		r.ok(r.StartContainer(r.t.Context(), second))
+		r.ok(r.StartContainer(r.t.Context(), inPlace))
+		time.Sleep(time.Second)
+		read := func(o Options) string {
+			r.lines = nil
+			o.Tail = -1
+			r.stream(o)
+			got := strings.Split(r.end(), "\n")
+			slices.SortStableFunc(got, func(a, b string) int { return strings.Compare(a[:4], b[:4]) })
+			return strings.Join(got, "\n")
+		}
+		r.same(read(Options{Previous: true}), "again-a/web again-a_web run 0", "dead-a/web dead-a_web run 0", "place-a/web place-a_web run 0")
+		// Without it the instances come one after the other.
+		r.same(read(Options{Match: func(l map[string]string) bool { return l[PodLabel] == "again-a" }}),
+			"again-a/web again-a_web run 0", "again-a/web again-a_web_2 run 0")
 	})
 }

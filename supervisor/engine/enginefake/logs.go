@@ -81,6 +81,11 @@ func (e *Engine) copyLog(ctx context.Context, c *container, next int, o engine.L
 	for {
 		e.mu.Lock()
 		lines := append([]logLine(nil), c.log[next:]...)
+		until := len(lines)
+		for until > 0 && !o.Until.IsZero() && lines[until-1].at.After(o.Until) {
+			until--
+		}
+		lines = lines[:until]
 		alive, printed, down := c.alive() || c.state == engine.StateRestarting, c.printed, e.down
 		e.mu.Unlock()
 		next += len(lines)

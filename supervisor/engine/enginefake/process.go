@@ -63,7 +63,7 @@ func (e *Engine) start(c *container) error {
 	}
 	e.nextPID++
 	c.run++
-	c.state, c.started, c.exited, c.code, c.err, c.oom, c.pid = engine.StateRunning, time.Now(), time.Time{}, 0, "", false, e.nextPID
+	c.state, c.started, c.code, c.err, c.oom, c.pid = engine.StateRunning, time.Now(), 0, "", false, e.nextPID
 	c.gone, c.pending = make(chan struct{}), nil
 	e.emit(c, "start")
 	c.notify()
