@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"os"
 	"os/signal"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
 	"github.com/urfave/cli/v2"
 
 	"github.com/lyandev/lyandev/services/mask"
@@ -24,7 +22,7 @@ import (
 )
 
 type logOptions struct {
-	follow, timestamps bool
+	follow, timestamps, previous bool
 	// plain leaves out the prefix with the pod's name.
 	plain bool
 	tail  int
@@ -44,6 +42,7 @@ func newLogsCommand(st *ui.Streams) *cli.Command {
 			&cli.BoolFlag{Name: "timestamps", Aliases: []string{"t"}, Usage: "print the time of each line"},
 			&cli.BoolFlag{Name: "no-log-prefix", Usage: "print the lines without the names of their pods"},
 			&cli.BoolFlag{Name: "no-color", Usage: "print without colours"},
+			&cli.BoolFlag{Name: "previous", Aliases: []string{"p"}, Usage: "print the last run that ended of each container, as kubectl does"},
 		},
 		Action: func(c *cli.Context) error {
 			o, err := parseLogOptions(c)
@@ -57,6 +56,9 @@ func newLogsCommand(st *ui.Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if o.previous && o.follow {
+				return withCode(exitUsage, errors.New("cannot follow logs with --previous: that run has ended; leave out one of -f and -p"))
+			}
 			ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return printLogs(ctx, c, st, t, o)
@@ -66,7 +68,7 @@ func newLogsCommand(st *ui.Streams) *cli.Command {
 
 func parseLogOptions(c *cli.Context) (logOptions, error) {
 	o := logOptions{
-		follow: c.Bool("follow"), timestamps: c.Bool("timestamps"), plain: c.Bool("no-log-prefix"), tail: -1, names: c.Args().Slice(),
+		follow: c.Bool("follow"), timestamps: c.Bool("timestamps"), previous: c.Bool("previous"), plain: c.Bool("no-log-prefix"), tail: -1, names: c.Args().Slice(),
 	}
 	if n := c.String("tail"); n != "all" {
 		var err error
@@ -109,25 +111,13 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 	}
 	defer eng.Close()
 	opts := logs.Options{
-		Project: t.instance.Name, Follow: o.follow, Tail: o.tail, Since: o.since, Until: o.until, Timestamps: o.timestamps,
+		Project: t.instance.Name, Follow: o.follow, Tail: o.tail, Since: o.since, Until: o.until, Timestamps: o.timestamps, Previous: o.previous,
 		Match: func(l map[string]string) bool { return len(o.names) == 0 || slices.ContainsFunc(o.names, isNamed(l)) },
 	}
-	width := 0
-	err = logs.Stream(ctx, eng, opts, func(l logs.Line) {
-		name := l.Pod
-		if l.Container != "" && !strings.HasSuffix(l.Pod, l.Container) {
-			name += "/" + l.Container
-		}
-		width = max(width, min(len(name), 44))
-		text, out := m.String(l.Text), st.RawOut() // not a terminal: print the container's bytes unchanged
-		if st.OutTTY {
-			text, out = printable(st, text), st.Out
-		}
-		if !o.plain {
-			text = paintName(st, name, width) + " " + text
-		}
-		fmt.Fprintln(out, text)
-	})
+	w := newLogWriter(st, m)
+	w.plain = o.plain
+	opts.Flush = w.flush
+	err = logs.Stream(ctx, eng, opts, w.line)
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -145,39 +135,4 @@ func maskerOf(c *cli.Context, t *target) (*state.Status, *mask.Masker) {
 		return nil, mask.New(nil)
 	}
 	return s, explain.Masker(s)
-}
-
-// printable keeps colours and drops every other escape sequence: a log must not move the cursor or set the title.
-func printable(st *ui.Streams, s string) string {
-	if !strings.ContainsAny(s, "\x1b\r\b\a\u009b") {
-		return s
-	}
-	var b strings.Builder
-	for s != "" {
-		seq, _, n, _ := ansi.DecodeSequence(s, 0, nil)
-		if n <= 0 {
-			break
-		}
-		parameters, isCSI := strings.CutPrefix(seq, "\x1b[")
-		parameters, isSGR := strings.CutSuffix(parameters, "m")
-		switch {
-		case isCSI && isSGR:
-			b.WriteString(st.SGR(parameters))
-		case seq[0] >= ' ' && seq[0] != 0x7f || seq == "\t":
-			b.WriteString(seq)
-		}
-		s = s[n:]
-	}
-	return b.String()
-}
-
-func paintName(st *ui.Streams, name string, width int) string {
-	text := fmt.Sprintf("%-*s |", width, name)
-	if !st.OutTTY {
-		return text
-	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(name))
-	styles := []ui.Style{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94"}
-	return st.Paint(styles[h.Sum32()%uint32(len(styles))], text)
 }

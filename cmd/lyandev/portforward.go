@@ -264,4 +264,3 @@ func (f *forwarder) carry(ctx context.Context, local net.Conn, port int32) {
 	}
 	wg.Wait()
 }
-

@@ -26,6 +26,8 @@ const Mask = "***"
 type Masker struct {
 	replace  *strings.Replacer
 	patterns []pattern
+	// find tells the texts that replace or a pattern may change.
+	find *finder
 }
 
 type pattern struct {
@@ -48,11 +50,11 @@ const secretKey = `[\w.-]*(?:password|passwd|passphrase|secret|token|api_?key|pr
 func New(stack *services.Stack) *Masker {
 	values := collect(stack)
 	plain := ordinary(stack)
-	var pairs, short []string
+	var pairs, short, needles []string
 	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
 	for _, v := range values {
 		if !telling(v, plain) {
-			short = append(short, regexp.QuoteMeta(v))
+			short, needles = append(short, regexp.QuoteMeta(v)), append(needles, v)
 			continue
 		}
 		for _, form := range forms(v) {
@@ -60,6 +62,10 @@ func New(stack *services.Stack) *Masker {
 		}
 	}
 	m := &Masker{replace: strings.NewReplacer(pairs...), patterns: always}
+	for i := 0; i < len(pairs); i += 2 {
+		needles = append(needles, pairs[i])
+	}
+	m.find = newFinder(needles)
 	if len(short) > 0 {
 		any := `(?:` + strings.Join(short, "|") + `)`
 		end := `($|[\s"'&;,)\]}@])`
@@ -76,6 +82,9 @@ func New(stack *services.Stack) *Masker {
 
 // String returns the text with its secrets masked.
 func (m *Masker) String(s string) string {
+	if !m.find.may(s) {
+		return s
+	}
 	s = m.replace.Replace(s)
 	for _, p := range m.patterns {
 		s = p.expr.ReplaceAllString(s, p.with)

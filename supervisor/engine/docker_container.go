@@ -52,11 +52,11 @@ func translate(s ContainerSpec) (*container.Config, *container.HostConfig, *netw
 	}
 	logSize := s.LogMaxSize
 	if logSize == "" {
-		logSize = "20m"
+		logSize = "10m"
 	}
 	host := &container.HostConfig{
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyMode(s.RestartPolicy)},
-		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": logSize, "max-file": "2"}},
+		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": logSize, "max-file": "5"}},
 		DNSSearch:     s.DNSSearch, DNSOptions: s.DNSOptions, ExtraHosts: s.ExtraHosts, GroupAdd: s.GroupAdd,
 		Privileged: s.Privileged, ReadonlyRootfs: s.ReadOnlyRootFS, CapAdd: s.CapAdd, CapDrop: s.CapDrop,
 		SecurityOpt: s.SecurityOpt, Sysctls: s.Sysctls, ShmSize: s.ShmBytes, PidMode: container.PidMode(s.PIDMode),

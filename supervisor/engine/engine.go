@@ -188,7 +188,8 @@ type ContainerSpec struct {
 	RestartPolicy string
 	StopSignal    string
 	PIDMode       string
-	// LogMaxSize bounds the json-file log ("" is 20m, with 2 files).
+	// LogMaxSize is the size at which the json-file log is rotated, "" for 10m; five files are kept. Both defaults are the
+	// kubelet's (containerLogMaxSize, containerLogMaxFiles).
 	LogMaxSize string
 
 	// Exact, if set, is what Docker is asked for; of the fields above only Name, Image, Labels and Mounts are then used.

@@ -129,7 +129,7 @@ func TestTranslate(t *testing.T) {
 	if d := cmp.Diff(nat.PortMap{"80/tcp": {{HostIP: "127.0.0.1"}}}, host.PortBindings); d != "" {
 		t.Error(d)
 	}
-	if host.LogConfig.Config["max-size"] != "20m" || host.DNS[0] != "10.0.0.2" || !*host.Init || len(host.Mounts) != 3 {
+	if host.LogConfig.Config["max-size"] != "10m" || host.LogConfig.Config["max-file"] != "5" || host.DNS[0] != "10.0.0.2" || !*host.Init || len(host.Mounts) != 3 {
 		t.Errorf("host %+v", host)
 	}
 	_, host, _ = translate(ContainerSpec{NetworkContainer: "other", DNS: []netip.Addr{netip.MustParseAddr("10.0.0.2")}})

@@ -97,6 +97,11 @@ func file(w io.Writer) *os.File {
 func clean(b *bytes.Buffer, p []byte, key string, keep, last bool) (rest []byte) {
 	ours := []byte(csi + key)
 	for len(p) > 0 {
+		if n := plainLength(p); n > 0 {
+			b.Write(p[:n])
+			p = p[n:]
+			continue
+		}
 		if p[0] == '\x1b' {
 			n, whole := sequenceAt(p, ours)
 			switch {
@@ -126,6 +131,16 @@ func clean(b *bytes.Buffer, p []byte, key string, keep, last bool) (rest []byte)
 		p = p[n:]
 	}
 	return nil
+}
+
+// plainLength is the length of the printable ASCII text at the start of p: most of what is ever written.
+func plainLength(p []byte) int {
+	for i, c := range p {
+		if (c < ' ' || c > '~') && c != '\n' && c != '\t' {
+			return i
+		}
+	}
+	return len(p)
 }
 
 // maxSequence is the maximum length of the parameters of our sequences.
