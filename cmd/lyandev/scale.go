@@ -85,6 +85,6 @@ func waitScaled(c *cli.Context, t *target, replicas map[string]int) error {
 	case err := <-done:
 		return err
 	case <-time.After(c.Duration("timeout")):
-		return notReady(t, fmt.Errorf("timed out after %s", c.Duration("timeout")))
+		return notReady(c.Context, t, fmt.Errorf("timed out after %s", c.Duration("timeout")))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -238,7 +239,7 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 			err = withCode(exitNoEngine, err)
 		}
 	case errors.Is(err, errNotThere):
-		err = notReady(t, err)
+		err = notReady(ctx, t, err)
 	}
 	endShow()
 	progress.Close()
@@ -292,9 +293,19 @@ func watchEvents(ctx context.Context, t *target, p ui.Progress) {
 	_ = t.client.WatchEvents(ctx, seen, func(e state.Event) bool { p.Event(e); return true })
 }
 
-func notReady(t *target, err error) error {
-	return withCode(exitNotReady, fmt.Errorf("the stack is not ready: %w; the supervisor keeps trying: see `lyandev ps`, `lyandev events` and "+
-		"`lyandev logs`, or stop it with `lyandev down`", err))
+// notReady is the error of a stack that is not ready: the reason, then every service that is not right, the worst first.
+func notReady(ctx context.Context, t *target, err error) error {
+	list := ""
+	if f, e := factsOf(ctx, t); e == nil {
+		if causes := explain.Lines(explain.Broken(f)); causes != "" {
+			list = "\n" + causes
+		}
+	}
+	if list == "" {
+		list = "; "
+	}
+	return withCode(exitNotReady, fmt.Errorf("the stack is not ready: %w%sthe supervisor goes on: see `lyandev ps`, `lyandev why`, `lyandev events` and "+
+		"`lyandev logs`, or stop it with `lyandev down`", err, list))
 }
 
 func printWhereToLook(st *ui.Streams, t *target, began time.Time) {

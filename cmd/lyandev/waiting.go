@@ -56,6 +56,11 @@ func unproved(s *state.Status) bool {
 
 // hopeless returns why the stack cannot become ready without intervention, "" if it still may.
 func hopeless(s *state.Status) string {
+	for _, w := range s.Workloads {
+		if w.Failed != "" && !w.Leaving {
+			return w.Name + " has failed and is not tried again: " + w.Failed
+		}
+	}
 	for _, p := range s.Pods {
 		if w, ok := s.Workload(p.Labels[services.WorkloadLabel]); p.DeletionTimestamp != nil || ok && (!w.Wanted(p) || w.Kind == "CronJob") {
 			continue // being deleted or replaced, or a run that nothing waits for: it does not matter to the applied stack
@@ -77,7 +82,7 @@ func hopeless(s *state.Status) string {
 				}
 			}
 		}
-		if p.Status.Phase == corev1.PodFailed && len(p.OwnerReferences) == 0 {
+		if w, _ := s.Workload(p.Labels[services.WorkloadLabel]); p.Status.Phase == corev1.PodFailed && (len(p.OwnerReferences) == 0 || w.Kind == "ComposeService") {
 			return fmt.Sprintf("pod %s has failed (%s); see `lyandev logs %s`", p.Name, ui.PodStatus(p), p.Name)
 		}
 	}

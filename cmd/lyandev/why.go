@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/explain"
+	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -47,18 +49,39 @@ func runWhy(c *cli.Context, st *ui.Streams, asJSON bool) error {
 }
 
 // findFacts asks the supervisor for the snapshot, events and probe results that explanations are based on.
-func findFacts(c *cli.Context, t *target) (explain.Facts, error) {
-	f := explain.Facts{Now: time.Now()}
+func findFacts(c *cli.Context, t *target) (explain.Facts, error) { return factsOf(c.Context, t) }
+
+func factsOf(ctx context.Context, t *target) (explain.Facts, error) {
+	f := explain.Facts{Now: time.Now(), LastLines: func(pod, container string) []string { return lastLines(ctx, t, pod, container) }}
 	var err error
-	f.Snapshot, err = t.client.State(c.Context)
+	f.Snapshot, err = t.client.State(ctx)
 	if errors.Is(err, api.ErrNoSupervisor) {
 		return f, fmt.Errorf("cannot read the state of %s: %w; `lyandev up` starts one and takes over running pods", t.instance.Name, err)
 	}
 	if err == nil {
-		f.Events, err = t.client.Events(c.Context, 0)
+		f.Events, err = t.client.Events(ctx, 0)
 	}
 	if err == nil {
-		f.Probes, err = t.client.ProbeAnswers(c.Context)
+		f.Probes, err = t.client.ProbeAnswers(ctx)
 	}
 	return f, err
+}
+
+// quotedLines is how many lines of the log of a container that ended are quoted.
+const quotedLines = 5
+
+// lastLines returns the last lines of the log of a container's last run that ended, none if they cannot be read within 2 s.
+func lastLines(ctx context.Context, t *target, pod, container string) []string {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	eng, err := connect(ctx)
+	if err != nil {
+		return nil
+	}
+	defer eng.Close()
+	lines, err := logs.Last(ctx, eng, t.instance.Name, pod, container, quotedLines)
+	if err != nil {
+		return nil
+	}
+	return lines
 }

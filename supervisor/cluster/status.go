@@ -24,6 +24,7 @@ func (c *Cluster) Workloads() (list []state.Workload, warnings []string) {
 			Name: x.Name(), Service: service(x), Kind: x.Kind(), Want: n.Want, Have: n.Have, Ready: n.Ready, Updated: n.Updated,
 			Right:    wanted != nil && c.factsOf(wanted).Right,
 			Revision: c.wantedRevision(x.Name()), Leaving: wanted == nil,
+			Failed: n.Failed, Source: x.Source,
 		}
 		if h, ok := c.holdOf(x.Name()); ok {
 			w.Hold = &h

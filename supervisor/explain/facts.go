@@ -22,6 +22,8 @@ type Facts struct {
 	Events []state.Event
 	// Probes holds the latest probe answers by pod name, the oldest of each probe first; nil if not known.
 	Probes map[string][]probe.Answer
+	// LastLines returns the last lines of the log of a container's last run that ended; nil if logs cannot be read.
+	LastLines func(pod, container string) []string
 	// Now is the time of the answer. Its location is the time zone of the text.
 	Now time.Time
 }

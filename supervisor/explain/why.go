@@ -23,6 +23,8 @@ type Answer struct {
 	Chain []Link `json:"chain,omitempty"`
 	// Next is a command that shows more about the cause, or "".
 	Next string `json:"next,omitempty"`
+	// Others are the other services that are not right, if Subject is "", the worst first.
+	Others []Cause `json:"others,omitempty"`
 	// Advice holds the warnings of Advise about the subject.
 	Advice []string `json:"advice,omitempty"`
 }
@@ -42,6 +44,13 @@ type Link struct {
 	AnswerCount int       `json:"answerCount,omitempty"`
 	// Restart is when the container is restarted; zero if it is not in back-off.
 	Restart time.Time `json:"restart,omitzero"`
+	// LastLines are the last lines of the log of a container that ended.
+	LastLines []string `json:"lastLines,omitempty"`
+
+	// pod and container are those of a link of kind container. ended: it has exited, and Since is when. bad: more than time is
+	// needed. final: it does not get right without somebody.
+	pod, container    string
+	ended, bad, final bool
 }
 
 // Why returns what a workload or pod is waiting for, or with name "" what keeps the stack from being ready. Secrets in
@@ -57,6 +66,9 @@ func Why(f Facts, name string) (Answer, error) {
 	a.Summary = m.String(a.Summary)
 	for i := range a.Chain {
 		a.Chain[i].Text, a.Chain[i].Answer = m.String(a.Chain[i].Text), m.String(a.Chain[i].Answer)
+		for k, line := range a.Chain[i].LastLines {
+			a.Chain[i].LastLines[k] = m.String(line)
+		}
 	}
 	return a, err
 }
@@ -98,6 +110,7 @@ func (f Facts) conclude(a *Answer) {
 		return
 	}
 	a.Waits = true
+	f.quote(a.Chain)
 	first := a.Chain[0]
 	a.Summary = first.Name + " " + first.Text + f.since(first)
 	a.Next = f.advice(a.Chain)
@@ -137,6 +150,7 @@ func (f Facts) stack() Answer {
 	default:
 		f.conclude(&a)
 		cause := a.Chain[len(a.Chain)-1]
+		a.Others = f.others(a.Chain)
 		a.Summary = fmt.Sprintf("%s is %s, because %s %s%s", s.Project, s.Phase, cause.Name, cause.Text, f.since(cause))
 	}
 	return a
@@ -157,12 +171,8 @@ func (f Facts) stackChain() []Link {
 			}
 		}
 	}
-	for _, w := range s.Workloads {
-		if !w.Right {
-			if chain := f.workload(w, nil); len(chain) > 0 {
-				return chain
-			}
-		}
+	if chain := f.worst(); len(chain) > 0 {
+		return chain
 	}
 	for _, name := range sortedKeys(s.Operators) {
 		if v := s.Operators[name]; !v.Right {
@@ -175,6 +185,40 @@ func (f Facts) stackChain() []Link {
 		}
 	}
 	return f.pausedPod(s.Pods)
+}
+
+// worst is the first chain that leads to the service that is worst broken (Broken), else that of the first one that is not right.
+func (f Facts) worst() []Link {
+	quiet := f
+	quiet.LastLines = nil // conclude quotes
+	broken := Broken(quiet)
+	var first []Link
+	for _, w := range f.Snapshot.Workloads {
+		if w.Right {
+			continue
+		}
+		chain := f.workload(w, nil)
+		if len(broken) > 0 && passes(chain, broken[0].Workload) {
+			return chain
+		}
+		if len(first) == 0 {
+			first = chain
+		}
+	}
+	return first
+}
+
+// passes reports whether a chain passes through a workload.
+func passes(chain []Link, workload string) bool {
+	return slices.ContainsFunc(chain, func(l Link) bool { return l.Kind == "workload" && l.Name == workload })
+}
+
+// others are the broken services besides that of a chain.
+func (f Facts) others(chain []Link) []Cause {
+	if chain[0].Kind != "workload" {
+		return nil
+	}
+	return slices.DeleteFunc(Broken(f), func(c Cause) bool { return passes(chain, c.Workload) })
 }
 
 // engineAway reports an unreachable engine. It outranks all other causes: nothing can be changed, and the known state is
@@ -269,6 +313,9 @@ func (f Facts) since(l Link) string {
 	if l.Since.IsZero() || f.Now.Sub(l.Since) < time.Second {
 		return ""
 	}
+	if l.ended {
+		return ", " + f.ago(l.Since) + " ago"
+	}
 	return ", for " + f.ago(l.Since)
 }
 
@@ -287,9 +334,13 @@ func (a Answer) Text(now time.Time) string {
 				fmt.Fprintf(&b, "      %s\n", strings.TrimRight(line, "\n"))
 			}
 		}
+		writeLastLines(&b, "    ", l.LastLines)
 		if !l.Restart.IsZero() {
 			fmt.Fprintf(&b, "    %s\n", f.restart(l.Restart))
 		}
+	}
+	if len(a.Others) > 0 {
+		fmt.Fprintf(&b, "Also not right:\n%s", Lines(a.Others))
 	}
 	if a.Next != "" {
 		fmt.Fprintf(&b, "See: %s\n", a.Next)

@@ -26,7 +26,7 @@ func TestWhyText(t *testing.T) {
 			`web waits for db to be ready (env DB_URL names Service db), for 45s.
   db has 0 of 1 pods ready
   pod db-0 is not ready, for 30s
-  container db is in CrashLoopBackOff after 3 restarts: it exited with code 1: no space left on device, for 12s
+  container db is in CrashLoopBackOff after 3 restarts: it exited with code 1: no space left on device, 12s ago
     next start in 28s, at 12:00:28
 See: lyandev logs db-0
 `,
@@ -34,11 +34,11 @@ See: lyandev logs db-0
 		{
 			"without a name the cause comes first", "",
 			facts([]*corev1.Pod{pod("db-0", "db", false, crashing)}, waiting, workload("db", 1, 1, 0)),
-			`shop is starting, because container db is in CrashLoopBackOff after 3 restarts: it exited with code 1: no space left on device, for 12s.
+			`shop is starting, because container db is in CrashLoopBackOff after 3 restarts: it exited with code 1: no space left on device, 12s ago.
   web waits for db to be ready (env DB_URL names Service db), for 45s
   db has 0 of 1 pods ready
   pod db-0 is not ready, for 30s
-  container db is in CrashLoopBackOff after 3 restarts: it exited with code 1: no space left on device, for 12s
+  container db is in CrashLoopBackOff after 3 restarts: it exited with code 1: no space left on device, 12s ago
     next start in 28s, at 12:00:28
 See: lyandev logs db-0
 `,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
+	"github.com/lyandev/lyandev/supervisor/cluster/view"
 	podworker "github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -102,15 +103,38 @@ func reasonAnd(reason, message string) string {
 func (f Facts) container(p *corev1.Pod) (Link, bool) {
 	for i, s := range p.Status.InitContainerStatuses {
 		if l, ok := f.initContainer(p, s, i); ok {
-			return l, true
+			return f.startFailed(l, p, s), true
 		}
 	}
 	for _, s := range p.Status.ContainerStatuses {
 		if l, ok := f.mainContainer(p, s); ok {
-			return l, true
+			return f.startFailed(l, p, s), true
 		}
 	}
 	return Link{}, false
+}
+
+// startFailed completes the link of a container: whose it is, and why it cannot start if its command cannot be run.
+func (f Facts) startFailed(l Link, p *corev1.Pod, s corev1.ContainerStatus) Link {
+	l.pod, l.container = p.Name, s.Name
+	l.final = l.final || view.Never(p) != ""
+	w, _ := f.Snapshot.Workload(workloadOf(p))
+	var messages []string
+	if s.State.Waiting != nil {
+		messages = append(messages, s.State.Waiting.Message)
+	}
+	for _, t := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
+		if t != nil && s.State.Running == nil {
+			messages = append(messages, t.Message)
+		}
+	}
+	for _, m := range messages {
+		if text := startError(m, w); text != "" {
+			l.Text, l.bad, l.ended = text, true, false
+			return l
+		}
+	}
+	return l
 }
 
 func (f Facts) initContainer(p *corev1.Pod, s corev1.ContainerStatus, n int) (Link, bool) {
@@ -182,7 +206,7 @@ func (f Facts) answered(l *Link, p *corev1.Pod, container string, typ probe.Type
 func (f Facts) stopped(l *Link, s corev1.ContainerStatus) {
 	last := s.LastTerminationState.Terminated
 	if t := s.State.Terminated; t != nil {
-		l.Text, l.Since = exitText(t), t.FinishedAt.Time
+		l.Text, l.Since, l.ended, l.bad = exitText(t), t.FinishedAt.Time, true, t.ExitCode != 0
 		return
 	}
 	w := s.State.Waiting
@@ -193,7 +217,7 @@ func (f Facts) stopped(l *Link, s corev1.ContainerStatus) {
 		l.Text = w.Message
 	case w.Reason == "CrashLoopBackOff" && last != nil:
 		l.Text = fmt.Sprintf("is in CrashLoopBackOff after %d restarts: it %s", s.RestartCount, exitText(last))
-		l.Since = last.FinishedAt.Time
+		l.Since, l.ended, l.bad = last.FinishedAt.Time, true, true
 		if d, ok := backOff(w.Message); ok {
 			l.Restart = last.FinishedAt.Add(d)
 		}
@@ -202,7 +226,7 @@ func (f Facts) stopped(l *Link, s corev1.ContainerStatus) {
 	case w.Reason == "PodInitializing":
 		l.Text = "waits for the init containers"
 	default:
-		l.Text = "is in " + w.Reason + reasonAnd("", w.Message)
+		l.Text, l.bad = "is in "+w.Reason+reasonAnd("", w.Message), true
 	}
 }
 
@@ -238,7 +262,9 @@ func (f Facts) ended(p *corev1.Pod) []Link {
 	var out []Link
 	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		if t := s.State.Terminated; t != nil && t.ExitCode != 0 {
-			out = append(out, Link{Kind: "container", Name: "container " + s.Name, Text: exitText(t), Since: t.FinishedAt.Time})
+			out = append(out, f.startFailed(Link{
+				Kind: "container", Name: "container " + s.Name, Text: exitText(t), Since: t.FinishedAt.Time, ended: true, bad: true, final: true,
+			}, p, s))
 		}
 	}
 	return out

@@ -188,6 +188,23 @@ func (f *follower) note(ctx context.Context, err error) {
 }
 
 func (f *follower) read(ctx context.Context, what run, line Line, tail int, since time.Time) error {
+	out := f.out
+	if !what.until.IsZero() && tail >= 0 { // the engine counts the last lines of the whole log
+		kept := make([]Line, 0, tail)
+		out = func(l Line) {
+			if kept = append(kept, l); len(kept) > tail {
+				kept = kept[1:]
+			}
+		}
+		tail = -1
+		defer func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			for _, l := range kept {
+				f.out(l)
+			}
+		}()
+	}
 	r, err := f.src.Logs(ctx, what.id, engine.LogOptions{
 		Follow: f.opts.Follow, Tail: tail, Since: since, Until: earlier(what.until, f.opts.Until), Timestamps: f.opts.Timestamps, Lines: true,
 	})
@@ -220,7 +237,7 @@ func (f *follower) read(ctx context.Context, what run, line Line, tail int, sinc
 		}
 		line.Text, long = string(text), long[:0]
 		f.mu.Lock()
-		f.out(line)
+		out(line)
 		f.mu.Unlock()
 	}
 }

@@ -283,6 +283,10 @@ func TestPrevious(t *testing.T) {
 			return strings.Join(got, "\n")
 		}
 		r.same(read(Options{Previous: true}), "again-a/web again-a_web run 0", "dead-a/web dead-a_web run 0", "place-a/web place-a_web run 0")
+		lines, err := Last(r.t.Context(), r, "shop", "place-a", "web", 1)
+		if r.ok(err); strings.Join(lines, ";") != "place-a_web run 0" {
+			t.Errorf("the last line of the run before: %q", lines)
+		}
 		// Without it the instances come one after the other.
 		r.same(read(Options{Match: func(l map[string]string) bool { return l[PodLabel] == "again-a" }}),
 			"again-a/web again-a_web run 0", "again-a/web again-a_web_2 run 0")

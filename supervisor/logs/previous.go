@@ -55,3 +55,13 @@ func (f *follower) previous(ctx context.Context, instances []engine.Container) [
 	}
 	return []run{{id: c.ID, until: c.Started.Add(-time.Nanosecond)}}
 }
+
+// Last returns the last n lines of the last run that ended of a container of a pod (see Options.Previous).
+func Last(ctx context.Context, src Source, project, pod, container string, n int) ([]string, error) {
+	var lines []string
+	err := Stream(ctx, src, Options{
+		Project: project, Tail: n, Previous: true,
+		Match: func(l map[string]string) bool { return l[PodLabel] == pod && l[ContainerLabel] == container },
+	}, func(l Line) { lines = append(lines, l.Text) })
+	return lines, err
+}

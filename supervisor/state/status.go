@@ -90,6 +90,10 @@ type Workload struct {
 	Leaving bool `json:"leaving,omitempty"`
 	// Right is true if all pods are Ready, or the Job is complete.
 	Right bool `json:"right"`
+	// Failed is why the workload has failed for good (a Job beyond its back-off limit), "" if it has not.
+	Failed string `json:"failed,omitempty"`
+	// Source is file:line of the declaration, "" if unknown.
+	Source string `json:"source,omitempty"`
 	// Hold is what the workload is waiting for, nil for nothing.
 	Hold *Hold `json:"hold,omitempty"`
 	// Runs are the runs of a CronJob, nil for other kinds.
