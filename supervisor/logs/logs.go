@@ -190,20 +190,9 @@ func (f *follower) note(ctx context.Context, err error) {
 func (f *follower) read(ctx context.Context, what run, line Line, tail int, since time.Time) error {
 	out := f.out
 	if !what.until.IsZero() && tail >= 0 { // the engine counts the last lines of the whole log
-		kept := make([]Line, 0, tail)
-		out = func(l Line) {
-			if kept = append(kept, l); len(kept) > tail {
-				kept = kept[1:]
-			}
-		}
-		tail = -1
-		defer func() {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			for _, l := range kept {
-				f.out(l)
-			}
-		}()
+		kept := &lastLines{n: tail}
+		out, tail = kept.add, -1
+		defer f.tell(kept)
 	}
 	r, err := f.src.Logs(ctx, what.id, engine.LogOptions{
 		Follow: f.opts.Follow, Tail: tail, Since: since, Until: earlier(what.until, f.opts.Until), Timestamps: f.opts.Timestamps, Lines: true,
@@ -256,4 +245,25 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// lastLines keeps the last n lines.
+type lastLines struct {
+	n     int
+	lines []Line
+}
+
+func (k *lastLines) add(l Line) {
+	if k.lines = append(k.lines, l); len(k.lines) > k.n {
+		k.lines = k.lines[1:]
+	}
+}
+
+// tell calls out with the lines that were kept.
+func (f *follower) tell(kept *lastLines) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range kept.lines {
+		f.out(l)
+	}
 }
