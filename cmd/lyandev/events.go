@@ -19,8 +19,9 @@ import (
 
 func newEventsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "events", Usage: "list the events of pods and workloads, with the reasons that Kubernetes uses", ArgsUsage: "[NAME...]",
-		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "follow new events until Ctrl-C"}},
+		Name: "events", Usage: "list the events of pods and workloads, with the reasons that Kubernetes uses", ArgsUsage: "[SERVICE|POD...]",
+		Description: "With the name of a service, its events and those of its pods.",
+		Flags:       []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "follow new events until Ctrl-C"}},
 		Action: func(c *cli.Context) error {
 			t, err := findTarget(c, nil)
 			if err != nil {
@@ -29,8 +30,19 @@ func newEventsCommand(st *ui.Streams) *cli.Command {
 			if err := checkEventNames(c, t); err != nil {
 				return err
 			}
+			names := c.Args().Slice()
+			var services []string
+			if len(names) > 0 {
+				snap, err := t.client.State(c.Context)
+				if err != nil {
+					return err
+				}
+				for _, w := range snap.Workloads {
+					services = append(services, w.Name)
+				}
+			}
 			show := func(e state.Event) bool {
-				if c.NArg() == 0 || slices.Contains(c.Args().Slice(), e.Name) {
+				if len(names) == 0 || slices.Contains(names, e.Name) || slices.Contains(names, serviceOf(services, e.Name)) {
 					printEvent(st, e, c.Bool("json"))
 				}
 				return true
@@ -75,6 +87,18 @@ func checkEventNames(c *cli.Context, t *target) error {
 		}
 	}
 	return nil
+}
+
+// serviceOf returns the service that an object of a name belongs to, also if it is gone: the longest name of a service that it begins
+// with. It is "" if there is none.
+func serviceOf(services []string, object string) string {
+	best := ""
+	for _, name := range services {
+		if len(name) > len(best) && (object == name || strings.HasPrefix(object, name+"-")) {
+			best = name
+		}
+	}
+	return best
 }
 
 func printEvent(st *ui.Streams, e state.Event, asJSON bool) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -25,6 +27,8 @@ type Answer struct {
 	Next string `json:"next,omitempty"`
 	// Others are the other services that are not right, if Subject is "", the worst first.
 	Others []Cause `json:"others,omitempty"`
+	// Unstable describes containers that are ready now but restart again and again.
+	Unstable []string `json:"unstable,omitempty"`
 	// Advice holds the warnings of Advise about the subject.
 	Advice []string `json:"advice,omitempty"`
 }
@@ -63,6 +67,12 @@ func Why(f Facts, name string) (Answer, error) {
 		}
 	}
 	m := Masker(f.Snapshot)
+	for _, text := range f.unstable(f.podsOf(name)) {
+		a.Unstable = append(a.Unstable, m.String(text))
+	}
+	if len(a.Unstable) > 0 && !a.Waits {
+		a.Summary += ", but restarts again and again"
+	}
 	a.Summary = m.String(a.Summary)
 	for i := range a.Chain {
 		a.Chain[i].Text, a.Chain[i].Answer = m.String(a.Chain[i].Text), m.String(a.Chain[i].Answer)
@@ -71,6 +81,17 @@ func Why(f Facts, name string) (Answer, error) {
 		}
 	}
 	return a, err
+}
+
+// podsOf returns the pods of a workload, or the pod, of a name; all with "".
+func (f Facts) podsOf(name string) []*corev1.Pod {
+	if name == "" {
+		return f.Snapshot.Pods
+	}
+	if p := f.Snapshot.Pod(name); p != nil {
+		return []*corev1.Pod{p}
+	}
+	return f.Snapshot.PodsOf(name)
 }
 
 // workloadName returns the workload of a pod, "" if there is no pod of that name.
@@ -341,6 +362,9 @@ func (a Answer) Text(now time.Time) string {
 	}
 	if len(a.Others) > 0 {
 		fmt.Fprintf(&b, "Also not right:\n%s", Lines(a.Others))
+	}
+	for _, text := range a.Unstable {
+		fmt.Fprintf(&b, "  %s\n", text)
 	}
 	if a.Next != "" {
 		fmt.Fprintf(&b, "See: %s\n", a.Next)
