@@ -354,7 +354,8 @@ type Event struct {
 	Health string
 	// Signal is the number of the signal with kill, which comes when somebody asked for a stop or sent a signal.
 	Signal string
-	// Network is the network's name with connect and disconnect; the other fields are the container's, and Labels is empty.
+	// Network is the network's name with connect and disconnect, which come at every start and end too.
 	Network string
-	Labels  map[string]string
+	// Labels are the container's, with "name" and "image" added.
+	Labels map[string]string
 }

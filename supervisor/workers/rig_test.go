@@ -115,8 +115,11 @@ func (r *rig) end() {
 	if err := <-r.ended; err != nil {
 		r.t.Error(err)
 	}
-	r.Workers.Wait()
+	r.Wait()
 }
+
+// Wait is that of the Workers, not of the engine.
+func (r *rig) Wait() { r.Workers.Wait() }
 
 func (r *rig) engineBack(_ context.Context, pods []*corev1.Pod, since time.Time) error {
 	r.mu.Lock()

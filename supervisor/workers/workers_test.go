@@ -131,7 +131,7 @@ func TestWaitLeavesThePodsRunning(t *testing.T) {
 	onRig(t, func(r *rig) {
 		r.start(newPod("a", "a-1"))
 		before, lists := len(r.Calls(changing...)), len(r.Calls("ListContainers"))
-		r.Workers.Wait()
+		r.Wait()
 		r.Start(newPod("b", "b-1"), "")
 		r.Hurry()
 		r.pass(time.Hour)

@@ -201,7 +201,7 @@ func (e *Engine) removeContainer(ctx context.Context, method, id string) error {
 		}
 		c.byHand = true
 		if c.alive() {
-			e.exit(c, Exit{Code: 137})
+			e.kill(c, "SIGKILL")
 		}
 		if e.containers[c.id] == nil { // the engine has removed it at its end
 			return nil

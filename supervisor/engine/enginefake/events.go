@@ -74,8 +74,7 @@ func (e *Engine) take(s *subscription) ([]engine.Event, bool, error) {
 
 // emit tells the subscribers what happened to a container; e.mu is held.
 func (e *Engine) emit(c *container, typ string) {
-	attributes := maps.Clone(c.spec.Labels)
-	attributes["image"], attributes["name"] = c.spec.Image, c.name
+	attributes := c.attributes()
 	ev := engine.Event{Type: typ, ID: c.id, Time: time.Now().UTC(), Labels: attributes}
 	if typ == "die" {
 		ev.ExitCode = c.code
@@ -93,7 +92,14 @@ func (e *Engine) emit(c *container, typ string) {
 
 // emitNetwork tells the subscribers that a container joined or left a network; e.mu is held.
 func (e *Engine) emitNetwork(c *container, n *netRecord, typ string) {
-	e.send(c, engine.Event{Type: typ, ID: c.id, Time: time.Now().UTC(), Network: n.spec.Name, Labels: maps.Clone(c.spec.Labels)})
+	e.send(c, engine.Event{Type: typ, ID: c.id, Time: time.Now().UTC(), Network: n.spec.Name, Labels: c.attributes()})
+}
+
+// attributes are the labels of an event: the container's, its name and its image.
+func (c *container) attributes() map[string]string {
+	out := maps.Clone(c.spec.Labels)
+	out["image"], out["name"] = c.spec.Image, c.name
+	return out
 }
 
 // send delivers an event to its subscribers; e.mu is held.

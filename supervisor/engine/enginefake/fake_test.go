@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 )
@@ -240,8 +242,12 @@ func TestDownAndUp(t *testing.T) {
 		go func() { stop <- e.StopContainer(t.Context(), again, "", time.Hour) }()
 		synctest.Wait()
 		e.Down()
-		if _, open := <-events; open || !engine.IsUnavailable(why()) {
-			t.Errorf("events: open %v, %v", open, why())
+		var told []string
+		for ev := range events {
+			told = append(told, ev.Type)
+		}
+		if d := cmp.Diff([]string{"kill"}, told); d != "" || !engine.IsUnavailable(why()) {
+			t.Errorf("events %s, %v", d, why())
 		}
 		if _, err := io.ReadAll(log); !engine.IsUnavailable(err) {
 			t.Errorf("log: %v", err)
