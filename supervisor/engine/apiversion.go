@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/versions"
@@ -19,7 +19,8 @@ type need struct {
 	used bool
 	// what is the attribute as people write it in a Compose file.
 	what, api string
-	// warns is true where Docker Compose starts the container all the same.
+	// warns is true where Docker Compose starts the container all the same, which then differs in nothing that its data or its
+	// isolation depends on.
 	warns bool
 }
 
@@ -33,30 +34,32 @@ func check(needs []need, version string) (warnings []string, err error) {
 		if !n.warns {
 			return nil, fmt.Errorf("%w: %s: update the engine, or remove the attribute", ErrUnsupported, text)
 		}
-		warnings = append(warnings, text+" and ignores it")
+		warnings = append(warnings, text+", and ignores it")
 	}
 	return warnings, nil
 }
 
-// checkExact checks all settings of an exact container against an API version.
-func checkExact(conf *container.Config, host *container.HostConfig, nets []NetworkAttachment, version string) ([]string, error) {
+// CheckExact checks all settings of an exact container against an API version; see Exact.
+func CheckExact(x *Exact, version string) (warnings []string, err error) {
+	h := x.Config.Healthcheck
 	needs := []need{
-		{used: len(host.Annotations) > 0, what: "annotations", api: "1.43", warns: true},
-		{used: conf.Healthcheck != nil && conf.Healthcheck.StartInterval != 0, what: "healthcheck.start_interval", api: "1.44"},
+		{used: len(x.Host.Annotations) > 0, what: "annotations", api: "1.43", warns: true},
+		{used: h != nil && h.StartInterval != 0, what: "healthcheck.start_interval", api: "1.44", warns: true},
 	}
-	for _, m := range host.Mounts {
-		needs = append(needs, mountNeeds(m)...)
+	for i := range x.Host.Mounts {
+		needs = append(needs, mountNeeds(&x.Host.Mounts[i])...)
 	}
-	for i, n := range nets {
+	for i := range x.Networks {
+		n := &x.Networks[i]
 		needs = append(needs, endpointNeeds(n.Network, &n.Settings)...)
 		needs = append(needs, need{
-			used: i > 0 && n.Settings.MacAddress != "", what: "networks." + n.Network + ".mac_address (of a second network)", api: "1.44",
+			used: i > 0 && n.Settings.MacAddress != "", what: "networks." + n.Network + ".mac_address (of a second network)", api: "1.44", warns: true,
 		})
 	}
 	return check(needs, version)
 }
 
-func mountNeeds(m mount.Mount) []need {
+func mountNeeds(m *mount.Mount) []need {
 	where := "the mount at " + m.Target + ": "
 	b, v := m.BindOptions, m.VolumeOptions
 	return []need{
@@ -70,7 +73,7 @@ func mountNeeds(m mount.Mount) []need {
 func endpointNeeds(net string, ep *network.EndpointSettings) []need {
 	where := "networks." + net + "."
 	return []need{
-		{used: ep.GwPriority != 0, what: where + "gw_priority", api: "1.48"},
+		{used: ep.GwPriority != 0, what: where + "gw_priority", api: "1.48", warns: true},
 		{used: ep.DriverOpts[ifname] != "", what: where + "interface_name", api: "1.49"},
 	}
 }
@@ -85,17 +88,19 @@ func (d *Docker) knowsNetwork(ctx context.Context, o network.CreateOptions) erro
 	return d.knows(ctx, []need{{used: o.EnableIPv4 != nil && !*o.EnableIPv4, what: "enable_ipv4: false", api: "1.48"}})
 }
 
-// knows asks the engine for its version only if one of the settings is used.
+// knows asks the engine for its version only if one of the settings is used. There is nobody to warn, so all are errors.
 func (d *Docker) knows(ctx context.Context, needs []need) error {
-	for _, n := range needs {
-		if !n.used {
-			continue
-		}
-		version, err := d.version(ctx)
-		if err == nil {
-			_, err = check(needs, version)
-		}
+	needs = slices.DeleteFunc(needs, func(n need) bool { return !n.used })
+	if len(needs) == 0 {
+		return nil
+	}
+	version, err := d.version(ctx)
+	if err != nil {
 		return err
 	}
-	return nil
+	for i := range needs {
+		needs[i].warns = false
+	}
+	_, err = check(needs, version)
+	return err
 }

@@ -60,8 +60,12 @@ type exactCall struct {
 
 // translateExact converts a specification with Exact for an API version. It is pure, and does not change the specification.
 func translateExact(spec ContainerSpec, version string) (*exactCall, error) {
+	warnings, err := CheckExact(spec.Exact, version)
+	if err != nil {
+		return nil, err
+	}
 	conf, host := spec.Exact.Config, spec.Exact.Host
-	x := &exactCall{conf: &conf, host: &host, platform: parsePlatform(spec.Exact.Platform)}
+	x := &exactCall{warnings: warnings, conf: &conf, host: &host, platform: parsePlatform(spec.Exact.Platform)}
 	conf.Image = spec.Image
 	conf.Labels = maps.Clone(conf.Labels)
 	if conf.Labels == nil {
@@ -69,12 +73,13 @@ func translateExact(spec ContainerSpec, version string) (*exactCall, error) {
 	}
 	maps.Copy(conf.Labels, spec.Labels)
 	addMounts(&host, spec.Mounts)
+	if h := conf.Healthcheck; h != nil && h.StartInterval != 0 && versions.LessThan(version, "1.44") {
+		older := *h
+		older.StartInterval = 0 // the client would refuse it
+		conf.Healthcheck = &older
+	}
 	nets := slices.Clone(spec.Exact.Networks)
 	if err := placeExactMAC(&conf, nets, version); err != nil {
-		return nil, err
-	}
-	var err error
-	if x.warnings, err = checkExact(&conf, &host, nets, version); err != nil {
 		return nil, err
 	}
 	if len(nets) == 0 {
@@ -86,6 +91,11 @@ func translateExact(spec ContainerSpec, version string) (*exactCall, error) {
 		now, x.later = nets[:1], nets[1:]
 	}
 	x.net = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{}}
+	for i := range nets {
+		if versions.LessThan(version, "1.48") {
+			nets[i].Settings.GwPriority = 0
+		}
+	}
 	for i := range now {
 		x.net.EndpointsConfig[now[i].Network] = &now[i].Settings
 	}
@@ -112,7 +122,7 @@ func bindTarget(bind string) string {
 }
 
 // placeExactMAC puts hardware addresses where the API version expects them: before 1.44 the primary network's is the
-// container's, and no other network may have one; from 1.44 on each network has its own. nets is changed in place.
+// container's, and no other network has one; from 1.44 on each network has its own. nets is changed in place.
 func placeExactMAC(conf *container.Config, nets []NetworkAttachment, version string) error {
 	if len(nets) == 0 {
 		return nil
@@ -128,7 +138,10 @@ func placeExactMAC(conf *container.Config, nets []NetworkAttachment, version str
 		conf.MacAddress = "" //nolint:staticcheck // as above
 		return nil
 	}
-	conf.MacAddress, primary.MacAddress = primary.MacAddress, "" //nolint:staticcheck // as above
+	conf.MacAddress = primary.MacAddress //nolint:staticcheck // as above
+	for i := range nets {
+		nets[i].Settings.MacAddress = ""
+	}
 	return nil
 }
 

@@ -96,7 +96,7 @@ func shell(ctx context.Context, x *enginefake.Execution) (int, error) {
 // TestConformance runs one table of behaviours on the fake and on the real engine: what passes on both is what the fake is
 // faithful in.
 func TestConformance(t *testing.T) {
-	behaviours := slices.Concat(containerBehaviours, networkBehaviours, otherBehaviours)
+	behaviours := slices.Concat(containerBehaviours, networkBehaviours, otherBehaviours, exactBehaviours, objectBehaviours)
 	for n, b := range behaviours {
 		t.Run("fake/"+b.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -273,7 +273,7 @@ func (r *rig) wants(want string, err error) {
 
 func (r *rig) same(what string, got, want any) {
 	r.t.Helper()
-	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); d != "" {
 		r.t.Errorf("%s (-want +got):\n%s", what, d)
 	}
 }
@@ -282,12 +282,17 @@ func (r *rig) same(what string, got, want any) {
 func (r *rig) network() string {
 	r.t.Helper()
 	name := r.name + "-net"
-	spec := engine.NetworkSpec{Name: name, Subnet: r.subnet, IPRange: r.ipRange, Labels: r.labels()}
+	r.createNetwork(engine.NetworkSpec{Name: name, Subnet: r.subnet, IPRange: r.ipRange, Labels: r.labels()})
+	return name
+}
+
+func (r *rig) createNetwork(spec engine.NetworkSpec) {
+	r.t.Helper()
 	for {
 		_, err := r.CreateNetwork(r.ctx, spec)
 		if !engine.IsOverlap(err) {
 			r.must(err)
-			return name
+			return
 		}
 		r.pause(50 * time.Millisecond) // another test has it at the moment
 	}

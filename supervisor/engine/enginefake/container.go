@@ -104,8 +104,13 @@ func (e *Engine) CreateContainer(ctx context.Context, spec engine.ContainerSpec)
 	var warnings []string
 	err := e.call(ctx, "CreateContainer", spec.Name, func() error {
 		var err error
+		if spec.Exact != nil {
+			if warnings, err = engine.CheckExact(spec.Exact, e.info.APIVersion); err != nil {
+				return err
+			}
+		}
 		id, err = e.create(spec)
-		warnings = e.warnings
+		warnings = append(warnings, e.warnings...)
 		return err
 	})
 	if err == nil && spec.Warn != nil {

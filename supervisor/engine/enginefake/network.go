@@ -196,6 +196,10 @@ func (e *Engine) ConnectNetwork(ctx context.Context, net, ref string, settings n
 			return err
 		}
 		n := e.findNetwork(net)
+		if n == nil && !c.alive() { // Docker looks for it at the start
+			c.networks[net] = attachmentOf(settings)
+			return nil
+		}
 		if n == nil {
 			return errNotFound("network %s not found", net)
 		}
