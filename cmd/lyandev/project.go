@@ -130,7 +130,7 @@ func connect(ctx context.Context) (*engine.Docker, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx) // interrupted: not an engine error
 	}
-	eng, err := engine.NewDocker(os.Getenv("LYANDEV_ALLOW_REMOTE") != "")
+	eng, err := engine.NewDocker(engine.AllowRemote())
 	if err != nil {
 		return nil, withCode(exitNoEngine, err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/catalogue"
 	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/tcengine"
 	"github.com/lyandev/lyandev/supervisor/stacktest/throwaway"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -177,7 +178,7 @@ func testEngine(ctx context.Context, c *cli.Context, o testOptions) (*tcengine.E
 	if err != nil {
 		return nil, nil, err
 	}
-	eng, err := tcengine.New(ctx, tcengine.Options{AllowRemote: os.Getenv("LYANDEV_ALLOW_REMOTE") != "", Session: rand.Text()})
+	eng, err := tcengine.New(ctx, tcengine.Options{AllowRemote: engine.AllowRemote(), Session: rand.Text()})
 	if err != nil {
 		return nil, nil, withCode(exitNoEngine, err)
 	}

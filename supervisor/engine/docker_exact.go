@@ -28,6 +28,7 @@ func (d *Docker) createExact(ctx context.Context, spec ContainerSpec) (string, e
 	if err != nil {
 		return "", wrap(err, "create container %s from image %s", spec.Name, spec.Image)
 	}
+	x.conf.Env = withProxies(x.conf.Env, ProxyEnv(d.host))
 	r, err := within(ctx, workLimit, func(ctx context.Context) (container.CreateResponse, error) {
 		return d.api.ContainerCreate(ctx, x.conf, x.host, x.net, x.platform, spec.Name)
 	})

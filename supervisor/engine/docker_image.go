@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cpuguy83/dockercfg"
-	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
-	"github.com/docker/docker/api/types/registry"
 )
 
 // InspectImage implements Images.
@@ -38,12 +34,21 @@ func (d *Docker) InspectImage(ctx context.Context, ref string) (Image, error) {
 
 // PullImage implements Images.
 func (d *Docker) PullImage(ctx context.Context, ref string, opts PullOptions) error {
-	rc, err := d.api.ImagePull(ctx, ref, image.PullOptions{RegistryAuth: registryAuth(ref), Platform: opts.Platform})
+	auth, noAuth := registryAuth(ref)
+	err := d.pull(ctx, ref, image.PullOptions{RegistryAuth: auth, Platform: opts.Platform}, opts.Out)
+	if err != nil && noAuth != nil { // a public image needs no credentials
+		err = fmt.Errorf("%w (%w)", err, noAuth)
+	}
+	return wrap(err, "pull image %s", ref)
+}
+
+func (d *Docker) pull(ctx context.Context, ref string, opts image.PullOptions, out io.Writer) error {
+	rc, err := d.api.ImagePull(ctx, ref, opts)
 	if err != nil {
-		return wrap(err, "pull image %s", ref)
+		return err
 	}
 	defer rc.Close()
-	return wrap(readProgress(rc, opts.Out), "pull image %s", ref)
+	return readProgress(rc, out)
 }
 
 // ImportImage implements Images.
@@ -149,26 +154,4 @@ func (t *transfer) String() string {
 		done, total = done+l[0], total+l[1]
 	}
 	return fmt.Sprintf("downloading, %d%% of %.1f MB", done*100/max(total, 1), float64(total)/1e6)
-}
-
-// registryAuth returns the credentials that `docker login` stored for a reference's registry, "" if there are none.
-func registryAuth(ref string) string {
-	named, err := reference.ParseNormalizedNamed(ref)
-	if err != nil {
-		return ""
-	}
-	host := dockercfg.ResolveRegistryHost(reference.Domain(named))
-	user, secret, err := dockercfg.GetRegistryCredentials(host)
-	if err != nil || secret == "" {
-		return ""
-	}
-	auth := registry.AuthConfig{Username: user, Password: secret, ServerAddress: host}
-	if user == "" {
-		auth = registry.AuthConfig{IdentityToken: secret, ServerAddress: host}
-	}
-	b, err := json.Marshal(auth)
-	if err != nil {
-		return ""
-	}
-	return base64.URLEncoding.EncodeToString(b)
 }

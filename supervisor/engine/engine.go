@@ -329,8 +329,8 @@ type Image struct {
 	Env        []string
 	Volumes    []string
 	StopSignal string
-	// OS, Arch and Variant are the platform. LastTagged is when the image was last pulled, built or tagged on this engine.
-	// (InspectImage only.)
+	// OS, Arch and Variant are the platform. LastTagged is when the image was last built or tagged on this engine; pulls count
+	// with the containerd image store only, and with the classic one leave it zero. (InspectImage only.)
 	OS, Arch, Variant string
 	LastTagged        time.Time
 }

@@ -9,7 +9,7 @@ import (
 
 // Exact is a container in Docker's own terms. It is created as it is, with three additions of its ContainerSpec: Image replaces
 // Config.Image, Labels are added to Config.Labels, and Mounts to Host.Mounts (a mount of the ContainerSpec replaces the one of
-// Host at the same target).
+// Host at the same target). The proxies of the Docker configuration are set in its environment, unless Config.Env sets them.
 //
 // A setting that the engine's API version does not know is an error (ErrUnsupported) that names it and the API version that it
 // needs. Where Docker Compose only warns about it, ContainerSpec.Warn is called.

@@ -3,6 +3,10 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -16,8 +20,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// dockerConfig lays out a Docker configuration with contexts, and makes it the only thing that chooses the engine.
-func dockerConfig(t *testing.T, current string, contexts map[string]string) {
+// dockerContexts lays out a Docker configuration with contexts, and makes it the only thing that chooses the engine.
+func dockerContexts(t *testing.T, current string, contexts map[string]string) {
 	t.Helper()
 	dir := t.TempDir()
 	write := func(path string, v any) {
@@ -63,9 +67,19 @@ func TestWhichEngine(t *testing.T) {
 		{name: "like a local address", host: "tcp://127.0.0.1.example:2375", wantErr: "it is on another machine"},
 		{name: "a context that is not there", current: "gone", wantErr: `cannot read the Docker context "gone"`},
 		{name: "nonsense", host: "nonsense", remote: true, wantErr: "unable to parse docker host"},
+		{name: "IPv6 loopback", host: "tcp://[::1]:2375", want: "tcp://[::1]:2375"},
+		{name: "loopback without a port", host: "tcp://127.0.0.1", want: "tcp://127.0.0.1"},
+		{name: "another loopback address", host: "tcp://127.0.0.9:2375", want: "tcp://127.0.0.9:2375"},
+		{name: "capitals", host: "tcp://LOCALHOST:2375", want: "tcp://LOCALHOST:2375"},
+		{name: "a bare address", host: "127.0.0.1:2375", want: "tcp://127.0.0.1:2375"},
+		{name: "a bare address without a port", host: "127.0.0.1", want: "tcp://127.0.0.1:2375"},
+		{name: "a bare address of another machine", host: "10.1.2.3:2375", wantErr: "it is on another machine"},
+		{name: "a bare path", host: "/run/some.sock", want: "unix:///run/some.sock"},
+		{name: "a passed socket", host: "fd://", want: "unix:///var/run/docker.sock"},
+		{name: "ssh, wanted", current: "far", remote: true, want: "ssh://me@far.example"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			dockerConfig(t, tc.current, contexts)
+			dockerContexts(t, tc.current, contexts)
 			t.Setenv("DOCKER_CONTEXT", tc.env)
 			t.Setenv("DOCKER_HOST", tc.host)
 			d, err := NewDocker(tc.remote)
@@ -83,9 +97,47 @@ func TestWhichEngine(t *testing.T) {
 	}
 }
 
+// TestTLSContext reaches an engine behind TLS with the files of a context.
+func TestTLSContext(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("API-Version", "1.41")
+		fmt.Fprint(w, "OK")
+	}))
+	defer server.Close()
+	dockerContexts(t, "safe", map[string]string{"safe": "tcp://" + server.Listener.Addr().String()})
+	dir := filepath.Join(os.Getenv("DOCKER_CONFIG"), "contexts", "tls", digest.FromString("safe").Encoded(), "docker")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewDocker(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.api.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAllowRemote(t *testing.T) {
+	for v, want := range map[string]bool{"": false, "0": false, "false": false, "1": true, "true": true, "yes": true} {
+		t.Setenv("LYANDEV_ALLOW_REMOTE", v)
+		if AllowRemote() != want {
+			t.Errorf("%q: %v", v, !want)
+		}
+	}
+}
+
 // TestNobodyThere asks an engine that does not answer: every answer comes at once and is IsUnavailable.
 func TestNobodyThere(t *testing.T) {
-	dockerConfig(t, "", nil)
+	dockerContexts(t, "", nil)
 	t.Setenv("DOCKER_HOST", "unix://"+filepath.Join(t.TempDir(), "sock"))
 	d, err := NewDocker(false)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/tcengine"
 	"github.com/lyandev/lyandev/supervisor/stacktest/throwaway"
 )
@@ -35,7 +36,7 @@ var connect = sync.OnceValues(func() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	eng, err := tcengine.New(ctx, tcengine.Options{AllowRemote: os.Getenv("LYANDEV_ALLOW_REMOTE") != ""})
+	eng, err := tcengine.New(ctx, tcengine.Options{AllowRemote: engine.AllowRemote()})
 	if err != nil {
 		return nil, err
 	}

@@ -121,7 +121,9 @@ func (e *Engine) PullImage(ctx context.Context, ref string, opts engine.PullOpti
 	if opts.Out != nil {
 		fmt.Fprintf(opts.Out, " Status: Downloaded newer image for %s\n", familiar(ref))
 	}
-	e.AddImage(ref, img)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.images[e.addImage(ref, img)].LastTagged = time.Time{} // as with the classic image store
 	return nil
 }
 
