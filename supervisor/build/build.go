@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/client"
 	bkclient "github.com/moby/buildkit/client"
@@ -199,25 +198,6 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 	r.ImageID, r.Took = made.ID, time.Since(began)
 	sink(Progress{Build: x.Name, State: "done", Took: r.Took})
 	return r, nil
-}
-
-// untagFailed takes the tag from an image whose export failed half-way, and gives it back to the image that had it before. With
-// the containerd store such an image is tagged all the same, and its fingerprint would make the next build say that it is current.
-func (b *Builder) untagFailed(ctx context.Context, x *services.Build, src *source, previous string) error {
-	ctx = context.WithoutCancel(ctx)
-	made, err := b.Images.InspectImage(ctx, x.Image)
-	if err != nil || made.ID == previous || made.Labels[FingerprintLabel] != src.fingerprint {
-		return nil // what the tag names is not of this build
-	}
-	if previous != "" {
-		err = b.API.ImageTag(ctx, previous, x.Image)
-	} else {
-		_, err = b.API.ImageRemove(ctx, x.Image, image.RemoveOptions{})
-	}
-	if err != nil {
-		return fmt.Errorf("cannot take the tag %s from an image that is not complete: %w; remove it with `docker rmi %s`", x.Image, err, x.Image)
-	}
-	return nil
 }
 
 // addImages adds the images of other builds of the stack that this build uses to the fingerprint.
