@@ -30,7 +30,8 @@ func TestAPIVersions(t *testing.T) {
 		{"annotations", "1.42", "1.43", Exact{Host: container.HostConfig{Annotations: map[string]string{"a": "b"}}}, true},
 		{
 			"healthcheck.start_interval", "1.43", "1.44",
-			Exact{Config: container.Config{Healthcheck: &container.HealthConfig{StartInterval: time.Second}}}, true,
+			Exact{Config: container.Config{Healthcheck: &container.HealthConfig{StartInterval: time.Second}}},
+			true,
 		},
 		{"volume.subpath", "1.44", "1.45", mounted(mount.Mount{VolumeOptions: &mount.VolumeOptions{Subpath: "d"}}), false},
 		{"type: image", "1.47", "1.48", mounted(mount.Mount{Type: mount.TypeImage}), false},

@@ -26,7 +26,7 @@ func TestGuarded(t *testing.T) {
 	_, network := e.CreateNetwork(ctx, engine.NetworkSpec{})
 	for name, err := range map[string]error{
 		"create": create, "import": load, "network": network,
-		"start": e.StartContainer(ctx, "c"), "rename": e.RenameContainer(ctx, "c", "d"), "remove": e.RemoveContainer(ctx, "c"), "remove network": e.RemoveNetwork(ctx, "n"),
+		"start": e.StartContainer(ctx, "c"), "rename": e.RenameContainer(ctx, "c", "d"), "remove": e.RemoveContainer(ctx, "c"), "remove only": e.RemoveContainerOnly(ctx, "c"), "remove network": e.RemoveNetwork(ctx, "n"),
 		"connect": e.ConnectNetwork(ctx, "n", "c", engine.EndpointAt(netip.Addr{})),
 		"volume":  e.CreateVolume(ctx, engine.VolumeSpec{Name: "after"}), "remove volume": e.RemoveVolume(ctx, "before"),
 	} {

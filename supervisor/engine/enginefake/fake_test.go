@@ -187,7 +187,7 @@ func TestEveryMethodHasAFault(t *testing.T) {
 	_, err := e.Info(ctx)
 	errs := []error{
 		err, e.Ping(ctx), e.StartContainer(ctx, "x"), e.StopContainer(ctx, "x", "", 0), e.KillContainer(ctx, "x", ""), e.PauseContainer(ctx, "x"),
-		e.UnpauseContainer(ctx, "x"), e.RemoveContainer(ctx, "x"), e.RenameContainer(ctx, "x", "y"), e.CopyTo(ctx, "x", "/", strings.NewReader("")),
+		e.UnpauseContainer(ctx, "x"), e.RemoveContainer(ctx, "x"), e.RemoveContainerOnly(ctx, "x"), e.RenameContainer(ctx, "x", "y"), e.CopyTo(ctx, "x", "/", strings.NewReader("")),
 		e.CopyOver(ctx, "x", "/", strings.NewReader("")),
 		e.PullImage(ctx, "x", engine.PullOptions{}), e.TagImage(ctx, "x", "y"), e.RemoveImage(ctx, "x"), e.RemoveNetwork(ctx, "x"), e.RemoveVolume(ctx, "x"),
 		e.ConnectNetwork(ctx, "x", "y", engine.EndpointAt(netip.Addr{})), e.DisconnectNetwork(ctx, "x", "y"), e.CreateVolume(ctx, engine.VolumeSpec{Name: "x"}),
