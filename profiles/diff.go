@@ -130,7 +130,8 @@ func (d *differ) workload(a, b *services.Workload) {
 		scale = []string{fmt.Sprintf("replicas %d -> %d", a.Replicas(), b.Replicas())}
 	}
 	template = append(differences("labels", asJSON(a.PodMeta().Labels), asJSON(b.PodMeta().Labels)),
-		differences("annotations", asJSON(a.PodMeta().Annotations), asJSON(b.PodMeta().Annotations))...)
+		differences("annotations", asJSON(withoutContainer(a)), asJSON(withoutContainer(b)))...)
+	template = append(template, containerDifferences(a, b)...)
 	template = append(template, differences("", asJSON(a.PodSpec()), asJSON(b.PodSpec()))...)
 	rest = d.outside(a, b)
 	action := Update

@@ -9,6 +9,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/services/compose"
 )
 
 func full() *Stack {
@@ -39,6 +41,9 @@ func full() *Stack {
 			Name: "b", Args: map[string]string{"a": "1"}, Labels: map[string]string{"l": "1"}, CacheFrom: []string{"f"}, CacheTo: []string{"t"},
 			AdditionalContexts: map[string]string{"x": "y"}, Secrets: map[string]string{"s": "/f"}, SSH: map[string]string{"d": ""},
 		}},
+		HostPaths: []HostPath{{Path: "/p"}},
+		Providers: []*compose.Provider{{Options: map[string][]string{"o": {"1"}}, DependsOn: []string{"a"}, Dependents: []string{"b"}}},
+		Models:    []*compose.Model{{Key: "m", RuntimeFlags: []string{"f"}}},
 		HostPorts: []HostPort{{HostIP: "127.0.0.1", HostPort: 80}},
 		Notes:     []string{"note"},
 	}

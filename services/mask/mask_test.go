@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 )
 
 // lyanna has everything that makes masking hard: a password equal to the project and the user, and one that is a file name.
@@ -183,5 +185,26 @@ func (failing) Write([]byte) (int, error) { return 0, errors.New("gone") }
 func TestWriterFails(t *testing.T) {
 	if _, err := New(nil).Writer(failing{}).Write([]byte("x\n")); err == nil {
 		t.Error("no error")
+	}
+}
+
+// What Docker is asked for a container stays valid JSON: its variables are masked one by one.
+func TestStackMasksContainers(t *testing.T) {
+	c := compose.Container{Service: "a", PostStart: []compose.Hook{{Env: []string{"API_TOKEN=short"}}}}
+	c.Config.Env = []string{"TOKEN", "DB_PASSWORD=hunter22", "WHO=you"}
+	text, err := c.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &services.Workload{Object: &services.ComposeService{}}
+	w.PodMeta().Annotations = map[string]string{compose.Annotation: text}
+	masked := Stack(&services.Stack{Workloads: []*services.Workload{w}})
+	got, err := compose.Decode(masked.Workloads[0].PodMeta().Annotations[compose.Annotation], "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"TOKEN", "DB_PASSWORD=" + Mask, "WHO=you"}
+	if !slices.Equal(got.Config.Env, want) || got.PostStart[0].Env[0] != "API_TOKEN="+Mask {
+		t.Errorf("%q, %q", got.Config.Env, got.PostStart[0].Env)
 	}
 }

@@ -2,11 +2,13 @@ package mask
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 )
 
 // Stack returns a copy of a stack for printing: values of Secrets and values with a secret name are masked, all other strings
@@ -90,6 +92,34 @@ func (w walker) slice(v reflect.Value) {
 	}
 }
 
+// container masks what Docker is asked for a container of a plain service: the text stays valid JSON.
+func (w walker) container(annotation string) string {
+	c, err := compose.Decode(annotation, compose.Project)
+	if err != nil {
+		return Mask
+	}
+	w.value(reflect.ValueOf(c))
+	lists := [][]string{c.Config.Env}
+	for _, h := range slices.Concat(c.PostStart, c.PreStop) {
+		lists = append(lists, h.Env)
+	}
+	for _, h := range c.PreStart {
+		lists = append(lists, h.Env)
+	}
+	for _, env := range lists {
+		for i, e := range env {
+			if name, value, _ := strings.Cut(e, "="); value != "" && SecretName(name) {
+				env[i] = name + "=" + Mask
+			}
+		}
+	}
+	masked, err := c.Encode()
+	if err != nil {
+		return Mask
+	}
+	return masked
+}
+
 // mapping masks the values of a map of strings, by key and by value. Maps of other types are left unchanged.
 func (w walker) mapping(v reflect.Value) {
 	if v.Type().Elem().Kind() != reflect.String {
@@ -97,6 +127,10 @@ func (w walker) mapping(v reflect.Value) {
 	}
 	for _, k := range v.MapKeys() {
 		text := v.MapIndex(k).String()
+		if k.String() == compose.Annotation {
+			v.SetMapIndex(k, reflect.ValueOf(w.container(text)))
+			continue
+		}
 		masked := w.m.String(text)
 		if SecretName(k.String()) && text != "" {
 			masked = Mask
