@@ -3,9 +3,12 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 )
+
+func followRoutes(context.Context, netip.Addr, func(outlet)) error { return nil }
 
 func keepGateway(Config) error { return nil }
 

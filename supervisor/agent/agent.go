@@ -58,6 +58,7 @@ func Run(ctx context.Context, cfg Config) error {
 		if err := keepGateway(cfg); err != nil {
 			cfg.Log.Warn("remote clients of host ports may get no reply", "error", err)
 		}
+		cfg.follow = followRoutes
 	}
 	links, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
@@ -142,7 +143,7 @@ func (a *server) serve(ctx context.Context) error {
 			}
 		})
 	}
-	closers, err := a.listen(run)
+	closers, err := a.listen(ctx, run)
 	if err == nil {
 		a.cfg.Log.Info("agent serves", "address", a.cfg.Address.String(), "subnet", a.cfg.Subnet.String(), "version", a.cfg.Version)
 		<-ctx.Done()
@@ -158,7 +159,7 @@ func (a *server) serve(ctx context.Context) error {
 }
 
 // listen opens the listeners on the agent's own address (and, for names, on the loopback), and passes each to run.
-func (a *server) listen(run func(string, func() error)) (closers []func(), err error) {
+func (a *server) listen(ctx context.Context, run func(string, func() error)) (closers []func(), err error) {
 	hosts := []netip.Addr{a.cfg.Address}
 	if loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1}); a.cfg.Address != loopback {
 		hosts = append(hosts, loopback)
@@ -192,6 +193,9 @@ func (a *server) listen(run func(string, func() error)) (closers []func(), err e
 		}
 		return nil
 	})
+	if a.cfg.follow != nil {
+		run("published ports", func() error { return a.serveOutlet(ctx, srv, run) })
+	}
 	return append(closers, func() { srv.Close() }), nil
 }
 

@@ -112,6 +112,7 @@ type Config struct {
 	addresses            addresses
 	openFiles            uint64
 	dockerDNS            string
+	follow               followOutlet
 }
 
 // Env returns the environment that ConfigFromEnv reads. It does not include the token, because everybody who may inspect the

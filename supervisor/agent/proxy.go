@@ -58,7 +58,9 @@ type proxy struct {
 	fronts   map[frontKey]openFront
 	vips     map[netip.Addr]bool
 	draining bool
-	running  sync.WaitGroup
+	// outlet is a second address for host ports.
+	outlet  outlet
+	running sync.WaitGroup
 }
 
 func newProxy(cfg Config, ingress func(net.Listener) front) (*proxy, error) {
@@ -82,6 +84,19 @@ func newProxy(cfg Config, ingress func(net.Listener) front) (*proxy, error) {
 func (p *proxy) apply(ctx context.Context, ix *index) (problems []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.serve(ctx, ix)
+}
+
+// useOutlet is apply with another outlet.
+func (p *proxy) useOutlet(ctx context.Context, ix *index, o outlet) (problems []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.outlet = o
+	return p.serve(ctx, ix)
+}
+
+// serve is apply, called with mu held.
+func (p *proxy) serve(ctx context.Context, ix *index) (problems []string) {
 	if p.draining {
 		return []string{"the agent is stopping"}
 	}
@@ -163,33 +178,41 @@ func (p *proxy) wantedFronts(ix *index) map[frontKey]string {
 		}
 	}
 	for _, h := range ix.table.HostPorts {
-		key := frontKey{netip.AddrPortFrom(p.own, h.Port), h.Protocol}
-		if h.Ingress {
-			want[key] = ingressName
-			continue
+		for _, host := range []netip.Addr{p.own, p.outlet.addr} {
+			key := frontKey{netip.AddrPortFrom(host, h.Port), h.Protocol}
+			switch {
+			case !host.IsValid():
+			case h.Ingress:
+				want[key] = ingressName
+			default:
+				add(key, poolKey{h.Namespace, h.Service, h.ServicePort, h.Protocol})
+			}
 		}
-		add(key, poolKey{h.Namespace, h.Service, h.ServicePort, h.Protocol})
 	}
 	return want
 }
 
 func (p *proxy) open(ctx context.Context, key frontKey, leads string, to *pool) error {
 	var f front
+	admits := func(netip.Addr) bool { return true }
+	if key.at.Addr() == p.outlet.addr {
+		admits = p.outlet.admits
+	}
 	if key.protocol == UDP {
 		conn, err := listenUDP(key.at)
 		if err != nil {
 			return err
 		}
-		f = &udpFront{conn: conn, pool: to, idle: p.udpIdle, count: &p.count, flows: make(map[netip.AddrPort]*udpFlow)}
+		f = &udpFront{conn: conn, admits: admits, pool: to, idle: p.udpIdle, count: &p.count, flows: make(map[netip.AddrPort]*udpFlow)}
 	} else {
 		l, err := listenTCP(key.at)
 		if err != nil {
 			return err
 		}
 		if leads == ingressName {
-			f = p.ingress(l)
+			f = p.ingress(gate{l, admits})
 		} else {
-			f = &tcpFront{listener: l, pool: to, dialer: p.dialer, count: &p.count, room: p.room}
+			f = &tcpFront{listener: l, admits: admits, pool: to, dialer: p.dialer, count: &p.count, room: p.room}
 		}
 	}
 	p.fronts[key] = openFront{f, leads}

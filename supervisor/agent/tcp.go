@@ -21,6 +21,7 @@ type traffic struct {
 // tcpFront accepts connections on one address and forwards them to a pool.
 type tcpFront struct {
 	listener *net.TCPListener
+	admits   func(client netip.Addr) bool
 	pool     *pool
 	dialer   *net.Dialer
 	count    *traffic
@@ -54,6 +55,10 @@ func (f *tcpFront) Run(ctx context.Context) error {
 			case <-pause.C:
 			}
 			pause.Stop()
+			continue
+		}
+		if !f.admits(c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()) {
+			reset(c)
 			continue
 		}
 		if !f.room.enter(ctx) {

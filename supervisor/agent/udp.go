@@ -18,10 +18,11 @@ const (
 
 // udpFront forwards datagrams to a pool, with one flow per client address and port.
 type udpFront struct {
-	conn  *net.UDPConn
-	pool  *pool
-	idle  time.Duration
-	count *traffic
+	conn   *net.UDPConn
+	admits func(client netip.Addr) bool
+	pool   *pool
+	idle   time.Duration
+	count  *traffic
 
 	mu    sync.Mutex
 	flows map[netip.AddrPort]*udpFlow
@@ -54,7 +55,7 @@ func (f *udpFront) Run(ctx context.Context) error {
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
-		if err != nil {
+		if err != nil || !f.admits(from.Addr()) {
 			continue
 		}
 		flow, isNew := f.flow(from)

@@ -72,7 +72,7 @@ func (n *Network) ensureAgent(ctx context.Context, ports []services.HostPort, au
 		}
 		key := portsKey(wanted)
 		if old != nil && old.State == engine.StateRunning && n.inside(old) && old.Labels[selfimage.HashLabel] == hash && old.Labels[portsLabel] == key {
-			return errors.Join(n.connect(ctx, *old, wanted), n.share(ctx, old))
+			return errors.Join(n.share(ctx, old), n.connect(ctx, *old, wanted))
 		}
 		err = n.replaceAgent(ctx, old, wanted, image, hash)
 		if !auto || tries == 3 || !engine.IsPortTaken(err) {
@@ -154,7 +154,7 @@ func (n *Network) replaceAgent(ctx context.Context, old *engine.Container, ports
 	if err != nil {
 		return err
 	}
-	return errors.Join(n.connect(ctx, c, ports), n.share(ctx, &c))
+	return errors.Join(n.share(ctx, &c), n.connect(ctx, c, ports))
 }
 
 // agentFiles is how many files the agent may have open: about six for each connection that it passes on.
