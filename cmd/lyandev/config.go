@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 
 	"github.com/urfave/cli/v2"
 	"sigs.k8s.io/yaml"
@@ -16,15 +18,30 @@ import (
 func newConfigCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "config", Usage: "check the file and print the effective, merged stack",
-		Flags: []cli.Flag{
+		Description: "The stack is printed as lyandev runs it: Kubernetes' objects, and for plain services what Docker is asked for. The lists are\n" +
+			"sorted, one name a line, as docker compose config prints them.",
+		Flags: append([]cli.Flag{
 			jsonFlag(),
+			&cli.StringFlag{Name: "format", Value: "yaml", Usage: "`yaml` or json"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`"},
 			&cli.BoolFlag{Name: "show-secrets", Usage: "print passwords and tokens unmasked"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "check only, print nothing"},
-		},
+		}, configLists()...),
 		Action: func(c *cli.Context) error {
+			asJSON, err := wantsJSON(c, "yaml")
+			if err != nil {
+				return err
+			}
 			stack, err := loadStack(c, chosenProfile(c))
 			if err != nil {
 				return err
+			}
+			var text bytes.Buffer
+			if list, err := printConfigList(c, stack, &text); list || err != nil {
+				if err != nil {
+					return err
+				}
+				return writeConfig(c, st, text.Bytes())
 			}
 			for _, n := range stack.Notes {
 				fmt.Fprintln(st.Err, st.Paint(ui.Yellow, "note: ")+n)
@@ -40,14 +57,13 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 				return err
 			}
 			b, err := json.MarshalIndent(shown, "", "  ")
-			if err == nil && !c.Bool("json") {
+			if err == nil && !asJSON {
 				b, err = yaml.JSONToYAML(b)
 			}
 			if err != nil {
 				return fmt.Errorf("cannot print the stack: %w", err)
 			}
-			_, err = fmt.Fprintln(st.Out, string(b))
-			return err
+			return writeConfig(c, st, append(b, '\n'))
 		},
 	}
 }
@@ -85,4 +101,17 @@ func shownStack(stack *services.Stack) (map[string]any, error) {
 		}
 	}
 	return out, nil
+}
+
+// writeConfig writes what config prints to standard output or the file of --output. The file can be read by its owner only: the
+// stack holds secrets.
+func writeConfig(c *cli.Context, st *ui.Streams, text []byte) error {
+	if c.String("output") == "" {
+		_, err := st.Out.Write(text)
+		return err
+	}
+	if err := os.WriteFile(c.String("output"), text, 0o600); err != nil {
+		return fmt.Errorf("cannot write the stack: %w", err)
+	}
+	return nil
 }

@@ -22,11 +22,20 @@ import (
 func newDownCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "down", Usage: "stop the stack and remove its containers and network; volumes are kept unless --volumes is given",
+		ArgsUsage: "[SERVICE...]",
+		Description: "With services, only their containers are stopped and removed: they are scaled to 0 until the next up.",
 		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "timeout", Aliases: []string{"t"}, Value: -1, Usage: "kill what has not stopped after `SECONDS`; default: each service's own grace period"},
+			&cli.BoolFlag{Name: "remove-orphans", Usage: "accepted as in docker compose: all containers of the stack are always removed"},
 			&cli.BoolFlag{Name: "volumes", Aliases: []string{"v"}, Usage: "delete the stack's volumes too and list them; snapshots are kept (snapshot rm deletes them)"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 		},
-		Action: func(c *cli.Context) error { return runDown(c, st, c.Bool("volumes"), c.Bool("quiet")) },
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return downServices(c, st, c.Args().Slice())
+			}
+			return runDown(c, st, c.Bool("volumes"), c.Bool("quiet"))
+		},
 	}
 }
 
@@ -69,12 +78,14 @@ func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 		return err
 	}
 	if answers {
+		defer cutShort(c, func() { _ = t.client.Stop(c.Context) })()
 		return stopRunning(c.Context, t, show)
 	}
 	s, err := serve(c.Context, c, t.instance, logger(c, st), true)
 	if err != nil {
 		return err
 	}
+	defer cutShort(c, s.sup.Stop)()
 	watch, cancel := context.WithCancel(c.Context)
 	defer cancel()
 	go func() {

@@ -42,7 +42,7 @@ func newEventsCommand(st *ui.Streams) *cli.Command {
 				}
 			}
 			show := func(e state.Event) bool {
-				if len(names) == 0 || slices.Contains(names, e.Name) || slices.Contains(names, serviceOf(services, e.Name)) {
+				if len(names) == 0 || slices.Contains(names, e.Name) || slices.Contains(names, eventService(services, e.Name)) {
 					printEvent(st, e, c.Bool("json"))
 				}
 				return true
@@ -89,9 +89,9 @@ func checkEventNames(c *cli.Context, t *target) error {
 	return nil
 }
 
-// serviceOf returns the service that an object of a name belongs to, also if it is gone: the longest name of a service that it begins
+// eventService returns the service that an object of a name belongs to, also if it is gone: the longest name of a service that it begins
 // with. It is "" if there is none.
-func serviceOf(services []string, object string) string {
+func eventService(services []string, object string) string {
 	best := ""
 	for _, name := range services {
 		if len(name) > len(best) && (object == name || strings.HasPrefix(object, name+"-")) {

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -15,8 +17,25 @@ import (
 
 func newLsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "ls", Usage: "list the instances on this machine", Flags: []cli.Flag{jsonFlag()},
-		Action: func(c *cli.Context) error { return runLs(c, st, c.Bool("json")) },
+		Name: "ls", Usage: "list the instances on this machine",
+		Description: "Lists also the instances that are stopped. --format json and --quiet list those that run, with --all the others too;\n" +
+			"the JSON has the names of docker compose ls.",
+		Flags: []cli.Flag{
+			jsonFlag(),
+			&cli.StringFlag{Name: "format", Value: "table", Usage: "`table` or json"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only the names"},
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "with --quiet and --format json: also what is stopped"},
+		},
+		Action: func(c *cli.Context) error {
+			compose, err := wantsJSON(c, "table")
+			if err != nil {
+				return err
+			}
+			if compose = compose && !c.Bool("json"); compose || c.Bool("quiet") {
+				return listAsCompose(c, st, c.Bool("quiet"), c.Bool("all"))
+			}
+			return runLs(c, st, c.Bool("json"))
+		},
 	}
 }
 
@@ -29,16 +48,68 @@ type lsInstance struct {
 	Profile string   `json:"profile,omitempty"`
 	Pods    int      `json:"pods"`
 	Ports   []string `json:"ports,omitempty"`
+	files   []string
 }
 
-func runLs(c *cli.Context, st *ui.Streams, asJSON bool) error {
-	all, err := instance.Open().List()
+// composeProject is an instance as docker compose ls prints it.
+type composeProject struct{ Name, Status, ConfigFiles string }
+
+// listAsCompose prints the instances, or with quiet their names, as docker compose ls does: what does not run only with all.
+func listAsCompose(c *cli.Context, st *ui.Streams, quiet, all bool) error {
+	rows, err := listInstances(c, st)
 	if err != nil {
 		return err
 	}
+	out := []composeProject{}
+	for _, r := range rows {
+		p := composeProject{Name: r.Name, Status: fmt.Sprintf("running(%d)", r.Pods), ConfigFiles: strings.Join(r.files, ",")}
+		if r.Phase == "stopped" {
+			p.Status = "exited(0)"
+		}
+		if r.Phase == "stopped" && !all {
+			continue
+		}
+		if quiet {
+			fmt.Fprintln(st.Out, p.Name)
+		}
+		out = append(out, p)
+	}
+	if quiet {
+		return nil
+	}
+	return json.NewEncoder(st.Out).Encode(out)
+}
+
+func runLs(c *cli.Context, st *ui.Streams, asJSON bool) error {
+	out, err := listInstances(c, st)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return json.NewEncoder(st.Out).Encode(out)
+	}
+	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tPHASE\tPROFILE\tPODS\tPORTS\tDIRECTORY")
+	for _, r := range out {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", r.Name, r.Phase, dash(r.Profile), r.Pods, dash(strings.Join(r.Ports, ",")), r.Dir)
+	}
+	return w.Flush()
+}
+
+// listInstances asks the supervisor of each instance for its state.
+func listInstances(c *cli.Context, st *ui.Streams) ([]lsInstance, error) {
+	all, err := instance.Open().List()
+	if err != nil {
+		return nil, err
+	}
 	out := []lsInstance{}
 	for _, i := range all {
-		row := lsInstance{Name: i.Name, Project: i.Project, Dir: i.Dir, Phase: "stopped"}
+		row := lsInstance{Name: i.Name, Project: i.Project, Dir: i.Dir, Phase: "stopped", files: i.Files}
+		if len(row.files) == 0 {
+			if file, err := profiles.Find(i.Dir); err == nil {
+				row.files = []string{file}
+			}
+		}
 		if s, err := newTarget(i).client.State(c.Context); err == nil {
 			row.Phase, row.Profile, row.Pods = string(s.Phase), s.Profile, len(s.Pods)
 			for _, h := range s.Bound {
@@ -50,13 +121,5 @@ func runLs(c *cli.Context, st *ui.Streams, asJSON bool) error {
 		}
 		out = append(out, row)
 	}
-	if asJSON {
-		return json.NewEncoder(st.Out).Encode(out)
-	}
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tPHASE\tPROFILE\tPODS\tPORTS\tDIRECTORY")
-	for _, r := range out {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%v\t%s\n", r.Name, r.Phase, dash(r.Profile), r.Pods, r.Ports, r.Dir)
-	}
-	return w.Flush()
+	return out, nil
 }

@@ -13,8 +13,20 @@ import (
 
 func newVersionCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "version", Usage: "print the version of lyandev and of the Docker engine", Flags: []cli.Flag{jsonFlag()},
+		Name: "version", Usage: "print the version of lyandev and of the Docker engine", Flags: []cli.Flag{
+			jsonFlag(),
+			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "pretty", Usage: "`pretty` or json"},
+			&cli.BoolFlag{Name: "short", Usage: "print only the version of lyandev"},
+		},
 		Action: func(c *cli.Context) error {
+			asJSON, err := wantsJSON(c, "pretty")
+			if err != nil {
+				return err
+			}
+			if c.Bool("short") {
+				_, err := fmt.Fprintln(st.Out, version)
+				return err
+			}
 			v := map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				for _, s := range info.Settings {
@@ -29,7 +41,7 @@ func newVersionCommand(st *ui.Streams) *cli.Command {
 					v["engine"], v["api"] = i.Version, i.APIVersion
 				}
 			}
-			if c.Bool("json") {
+			if asJSON {
 				return json.NewEncoder(st.Out).Encode(v)
 			}
 			fmt.Fprintf(st.Out, "lyandev %s (%s, %s)\n", v["version"], v["platform"], v["go"])
