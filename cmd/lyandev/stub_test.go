@@ -65,8 +65,8 @@ func startStub(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 0 {
 		mode = args[0]
 	}
-	if neg || len(args) > 1 || !slices.Contains([]string{"ready", "starting", "away", "stopping"}, mode) {
-		ts.Fatalf("usage: supervisor [ready|starting|away|stopping]")
+	if neg || len(args) > 1 || !slices.Contains([]string{"ready", "starting", "away", "stopping", "ended"}, mode) {
+		ts.Fatalf("usage: supervisor [ready|starting|away|stopping|ended]")
 	}
 	work := ts.Getenv("WORK")
 	stack, err := profiles.Load(context.Background(), profiles.Options{Files: []string{filepath.Join(work, "compose.yaml")}})
@@ -142,7 +142,12 @@ func (s *stub) snapshot() *state.Status {
 		}
 		snap.Workloads = append(snap.Workloads, x)
 		for k := range n {
-			snap.Pods = append(snap.Pods, stubPod(w, int(k), ready))
+			p := stubPod(w, int(k), ready)
+			if s.mode == "ended" {
+				p.Status.Phase = corev1.PodFailed
+				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7}}
+			}
+			snap.Pods = append(snap.Pods, p)
 		}
 	}
 	return snap
