@@ -85,11 +85,14 @@ func parseLogOptions(c *cli.Context) (logOptions, error) {
 	return o, nil
 }
 
-// followLogs prints that up has attached and follows the logs until Ctrl-C or until the supervisor exits.
-func followLogs(c *cli.Context, st *ui.Streams, t *target) error {
+// followLogs prints that up has attached and follows the logs and, unless quiet, the changes until Ctrl-C or until the supervisor exits.
+func followLogs(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	fmt.Fprintln(st.Err, st.Paint(ui.Dim, "attached to the running supervisor; Ctrl-C detaches, `lyandev down` stops the stack"))
+	if !quiet {
+		go tellChanges(ctx, t, st)
+	}
 	return printLogs(ctx, c, st, t, logOptions{follow: true, tail: 0})
 }
 

@@ -167,6 +167,9 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	} else if err == nil {
 		printWhereToLook(o.st, t, began)
 	}
+	if !o.quiet && view.Err() == nil {
+		go tellChanges(view, t, o.st)
+	}
 	if !o.noLogs && view.Err() == nil {
 		go func() { _ = printLogs(view, c, o.st, t, logOptions{follow: true, tail: 0}) }()
 	}

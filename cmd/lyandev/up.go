@@ -209,7 +209,7 @@ func attach(c *cli.Context, t *target, o upOptions) error {
 	if o.noLogs {
 		return nil
 	}
-	return followLogs(c, o.st, t)
+	return followLogs(c, o.st, t, o.quiet)
 }
 
 // applyAndShow applies the stack, shows progress and blocks until the stack has started or, with o.wait, is ready. If the

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -81,10 +82,7 @@ func (l *live) draw() {
 		return
 	}
 	columns, rows := l.st.Size()
-	lines := l.picture()
-	if len(lines) > rows-2 {
-		lines = lines[:max(rows-2, 1)]
-	}
+	lines := l.picture(max(rows-2, 1))
 	var b strings.Builder
 	if l.drawn > 0 {
 		b.WriteString(l.st.sequence(fmt.Sprintf("%dA", l.drawn)))
@@ -101,17 +99,58 @@ func (l *live) draw() {
 	fmt.Fprint(l.st.Err, b.String())
 }
 
-func (l *live) picture() []string {
+// item is a line of the picture. done: it needs no attention.
+type item struct {
+	text string
+	done bool
+}
+
+// fit returns the lines of the items if there is room for them. Else those that are not done come first, and the last line counts
+// the ones that are left out.
+func fit(items []item, room int) []string {
+	if len(items) > room {
+		slices.SortStableFunc(items, func(a, b item) int {
+			switch {
+			case a.done == b.done:
+				return 0
+			case a.done:
+				return 1
+			}
+			return -1
+		})
+		keep := max(room-1, 0)
+		left := len(items) - keep
+		text := fmt.Sprintf("... and %d more", left)
+		if !slices.ContainsFunc(items[keep:], func(i item) bool { return !i.done }) {
+			text += ", done or ready"
+		}
+		items = append(items[:keep:keep], item{text: text})
+	}
+	var lines []string
+	for _, i := range items {
+		lines = append(lines, i.text)
+	}
+	return lines
+}
+
+// picture returns at most rows lines: the head, then a line for each build, workload and warning.
+func (l *live) picture(rows int) []string {
 	s := l.snap
 	head := fmt.Sprintf("%s %s", s.Project, s.Profile)
 	lines := []string{l.st.Paint(Bold, strings.TrimSpace(head)) + l.st.Paint(Dim, fmt.Sprintf("  %s  %s", s.Phase, round(time.Since(l.began))))}
 	if s.Engine != "" {
 		lines = append(lines, l.st.Paint(Red, s.Engine))
 	}
+	return append(lines, fit(l.items(s), max(rows-len(lines), 1))...)
+}
+
+// items are the lines below the head.
+func (l *live) items(s *state.Status) []item {
+	var out []item
 	stopping := s.Phase == state.Stopping || s.Phase == state.Stopped
 	for _, b := range s.Builds {
 		if !stopping {
-			lines = append(lines, l.buildLine(b))
+			out = append(out, item{l.buildLine(b), b.State == "done" || b.State == "current"})
 		}
 	}
 	width := 0
@@ -120,7 +159,7 @@ func (l *live) picture() []string {
 	}
 	for _, w := range s.Workloads {
 		if stopping {
-			lines = append(lines, l.stopLine(s, w, width))
+			out = append(out, item{l.stopLine(s, w, width), len(s.PodsOf(w.Name)) == 0})
 			continue
 		}
 		mark, style := l.spinner(), Cyan
@@ -130,12 +169,12 @@ func (l *live) picture() []string {
 		case w.Hold != nil:
 			mark, style = "·", Dim
 		}
-		lines = append(lines, fmt.Sprintf("%s %-*s  %s", l.st.Paint(style, mark), width, w.Name, l.st.Paint(Dim, describe(s, w))))
+		out = append(out, item{fmt.Sprintf("%s %-*s  %s", l.st.Paint(style, mark), width, w.Name, l.st.Paint(Dim, describe(s, w))), w.Right})
 	}
 	for _, w := range s.Warnings {
-		lines = append(lines, l.st.Paint(Yellow, "! "+w))
+		out = append(out, item{text: l.st.Paint(Yellow, "! "+w)})
 	}
-	return lines
+	return out
 }
 
 func (l *live) buildLine(b state.Build) string {
