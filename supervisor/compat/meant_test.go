@@ -1,0 +1,83 @@
+package compat_test
+
+import (
+	"regexp"
+	"slices"
+	"testing"
+)
+
+// meant is a difference to Docker Compose that is meant.
+type meant struct {
+	id string
+	// what differs, and why a user accepts it.
+	what, why string
+	// where are the paths of the differences that the row explains.
+	where *regexp.Regexp
+}
+
+// meantDifferences are all that are meant. A case names the rows that it meets; each must explain a difference in it.
+var meantDifferences = []meant{
+	{
+		id:   "host-ports",
+		what: "Host ports are not bindings of the container: the agent publishes them, on 127.0.0.1 unless the file names an address.",
+		why: "They go on answering while a container is replaced, and nobody else in the network reaches a developer's database. " +
+			"`x-lyandev: {ports: container}` gives the container its own bindings.",
+		where: regexp.MustCompile(`^/Containers/[^/]+/Inspect/(HostConfig/PortBindings|NetworkSettings/Ports)(/|$)`),
+	},
+}
+
+func row(id string) *meant {
+	i := slices.IndexFunc(meantDifferences, func(m meant) bool { return m.id == id })
+	if i < 0 {
+		return nil
+	}
+	return &meantDifferences[i]
+}
+
+// unexplained are the differences that no row of the case explains, and the rows that explain none.
+func unexplained(c *testCase, all []difference) (left []difference, unused []string) {
+	ids := c.list("meets")
+	used := map[string]bool{}
+	for _, d := range all {
+		explained := false
+		for _, id := range ids {
+			if m := row(id); m != nil && m.where.MatchString(d.path) {
+				used[id], explained = true, true
+			}
+		}
+		if !explained {
+			left = append(left, d)
+		}
+	}
+	for _, id := range ids {
+		if !used[id] {
+			unused = append(unused, id)
+		}
+	}
+	return left, unused
+}
+
+// TestMeantDifferences checks the table: at most fifteen rows, each met by a case.
+func TestMeantDifferences(t *testing.T) {
+	cases, err := readCases("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(meantDifferences) > 15 {
+		t.Errorf("there are %d meant differences, at most 15 are allowed", len(meantDifferences))
+	}
+	met := map[string]bool{}
+	for _, c := range cases {
+		for _, id := range c.list("meets") {
+			met[id] = true
+			if row(id) == nil {
+				t.Errorf("the case %s meets %q, which is no row", c.name, id)
+			}
+		}
+	}
+	for _, m := range meantDifferences {
+		if !met[m.id] {
+			t.Errorf("no case meets the difference %q", m.id)
+		}
+	}
+}

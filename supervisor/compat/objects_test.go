@@ -1,0 +1,98 @@
+package compat_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// names are the host names to resolve: those of services, containers and aliases, as the other program's containers have them if it
+// ran before, so that both are asked for the same.
+func (s *session) names(all map[string]*container) []string {
+	if s.asked == nil {
+		for _, c := range all {
+			s.asked = append(s.asked, c.service, strings.TrimPrefix(str(c.Inspect, "Name"), "/"))
+			nets, _ := at(c.Inspect, "NetworkSettings", "Networks").(object)
+			for _, n := range nets {
+				aliases, _ := at(n, "Aliases").([]any)
+				for _, a := range aliases {
+					if name, _ := a.(string); !strings.HasPrefix(c.id, name) {
+						s.asked = append(s.asked, name)
+					}
+				}
+			}
+		}
+		for _, name := range s.c.list("names") {
+			s.asked = append(s.asked, s.expand(name))
+		}
+		slices.Sort(s.asked)
+		s.asked = slices.Compact(s.asked)
+	}
+	return s.asked
+}
+
+// networks are those of the project, and others that its containers are in.
+func (s *session) networks(ctx context.Context, all map[string]*container) (map[string]any, error) {
+	list, err := listed(ctx, "network", s.label+"="+s.project)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, c := range all {
+		nets, _ := at(c.Inspect, "NetworkSettings", "Networks").(object)
+		for _, n := range nets {
+			if id := str(n, "NetworkID"); id != "" && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	more, err := inspect(ctx, "network", ids)
+	if err != nil {
+		return nil, err
+	}
+	nets := map[string]any{}
+	for _, n := range append(list, more...) {
+		nets[str(n, "Name")] = n
+	}
+	return nets, nil
+}
+
+// volumes are the project's named ones and those that the case made before; anonymous ones are in the containers' mounts.
+func (s *session) volumes(ctx context.Context) (map[string]any, error) {
+	list, err := listed(ctx, "volume", s.label+"="+s.project)
+	if err != nil {
+		return nil, err
+	}
+	out, err := docker(ctx, "volume", "ls", "-q", "--filter", "name="+s.project)
+	if err != nil {
+		return nil, err
+	}
+	more, err := inspect(ctx, "volume", strings.Fields(out))
+	if err != nil {
+		return nil, err
+	}
+	vols := map[string]any{}
+	for _, v := range append(list, more...) {
+		if name := str(v, "Name"); !anonymous.MatchString(name) {
+			vols[name] = v
+		}
+	}
+	return vols, nil
+}
+
+// images are those that the case names.
+func (s *session) images(ctx context.Context) (map[string]any, error) {
+	images := map[string]any{}
+	for _, name := range s.c.list("images") {
+		name = s.expand(name)
+		r, err := command(ctx, "", nil, "docker", "image", "inspect", "--format", "{{json .Config}}", name)
+		if err != nil {
+			return nil, err
+		}
+		images[name] = "there is none"
+		if r.code == 0 {
+			images[name] = decode(r.out)
+		}
+	}
+	return images, nil
+}
