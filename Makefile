@@ -55,6 +55,10 @@ SEEDS ?= 300
 simulate: ## run whole supervisors on a fake engine, SEEDS=n of them (300)
 	$(GO) test ./supervisor/simulation -run 'TestSeeds$$' -timeout 60m -seeds=$(SEEDS)
 
+.PHONY: compat
+compat: engine base build ## compare with Docker Compose, on this engine and on Docker 28.5 (ENGINES="here 28.5")
+	LYANDEV_BINARY=$(CURDIR)/$(BIN) TESTARGS="$(TESTARGS)" scripts/compat $(ENGINES)
+
 .PHONY: cross
 cross: ## build for macOS and Windows, to detect Linux-only code
 	@for os in darwin/arm64 darwin/amd64 windows/amd64; do \

@@ -209,7 +209,8 @@ func (s *session) collect(ctx context.Context, all map[string]*container, others
 		}
 	}
 	for _, addr := range s.c.list("dial") {
-		r, err := command(ctx, "", nil, tools.probe, "dial", s.expand(addr))
+		argv := append(slices.Clone(s.before), tools.probe, "dial", s.expand(addr))
+		r, err := command(ctx, "", nil, argv[0], argv[1:]...)
 		if err != nil {
 			return nil, err
 		}

@@ -66,6 +66,12 @@ func (s *session) normalise(snap *snapshot, others []object) (*snapshot, error) 
 				delete(n.(object), "IPAMConfig")
 			}
 		}
+		if str(c.Inspect, "HostConfig", "NetworkMode") == "host" {
+			delete(asObject(c.Seen), "Interfaces") // the host's come and go
+		}
+		if pid, ok := at(c.Self, "PID").(float64); ok && pid != 1 {
+			asObject(c.Self)["PID"] = "not 1"
+		}
 		remove(c.Inspect, "container")
 		labels(at(c.Inspect, "Config", "Labels"))
 		c.Inspect, c.Self, c.Seen = s.clean(r, key, c.Inspect), s.clean(r, key, c.Self), s.clean(r, key, c.Seen)
@@ -153,6 +159,11 @@ func (s *session) replacer(snap *snapshot, others []object) *strings.Replacer {
 		list = append(list, f, pairs[f])
 	}
 	return strings.NewReplacer(list...)
+}
+
+func asObject(v any) object {
+	o, _ := v.(object)
+	return o
 }
 
 func asList(v any) []any {

@@ -33,7 +33,9 @@ type session struct {
 	project string
 	dir     string
 	env     []string
-	vars    map[string]string
+	// before is what the program is run with, before its name.
+	before []string
+	vars   map[string]string
 	// truth are the snapshots of the other side, if it ran before.
 	truth []*snapshot
 	// asked are the host names that containers resolve.
@@ -107,7 +109,8 @@ func (s *session) run(ctx context.Context, args ...string) (result, error) {
 	for i := range argv {
 		argv[i] = s.expand(argv[i])
 	}
-	return command(ctx, s.dir, s.env, s.binary, append(argv, args...)...)
+	argv = append(append(append(slices.Clone(s.before), s.binary), argv...), args...)
+	return command(ctx, s.dir, s.env, argv[0], argv[1:]...)
 }
 
 // start is up with more arguments.

@@ -32,11 +32,21 @@ func (s *session) step(ctx context.Context, n int, step string) (*snapshot, erro
 	if e := s.expected(n); e != nil && e.Failed != failed {
 		return &snapshot{Step: step, Failed: failed, result: r}, nil // there is nothing to compare
 	}
+	snap, err := s.look(ctx, n, step)
+	if err != nil {
+		return nil, err
+	}
+	snap.Failed, snap.result = failed, r
+	return snap, nil
+}
+
+// look takes a snapshot when the effects of a step are there.
+func (s *session) look(ctx context.Context, n int, step string) (*snapshot, error) {
 	snap, err := s.settle(ctx, s.expected(n))
 	if err != nil {
 		return nil, err
 	}
-	snap.Step, snap.Failed, snap.result = step, failed, r
+	snap.Step = step
 	s.last = snap
 	return snap, nil
 }
@@ -55,7 +65,8 @@ func (s *session) expected(n int) *snapshot {
 //	again                    up, with nothing changed
 //	crash [SERVICE]          the processes of the service's containers fail, of all that run if none is named
 //	restart [SERVICE]        the program's own restart
-//	docker VERB [SERVICE]    docker restart, kill, stop, start ... of the containers
+//	docker VERB [-FLAG] [SERVICE]
+//	                         docker restart, kill, stop, start ... of the containers
 //	exec SERVICE ARGS        run something in its containers
 //	write FILE               replace a file by FILE.new of the case
 //	cli ARGS                 any command of both programs
@@ -76,7 +87,11 @@ func (s *session) do(ctx context.Context, step string) (result, error) {
 		}
 		return s.run(ctx, append([]string{"restart"}, args...)...)
 	case "docker":
-		return s.each(ctx, args[1:], func(id string) []string { return []string{args[0], id} })
+		n := slices.IndexFunc(args[1:], func(a string) bool { return !strings.HasPrefix(a, "-") }) + 1
+		if n == 0 {
+			n = len(args)
+		}
+		return s.each(ctx, args[n:], func(id string) []string { return append(slices.Clone(args[:n]), id) })
 	case "exec":
 		return s.each(ctx, args[:1], func(id string) []string { return append([]string{"exec", id}, args[1:]...) })
 	case "write":

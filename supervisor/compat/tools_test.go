@@ -71,6 +71,15 @@ var makeTools = sync.OnceValue(func() error {
 	return makeImages(ctx)
 })
 
+// TestPrograms builds the programs that lyandev is compared with, and checks that they are those.
+func TestPrograms(t *testing.T) {
+	needTools(t)
+	out, err := command(t.Context(), "", os.Environ(), tools.compose, "version", "--short")
+	if err != nil || out.code != 0 {
+		t.Errorf("cannot run Docker Compose: %v %s", err, out.err)
+	}
+}
+
 // goRun runs the go command in a directory.
 func goRun(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
