@@ -16,6 +16,7 @@ const (
 	composeService = "com.docker.compose.service"
 	composeNumber  = "com.docker.compose.container-number"
 	composeOneOff  = "com.docker.compose.oneoff"
+	composeHook    = "com.docker.compose.hook"
 	lyandevProject = "dev.lyandev.project"
 	// lyandevWorkload and lyandevPod are on lyandev's containers if Compose's labels are not.
 	lyandevWorkload = "dev.lyandev.workload"
@@ -122,7 +123,7 @@ func (s *session) containers(ctx context.Context) (map[string]*container, []obje
 			service = str(labels, lyandevWorkload)
 			number = "1"
 		}
-		if service == "" || str(labels, composeOneOff) == "True" {
+		if service == "" || str(labels, composeOneOff) == "True" || str(labels, composeHook) != "" {
 			others = append(others, o)
 			continue
 		}

@@ -3,6 +3,7 @@ package compat_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -22,11 +23,21 @@ func compare(a, b *snapshot) []difference {
 	if a.Failed != b.Failed {
 		return []difference{{step: a.Step, path: "/Failed", compose: show(a.Failed), lyandev: fmt.Sprintf("%v: %s%s", b.Failed, b.result.out, b.result.err)}}
 	}
+	if a.Failed {
+		a, b = failed(a), failed(b)
+	}
 	var all []difference
 	walk("", decode(encode(a)), decode(encode(b)), func(path string, x, y any) {
 		all = append(all, difference{step: a.Step, path: path, compose: show(x), lyandev: show(y)})
 	})
 	return all
+}
+
+// failed is what is compared after a step that failed: the containers that were started.
+func failed(s *snapshot) *snapshot {
+	started := &snapshot{Step: s.Step, Failed: true, Containers: maps.Clone(s.Containers)}
+	maps.DeleteFunc(started.Containers, func(_ string, c *container) bool { return strings.HasPrefix(c.shape, "created") })
+	return started
 }
 
 func encode(v any) string {

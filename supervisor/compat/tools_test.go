@@ -122,7 +122,9 @@ func program(ctx context.Context, name, binary, pkg, version string) (string, er
 	if err := goRun(ctx, dir, "get", pkg+"@"+version); err != nil {
 		return "", fmt.Errorf("cannot get %s: %w", name, err)
 	}
-	if err := goRun(ctx, dir, "build", "-o", binary, pkg); err != nil {
+	// buildx says which version it is; Compose refuses one that does not know.
+	stamp := "-X github.com/docker/buildx/version.Version=" + version
+	if err := goRun(ctx, dir, "build", "-ldflags", stamp, "-o", binary, pkg); err != nil {
 		return "", fmt.Errorf("cannot build %s: %w", name, err)
 	}
 	return path, nil
