@@ -43,6 +43,8 @@ type snapshot struct {
 	Dials      map[string]string
 
 	result result
+	// asked are the host names that the containers resolved.
+	asked []string
 }
 
 // container is what is compared of a container.
@@ -174,7 +176,7 @@ func (s *session) settle(ctx context.Context, expected *snapshot) (*snapshot, er
 			want = settleLimit
 		}
 		if time.Since(since) >= want || time.Since(began) > settleLimit {
-			return s.collect(ctx, all, others)
+			return s.collect(ctx, all, others, expected)
 		}
 		time.Sleep(pollEvery)
 	}
@@ -186,8 +188,8 @@ func sameShapes(a, b map[string]*container) bool {
 }
 
 // collect looks at everything.
-func (s *session) collect(ctx context.Context, all map[string]*container, others []object) (*snapshot, error) {
-	snap := &snapshot{Containers: all, Dials: map[string]string{}}
+func (s *session) collect(ctx context.Context, all map[string]*container, others []object, expected *snapshot) (*snapshot, error) {
+	snap := &snapshot{Containers: all, Dials: map[string]string{}, asked: s.names(all, expected)}
 	var err error
 	if snap.Networks, err = s.networks(ctx, all); err != nil {
 		return nil, err
@@ -198,15 +200,14 @@ func (s *session) collect(ctx context.Context, all map[string]*container, others
 	if snap.Images, err = s.images(ctx); err != nil {
 		return nil, err
 	}
-	names := s.names(all)
 	for _, key := range sortedKeys(all) {
 		c := all[key]
 		c.Identity = s.identity(key, c)
+		if c.running {
+			c.Seen = s.see(ctx, c, snap.asked)
+		}
 		if err := s.log(ctx, c); err != nil {
 			return nil, err
-		}
-		if c.running {
-			c.Seen = s.see(ctx, c, names)
 		}
 	}
 	for _, addr := range s.c.list("dial") {

@@ -109,7 +109,6 @@ type sessions struct {
 	project, dir string
 	root         string
 	ports        []string
-	asked        []string
 }
 
 func newSessions(t *testing.T, c *testCase) *sessions {
@@ -142,7 +141,7 @@ func lyandevSide(t testing.TB) *side {
 // open prepares a run of the case by one program, and has it swept when the test ends.
 func (s *sessions) open(t testing.TB, by *side, truth []*snapshot) *session {
 	t.Helper()
-	run := &session{side: by, c: s.c, project: s.project, dir: s.dir, vars: variables(s.project, s.dir, s.ports), truth: truth, asked: s.asked}
+	run := &session{side: by, c: s.c, project: s.project, dir: s.dir, vars: variables(s.project, s.dir, s.ports), truth: truth}
 	run.env = []string{
 		"DOCKER_CONFIG=" + tools.dockerConfig, "XDG_STATE_HOME=" + filepath.Join(s.root, "state"),
 		"XDG_CACHE_HOME=" + filepath.Join(tools.dir, "cache"), "NO_COLOR=1",
@@ -184,7 +183,6 @@ func (s *sessions) one(t *testing.T, by *side, truth []*snapshot) []*snapshot {
 	if t.Failed() && truth == nil {
 		t.FailNow()
 	}
-	s.asked = run.asked
 	return snaps
 }
 

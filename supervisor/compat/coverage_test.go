@@ -15,7 +15,6 @@ var notCompared = map[string]string{
 	"services.*.umask": "Docker Compose " + composeVersion + " does not know it",
 	"services.*.networks.*.use_service_name_alias":    "Docker Compose " + composeVersion + " does not know it",
 	"services.*.pre_start.*":                          "a hook has all attributes of a container, which are compared as those of services",
-	"services.*.build.ssh":                            "it needs an agent with keys",
 	"services.*.build.entitlements":                   "it needs a builder that was started with them",
 	"services.*.build.cache_to":                       "it needs a builder that exports its cache",
 	"services.*.credential_spec.*":                    "Windows",

@@ -122,7 +122,6 @@ func restartSide(t *testing.T, p *harness.PrivateEngine, pairs []*sessions, by *
 			t.Errorf("%s: %s: %v", by.name, pairs[i].c.name, err)
 		}
 		run.sweep(ctx)
-		pairs[i].asked = run.asked
 	}
 	return snaps
 }

@@ -6,29 +6,32 @@ import (
 	"strings"
 )
 
-// names are the host names to resolve: those of services, containers and aliases, as the other program's containers have them if it
-// ran before, so that both are asked for the same.
-func (s *session) names(all map[string]*container) []string {
-	if s.asked == nil {
-		for _, c := range all {
-			s.asked = append(s.asked, c.service, strings.TrimPrefix(str(c.Inspect, "Name"), "/"))
-			nets, _ := at(c.Inspect, "NetworkSettings", "Networks").(object)
-			for _, n := range nets {
-				aliases, _ := at(n, "Aliases").([]any)
-				for _, a := range aliases {
-					if name, _ := a.(string); !strings.HasPrefix(c.id, name) {
-						s.asked = append(s.asked, name)
-					}
+// names are the host names to resolve: those of services, containers and aliases that were there so far. If the other program ran
+// before, they are what its containers resolved after the same step.
+func (s *session) names(all map[string]*container, expected *snapshot) []string {
+	if expected != nil {
+		return expected.asked
+	}
+	var asked []string
+	if s.last != nil {
+		asked = slices.Clone(s.last.asked)
+	}
+	for _, c := range all {
+		asked = append(asked, c.service, strings.TrimPrefix(str(c.Inspect, "Name"), "/"))
+		nets, _ := at(c.Inspect, "NetworkSettings", "Networks").(object)
+		for _, n := range nets {
+			for _, a := range asList(at(n, "Aliases")) {
+				if name, _ := a.(string); !strings.HasPrefix(c.id, name) {
+					asked = append(asked, name)
 				}
 			}
 		}
-		for _, name := range s.c.list("names") {
-			s.asked = append(s.asked, s.expand(name))
-		}
-		slices.Sort(s.asked)
-		s.asked = slices.Compact(s.asked)
 	}
-	return s.asked
+	for _, name := range s.c.list("names") {
+		asked = append(asked, s.expand(name))
+	}
+	slices.Sort(asked)
+	return slices.Compact(asked)
 }
 
 // networks are those of the project, and others that its containers are in.

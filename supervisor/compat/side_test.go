@@ -38,8 +38,6 @@ type session struct {
 	vars   map[string]string
 	// truth are the snapshots of the other side, if it ran before.
 	truth []*snapshot
-	// asked are the host names that containers resolve.
-	asked []string
 	// last is the latest snapshot.
 	last *snapshot
 }

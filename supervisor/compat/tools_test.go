@@ -133,7 +133,7 @@ func program(ctx context.Context, name, binary, pkg, version string) (string, er
 // imageFiles are the images that cases use, beside debian:trixie-slim.
 var imageFiles = []struct{ tag, text string }{
 	{"lyandev-compat/probe:latest", `FROM debian:trixie-slim
-RUN groupadd -g 4321 app && useradd -u 4321 -g app app && mkdir /data && echo from-image >/data/file && chown -R app /data
+RUN groupadd -g 4321 app && useradd -u 4321 -g app app && mkdir /data && echo from-image >/data/file && chown -R app /data && install -m 666 /dev/null /var/starts
 COPY probe /probe
 CMD ["/probe", "serve"]
 `},

@@ -166,18 +166,25 @@ func peers(names []string, port int) map[string]Peer {
 			continue
 		}
 		slices.Sort(addrs)
-		p := Peer{Addresses: addrs, Connect: "connected"}
-		conn, err := net.DialTimeout("tcp", net.JoinHostPort(addrs[0], fmt.Sprint(port)), time.Second)
-		if err != nil {
-			p.Connect = "refused"
-			var timeout net.Error
-			if errors.As(err, &timeout) && timeout.Timeout() {
-				p.Connect = "no answer"
-			}
-		} else {
-			_ = conn.Close()
-		}
-		all[name] = p
+		all[name] = Peer{Addresses: addrs, Connect: connect(net.JoinHostPort(addrs[0], fmt.Sprint(port)))}
 	}
 	return all
+}
+
+// connect says whether an address can be connected to. A server that has just been started gets a second to listen.
+func connect(addr string) string {
+	for end := time.Now().Add(time.Second); ; time.Sleep(100 * time.Millisecond) {
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
+		if err == nil {
+			_ = conn.Close()
+			return "connected"
+		}
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			return "no answer"
+		}
+		if time.Now().After(end) {
+			return "refused"
+		}
+	}
 }
