@@ -117,7 +117,11 @@ func (s *session) containers(ctx context.Context) (map[string]*container, []obje
 	if err != nil {
 		return nil, nil, err
 	}
-	all, others := map[string]*container{}, []object(nil)
+	others, err := s.outside(ctx, list)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := map[string]*container{}
 	for _, o := range list {
 		labels := at(o, "Config", "Labels")
 		service, number := str(labels, composeService), str(labels, composeNumber)

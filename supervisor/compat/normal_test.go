@@ -52,7 +52,7 @@ func labels(v any) {
 }
 
 // sets are the lists whose order says nothing.
-var sets = regexp.MustCompile(`\.(Mounts|Env|Binds|ExtraHosts|Aliases|DNSNames|Ulimits|CapAdd|CapDrop|Output|MaskedPaths|ReadonlyPaths|Interfaces|Links|Tmpfs|VolumesFrom|Devices)$`)
+var sets = regexp.MustCompile(`\.(Mounts|Env|Binds|ExtraHosts|Aliases|DNSNames|Ulimits|CapAdd|CapDrop|Output|MaskedPaths|ReadonlyPaths|Interfaces|Links|Tmpfs|VolumesFrom|Devices|Addresses)$`)
 
 // normalise makes two snapshots comparable: what is made up for each container is replaced by what it stands for.
 func (s *session) normalise(snap *snapshot, others []object) (*snapshot, error) {

@@ -34,6 +34,18 @@ func (s *session) names(all map[string]*container, expected *snapshot) []string 
 	return slices.Compact(asked)
 }
 
+// outside are the containers that the case started itself: they have the project in their names, and are not in the list.
+func (s *session) outside(ctx context.Context, list []object) ([]object, error) {
+	out, err := docker(ctx, "container", "ls", "-aq", "--no-trunc", "--filter", "name="+s.project)
+	if err != nil {
+		return nil, err
+	}
+	ids := slices.DeleteFunc(strings.Fields(out), func(id string) bool {
+		return slices.ContainsFunc(list, func(o object) bool { return str(o, "Id") == id })
+	})
+	return inspect(ctx, "container", ids)
+}
+
 // networks are those of the project, and others that its containers are in.
 func (s *session) networks(ctx context.Context, all map[string]*container) (map[string]any, error) {
 	list, err := listed(ctx, "network", s.label+"="+s.project)
