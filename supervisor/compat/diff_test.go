@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -77,11 +78,26 @@ func walk(path string, a, b any, differ func(path string, a, b any)) {
 	if encode(a) == encode(b) {
 		return
 	}
+	if wholeContainer.MatchString(path) {
+		differ(path, there(a), there(b))
+		return
+	}
 	if l, m := asList(a), asList(b); sets.MatchString(strings.ReplaceAll(path, "/", ".")) && l != nil && m != nil {
 		differ(path, without(l, m), without(m, l))
 		return
 	}
 	differ(path, a, b)
+}
+
+// wholeContainer is the path of a whole container.
+var wholeContainer = regexp.MustCompile(`^/Containers/[^/]+$`)
+
+// there is what a difference shows of something that only one side has.
+func there(v any) any {
+	if v == nil {
+		return nil
+	}
+	return "it is there"
 }
 
 // without are the elements of a list that another has not.

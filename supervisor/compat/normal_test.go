@@ -15,7 +15,7 @@ var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 var drop = map[string][]string{
 	"container": {
 		"Id", "Created", "Image", "ResolvConfPath", "HostnamePath", "HostsPath", "LogPath", "ExecIDs", "GraphDriver", "Driver", "Storage",
-		"State.Pid", "State.StartedAt", "State.FinishedAt", "State.Health.Log", "ImageManifestDescriptor",
+		"State.Pid", "State.StartedAt", "State.FinishedAt", "State.Health.Log", "State.Health.FailingStreak", "ImageManifestDescriptor",
 		"NetworkSettings.SandboxID", "NetworkSettings.SandboxKey", "NetworkSettings.EndpointID", "NetworkSettings.Gateway",
 		"NetworkSettings.IPAddress", "NetworkSettings.MacAddress", "NetworkSettings.IPPrefixLen",
 	},
@@ -52,7 +52,7 @@ func labels(v any) {
 }
 
 // sets are the lists whose order says nothing.
-var sets = regexp.MustCompile(`\.(Mounts|Env|Binds|ExtraHosts|Aliases|DNSNames|Ulimits|CapAdd|CapDrop|Output|MaskedPaths|ReadonlyPaths|Interfaces|Links|Tmpfs|VolumesFrom|Devices|Addresses)$`)
+var sets = regexp.MustCompile(`\.(Mounts|Env|Binds|ExtraHosts|Aliases|DNSNames|Ulimits|CapAdd|CapDrop|Output|MaskedPaths|ReadonlyPaths|Interfaces|Links|Tmpfs|VolumesFrom|Devices|Addresses|Hosts)$`)
 
 // normalise makes two snapshots comparable: what is made up for each container is replaced by what it stands for.
 func (s *session) normalise(snap *snapshot, others []object) (*snapshot, error) {
