@@ -9,8 +9,10 @@ import (
 
 // index is a table prepared for lookups. It is immutable.
 type index struct {
-	table      *Table
-	services   map[string]*Service // by "name.namespace"
+	table    *Table
+	services map[string]*Service // by "name.namespace"
+	// named are Services by further names.
+	named      map[string]*Service
 	namespaces map[string]bool
 	vips       map[netip.Addr]*Service
 	pods       map[podKey]bool
@@ -39,6 +41,7 @@ func newIndex(t *Table) *index {
 	ix := &index{
 		table:      t,
 		services:   make(map[string]*Service, len(t.Services)),
+		named:      map[string]*Service{},
 		namespaces: map[string]bool{namespace: true},
 		vips:       make(map[netip.Addr]*Service, len(t.Services)),
 		pods:       make(map[podKey]bool, len(t.Pods)),
@@ -47,6 +50,9 @@ func newIndex(t *Table) *index {
 		s := &t.Services[i]
 		ix.services[s.Name+"."+s.Namespace] = s
 		ix.namespaces[s.Namespace] = true
+		for _, name := range s.Names {
+			ix.named[name] = s
+		}
 		if s.VIP.IsValid() {
 			ix.vips[s.VIP] = s
 		}
@@ -57,8 +63,16 @@ func newIndex(t *Table) *index {
 	return ix
 }
 
-// service finds a Service, or nil.
-func (ix *index) service(ns, name string) *Service { return ix.services[name+"."+ns] }
+// service finds a Service by its name, or else by a further name; nil if there is none.
+func (ix *index) service(ns, name string) *Service {
+	if s := ix.services[name+"."+ns]; s != nil {
+		return s
+	}
+	if s := ix.named[name]; s != nil && s.Namespace == ns {
+		return s
+	}
+	return nil
+}
 
 // endpoints yields every endpoint of s, ready or not.
 func (ix *index) endpoints(s *Service, yield func(endpoint) bool) {

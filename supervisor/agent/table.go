@@ -58,9 +58,11 @@ type Pod struct {
 
 // Service is one Service. It has a VIP (ClusterIP, NodePort, LoadBalancer), or an ExternalName, or neither (headless).
 type Service struct {
-	Namespace string     `json:"namespace"`
-	Name      string     `json:"name"`
-	VIP       netip.Addr `json:"vip,omitzero"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	// Names are further DNS names, in lower case and without a trailing dot: one label in the namespace, or a full name.
+	Names []string   `json:"names,omitempty"`
+	VIP   netip.Addr `json:"vip,omitzero"`
 	// ExternalName is the target of the CNAME, without a trailing dot.
 	ExternalName string        `json:"externalName,omitempty"`
 	Ports        []ServicePort `json:"ports,omitempty"`

@@ -72,7 +72,11 @@ func (z zone) answer(ix *index, q dns.Question, turn uint32) reply {
 		return z.inZone(ix, q, name, turn)
 	case strings.HasSuffix(name, ".in-addr.arpa."):
 		return z.inReverse(ix, q, name)
-	case dns.CountLabel(name) > ndots:
+	}
+	if s := ix.named[strings.TrimSuffix(name, ".")]; s != nil && strings.Contains(strings.TrimSuffix(name, "."), ".") {
+		return z.reply(q, z.findService(ix, s, "", ""), turn)
+	}
+	if dns.CountLabel(name) > ndots {
 		return notMine
 	}
 	// Docker's embedded resolver also forwards names to which no search domain was applied.

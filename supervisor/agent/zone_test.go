@@ -272,3 +272,21 @@ func FuzzDNS(f *testing.F) {
 		}
 	})
 }
+
+// TestFurtherNames: a Service answers to the names that a Compose file has for it, whether or not Kubernetes allows them.
+func TestFurtherNames(t *testing.T) {
+	r := newTestResolver(&Table{
+		Pods: []Pod{{Name: "db-0", UID: "u", Address: netip.MustParseAddr("10.201.0.9"), Ready: true}},
+		Services: []Service{{
+			Namespace: namespace, Name: "my-db", Names: []string{"my_db", "auth.local", "a.b.c.d.e.f.g"}, Subsets: []Subset{{Pods: []int{0}}},
+		}},
+	})
+	for name, want := range map[string]string{
+		"my-db": "NOERROR: A 10.201.0.9", "my_db": "NOERROR: A 10.201.0.9", "My_DB": "NOERROR: A 10.201.0.9", "auth.local": "NOERROR: A 10.201.0.9",
+		"my_db.default.svc.cluster.local": "NOERROR: A 10.201.0.9", "a.b.c.d.e.f.g": "NOERROR: A 10.201.0.9", "my_db.kube-system.svc.cluster.local": "NXDOMAIN SOA",
+	} {
+		if got := text(r.respond(t.Context(), ask(name, "A"), false)); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}

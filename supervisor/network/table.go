@@ -124,7 +124,7 @@ func podReady(p *corev1.Pod) bool {
 }
 
 func (b *builder) service(s *corev1.Service, vip netip.Addr) {
-	out := agent.Service{Namespace: namespaceOf(s.Namespace), Name: s.Name, PublishNotReady: s.Spec.PublishNotReadyAddresses}
+	out := agent.Service{Namespace: namespaceOf(s.Namespace), Name: s.Name, PublishNotReady: s.Spec.PublishNotReadyAddresses, Names: furtherNames(s)}
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
 		out.ExternalName = strings.TrimSuffix(s.Spec.ExternalName, ".")
 		b.table.Services = append(b.table.Services, out)
@@ -148,6 +148,15 @@ func (b *builder) service(s *corev1.Service, vip netip.Addr) {
 	}
 	out.Subsets = b.subsets(s, ports, &out.PreferReady)
 	b.table.Services = append(b.table.Services, out)
+}
+
+// furtherNames are the names of the Service's NamesAnnotation.
+func furtherNames(s *corev1.Service) []string {
+	list := s.Annotations[services.NamesAnnotation]
+	if list == "" {
+		return nil
+	}
+	return strings.Split(strings.ToLower(list), ",")
 }
 
 // affinitySeconds is 10800 by default (R129).

@@ -218,3 +218,12 @@ func TestAgentPorts(t *testing.T) {
 		t.Errorf("ports %v", ports)
 	}
 }
+
+func TestFurtherNamesOfAService(t *testing.T) {
+	svc := &corev1.Service{}
+	svc.Name, svc.Annotations = "my-db", map[string]string{services.NamesAnnotation: "My_DB,Auth.local"}
+	table, _ := Table(View{Services: []*corev1.Service{svc}})
+	if got := strings.Join(table.Services[0].Names, " "); got != "my_db auth.local" {
+		t.Errorf("got %q", got)
+	}
+}
