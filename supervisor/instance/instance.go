@@ -199,27 +199,35 @@ func WriteFile(path string, data []byte) error {
 	return nil
 }
 
-var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+// maxName is what paths and Docker objects whose names begin with the instance's leave room for, suffixLength what a second
+// directory's name has after the project's.
+const (
+	maxName      = 133
+	suffixLength = 5
+)
 
-// CheckName returns an error if name is not a valid project name: 1 to 40 characters of a-z, 0-9 and "-", with a letter or
-// digit at both ends.
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+
+// CheckName returns an error if name is not a valid project name. Its form is Docker Compose's: a-z, 0-9, "-" and "_", with a
+// letter or digit first; it has at most 133 characters.
 func CheckName(name string) error {
-	if !nameForm.MatchString(name) {
-		return fmt.Errorf("cannot use %q as a project name: it must be 1 to 40 characters of a-z, 0-9 and \"-\", "+
-			"and begin and end with a letter or digit", name)
+	if !nameForm.MatchString(name) || len(name) > maxName {
+		return fmt.Errorf("cannot use %q as a project name: it must be 1 to %d characters of a-z, 0-9, \"-\" and \"_\", "+
+			"and begin with a letter or digit", name, maxName)
 	}
 	return nil
 }
 
-var notInName = regexp.MustCompile(`[^a-z0-9-]+`)
+var notInName = regexp.MustCompile(`[^a-z0-9_-]+`)
 
-// Normalize converts any text to a valid project name.
+// Normalize converts any text to a valid project name with room for the suffix of a second directory. A name that is one already
+// stays as it is.
 func Normalize(s string) string {
-	s = strings.Trim(notInName.ReplaceAllString(strings.ToLower(s), "-"), "-")
-	if len(s) > 34 {
-		s = strings.Trim(s[:34], "-")
+	if nameForm.MatchString(s) && len(s) <= maxName-suffixLength {
+		return s
 	}
-	if s == "" {
+	s = strings.Trim(notInName.ReplaceAllString(strings.ToLower(s), "-"), "-_")
+	if s = s[:min(len(s), maxName-suffixLength)]; s == "" {
 		return "stack"
 	}
 	return s

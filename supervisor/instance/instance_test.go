@@ -214,12 +214,12 @@ func TestWriteFileIsAllOrNothing(t *testing.T) {
 }
 
 func TestCheckName(t *testing.T) {
-	for _, good := range []string{"a", "a1", "lyanna", "a-b", strings.Repeat("a", 40), "9x"} {
+	for _, good := range []string{"a", "a1", "lyanna", "a-b", "a-", "a_b", "my_app__x", strings.Repeat("a", 133), "9x"} {
 		if err := CheckName(good); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, bad := range []string{"", "-a", "a-", "A", "a_b", "a.b", "a b", "../a", "a/b", "ä", "a\n", strings.Repeat("a", 41)} {
+	for _, bad := range []string{"", "-a", "_a", "A", "a.b", "a b", "../a", "a/b", "ä", "a\n", strings.Repeat("a", 134)} {
 		if CheckName(bad) == nil {
 			t.Errorf("%q is let through", bad)
 		}
@@ -228,8 +228,8 @@ func TestCheckName(t *testing.T) {
 
 func TestNormalize(t *testing.T) {
 	for in, want := range map[string]string{
-		"lyanna": "lyanna", "Lyanna Dev": "lyanna-dev", "--x--": "x", "": "stack", "ÄÖ": "stack", "a__b": "a-b",
-		strings.Repeat("a", 33) + "-bcd": strings.Repeat("a", 33),
+		"lyanna": "lyanna", "Lyanna Dev": "lyanna-dev", "--x--": "x", "": "stack", "ÄÖ": "stack", "a__b": "a__b", "my_app-": "my_app-",
+		strings.Repeat("a", 130): strings.Repeat("a", 128),
 	} {
 		if got := Normalize(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
