@@ -4,7 +4,7 @@ import "testing"
 
 func BenchmarkLoadLyanna(b *testing.B) {
 	for b.Loop() {
-		if _, err := Load(b.Context(), Options{Files: []string{"../lyanna.dev.yaml"}, Profile: "ha"}); err != nil {
+		if _, err := Load(b.Context(), Options{Files: []string{"../lyanna.dev.yaml"}, Profiles: []string{"ha"}}); err != nil {
 			b.Fatal(err)
 		}
 	}

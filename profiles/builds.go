@@ -14,12 +14,13 @@ import (
 // EmbeddedContext is the prefix of a build context that is embedded in the binary: "embedded:images/mariadb".
 const EmbeddedContext = "embedded:"
 
-// image is the image reference of a service's pods. If the file gives none, it is the name that Compose would use.
+// image is the image reference of a service's pods. If the file gives none, it is the name that Compose would use, in lower case
+// as Docker requires.
 func (c *converter) image(s types.ServiceConfig) string {
 	if s.Image != "" || s.Build == nil {
 		return s.Image
 	}
-	return c.l.name + "-" + s.Name
+	return strings.ToLower(c.l.name + "-" + s.Name)
 }
 
 // built reports whether the service's image is built by this stack, for it or for another service.

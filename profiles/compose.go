@@ -3,8 +3,11 @@ package profiles
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -193,10 +196,8 @@ func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 			}
 		}
 	}
-	for i, f := range s.EnvFiles {
-		if enabled && bool(f.Required) && !isFile(f.Path) {
-			x.bad("set required: false if the file is optional", at.with("env_file", index(i)), "there is no file %s", f.Path)
-		}
+	if enabled {
+		x.files(s, at)
 	}
 	secrets(s.Secrets, at.with("secrets"))
 	if s.Build != nil {
@@ -205,6 +206,24 @@ func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 	for _, n := range slices.Sorted(maps.Keys(s.Networks)) {
 		if _, ok := x.p.Networks[n]; !ok {
 			x.bad(x.hint(n, known(x.p.Networks), "networks"), at.with("networks", n), "there is no network %q", n)
+		}
+	}
+}
+
+// files checks the files with variables and labels, which compose-go opens without a check.
+func (x crossRef) files(s types.ServiceConfig, at keyPath) {
+	for i, f := range s.EnvFiles {
+		switch err := checkRegular(f.Path); {
+		case err == nil, f.Path == os.DevNull, errors.Is(err, fs.ErrNotExist) && !bool(f.Required):
+		case errors.Is(err, fs.ErrNotExist):
+			x.bad("set required: false if the file is optional", at.with("env_file", index(i)), "there is no file %s", f.Path)
+		default:
+			x.bad("", at.with("env_file", index(i)), "cannot read %s: %v", f.Path, err)
+		}
+	}
+	for i, f := range s.LabelFiles {
+		if err := checkRegular(f); err != nil {
+			x.bad("", at.with("label_file", index(i)), "cannot read %s: %v", f, err)
 		}
 	}
 }

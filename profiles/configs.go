@@ -6,7 +6,6 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -17,13 +16,6 @@ import (
 
 // maxObjectBytes is Kubernetes' size limit for the data of a ConfigMap or Secret.
 const maxObjectBytes = 1 << 20
-
-var notName = regexp.MustCompile(`[^a-z0-9.-]+`)
-
-// objectName converts a Compose name to a valid Kubernetes name.
-func objectName(s string) string {
-	return strings.Trim(notName.ReplaceAllString(strings.ToLower(s), "-"), "-.")
-}
 
 var notKey = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
@@ -54,14 +46,14 @@ func (c *converter) configMaps() {
 		if !ok {
 			continue
 		}
-		m := &corev1.ConfigMap{ObjectMeta: c.meta(objectName(name), dataExt{})}
+		m := &corev1.ConfigMap{ObjectMeta: c.meta(c.names.configs[name], dataExt{})}
 		if utf8.Valid(content) {
 			m.Data = map[string]string{dataKey(name): string(content)}
 		} else {
 			m.BinaryData = map[string][]byte{dataKey(name): content}
 		}
 		c.declaredAt["ConfigMap/"+m.Name] = keyPath{"configs", name}
-		c.unique("configs", name, slices.ContainsFunc(c.stack.ConfigMaps, func(o *corev1.ConfigMap) bool { return o.Name == m.Name }))
+		c.unique("configs", name, m.Name, slices.ContainsFunc(c.stack.ConfigMaps, func(o *corev1.ConfigMap) bool { return o.Name == m.Name }))
 		c.stack.ConfigMaps = append(c.stack.ConfigMaps, m)
 	}
 }
@@ -77,6 +69,9 @@ func (c *converter) secrets() {
 		}
 		s := &corev1.Secret{ObjectMeta: c.meta(name, d), Type: typ, Data: map[string][]byte{}}
 		for k, v := range d.Data {
+			s.Data[k] = []byte(v)
+		}
+		for k, v := range d.StringData {
 			s.Data[k] = []byte(v)
 		}
 		c.stack.Secrets = append(c.stack.Secrets, s)
@@ -95,18 +90,19 @@ func (c *converter) secrets() {
 			continue
 		}
 		s := &corev1.Secret{
-			ObjectMeta: c.meta(objectName(name), dataExt{}), Type: corev1.SecretTypeOpaque,
+			ObjectMeta: c.meta(c.names.secrets[name], dataExt{}), Type: corev1.SecretTypeOpaque,
 			Data: map[string][]byte{dataKey(name): content},
 		}
 		c.declaredAt["Secret/"+s.Name] = keyPath{"secrets", name}
-		c.unique("secrets", name, slices.ContainsFunc(c.stack.Secrets, func(o *corev1.Secret) bool { return o.Name == s.Name }))
+		c.unique("secrets", name, s.Name, slices.ContainsFunc(c.stack.Secrets, func(o *corev1.Secret) bool { return o.Name == s.Name }))
 		c.stack.Secrets = append(c.stack.Secrets, s)
 	}
 }
 
-func (c *converter) unique(section, name string, taken bool) {
+// unique reports an object of x-lyandev that has the name of a config's or secret's object.
+func (c *converter) unique(section, name, object string, taken bool) {
 	if taken {
-		c.bad(keyPath{section, name}, "rename one", "two of %s have the name %q in Kubernetes", section, objectName(name))
+		c.bad(keyPath{section, name}, "rename one", "x-lyandev declares an object named %q too", object)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/lyandev/lyandev/services"
 )
@@ -31,7 +30,10 @@ type converter struct {
 	owner map[string]string
 	// container is the container name by service.
 	container map[string]string
-	stack     *services.Stack
+	names     nameTables
+	// pods are the pod templates with Kubernetes' semantics, by service.
+	pods  map[string]*pod
+	stack *services.Stack
 	// declaredAt is the place of the declaration of objects other than workloads, by Kind/name.
 	declaredAt map[string]keyPath
 	// awaited are the services that others depend on with service_completed_successfully.
@@ -48,9 +50,11 @@ func (l *load) convert(p *types.Project) *services.Stack {
 	c := &converter{
 		l: l, project: p, ext: map[string]serviceExt{}, plain: map[string]bool{}, owner: map[string]string{},
 		container: map[string]string{}, awaited: map[string]bool{}, extraHosts: map[string]bool{hostGateway: true}, declaredAt: map[string]keyPath{},
+		pods:  map[string]*pod{},
 		stack: &services.Stack{Name: l.name, Profile: l.profile, Dir: l.o.WorkDir},
 	}
 	names := c.order()
+	c.nameAll()
 	if !c.read(names) {
 		return nil
 	}
@@ -72,6 +76,8 @@ func (l *load) convert(p *types.Project) *services.Stack {
 		}
 	}
 	c.dockerResources(names)
+
+	c.aliases(names)
 	c.topServices()
 	c.topIngresses()
 	c.ingressPort()
@@ -80,15 +86,16 @@ func (l *load) convert(p *types.Project) *services.Stack {
 	if c.top.Order == "inferred" {
 		Infer(c.stack)
 	}
+	c.podRoom()
 	c.verify()
 	c.stack.Notes = l.notes
 	return c.stack
 }
 
-// order returns the enabled services in the order of the files; services of included files follow in name order.
+// order returns the enabled services in the order of the files; those of included files follow.
 func (c *converter) order() []string {
 	var names []string
-	for _, s := range c.l.loc.sources {
+	for _, s := range slices.Concat(c.l.loc.sources, c.l.loc.related) {
 		m := s.root.get("services")
 		if !m.isMap() {
 			continue
@@ -116,9 +123,6 @@ func (c *converter) read(names []string) bool {
 	for _, n := range names {
 		s := c.project.Services[n]
 		at := keyPath{"services", n}
-		if bad := validation.IsDNS1123Label(n); len(bad) > 0 {
-			c.bad(at, "use lower-case letters, digits and hyphens", "%q is not a valid workload name: %s", n, bad[0])
-		}
 		if c.ext[n], err = readServiceExt(s.Extensions[extensionKey]); err != nil {
 			c.bad(at.with(extensionKey), "", "%v", err)
 		}
@@ -135,7 +139,7 @@ func (c *converter) read(names []string) bool {
 			on = next
 			c.owner[n] = on
 		}
-		c.container[n] = containerName(n, c.ext[n])
+		c.container[n] = c.containerName(n, c.ext[n])
 		for on, d := range s.DependsOn {
 			c.awaited[on] = c.awaited[on] || d.Condition == types.ServiceConditionCompletedSuccessfully
 		}
@@ -143,13 +147,13 @@ func (c *converter) read(names []string) bool {
 	return c.l.p.empty()
 }
 
-func containerName(service string, ext serviceExt) string {
+func (c *converter) containerName(service string, ext serviceExt) string {
 	if m, ok := ext.Container.(map[string]any); ok {
 		if n, ok := m["name"].(string); ok && n != "" {
 			return n
 		}
 	}
-	return service
+	return c.workloadName(service)
 }
 
 func (c *converter) members(owner string, names []string) []types.ServiceConfig {
@@ -191,7 +195,7 @@ func (c *converter) workload(s types.ServiceConfig, members []types.ServiceConfi
 	}
 	pod.finish(s, ext)
 	meta := metav1.ObjectMeta{
-		Name: s.Name, Namespace: metav1.NamespaceDefault,
+		Name: pod.name, Namespace: metav1.NamespaceDefault,
 		Labels: maps.Clone(pod.meta.Labels), Annotations: deployLabels(s),
 	}
 	w := &services.Workload{
@@ -301,7 +305,7 @@ func (c *converter) verifyRefs(w *services.Workload) {
 	for _, s := range c.stack.Secrets {
 		secrets.have[s.Name] = append(known(s.Data), known(s.StringData)...)
 	}
-	at := keyPath{"services", w.Name(), extensionKey}
+	at := keyPath{"services", c.written(w.Name()), extensionKey}
 	spec := w.PodSpec()
 	for _, cont := range slices.Concat(spec.InitContainers, spec.Containers) {
 		for i, e := range cont.Env {

@@ -57,7 +57,7 @@ func addDependency(w *services.Workload, d services.Dependency) {
 func (c *converter) cycles() {
 	for _, w := range c.stack.Workloads {
 		if path := cycleThrough(c.stack, w.Name()); path != nil {
-			c.bad(keyPath{"services", w.Name(), "depends_on"}, "services that share a pod start together",
+			c.bad(keyPath{"services", c.written(w.Name()), "depends_on"}, "services that share a pod start together",
 				"dependency cycle between workloads: %s", strings.Join(path, " -> "))
 			return
 		}

@@ -31,7 +31,9 @@ type mapOfAny = map[string]any
 
 // dataExt is a ConfigMap or Secret.
 type dataExt struct {
-	Data        stringMap `json:"data"`
+	Data stringMap `json:"data"`
+	// StringData is for Secrets only. It means the same as Data, whose values are in plain text too; its keys win.
+	StringData  stringMap `json:"stringData"`
 	Type        string    `json:"type"`
 	Labels      stringMap `json:"labels"`
 	Annotations stringMap `json:"annotations"`

@@ -1,10 +1,15 @@
 package profiles
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // NoFileError is returned if no file to load was found, or several.
@@ -60,13 +65,40 @@ func findIn(dir string) (string, error) {
 	if len(dev) == 1 {
 		return filepath.Join(dir, dev[0]), nil
 	}
-	for _, name := range []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"} {
-		if f := filepath.Join(dir, name); isFile(f) {
-			return f, nil
-		}
+	if f := firstOf(dir, cli.DefaultFileNames); f != "" {
+		return f, nil
 	}
 	if len(dev) > 1 {
 		return "", &NoFileError{Dir: dir, Several: dev}
 	}
 	return "", nil
+}
+
+// firstOf returns the path of the first of the names that is a file in the directory, "" if none is.
+func firstOf(dir string, names []string) string {
+	for _, name := range names {
+		if f := filepath.Join(dir, name); isFile(f) {
+			return f
+		}
+	}
+	return ""
+}
+
+// findFiles returns the files to load if none were named: one of lyandev's own names, else those of COMPOSE_FILE, else the file
+// with one of Compose's names and, as in Compose, the override file beside it.
+func findFiles(dir string, env types.Mapping) ([]string, error) {
+	file, err := Find(dir)
+	if err == nil && !slices.Contains(cli.DefaultFileNames, filepath.Base(file)) {
+		return []string{file}, nil
+	}
+	if list := env["COMPOSE_FILE"]; list != "" {
+		return strings.Split(list, cmp.Or(env["COMPOSE_PATH_SEPARATOR"], string(os.PathListSeparator))), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if override := firstOf(filepath.Dir(file), cli.DefaultOverrideFileNames); override != "" {
+		return []string{file, override}, nil
+	}
+	return []string{file}, nil
 }

@@ -58,6 +58,10 @@ func (in *interpolator) scalar(it *item, path tree.Path, shown keyPath, quiet bo
 	if !ok {
 		return
 	}
+	if strings.Count(s, "$") > maxReferences || nesting(s) > maxNested {
+		in.p.at(it.pos, shown, "move a part of it to a file", "the value has more than %d variables, or more than %d inside each other", maxReferences, maxNested)
+		return
+	}
 	v, err := in.options.Substitute(s, func(name string) (string, bool) {
 		v, ok := in.options.LookupValue(name)
 		if !ok && !quiet && !mayBeUnset(s, name) {
@@ -79,15 +83,44 @@ func (in *interpolator) scalar(it *item, path tree.Path, shown keyPath, quiet bo
 		}
 		if c, err := cast(v); err == nil {
 			it.value = c
-		} else if it.replaced && !quiet {
-			var number *strconv.NumError
-			if errors.As(err, &number) {
-				err = number.Err
-			}
-			in.p.at(it.pos, shown, "", "%q cannot be used here: %v", v, err)
+		} else if !quiet {
+			in.p.at(it.pos, shown, "", "%q cannot be used here: %s", v, castReason(err))
 		}
 		return
 	}
+}
+
+// castReason says why a text is not the number or the boolean that is needed.
+func castReason(err error) string {
+	var number *strconv.NumError
+	switch {
+	case !errors.As(err, &number):
+		return err.Error()
+	case errors.Is(number.Err, strconv.ErrRange):
+		return "the number is out of range"
+	}
+	return "it is not a number"
+}
+
+// Limits of one value: the time that compose-go's substitution takes grows with the square of both.
+const (
+	maxReferences = 5000
+	maxNested     = 100
+)
+
+// nesting is how many variable references stand inside each other, as in ${A:-${B:-c}}.
+func nesting(s string) int {
+	depth, deepest := 0, 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '$' && i+1 < len(s) && s[i+1] == '{':
+			depth++
+			deepest = max(deepest, depth)
+		case s[i] == '}' && depth > 0:
+			depth--
+		}
+	}
+	return deepest
 }
 
 func (in *interpolator) miss(name string, pos position) {

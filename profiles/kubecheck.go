@@ -71,7 +71,7 @@ func data(field string) keyPath {
 
 // origin maps a Kubernetes field path of a workload to the path in the file.
 func (c *converter) origin(w *services.Workload, field string) keyPath {
-	at := keyPath{"services", w.Name()}
+	at := keyPath{"services", c.written(w.Name())}
 	ext := at.with(extensionKey)
 	path := splitField(field)
 	for _, prefix := range [][]string{{"spec", "jobTemplate", "spec", "template"}, {"spec", "template"}} {
@@ -111,7 +111,7 @@ func (c *converter) podOrigin(w *services.Workload, at keyPath, path keyPath) ke
 			continue
 		}
 		for service, name := range c.container {
-			if name == cont.Name && c.owner[service] == w.Name() {
+			if name == cont.Name && c.workloadName(c.owner[service]) == w.Name() {
 				return containerOrigin(keyPath{"services", service}, path[3:])
 			}
 		}

@@ -57,38 +57,82 @@ func protocol(s string) corev1.Protocol {
 	return corev1.Protocol(strings.ToUpper(s))
 }
 
-// serviceObjects creates the Services of a workload: those in the file, else a headless Service with the Compose service's
-// name and all its ports, which matches name resolution in Compose. Workloads that run to completion get none.
+// serviceObjects creates the Services of a workload: those in the file, else a headless Service with the workload's name and all
+// its ports, which matches name resolution in Compose. Workloads that run to completion get none.
 func (c *converter) serviceObjects(s types.ServiceConfig, ext serviceExt, p *pod, kind string) {
 	at := keyPath{"services", s.Name, extensionKey, "service"}
-	c.declaredAt["Service/"+s.Name] = keyPath{"services", s.Name}
+	c.declaredAt["Service/"+p.name] = keyPath{"services", s.Name}
 	if !ext.Service.set && kind != "Job" && kind != "CronJob" {
-		c.stack.Services = append(c.stack.Services, headless(s.Name, p))
+		c.addService(alsoNamed(headless(p.name, p), s.Name))
 	}
 	for i, m := range ext.Service.list {
 		path := at
 		if !ext.Service.one {
 			path = at.with(index(i))
 		}
-		svc, err := c.declared(s.Name, m, p)
+		svc, err := c.declared(p.name, m, p)
 		if err != nil {
 			c.bad(path, "", "%v", err)
 			continue
 		}
+		if svc.Name == p.name {
+			svc = alsoNamed(svc, s.Name)
+		}
 		c.declaredAt["Service/"+svc.Name] = path
-		c.stack.Services = append(c.stack.Services, svc)
+		c.addService(svc)
 	}
-	for _, net := range s.Networks {
-		if net == nil {
+	c.pods[s.Name] = p
+}
+
+// aliases makes the aliases of services lead to their pods. It comes after all services: their own names win.
+func (c *converter) aliases(names []string) {
+	for _, n := range names {
+		p := c.pods[n]
+		if p == nil {
 			continue
 		}
-		for _, alias := range net.Aliases {
-			if alias != s.Name && c.stack.Service(alias) == nil {
-				c.declaredAt["Service/"+alias] = keyPath{"services", s.Name, "networks"}
-				c.stack.Services = append(c.stack.Services, headless(alias, p))
+		nets := c.project.Services[n].Networks
+		for _, network := range slices.Sorted(maps.Keys(nets)) {
+			if nets[network] == nil {
+				continue
+			}
+			for _, alias := range nets[network].Aliases {
+				c.alias(alias, n, p)
 			}
 		}
 	}
+}
+
+func (c *converter) addService(svc *corev1.Service) { c.stack.Services = append(c.stack.Services, svc) }
+
+// alias makes a name lead to the pods of p. A name that another service has is left to it.
+func (c *converter) alias(alias, service string, p *pod) {
+	name := dnsName(alias, maxWorkloadName)
+	if c.workloadName(service) == alias || alias == service {
+		return
+	}
+	svc := c.stack.Service(name)
+	switch {
+	case svc == nil:
+		c.declaredAt["Service/"+name] = keyPath{"services", service, "networks"}
+		c.addService(alsoNamed(headless(name, p), alias))
+	case maps.Equal(svc.Spec.Selector, p.selector()):
+		alsoNamed(svc, alias)
+	case c.names.files[name] != "":
+		c.note(keyPath{"services", service, "networks"}, "ignored: the alias %s, because service %s has that name", alias, c.written(name))
+	}
+}
+
+// alsoNamed gives a Service a further DNS name if it differs from its own.
+func alsoNamed(svc *corev1.Service, name string) *corev1.Service {
+	if name == svc.Name {
+		return svc
+	}
+	if svc.Annotations == nil {
+		svc.Annotations = map[string]string{}
+	}
+	svc.Annotations[services.NamesAnnotation] = strings.TrimPrefix(svc.Annotations[services.NamesAnnotation]+","+name, ",")
+	return svc
 }
 
 func headless(name string, p *pod) *corev1.Service {
@@ -208,7 +252,7 @@ func (c *converter) hostPorts(names []string) {
 
 // serviceFor returns the first Service that selects a workload's pods and targets the given port.
 func (c *converter) serviceFor(service string, target int32, proto corev1.Protocol) (string, int32) {
-	w := c.stack.Workload(c.owner[service])
+	w := c.stack.Workload(c.workloadName(c.owner[service]))
 	for _, svc := range c.stack.Services {
 		if !selects(svc.Spec.Selector, w.PodMeta().Labels) {
 			continue

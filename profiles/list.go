@@ -1,5 +1,7 @@
 package profiles
 
+import "context"
+
 // Info is one profile of a file.
 type Info struct {
 	Name        string   `json:"name"`
@@ -11,8 +13,8 @@ type Info struct {
 
 // List returns the profiles of the files in their order: those of x-lyandev.profiles, then Compose's own profiles that no
 // x-lyandev profile of the same name activates. It parses the files but does not validate them; syntax errors are Errors.
-func List(o Options) ([]Info, error) {
-	l, err := open(o)
+func List(ctx context.Context, o Options) ([]Info, error) {
+	l, err := open(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,8 @@ package profiles
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/compose-spec/compose-go/v2/tree"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -19,6 +18,9 @@ type load struct {
 	env  types.Mapping
 	p    problems
 	docs []*document
+	// related are the documents of included and extended files; each has its own variables.
+	related []*document
+	reader  reader
 
 	order    []string
 	profiles map[string]*profile
@@ -33,10 +35,28 @@ type load struct {
 	notes []string
 }
 
-// Load reads the files and returns the stack of one profile. It does no other I/O. All errors in the files are returned at
-// once as Errors; a file that cannot be read is a plain error.
+// Load reads the files and returns the stack of the chosen profiles. It does no other I/O. All errors in the files are returned
+// at once as Errors; a file that cannot be read is a plain error. When the context ends, Load returns its cause at once.
 func Load(ctx context.Context, o Options) (*services.Stack, error) {
-	l, err := open(o)
+	type result struct {
+		stack *services.Stack
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() { // merging a large file cannot be interrupted; it ends by itself, because the limits bound it
+		stack, err := loadStack(ctx, o)
+		done <- result{stack, err}
+	}()
+	select {
+	case r := <-done:
+		return r.stack, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func loadStack(ctx context.Context, o Options) (*services.Stack, error) {
+	l, err := open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +66,12 @@ func Load(ctx context.Context, o Options) (*services.Stack, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
+	l.bounds()
 	if !l.p.empty() {
 		return nil, l.p.err()
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	project, err := l.compose(ctx)
 	if err != nil {
@@ -60,50 +84,52 @@ func Load(ctx context.Context, o Options) (*services.Stack, error) {
 	return stack, nil
 }
 
-// open reads and parses the files.
-func open(o Options) (*load, error) {
-	o, err := o.resolve()
+// open reads and parses the files, and those that they include and extend.
+func open(ctx context.Context, o Options) (*load, error) {
+	registerRawFormat()
+	o, env, err := o.resolve()
 	if err != nil {
 		return nil, err
 	}
-	l := &load{o: o}
+	l := &load{o: o, env: env, reader: reader{stdin: o.Stdin}}
 	for _, f := range o.Files {
-		if err := l.read(f); err != nil {
+		path, err := l.pathOf(f)
+		if err != nil {
+			return nil, err
+		}
+		docs, err := l.read(ctx, f, path)
+		if err != nil {
+			return nil, err
+		}
+		l.docs = append(l.docs, docs...)
+	}
+	if len(l.docs) == 0 && l.p.empty() {
+		l.p.add(Error{File: o.Files[0], Line: 1, Message: "the file is empty", Hint: "it needs at least one service under services:"})
+	}
+	if l.p.empty() {
+		if err := l.readRelated(ctx); err != nil {
 			return nil, err
 		}
 	}
 	if !l.p.empty() {
 		return nil, l.p.err()
 	}
-	if l.env, err = o.environment(); err != nil {
-		return nil, err
-	}
 	l.order, l.profiles = readProfiles(l.docs)
 	return l, nil
 }
 
-func (l *load) read(file string) error {
-	path, err := filepath.Abs(file)
+// read reads and parses one file. Errors in it go to l.p.
+func (l *load) read(ctx context.Context, file, path string) ([]*document, error) {
+	content, err := l.reader.read(ctx, file, path)
+	var limit Error
+	if errors.As(err, &limit) {
+		l.p.add(limit)
+		return nil, nil
+	}
 	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", file, err)
+		return nil, err
 	}
-	st, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", file, err)
-	}
-	if !st.Mode().IsRegular() {
-		return fmt.Errorf("cannot read %s: it is not a regular file", file)
-	}
-	if st.Size() > maxFileBytes {
-		l.p.add(Error{File: file, Message: fmt.Sprintf("the file has %d bytes, the limit is %d", st.Size(), maxFileBytes)})
-		return nil
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", file, err)
-	}
-	l.docs = append(l.docs, parse(file, path, content, &l.p)...)
-	return nil
+	return parse(file, path, content, &l.p), nil
 }
 
 // interpolate substitutes variables in the documents and in the fragments of all profiles. Variables that only inactive
@@ -141,6 +167,16 @@ func (l *load) interpolate() {
 			}
 		}
 	}
+	l.noteUnset(in)
+	for _, d := range l.related {
+		in := newInterpolator(d.env, &l.p)
+		in.tree(d.root, root, nil, false)
+		l.noteUnset(in)
+		l.loc.addRelated(d.root)
+	}
+}
+
+func (l *load) noteUnset(in *interpolator) {
 	for _, name := range in.order {
 		l.note(in.unset[name], nil, "variable %s is not set and has no default: the empty string is used", name)
 	}

@@ -3,6 +3,8 @@ package profiles
 // locator finds the place in the files that a value of the merged model comes from.
 type locator struct {
 	sources []source
+	// related are the trees of included and extended files. A value that is in a source too has its position there.
+	related []source
 	// extends maps a service to the service that it extends.
 	extends map[string]string
 }
@@ -17,6 +19,16 @@ func (l *locator) add(root *item, prefix keyPath) {
 	if root != nil {
 		l.sources = append(l.sources, source{root, prefix})
 	}
+	l.addExtends(root)
+}
+
+func (l *locator) addRelated(root *item) {
+	l.related = append(l.related, source{root: root})
+	l.addExtends(root)
+}
+
+// addExtends remembers which services extend which. What a named file says wins over an included or extended one.
+func (l *locator) addExtends(root *item) {
 	if l.extends == nil {
 		l.extends = map[string]string{}
 	}
@@ -30,7 +42,7 @@ func (l *locator) add(root *item, prefix keyPath) {
 		if base == nil {
 			base = ext
 		}
-		if base != nil && base.str() != "" && base.str() != name {
+		if base != nil && base.str() != "" && base.str() != name && l.extends[name] == "" {
 			l.extends[name] = base.str()
 		}
 	}
@@ -43,10 +55,11 @@ func (l *locator) find(parts ...string) (position, keyPath) {
 	var shown keyPath
 	seen := map[string]bool{}
 	for path := keyPath(parts); ; {
-		for i := len(l.sources) - 1; i >= 0; i-- {
-			s := l.sources[i]
-			if pos, depth := s.root.find(path); depth > bestDepth {
-				best, bestDepth, shown = pos, depth, s.prefix.with(path...)
+		for _, list := range [][]source{l.sources, l.related} {
+			for i := len(list) - 1; i >= 0; i-- {
+				if pos, depth := list[i].root.find(path); depth > bestDepth {
+					best, bestDepth, shown = pos, depth, list[i].prefix.with(path...)
+				}
 			}
 		}
 		if bestDepth == len(parts) || len(path) < 2 || path[0] != "services" || seen[path[1]] || l.extends[path[1]] == "" {

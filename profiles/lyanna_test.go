@@ -38,7 +38,7 @@ func golden(t *testing.T, name, got string) {
 
 func lyanna(t *testing.T, profile string, env ...string) *services.Stack {
 	t.Helper()
-	s, err := Load(context.Background(), Options{Files: []string{"../lyanna.dev.yaml"}, Profile: profile, Env: env})
+	s, err := Load(context.Background(), Options{Files: []string{"../lyanna.dev.yaml"}, Profiles: []string{profile}, Env: env})
 	if err != nil {
 		t.Fatalf("cannot load lyanna.dev.yaml:\n%v", err)
 	}

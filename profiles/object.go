@@ -22,7 +22,7 @@ func (c *converter) object(s types.ServiceConfig, ext serviceExt, kind string, m
 	switch kind {
 	case "StatefulSet":
 		o := &appsv1.StatefulSet{TypeMeta: typ("apps/v1"), ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{
-			Replicas: replicas, Selector: selector, Template: template, ServiceName: c.governing(s.Name), VolumeClaimTemplates: p.claims,
+			Replicas: replicas, Selector: selector, Template: template, ServiceName: c.governing(s.Name, meta.Name), VolumeClaimTemplates: p.claims,
 		}}
 		patchSpec(c, s, ext, &o.Spec)
 		return o
@@ -81,17 +81,17 @@ func (c *converter) replicas(s types.ServiceConfig, kind string) *int32 {
 }
 
 // governing returns the name of a StatefulSet's governing Service: its first headless one.
-func (c *converter) governing(name string) string {
-	for _, m := range c.ext[name].Service.list {
+func (c *converter) governing(service, workload string) string {
+	for _, m := range c.ext[service].Service.list {
 		meta, _ := splitMeta(m)
 		if meta.Name == "" {
-			meta.Name = name
+			meta.Name = workload
 		}
 		if svc := c.stack.Service(meta.Name); svc != nil && svc.Spec.ClusterIP == corev1.ClusterIPNone {
 			return svc.Name
 		}
 	}
-	return name
+	return workload
 }
 
 // jobSpec converts Compose's restart to backoffLimit: N for on-failure:N, 0 for "no", Kubernetes' default of 6 for on-failure.

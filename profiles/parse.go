@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -27,14 +28,16 @@ type document struct {
 	// node has aliases expanded and keeps Compose's !reset and !override; root is its content with positions.
 	node *yaml.Node
 	root *item
+	// env are the variables of an included or extended file, nil for the named files. included is true for included ones.
+	env      types.Mapping
+	included bool
 }
+
+// related reports whether the document is from a file that another one includes or extends.
+func (d *document) related() bool { return d.env != nil }
 
 // parse parses all documents of a file.
 func parse(file, path string, content []byte, p *problems) []*document {
-	if len(content) > maxFileBytes {
-		p.add(Error{File: file, Message: fmt.Sprintf("the file has %d bytes, the limit is %d", len(content), maxFileBytes)})
-		return nil
-	}
 	var docs []*document
 	dec := yaml.NewDecoder(bytes.NewReader(content))
 	for {
@@ -50,9 +53,6 @@ func parse(file, path string, content []byte, p *problems) []*document {
 		if d := newDocument(file, path, &n, p); d != nil {
 			docs = append(docs, d)
 		}
-	}
-	if len(docs) == 0 && p.empty() {
-		p.add(Error{File: file, Line: 1, Message: "the file is empty", Hint: "it needs at least one service under services:"})
 	}
 	return docs
 }
@@ -149,8 +149,8 @@ func (x *expander) expand(n *yaml.Node, depth int) *yaml.Node {
 	c := *n
 	c.Anchor, c.Alias, c.Content = "", nil, make([]*yaml.Node, 0, len(n.Content))
 	c.HeadComment, c.LineComment, c.FootComment = "", "", ""
-	if c.Kind == yaml.ScalarNode && c.Tag == "!!null" {
-		c.Value = "null" // the encoder writes an empty null in braces ({A: }) as an empty string
+	if c.Kind == yaml.ScalarNode && c.ShortTag() == "!!null" {
+		c.Value, c.Style = "null", 0 // the empty value of {A: } would be written as a text for compose-go
 	}
 	if n.Anchor != "" {
 		x.open[n] = true

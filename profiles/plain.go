@@ -81,9 +81,6 @@ func (p *plain) apiSocket() {
 	p.s.Environment = env.OverrideBy(p.s.Environment)
 }
 
-// workloadName is the name of a service's workload.
-func (c *converter) workloadName(service string) string { return service }
-
 func startFirst(s types.ServiceConfig) bool {
 	return s.Deploy != nil && s.Deploy.UpdateConfig != nil && s.Deploy.UpdateConfig.Order == "start-first"
 }

@@ -120,7 +120,11 @@ func (p *plain) writeFile(sum hash.Hash, ref types.FileReferenceConfig, decl typ
 		p.c.bad(at, "take it from a file (file:), which is mounted", "it cannot be written into a container with read_only: true; Docker Compose refuses it too")
 		return
 	}
-	f := compose.File{Target: target, Object: objectName(ref.Source), Key: dataKey(ref.Source), Secret: section == "secrets"}
+	object := p.c.names.configs[ref.Source]
+	if section == "secrets" {
+		object = p.c.names.secrets[ref.Source]
+	}
+	f := compose.File{Target: target, Object: object, Key: dataKey(ref.Source), Secret: section == "secrets"}
 	f.UID, f.GID = p.fileID(ref.UID, at.with("uid")), p.fileID(ref.GID, at.with("gid"))
 	if ref.Mode != nil {
 		f.Mode = int64(*ref.Mode)

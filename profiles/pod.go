@@ -16,17 +16,19 @@ import (
 
 // pod is a pod template under construction.
 type pod struct {
-	c    *converter
-	name string
-	kind string
-	meta metav1.ObjectMeta
-	spec corev1.PodSpec
+	c *converter
+	// service is the pod's first service, name the name of its workload.
+	service, name string
+	kind          string
+	meta          metav1.ObjectMeta
+	spec          corev1.PodSpec
 	// claims are the volume claim templates of a StatefulSet.
 	claims []corev1.PersistentVolumeClaim
 }
 
-func newPod(c *converter, name, kind string) *pod {
-	return &pod{c: c, name: name, kind: kind, meta: metav1.ObjectMeta{
+func newPod(c *converter, service, kind string) *pod {
+	name := c.workloadName(service)
+	return &pod{c: c, service: service, name: name, kind: kind, meta: metav1.ObjectMeta{
 		Labels: map[string]string{appLabel: name, nameLabel: name}, Annotations: map[string]string{},
 	}}
 }
@@ -41,7 +43,7 @@ func (p *pod) selector() map[string]string {
 func (p *pod) add(s types.ServiceConfig, ext serviceExt) {
 	at := keyPath{"services", s.Name}
 	c := corev1.Container{
-		Name: s.Name, Image: p.c.image(s), Command: literals(s.Entrypoint), Args: literals(s.Command),
+		Name: p.c.workloadName(s.Name), Image: p.c.image(s), Command: literals(s.Entrypoint), Args: literals(s.Command),
 		WorkingDir: s.WorkingDir, Stdin: s.StdinOpen, TTY: s.Tty, ImagePullPolicy: p.pullPolicy(s),
 	}
 	if s.Entrypoint != nil && len(s.Entrypoint) == 0 {
@@ -80,7 +82,7 @@ func (p *pod) extras(s types.ServiceConfig, ext serviceExt, main corev1.Containe
 				out[i].Image, out[i].ImagePullPolicy = main.Image, main.ImagePullPolicy
 			}
 			if out[i].Name == "" {
-				out[i].Name = s.Name + "-" + strconv.Itoa(i)
+				out[i].Name = p.c.workloadName(s.Name) + "-" + strconv.Itoa(i)
 			}
 		}
 		return out
@@ -194,7 +196,7 @@ func (p *pod) labels(s types.ServiceConfig, ext serviceExt) {
 // container only.
 func (p *pod) annotate(s types.ServiceConfig, ext serviceExt, container string) {
 	set := func(key, value string) {
-		if s.Name != p.name {
+		if s.Name != p.service {
 			key += "." + container
 		}
 		p.meta.Annotations[key] = value

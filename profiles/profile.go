@@ -182,36 +182,31 @@ func withoutProfiles(n *yaml.Node) *yaml.Node {
 	return &out
 }
 
-// choose determines the active profile and the chain of profiles that it extends, bases first. The chain is nil for a file
-// without profiles and for a plain Compose profile.
+// choose determines the active profiles: the activated Compose profiles, and the chain of x-lyandev profiles that the chosen one
+// extends, bases first. The chain is nil if there is none.
 func (l *load) choose() []*profile {
-	name := l.o.Profile
-	if name == "" {
-		for _, d := range l.docs {
-			if it := d.root.get(extensionKey, "defaultProfile"); it != nil {
-				name = it.str()
-				if l.profiles[name] == nil {
-					l.p.at(it.pos, keyPath{extensionKey, "defaultProfile"}, l.profileHint(name), "there is no profile %q", name)
-					return nil
-				}
-			}
+	var names []string
+	for _, p := range l.o.Profiles {
+		names = appendNew(names, splitList(p)...)
+	}
+	own, isDefault := "", false
+	if len(names) > 0 {
+		own = l.chosen(names, true)
+		l.profile, isDefault = strings.Join(names, ","), !slices.ContainsFunc(names, func(n string) bool { return n != allProfiles })
+	} else {
+		own = l.chosen(splitList(l.env["COMPOSE_PROFILES"]), false)
+		l.profile, isDefault = own, true
+	}
+	if own == "" && isDefault {
+		if own = l.defaultProfile(); l.profile == "" {
+			l.profile = own
 		}
 	}
-	if name == "" {
-		l.activated = splitList(l.env["COMPOSE_PROFILES"])
-		return nil
-	}
-	l.profile = name
-	if l.profiles[name] == nil {
-		if slices.Contains(l.composeProfiles(), name) {
-			l.activated = []string{name}
-			return nil
-		}
-		l.p.add(Error{File: l.docs[0].file, Message: "there is no profile \"" + name + "\"", Hint: l.profileHint(name)})
+	if l.profiles[own] == nil {
 		return nil
 	}
 	var chain []*profile
-	l.follow(l.profiles[name], nil, &chain)
+	l.follow(l.profiles[own], nil, &chain)
 	for _, pr := range chain {
 		if pr.activate == nil {
 			l.activated = append(l.activated, pr.name)
@@ -219,6 +214,44 @@ func (l *load) choose() []*profile {
 		l.activated = append(l.activated, pr.activate...)
 	}
 	return chain
+}
+
+// allProfiles is Compose's name for every Compose profile.
+const allProfiles = "*"
+
+// chosen activates the Compose profiles among the names and returns the x-lyandev profile among them, "" if there is none. Names
+// that must be known are errors if they are not; COMPOSE_PROFILES may be meant for other projects too.
+func (l *load) chosen(names []string, mustBeKnown bool) string {
+	own := ""
+	for _, n := range names {
+		switch {
+		case l.profiles[n] != nil && own != "":
+			l.p.at(l.profiles[n].pos, keyPath{extensionKey, "profiles", n}, "choose one; a profile can extend others",
+				"profiles %s and %s of x-lyandev cannot be active together", own, n)
+		case l.profiles[n] != nil:
+			own = n
+		case mustBeKnown && n != allProfiles && !slices.Contains(l.composeProfiles(), n):
+			l.p.add(Error{File: l.docs[0].file, Message: "there is no profile \"" + n + "\"", Hint: l.profileHint(n)})
+		default:
+			l.activated = append(l.activated, n)
+		}
+	}
+	return own
+}
+
+// defaultProfile returns x-lyandev.defaultProfile of the last document that has one.
+func (l *load) defaultProfile() string {
+	name := ""
+	for _, d := range l.docs {
+		if it := d.root.get(extensionKey, "defaultProfile"); it != nil {
+			name = it.str()
+			if l.profiles[name] == nil {
+				l.p.at(it.pos, keyPath{extensionKey, "defaultProfile"}, l.profileHint(name), "there is no profile %q", name)
+				return ""
+			}
+		}
+	}
+	return name
 }
 
 // follow appends a profile to the chain after the profiles that it extends.
@@ -262,7 +295,7 @@ func (l *load) profileHint(name string) string {
 // composeProfiles returns the names in services.*.profiles, sorted.
 func (l *load) composeProfiles() []string {
 	names := map[string]bool{}
-	for _, d := range l.docs {
+	for _, d := range slices.Concat(l.docs, l.related) {
 		services := d.root.get("services")
 		if !services.isMap() {
 			continue

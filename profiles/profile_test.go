@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -59,28 +60,28 @@ func TestProfiles(t *testing.T) {
 	if small.Profile != "small" || small.Timing != "strict" || small.Workload("b") != nil {
 		t.Errorf("small: %s %s %d", small.Profile, small.Timing, len(small.Workloads))
 	}
-	big := mustLoad(t, layered, Options{Profile: "big"})
+	big := mustLoad(t, layered, Options{Profiles: []string{"big"}})
 	wantJSON(t, big, `{"profile":"big","timing":"fast","configMaps":[{"data":{"k":"2","l":"1"}},{"data":{"c":"big"}}]}`)
 	wantPod(t, big, `{"containers":[{"image":"y","args":["new"],"ports":null,
 		"env":[{"name":"A","value":"1"},{"name":"B","value":"2"},{"name":"D","value":"4"},{"name":"C","value":"3"}]}]}`)
 	if big.Workload("a").Replicas() != 3 || big.Workload("b") == nil || big.Workload("c") != nil {
 		t.Error("big has three of a, and b, and no c")
 	}
-	huge := mustLoad(t, layered, Options{Profile: "huge"})
+	huge := mustLoad(t, layered, Options{Profiles: []string{"huge"}})
 	if huge.Workload("a").Replicas() != 9 || huge.Workload("b") == nil || huge.Profile != "huge" {
 		t.Error("huge builds on big")
 	}
-	if s := mustLoad(t, layered, Options{Profile: "debug"}); s.Workload("c") == nil {
+	if s := mustLoad(t, layered, Options{Profiles: []string{"debug"}}); s.Workload("c") == nil {
 		t.Error("a profile of Compose's can be asked for")
 	}
 }
 
 func TestProfileVariables(t *testing.T) {
-	_, err := loadText(t, layered, Options{Profile: "needy"}, nil)
+	_, err := loadText(t, layered, Options{Profiles: []string{"needy"}}, nil)
 	lines := errorLines(t, err)
 	contains(t, lines, "compose.yaml:29: x-lyandev.profiles.needy.services.a.image: variable NEEDED is required: by needy")
-	contains(t, lines, `compose.yaml:29: x-lyandev.profiles.needy.services.a.deploy.replicas: "" cannot be used here: invalid syntax`)
-	s := mustLoad(t, layered, Options{Profile: "needy", Env: []string{"NEEDED=i", "N=4"}})
+	contains(t, lines, `compose.yaml:29: x-lyandev.profiles.needy.services.a.deploy.replicas: "" cannot be used here: it is not a number`)
+	s := mustLoad(t, layered, Options{Profiles: []string{"needy"}, Env: []string{"NEEDED=i", "N=4"}})
 	if s.Workload("a").Replicas() != 4 {
 		t.Error("a number from a variable")
 	}
@@ -94,7 +95,7 @@ x-more: &more
   profiles: {p: {<<: *shared, description: by merge key}}
 x-lyandev: {<<: *more, timing: strict, semantics: kubernetes}
 services: {a: {image: x, expose: ['80']}}
-`, Options{Profile: "p"})
+`, Options{Profiles: []string{"p"}})
 	wantPod(t, s, `{"containers":[{"ports":null,"env":[{"name":"FROM","value":"shared"}]}]}`)
 	if s.Timing != "strict" {
 		t.Error("what stands beside a merge key counts too")
@@ -127,7 +128,7 @@ func TestComposeProfilesFromEnvironment(t *testing.T) {
 
 func TestList(t *testing.T) {
 	dir := write(t, map[string]string{"compose.yaml": layered})
-	got, err := List(Options{WorkDir: dir})
+	got, err := List(context.Background(), Options{WorkDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +179,8 @@ func TestProjectName(t *testing.T) {
 		{"name: in-file\n" + file, Options{Env: []string{"COMPOSE_PROJECT_NAME=in-env"}}, "in-env"},
 		{"name: in-file\n" + file, Options{Env: []string{"COMPOSE_PROJECT_NAME=in-env"}, ProjectName: "asked"}, "asked"},
 		{"name: ${N:-dflt}\n" + file, Options{}, "dflt"},
+		{"name: My Own_Project-\n" + file, Options{}, "myown_project-"},
+		{"name: " + strings.Repeat("a", 100) + "\n" + file, Options{}, strings.Repeat("a", 100)},
 	}
 	for _, c := range cases {
 		if s := mustLoad(t, c.text, c.o); s.Name != c.want {
@@ -189,7 +192,7 @@ func TestProjectName(t *testing.T) {
 	}
 	dir := write(t, map[string]string{"My_App.v2/compose.yaml": file})
 	s, err := Load(t.Context(), Options{WorkDir: filepath.Join(dir, "My_App.v2")})
-	if err != nil || s.Name != "my-appv2" {
+	if err != nil || s.Name != "my_appv2" {
 		t.Errorf("%v %v", s, err)
 	}
 }

@@ -41,7 +41,7 @@ func (p *pod) mount(c *corev1.Container, s types.ServiceConfig, ext serviceExt, 
 			m.SubPath = v.Volume.Subpath
 		}
 		if v.Source == "" {
-			m.Name = p.volume(s.Name+pathName(v.Target), corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}})
+			m.Name = p.volume(p.c.workloadName(s.Name)+pathName(v.Target), corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}})
 		} else {
 			m.Name = p.claim(v.Source, ext, at)
 		}
@@ -51,7 +51,7 @@ func (p *pod) mount(c *corev1.Container, s types.ServiceConfig, ext serviceExt, 
 			p.c.bad(at, "mount a directory of the project, or copy the required files into it", "%v", err)
 			return
 		}
-		m.Name = p.volume(s.Name+pathName(v.Target), corev1.VolumeSource{HostPath: src})
+		m.Name = p.volume(p.c.workloadName(s.Name)+pathName(v.Target), corev1.VolumeSource{HostPath: src})
 	case types.VolumeTypeTmpfs:
 		size := int64(0)
 		if v.Tmpfs != nil {
@@ -60,7 +60,7 @@ func (p *pod) mount(c *corev1.Container, s types.ServiceConfig, ext serviceExt, 
 		p.memory(c, s.Name, v.Target, size, at)
 		return
 	case types.VolumeTypeImage:
-		m.Name = p.volume(s.Name+pathName(v.Target), corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: v.Source}})
+		m.Name = p.volume(p.c.workloadName(s.Name)+pathName(v.Target), corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: v.Source}})
 	default:
 		p.c.note(at, "ignored: volumes of type %s are not supported", v.Type)
 		return
@@ -80,7 +80,7 @@ func (p *pod) volume(name string, src corev1.VolumeSource) string {
 // claim converts a named volume: to a volume claim template in a StatefulSet, so that every pod has its own, else to one shared
 // claim.
 func (p *pod) claim(source string, ext serviceExt, at keyPath) string {
-	name := strings.ToLower(strings.ReplaceAll(source, "_", "-"))
+	name := p.c.names.volumes[source]
 	if vol := p.c.project.Volumes[source]; bool(vol.External) || vol.Driver != "" && vol.Driver != "local" || len(vol.DriverOpts) > 0 {
 		p.c.note(keyPath{"volumes", source}, "approximated: a volume of this project; external and driver are ignored")
 	}
@@ -110,7 +110,7 @@ func (p *pod) memory(c *corev1.Container, service, target string, size int64, at
 	} else if size < 0 {
 		p.c.note(at, "ignored: the size cannot be parsed")
 	}
-	name := p.volume(service+pathName(target), corev1.VolumeSource{EmptyDir: dir})
+	name := p.volume(p.c.workloadName(service)+pathName(target), corev1.VolumeSource{EmptyDir: dir})
 	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: target})
 }
 
@@ -222,7 +222,7 @@ func (p *pod) files(c *corev1.Container, s types.ServiceConfig) {
 		if target == "" {
 			target = "/" + f.Source
 		}
-		obj := objectName(f.Source)
+		obj := p.c.names.configs[f.Source]
 		p.file(c, types.FileReferenceConfig(f), target, "config-"+obj, keyPath{"services", s.Name, "configs", index(i)}, func(items []corev1.KeyToPath) corev1.VolumeSource {
 			return corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: obj}, Items: items}}
 		})
@@ -235,7 +235,7 @@ func (p *pod) files(c *corev1.Container, s types.ServiceConfig) {
 		if !strings.HasPrefix(target, "/") {
 			target = "/run/secrets/" + target
 		}
-		obj := objectName(f.Source)
+		obj := p.c.names.secrets[f.Source]
 		p.file(c, types.FileReferenceConfig(f), target, "secret-"+obj, keyPath{"services", s.Name, "secrets", index(i)}, func(items []corev1.KeyToPath) corev1.VolumeSource {
 			return corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: obj, Items: items}}
 		})

@@ -133,7 +133,7 @@ func switchOver(ctx context.Context, c *cli.Context, t *target, other string) (s
 		return "", err
 	}
 	req := api.SwitchRequest{}
-	req.Stack, req.NoBuild, req.PortsAuto = stack, true, t.instance.Name != t.instance.Project
+	req.Stack, req.NoBuild, req.PortsAuto = stack, true, t.portsAuto(c)
 	began := time.Now()
 	if err := t.client.Switch(ctx, req); err != nil {
 		return "", err

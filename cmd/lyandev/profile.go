@@ -50,7 +50,7 @@ func runningProfile(c *cli.Context) string {
 }
 
 func listProfiles(c *cli.Context) ([]profiles.Info, error) {
-	list, err := profiles.List(profiles.Options{Files: c.StringSlice("file"), Env: os.Environ(), EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory")})
+	list, err := profiles.List(c.Context, profiles.Options{Files: c.StringSlice("file"), Stdin: stdinOnce, Env: os.Environ(), EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory")})
 	return list, withCode(exitUsage, err)
 }
 

@@ -41,7 +41,7 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 	}
 	req := api.SwitchRequest{Limit: c.Duration("limit")}
 	req.Stack, req.Build, req.NoBuild = stack, c.Bool("build"), c.Bool("no-build")
-	req.PortsAuto = t.instance.Name != t.instance.Project
+	req.PortsAuto = t.portsAuto(c)
 	var plan switchplan.Plan
 	if err := t.client.PlanSwitch(ctx, req, &plan); err != nil {
 		return err

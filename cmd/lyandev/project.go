@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/adrg/xdg"
 	"github.com/urfave/cli/v2"
@@ -33,6 +35,9 @@ func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON
 func loadStack(c *cli.Context, profile string) (*services.Stack, error) {
 	files := c.StringSlice("file")
 	for i, f := range files {
+		if f == "-" {
+			continue
+		}
 		abs, err := filepath.Abs(f)
 		if err != nil {
 			return nil, fmt.Errorf("cannot find %s: %w", f, err)
@@ -40,10 +45,14 @@ func loadStack(c *cli.Context, profile string) (*services.Stack, error) {
 		files[i] = abs
 	}
 	stack, err := profiles.Load(c.Context, profiles.Options{
-		Files: files, Profile: profile, Env: os.Environ(), EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory"),
+		Files: files, Stdin: stdinOnce, ProjectName: c.String("project-name"), Profiles: []string{profile}, Env: os.Environ(),
+		EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory"),
 	})
 	return stack, withCode(exitUsage, err)
 }
+
+// stdinOnce is standard input, for -f -; a command may load its stack more than once.
+var stdinOnce = sync.OnceValues(func() ([]byte, error) { return io.ReadAll(os.Stdin) })
 
 // target is the instance that a command works on, with the client of its supervisor.
 type target struct {
@@ -87,6 +96,12 @@ func findTarget(c *cli.Context, stack *services.Stack) (*target, error) {
 		return nil, withCode(exitUsage, err)
 	}
 	return newTarget(i), nil
+}
+
+// portsAuto reports whether a taken host port is replaced by a free one unless the user says otherwise: another directory or
+// another name of the project may have the declared ones.
+func (t *target) portsAuto(c *cli.Context) bool {
+	return t.instance.Name != t.instance.Project || c.String("project-name") != ""
 }
 
 func newTarget(i *instance.Instance) *target {

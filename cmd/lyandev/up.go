@@ -74,7 +74,7 @@ func runUp(c *cli.Context, o upOptions) error {
 		return err
 	}
 	o.request.Stack = stack
-	if t.instance.Name != t.instance.Project && !c.IsSet("ports") {
+	if t.portsAuto(c) && !c.IsSet("ports") {
 		o.request.PortsAuto = true // the project's main instance uses the declared ports
 	}
 	if err := waitStopped(c.Context, t); err != nil {

@@ -113,7 +113,7 @@ func load(ctx context.Context, file string, o options) (*services.Stack, error) 
 	if err != nil {
 		return nil, err
 	}
-	stack, err := profiles.Load(ctx, profiles.Options{Files: []string{path}, Profile: o.profile, Env: append(os.Environ(), o.env...)})
+	stack, err := profiles.Load(ctx, profiles.Options{Files: []string{path}, Profiles: []string{o.profile}, Env: append(os.Environ(), o.env...)})
 	if err != nil {
 		return nil, err
 	}
