@@ -35,7 +35,6 @@ func (l *load) compose(ctx context.Context) (*types.Project, error) {
 				TypeCastMapping: o.Interpolate.TypeCastMapping,
 			}
 		},
-		loader.WithSupportedAttributes(supportedAttributes, func(found []loader.UnsupportedAttribute) { l.noteUnsupported(found) }),
 	}
 	model, err := loader.LoadModelWithContext(ctx, details, configure...)
 	if err != nil {
@@ -106,25 +105,6 @@ func (l *load) composeError(err error) error {
 	}
 	l.p.at(pos, shown, "", "%s", strings.TrimSpace(msg))
 	return l.p.err()
-}
-
-// noteUnsupported adds a note for each Compose field that is not supported.
-func (l *load) noteUnsupported(found []loader.UnsupportedAttribute) {
-	for _, f := range found {
-		parts := f.Path.Parts()
-		path := make(keyPath, len(parts))
-		for i, p := range parts {
-			path[i] = p
-			if p == "[]" {
-				path[i] = index(0)
-			}
-		}
-		pos, shown := l.loc.find(path...)
-		if len(shown) == 0 {
-			shown = path
-		}
-		l.note(pos, shown, "ignored: not supported")
-	}
 }
 
 // known are the declared names of one kind, for hints.

@@ -88,7 +88,8 @@ func (l *load) convert(p *types.Project) *services.Stack {
 	}
 	c.podRoom()
 	c.verify()
-	c.stack.Notes = l.notes
+	c.noteIgnored()
+	c.stack.Notes, c.stack.NotApplied = l.notes, l.notApplied
 	return c.stack
 }
 
@@ -179,7 +180,10 @@ func (c *converter) note(path keyPath, format string, args ...any) {
 	if len(shown) < len(path) {
 		shown = path
 	}
-	c.l.note(pos, shown, format, args...)
+	text := c.l.note(pos, shown, format, args...)
+	if strings.HasPrefix(format, "ignored") || strings.HasPrefix(format, "approximated") {
+		c.l.notApplied = appendNew(c.l.notApplied, text)
+	}
 }
 
 func (c *converter) source(service string) string { return c.l.loc.pos("services", service).String() }

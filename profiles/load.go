@@ -33,6 +33,8 @@ type load struct {
 	name  string
 	loc   locator
 	notes []string
+	// notApplied are those of the notes that are about settings of the file that are ignored or approximated.
+	notApplied []string
 }
 
 // Load reads the files and returns the stack of the chosen profiles. It does no other I/O. All errors in the files are returned
@@ -182,8 +184,8 @@ func (l *load) noteUnset(in *interpolator) {
 	}
 }
 
-// note records a field that is ignored or approximated.
-func (l *load) note(pos position, path keyPath, format string, args ...any) {
+// note records what a user should know about a place in the files, and returns its text.
+func (l *load) note(pos position, path keyPath, format string, args ...any) string {
 	msg := pos.String() + ": "
 	if len(path) > 0 {
 		msg += path.String() + ": "
@@ -191,10 +193,11 @@ func (l *load) note(pos position, path keyPath, format string, args ...any) {
 	msg += fmt.Sprintf(format, args...)
 	for _, n := range l.notes {
 		if n == msg {
-			return
+			return msg
 		}
 	}
 	l.notes = append(l.notes, msg)
+	return msg
 }
 
 // configFiles converts the documents and the active profile's fragments to the input of compose-go.

@@ -1,72 +1,101 @@
 package profiles
 
 import (
+	"slices"
 	"strings"
-
-	"github.com/compose-spec/compose-go/v2/tree"
+	"sync"
 )
 
-// supportedAttributes are the Compose fields that are converted. All other fields, including future ones, are listed in
-// Stack.Notes.
-var supportedAttributes = attributePaths(`
-name version include extends
-services.*.annotations.*
-services.*.attach
-services.*.build.context services.*.build.dockerfile services.*.build.dockerfile_inline services.*.build.target
-services.*.build.args.* services.*.build.args.[] services.*.build.labels.* services.*.build.labels.[]
-services.*.build.cache_from services.*.build.cache_from.[] services.*.build.cache_to services.*.build.cache_to.[]
-services.*.build.additional_contexts.* services.*.build.additional_contexts.[]
-services.*.build.network services.*.build.platforms services.*.build.platforms.[]
-services.*.build.pull services.*.build.no_cache services.*.build.ssh services.*.build.ssh.* services.*.build.ssh.[]
-services.*.build.secrets.[].source services.*.build.secrets.[].target
-services.*.cap_add services.*.cap_add.[] services.*.cap_drop services.*.cap_drop.[]
-services.*.command services.*.command.[] services.*.entrypoint services.*.entrypoint.[]
-services.*.configs.[].source services.*.configs.[].target services.*.configs.[].mode
-services.*.secrets.[].source services.*.secrets.[].target services.*.secrets.[].mode
-services.*.cpus services.*.cpu_count services.*.mem_limit services.*.mem_reservation
-services.*.depends_on.*.condition services.*.depends_on.*.restart services.*.depends_on.*.required services.*.depends_on.[]
-services.*.deploy.mode services.*.deploy.replicas services.*.deploy.labels services.*.deploy.labels.*
-services.*.deploy.resources.limits.cpus services.*.deploy.resources.limits.memory
-services.*.deploy.resources.reservations.cpus services.*.deploy.resources.reservations.memory
-services.*.deploy.update_config.parallelism services.*.deploy.update_config.order
-services.*.deploy.restart_policy.condition services.*.deploy.restart_policy.max_attempts
-services.*.develop.watch.[].path services.*.develop.watch.[].action services.*.develop.watch.[].target
-services.*.develop.watch.[].ignore services.*.develop.watch.[].ignore.[]
-services.*.develop.watch.[].include services.*.develop.watch.[].include.[]
-services.*.develop.watch.[].initial_sync services.*.develop.watch.[].exec.command services.*.develop.watch.[].exec.command.[]
-services.*.dns services.*.dns.[] services.*.dns_opt services.*.dns_opt.[] services.*.dns_search services.*.dns_search.[]
-services.*.env_file services.*.env_file.[] services.*.env_file.[].path services.*.env_file.[].required services.*.env_file.[].format
-services.*.environment.* services.*.environment.[]
-services.*.expose services.*.expose.[]
-services.*.extends services.*.extends.service services.*.extends.file
-services.*.extra_hosts services.*.extra_hosts.* services.*.extra_hosts.[]
-services.*.group_add services.*.group_add.[]
-services.*.healthcheck.test services.*.healthcheck.test.[] services.*.healthcheck.interval services.*.healthcheck.timeout
-services.*.healthcheck.retries services.*.healthcheck.disable services.*.healthcheck.start_period
-services.*.healthcheck.start_interval
-services.*.hostname services.*.image services.*.init services.*.ipc services.*.pid
-services.*.label_file services.*.label_file.[] services.*.labels.* services.*.labels.[]
-services.*.network_mode services.*.networks.*.aliases services.*.networks.*.aliases.[] services.*.networks.[]
-services.*.platform services.*.ports.[].name services.*.ports.[].target services.*.ports.[].published
-services.*.ports.[].host_ip services.*.ports.[].protocol services.*.ports.[].app_protocol services.*.ports.[].mode
-services.*.post_start.[].command services.*.post_start.[].command.[] services.*.pre_stop.[].command services.*.pre_stop.[].command.[]
-services.*.privileged services.*.profiles services.*.profiles.[] services.*.pull_policy services.*.read_only
-services.*.restart services.*.scale services.*.security_opt services.*.security_opt.[] services.*.shm_size
-services.*.stdin_open services.*.stop_grace_period services.*.stop_signal services.*.sysctls services.*.sysctls.* services.*.sysctls.[]
-services.*.tmpfs services.*.tmpfs.[] services.*.tty services.*.user services.*.working_dir
-services.*.volumes.[].type services.*.volumes.[].source services.*.volumes.[].target services.*.volumes.[].read_only
-services.*.volumes.[].bind.create_host_path services.*.volumes.[].volume.subpath services.*.volumes.[].volume.nocopy
-services.*.volumes.[].tmpfs.size services.*.volumes.[].bind.selinux
-volumes.*.labels.* volumes.*.name
-configs.*.file configs.*.content configs.*.environment configs.*.name
-secrets.*.file secrets.*.environment secrets.*.name secrets.*.content
-networks.default.name
-`)
+// Level is what happens to an attribute of the Compose specification.
+type Level string
 
-func attributePaths(list string) []tree.Path {
-	var out []tree.Path
-	for _, f := range strings.Fields(list) {
-		out = append(out, tree.NewPath(strings.Split(f, ".")...))
+// The levels.
+const (
+	// Applied: it does what it does under Docker Compose; also if that is nothing.
+	Applied Level = "applied"
+	// Approximated: it does something similar, or only some of its values are applied. Values that are not are in the notes.
+	Approximated Level = "approximated"
+	// Ignored: it has no effect. The stack's notes say so for every place where a file has it.
+	Ignored Level = "ignored"
+	// Refused: a file that has it is not loaded.
+	Refused Level = "refused"
+)
+
+// Support is the row of one attribute. The loader's notes come from the same rows.
+type Support struct {
+	// Attribute is its path: "*" stands for a name, "[]" for a list's entries, "**" at the end for all that is below.
+	Attribute string `json:"attribute"`
+	// Compose is for services with Compose's semantics, Kubernetes for those with Kubernetes'. The reasons are "" where the level
+	// says all.
+	Compose          Level  `json:"compose"`
+	ComposeReason    string `json:"composeReason,omitempty"`
+	Kubernetes       Level  `json:"kubernetes"`
+	KubernetesReason string `json:"kubernetesReason,omitempty"`
+}
+
+// SupportTable returns the rows of all attributes of the Compose specification, in the order of their paths.
+func SupportTable() []Support { return slices.Clone(supportRows()) }
+
+// supportRows parses the rows. A row is: the path, a letter for each level (Compose's semantics, then Kubernetes'), and after
+// " | " the reason, or two of them.
+var supportRows = sync.OnceValue(func() []Support {
+	levels := map[byte]Level{'a': Applied, 'p': Approximated, 'i': Ignored, 'r': Refused}
+	var out []Support
+	for line := range strings.Lines(supportedTop + supportedService + supportedParts) {
+		parts := strings.Split(strings.TrimSpace(line), "|")
+		path, letters, ok := strings.Cut(strings.TrimSpace(parts[0]), " ")
+		if !ok {
+			continue
+		}
+		row := Support{Attribute: path, Compose: levels[letters[0]], Kubernetes: levels[letters[1]]}
+		if len(parts) > 1 {
+			row.ComposeReason = strings.TrimSpace(parts[1])
+			row.KubernetesReason = strings.TrimSpace(parts[len(parts)-1])
+		}
+		out = append(out, row)
+	}
+	slices.SortFunc(out, func(a, b Support) int { return strings.Compare(a.Attribute, b.Attribute) })
+	return out
+})
+
+var supportByPath = sync.OnceValue(func() map[string]Support {
+	out := map[string]Support{}
+	for _, r := range supportRows() {
+		out[r.Attribute] = r
 	}
 	return out
+})
+
+// supportOf returns the row of an attribute's path. The names and entries of a mapping or list of values ("environment.*") belong
+// to the attribute itself.
+func supportOf(path string) (Support, bool) {
+	rows := supportByPath()
+	for {
+		if r, ok := rows[path]; ok {
+			return r, true
+		}
+		if trimmed := strings.TrimSuffix(strings.TrimSuffix(path, ".*"), ".[]"); trimmed != path {
+			path = trimmed
+			continue
+		}
+		for up := path; up != ""; {
+			if r, ok := rows[up+".**"]; ok {
+				return r, true
+			}
+			i := strings.LastIndexByte(up, '.')
+			if i < 0 {
+				break
+			}
+			up = up[:i]
+		}
+		return Support{}, false
+	}
+}
+
+// level returns the row's level and reason for one kind of semantics.
+func (s Support) level(plain bool) (Level, string) {
+	if plain {
+		return s.Compose, s.ComposeReason
+	}
+	return s.Kubernetes, s.KubernetesReason
 }

@@ -51,6 +51,8 @@ type Stack struct {
 	Models []*compose.Model `json:"models,omitempty"`
 	// Notes are the ignored or approximated fields of the source, one line each, with file:line.
 	Notes []string `json:"notes,omitempty"`
+	// NotApplied are those of the notes that are about settings that are ignored or approximated.
+	NotApplied []string `json:"notApplied,omitempty"`
 }
 
 // Workload is one Kubernetes workload with the settings for which Kubernetes has no field.

@@ -29,7 +29,7 @@ func (s *Stack) DeepCopy() *Stack {
 	out.Providers = copyEach(s.Providers, (*compose.Provider).DeepCopy)
 	out.Models = copyEach(s.Models, (*compose.Model).DeepCopy)
 	out.HostPorts = slices.Clone(s.HostPorts)
-	out.Notes = slices.Clone(s.Notes)
+	out.Notes, out.NotApplied = slices.Clone(s.Notes), slices.Clone(s.NotApplied)
 	return &out
 }
 

@@ -45,7 +45,7 @@ func full() *Stack {
 		Providers: []*compose.Provider{{Options: map[string][]string{"o": {"1"}}, DependsOn: []string{"a"}, Dependents: []string{"b"}}},
 		Models:    []*compose.Model{{Key: "m", RuntimeFlags: []string{"f"}}},
 		HostPorts: []HostPort{{HostIP: "127.0.0.1", HostPort: 80}},
-		Notes:     []string{"note"},
+		Notes:     []string{"note"}, NotApplied: []string{"note"},
 	}
 }
 

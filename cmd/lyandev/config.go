@@ -25,9 +25,15 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 			&cli.StringFlag{Name: "format", Value: "yaml", Usage: "`yaml` or json"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`"},
 			&cli.BoolFlag{Name: "show-secrets", Usage: "print passwords and tokens unmasked"},
+			&cli.BoolFlag{Name: "support", Usage: "print which attributes of the Compose specification are applied"},
+			&cli.BoolFlag{Name: "here", Usage: "with --support: print what of this file is not applied"},
+			strictFlag(),
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "check only, print nothing"},
 		}, configLists()...),
 		Action: func(c *cli.Context) error {
+			if c.Bool("support") {
+				return runSupport(c, st)
+			}
 			asJSON, err := wantsJSON(c, "yaml")
 			if err != nil {
 				return err
@@ -35,6 +41,11 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 			stack, err := loadStack(c, chosenProfile(c))
 			if err != nil {
 				return err
+			}
+			if c.Bool("strict") {
+				if err := checkApplied(c, st, stack); err != nil {
+					return err
+				}
 			}
 			var text bytes.Buffer
 			if list, err := printConfigList(c, stack, &text); list || err != nil {

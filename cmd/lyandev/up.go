@@ -47,6 +47,7 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 			&cli.BoolFlag{Name: "no-build", Usage: "do not build; use the existing images"},
 			&cli.BoolFlag{Name: "no-watch", Usage: "do not watch the paths in develop.watch"},
 			&cli.BoolFlag{Name: "take-over", Usage: "stop and remove the containers that Docker Compose started for the project; volumes are kept and used"},
+			strictFlag(),
 			&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 		},
@@ -67,6 +68,9 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 func runUp(c *cli.Context, o upOptions) error {
 	stack, err := loadForUp(c, &o)
 	if err != nil {
+		return err
+	}
+	if err := checkApplied(c, o.st, stack); err != nil {
 		return err
 	}
 	t, err := findTarget(c, stack)

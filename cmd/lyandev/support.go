@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/profiles"
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/ui"
+)
+
+// strictFlag returns the flag of commands that load a file to run or to check it.
+func strictFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "strict", Usage: "fail if a setting of the file is not applied"}
+}
+
+// checkApplied says in one line that settings of the file are not applied; with --strict that is an error.
+func checkApplied(c *cli.Context, st *ui.Streams, stack *services.Stack) error {
+	n := len(stack.NotApplied)
+	if n == 0 {
+		return nil
+	}
+	text := "1 setting of this file is not applied"
+	if n > 1 {
+		text = fmt.Sprintf("%d settings of this file are not applied", n)
+	}
+	text += ": `lyandev config --support --here`"
+	if c.Bool("strict") {
+		return withCode(exitUsage, fmt.Errorf("%s; without --strict they are left out", text))
+	}
+	if !c.Bool("quiet") {
+		fmt.Fprintln(st.Err, st.Paint(ui.Yellow, "note: ")+text)
+	}
+	return nil
+}
+
+// runSupport prints which attributes of the Compose specification are applied, or with --here what of the file is not.
+func runSupport(c *cli.Context, st *ui.Streams) error {
+	if c.Bool("here") {
+		stack, err := loadStack(c, chosenProfile(c))
+		if err != nil {
+			return err
+		}
+		if c.Bool("json") {
+			return json.NewEncoder(st.Out).Encode(append([]string{}, stack.NotApplied...))
+		}
+		for _, line := range stack.NotApplied {
+			fmt.Fprintln(st.Out, line)
+		}
+		return nil
+	}
+	rows := profiles.SupportTable()
+	if c.Bool("json") {
+		return json.NewEncoder(st.Out).Encode(rows)
+	}
+	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "ATTRIBUTE\tCOMPOSE'S SEMANTICS\tKUBERNETES' SEMANTICS\tWHY")
+	for _, r := range rows {
+		why := r.ComposeReason
+		if r.KubernetesReason != why {
+			if why != "" {
+				why = "Compose: " + why
+			}
+			if r.KubernetesReason != "" {
+				if why != "" {
+					why += "; "
+				}
+				why += "Kubernetes: " + r.KubernetesReason
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Attribute, r.Compose, r.Kubernetes, why)
+	}
+	return w.Flush()
+}
