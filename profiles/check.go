@@ -84,8 +84,20 @@ func (c checker) report(found []violation, root *item, prefix keyPath, partial b
 				continue // a variable of an inactive profile
 			}
 		}
-		c.l.p.at(pos, prefix.with(v.path...), v.hint, "%s", v.message)
+		path := prefix.with(v.path...)
+		if c.l.p.has(pos, path) {
+			continue // the substitution of variables said it already
+		}
+		if v.message == unknownKey && c.belongsToExtension(v.path) {
+			v.hint = v.path[2] + " belongs under " + extensionKey + ": indent it"
+		}
+		c.l.p.at(pos, path, v.hint, "%s", v.message)
 	}
+}
+
+// belongsToExtension reports whether an unknown key of a service is one of x-lyandev's: it is probably not indented enough.
+func (c checker) belongsToExtension(path keyPath) bool {
+	return len(path) == 3 && path[0] == "services" && slices.Contains(c.ext.properties("#/$defs/service"), path[2])
 }
 
 func (c checker) top(ext *item, path keyPath, inProfile bool) {

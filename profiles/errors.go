@@ -84,6 +84,13 @@ func (p *problems) at(pos position, path keyPath, hint, format string, args ...a
 	})
 }
 
+// has reports whether there is an error at a place already.
+func (p *problems) has(pos position, path keyPath) bool {
+	return slices.ContainsFunc(p.list, func(e Error) bool {
+		return e.File == pos.file && e.Line == pos.line && e.Path == path.String()
+	})
+}
+
 func (p *problems) empty() bool { return len(p.list) == 0 }
 
 // err returns nil or Errors, ordered by first occurrence of the file, then by line.

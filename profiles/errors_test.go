@@ -225,6 +225,15 @@ services:
   a: {image: x, build: ./a}
   b: {image: x, build: ./b}
 `, []string{"compose.yaml:4: services.b.build: a builds the image x differently"}},
+		{"a wrong indent", "", "services:\n  a:\n    image: x\n    x-lyandev:\n    kind: StatefulSet\n    probes: {}\n", []string{
+			"compose.yaml:4: services.a.x-lyandev: must be a mapping",
+			"compose.yaml:5: services.a.kind: unknown key (kind belongs under x-lyandev: indent it)",
+			"compose.yaml:6: services.a.probes: unknown key (probes belongs under x-lyandev: indent it)",
+		}},
+		{"one error for one value", "", "services:\n  a:\n    image: x\n    tty: perhaps\n    cpu_count: many\n", []string{
+			"compose.yaml:4: services.a.tty: \"perhaps\" cannot be used here",
+			"compose.yaml:5: services.a.cpu_count: \"many\" cannot be used here: it is not a number",
+		}},
 		{"bad service name", "", "services:\n  my db: {image: x}\n", []string{`compose.yaml:2: services.my db: unknown key`}},
 		{"what only compose-go sees", "", "services:\n  a:\n    image: x\n    scale: 2\n    deploy: {replicas: 3}\n", []string{"compose.yaml:2: services.a"}},
 	}

@@ -154,14 +154,14 @@ func (f fragment) compose() *yaml.Node {
 	return out
 }
 
-// withoutProfiles returns a document's node without x-lyandev.profiles and without foreign x- extensions: aliases are already
-// expanded, so nothing refers to them, and merging takes time for every value.
+// withoutProfiles returns a document's node without x-lyandev.profiles, without foreign x- extensions (aliases are already expanded,
+// so nothing refers to them, and merging takes time for every value) and without version, of which compose-go warns.
 func withoutProfiles(n *yaml.Node) *yaml.Node {
 	out := *n
 	out.Content = nil
 	all := fields(n)
 	for i := 0; i+1 < len(all); i += 2 {
-		if key := all[i].Value; !strings.HasPrefix(key, "x-") || key == extensionKey {
+		if key := all[i].Value; key == extensionKey || key != "version" && !strings.HasPrefix(key, "x-") {
 			out.Content = append(out.Content, all[i], all[i+1])
 		}
 	}

@@ -160,6 +160,9 @@ func alternatives(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	return best
 }
 
+// unknownKey is the message for a key that the schema does not have.
+const unknownKey = "unknown key"
+
 func describe(set *schemaSet, root *item, e *jsonschema.ValidationError) []violation {
 	path := instancePath(root, e.InstanceLocation)
 	switch k := e.ErrorKind.(type) {
@@ -167,7 +170,7 @@ func describe(set *schemaSet, root *item, e *jsonschema.ValidationError) []viola
 		known := set.properties(e.SchemaURL)
 		var out []violation
 		for _, name := range slices.Sorted(slices.Values(k.Properties)) {
-			out = append(out, violation{path.with(name), "unknown key", didYouMean(name, known), k})
+			out = append(out, violation{path.with(name), unknownKey, didYouMean(name, known), k})
 		}
 		return out
 	case *kind.FalseSchema:
@@ -177,7 +180,7 @@ func describe(set *schemaSet, root *item, e *jsonschema.ValidationError) []viola
 		if len(name) == 0 || slices.Contains(known, name[0]) {
 			return nil
 		}
-		return []violation{{path, "unknown key", didYouMean(name[0], known), k}}
+		return []violation{{path, unknownKey, didYouMean(name[0], known), k}}
 	case *kind.Type:
 		return []violation{{path, "must be " + typeNames(k.Want), "", k}}
 	case *kind.Enum:
