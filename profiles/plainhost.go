@@ -24,7 +24,7 @@ func (p *plain) host() {
 		UsernsMode: container.UsernsMode(s.UserNSMode), CgroupnsMode: container.CgroupnsMode(s.Cgroup), ReadonlyRootfs: s.ReadOnly,
 		RestartPolicy: restartOf(s), ShmSize: int64(s.ShmSize), Sysctls: maps.Clone(map[string]string(s.Sysctls)),
 		VolumeDriver: s.VolumeDriver, DNS: p.dnsServers(), DNSSearch: s.DNSSearch, DNSOptions: s.DNSOpts,
-		ExtraHosts: slices.Sorted(slices.Values(s.ExtraHosts.AsList(":"))), StorageOpt: maps.Clone(s.StorageOpt), Privileged: s.Privileged,
+		ExtraHosts: append([]string{}, slices.Sorted(slices.Values(s.ExtraHosts.AsList(":")))...), StorageOpt: maps.Clone(s.StorageOpt), Privileged: s.Privileged,
 		Tmpfs: tmpfsOf(s.Tmpfs), Isolation: container.Isolation(s.Isolation), Runtime: s.Runtime, GroupAdd: s.GroupAdd,
 		OomScoreAdj: int(s.OomScoreAdj),
 	}

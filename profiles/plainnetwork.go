@@ -8,10 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
-
-	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/lyandev/lyandev/services/compose"
 )

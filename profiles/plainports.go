@@ -44,12 +44,10 @@ func (p *plain) unpublished() bool {
 
 // bindings are the container's own port bindings.
 func (p *plain) bindings() {
+	p.out.Host.PortBindings = nat.PortMap{}
 	for i, sp := range p.s.Ports {
 		if !p.ownBindings(sp) {
 			continue
-		}
-		if p.out.Host.PortBindings == nil {
-			p.out.Host.PortBindings = nat.PortMap{}
 		}
 		port := dockerPort(sp)
 		p.out.Host.PortBindings[port] = append(p.out.Host.PortBindings[port], nat.PortBinding{HostIP: p.hostIP(i), HostPort: sp.Published})

@@ -79,6 +79,9 @@ func compareContainers(t *testing.T, s *services.Stack, want records) {
 		if (theirs.Entrypoint == nil) != (ours.Entrypoint == nil) || (theirs.Cmd == nil) != (ours.Cmd == nil) {
 			t.Errorf("%s: an empty list is not no list: %#v %#v, want %#v %#v", name, ours.Entrypoint, ours.Cmd, theirs.Entrypoint, theirs.Cmd)
 		}
+		if (theirs.HostConfig.ExtraHosts == nil) != (c.Host.ExtraHosts == nil) || c.Host.PortBindings == nil {
+			t.Errorf("%s: inspect shows null for ExtraHosts or PortBindings, with Compose it is empty", name)
+		}
 		if (theirs.HostConfig.MaskedPaths == nil) != (ours.HostConfig.MaskedPaths == nil) {
 			t.Errorf("%s: MaskedPaths %#v, want %#v", name, ours.HostConfig.MaskedPaths, theirs.HostConfig.MaskedPaths)
 		}
