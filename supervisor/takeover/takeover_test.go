@@ -73,7 +73,8 @@ func TestObstacles(t *testing.T) {
 		{"not any more", engine.Container{Name: "x", State: exited, Ports: published("127.0.0.1", 8080, "tcp")}, "[]"},
 		{"bound by the container", engine.Container{Name: "x", State: running, Ports: published("10.0.0.1", 5353, "udp")}, "[publishes 10.0.0.1:5353/udp]"},
 		{
-			"all", engine.Container{Name: "p-web-1", State: engine.StatePaused, Labels: service("web"), Ports: published("127.0.0.1", 8080, "TCP")},
+			"all",
+			engine.Container{Name: "p-web-1", State: engine.StatePaused, Labels: service("web"), Ports: published("127.0.0.1", 8080, "TCP")},
 			"[has the name of a container of the stack runs service web publishes 127.0.0.1:8080]",
 		},
 	} {
