@@ -297,6 +297,9 @@ func (c *converter) verify() {
 	for _, w := range c.stack.Workloads {
 		c.verifyRefs(w)
 	}
+	for _, s := range slices.Sorted(maps.Keys(c.ext)) {
+		c.verifyLocalhost(s)
+	}
 	c.kube()
 }
 

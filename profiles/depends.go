@@ -90,8 +90,8 @@ func cycleThrough(s *services.Stack, start string) []string {
 	return walk(start, []string{start})
 }
 
-// Infer adds implicit dependencies to the stack: a workload whose environment, arguments or ConfigMap values name a Service
-// waits until the workloads behind that Service are healthy. An edge that would create a cycle is left out.
+// Infer adds implicit dependencies to the stack: a workload whose environment, arguments, ConfigMap values or x-lyandev.localhost
+// name a Service waits until the workloads behind that Service are healthy. An edge that would create a cycle is left out.
 func Infer(s *services.Stack) {
 	for _, w := range s.Workloads {
 		for _, svc := range s.Services {
@@ -120,6 +120,9 @@ func inferEdge(s *services.Stack, w, other *services.Workload, reason string) {
 
 // names describes where a workload names a Service, "" if it does not.
 func names(s *services.Stack, w *services.Workload, service string) string {
+	if mentions(w.PodMeta().Annotations[services.LocalhostAnnotation], service) {
+		return "localhost leads to Service " + service
+	}
 	for _, c := range w.PodSpec().Containers {
 		for _, e := range c.Env {
 			if mentions(envValue(s, e), service) {

@@ -46,6 +46,40 @@ services:
 			"compose.yaml:9: services.web.x-lyandev.timing: must be one of fast, strict",
 			"compose.yaml:10: services.web.x-lyandev.operator: must be one of mariadb, redis, memcached",
 		}},
+		{"localhost", "", `
+services:
+  redis: {image: a, x-lyandev: {service: {ports: [{port: 6379}]}}}
+  web:
+    image: a
+    x-lyandev:
+      localhost:
+        0: redis:6379
+        1: redis
+        2: ""
+`, []string{
+			`compose.yaml:8: services.web.x-lyandev.localhost.0: "0" is not a port number from 1 to 65535 (such as 6379: redis:6379)`,
+			`compose.yaml:9: services.web.x-lyandev.localhost.1: "redis" is not an address such as redis:6379`,
+			`compose.yaml:10: services.web.x-lyandev.localhost.2: "" is not an address such as redis:6379`,
+		}},
+		{"where localhost leads to", "", `
+services:
+  redis: {image: a, x-lyandev: {service: {ports: [{port: 6379}]}}}
+  web: {image: a, x-lyandev: {localhost: {1: rediss:6379, 2: redis:6380}}}
+  beside: {image: a, network_mode: service:web, x-lyandev: {localhost: {3: redis:6379}}}
+  host: {image: a, network_mode: host, x-lyandev: {localhost: {3: redis:6379}}}
+`, []string{
+			`compose.yaml:4: services.web.x-lyandev.localhost.1: there is no Service "rediss" (did you mean redis?)`,
+			`compose.yaml:4: services.web.x-lyandev.localhost.2: Service redis has no port 6380 (it has 6379)`,
+			`compose.yaml:6: services.host.x-lyandev.localhost.3: a pod in the host's network has no loopback of its own`,
+		}},
+		{"two services of a pod and one port of localhost", "", `
+services:
+  redis: {image: a, x-lyandev: {service: {ports: [{port: 6379}]}}}
+  web: {image: a, x-lyandev: {localhost: {3: redis:6379}}}
+  beside: {image: a, network_mode: service:web, x-lyandev: {localhost: {3: redis:6380}}}
+`, []string{
+			`compose.yaml:5: services.beside.x-lyandev.localhost.3: port 3 of the pod's loopback leads to redis:6379 already (services that share a pod share its loopback)`,
+		}},
 		{"Kubernetes fields", "", `
 services:
   web:

@@ -71,6 +71,7 @@ type serviceExt struct {
 	Spec            any                          `json:"spec"`
 	VolumeClaims    *[]string                    `json:"volumeClaims"`
 	Shim            *bool                        `json:"shim"`
+	Localhost       stringMap                    `json:"localhost"`
 }
 
 type probesExt struct {

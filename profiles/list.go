@@ -12,7 +12,8 @@ type Info struct {
 }
 
 // List returns the profiles of the files in their order: those of x-lyandev.profiles, then Compose's own profiles that no
-// x-lyandev profile of the same name activates. It parses the files but does not validate them; syntax errors are Errors.
+// x-lyandev profile of the same name activates. Profiles that are only for others to extend are left out. It parses the files but does not
+// validate them; syntax errors are Errors.
 func List(ctx context.Context, o Options) ([]Info, error) {
 	l, err := open(ctx, o)
 	if err != nil {
@@ -28,7 +29,9 @@ func List(ctx context.Context, o Options) ([]Info, error) {
 	activated := map[string]bool{}
 	for _, name := range l.order {
 		pr := l.profiles[name]
-		out = append(out, Info{Name: name, Description: pr.description, Extends: pr.extends, Default: name == defaultName})
+		if !pr.base {
+			out = append(out, Info{Name: name, Description: pr.description, Extends: pr.extends, Default: name == defaultName})
+		}
 		activated[name] = true
 		for _, a := range pr.activate {
 			activated[a] = true

@@ -116,7 +116,10 @@ func open(ctx context.Context, o Options) (*load, error) {
 	if !l.p.empty() {
 		return nil, l.p.err()
 	}
-	l.order, l.profiles = readProfiles(l.docs)
+	l.order, l.profiles = readProfiles(l.docs, newInterpolator(l.env, &l.p))
+	if !l.p.empty() {
+		return nil, l.p.err()
+	}
 	return l, nil
 }
 
@@ -204,6 +207,7 @@ func (l *load) note(pos position, path keyPath, format string, args ...any) stri
 func (l *load) configFiles() ([]types.ConfigFile, error) {
 	var files []types.ConfigFile
 	add := func(d *document, n *yaml.Node) error {
+		quotePorts(n)
 		content, err := yaml.Marshal(n)
 		if err != nil {
 			return fmt.Errorf("cannot encode %s for merging: %w", d.file, err)

@@ -24,6 +24,8 @@ type pod struct {
 	spec          corev1.PodSpec
 	// claims are the volume claim templates of a StatefulSet.
 	claims []corev1.PersistentVolumeClaim
+	// localhost are the ports of the pod's loopback that lead elsewhere.
+	localhost services.Localhost
 }
 
 func newPod(c *converter, service, kind string) *pod {
@@ -68,6 +70,7 @@ func (p *pod) add(s types.ServiceConfig, ext serviceExt) {
 		}
 	}
 	p.annotate(s, ext, c.Name)
+	p.addLocalhost(s, ext)
 	p.spec.Containers = append(p.spec.Containers, c)
 	p.extras(s, ext, c)
 }
@@ -104,6 +107,9 @@ func (p *pod) finish(s types.ServiceConfig, ext serviceExt) {
 	if ext.Operator != "" {
 		gate := corev1.PodReadinessGate{ConditionType: services.RightGate}
 		p.spec.ReadinessGates = appendNew(p.spec.ReadinessGates, gate)
+	}
+	if len(p.localhost) > 0 {
+		p.meta.Annotations[services.LocalhostAnnotation] = p.localhost.String()
 	}
 	if len(p.meta.Annotations) == 0 {
 		p.meta.Annotations = nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/tree"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -16,6 +17,8 @@ type profile struct {
 	name        string
 	description string
 	extends     []string
+	// base is true for a profile that only others use.
+	base bool
 	// activate are the Compose profiles to activate. If nil, the profile activates the Compose profile of the same name.
 	activate  []string
 	pos       position
@@ -34,7 +37,7 @@ type fragment struct {
 var fragmentKeys = []string{"services", "volumes", "networks", "configs", "secrets", extensionKey}
 
 // readProfiles collects the profiles of all documents, in the order of the files.
-func readProfiles(docs []*document) ([]string, map[string]*profile) {
+func readProfiles(docs []*document, in *interpolator) ([]string, map[string]*profile) {
 	var order []string
 	all := map[string]*profile{}
 	for _, d := range docs {
@@ -49,17 +52,23 @@ func readProfiles(docs []*document) ([]string, map[string]*profile) {
 				all[name] = pr
 				order = append(order, name)
 			}
-			pr.read(d, decl.fields[name])
+			pr.read(d, decl.fields[name], in)
 		}
 	}
 	return order, all
 }
 
-func (pr *profile) read(d *document, it *item) {
+// read adds a document's part. Variables in extends are substituted here, since they determine which fragments are used: a name
+// that becomes empty is left out.
+func (pr *profile) read(d *document, it *item, in *interpolator) {
 	if s := it.get("description"); s != nil {
 		pr.description = s.str()
 	}
+	if b, ok := it.get("base").plain().(bool); ok {
+		pr.base = b
+	}
 	if e := it.get("extends"); e != nil {
+		in.tree(e, tree.NewPath(), keyPath{extensionKey, "profiles", pr.name, "extends"}, false)
 		pr.extends = stringsOf(e)
 	}
 	if a := it.get("activate"); a != nil {
@@ -225,10 +234,10 @@ func (l *load) chosen(names []string, mustBeKnown bool) string {
 	own := ""
 	for _, n := range names {
 		switch {
-		case l.profiles[n] != nil && own != "":
+		case l.choosable(n) && own != "":
 			l.p.at(l.profiles[n].pos, keyPath{extensionKey, "profiles", n}, "choose one; a profile can extend others",
 				"profiles %s and %s of x-lyandev cannot be active together", own, n)
-		case l.profiles[n] != nil:
+		case l.choosable(n):
 			own = n
 		case mustBeKnown && n != allProfiles && !slices.Contains(l.composeProfiles(), n):
 			l.p.add(Error{File: l.docs[0].file, Message: "there is no profile \"" + n + "\"", Hint: l.profileHint(n)})
@@ -239,13 +248,16 @@ func (l *load) chosen(names []string, mustBeKnown bool) string {
 	return own
 }
 
+// choosable reports whether x-lyandev has a profile of that name, and it is not only for others to extend.
+func (l *load) choosable(name string) bool { return l.profiles[name] != nil && !l.profiles[name].base }
+
 // defaultProfile returns x-lyandev.defaultProfile of the last document that has one.
 func (l *load) defaultProfile() string {
 	name := ""
 	for _, d := range l.docs {
 		if it := d.root.get(extensionKey, "defaultProfile"); it != nil {
 			name = it.str()
-			if l.profiles[name] == nil {
+			if !l.choosable(name) {
 				l.p.at(it.pos, keyPath{extensionKey, "defaultProfile"}, l.profileHint(name), "there is no profile %q", name)
 				return ""
 			}
@@ -276,7 +288,7 @@ func (l *load) follow(pr *profile, open []string, chain *[]*profile) {
 }
 
 func (l *load) profileHint(name string) string {
-	names := slices.Sorted(maps.Keys(l.profiles))
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(l.profiles)), func(n string) bool { return l.profiles[n].base })
 	for _, n := range l.composeProfiles() {
 		if !slices.Contains(names, n) {
 			names = append(names, n)

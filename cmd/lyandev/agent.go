@@ -8,7 +8,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/agent"
+	"github.com/lyandev/lyandev/supervisor/loopback"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -27,15 +29,23 @@ func newAgentCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-// newSandboxCommand is the entry point of a pod's sandbox container: it idles until it gets a stop signal.
-func newSandboxCommand(*ui.Streams) *cli.Command {
+// newSandboxCommand is the entry point of a pod's sandbox container: it idles until it gets a stop signal, or serves the ports
+// of the loopback that its argument lists.
+func newSandboxCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "sandbox", Hidden: true, Usage: "hold a pod's network namespace",
-		Action: func(*cli.Context) error {
-			ch := make(chan os.Signal, 1)
-			signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT)
-			<-ch
-			return nil
+		Name: "sandbox", Hidden: true, Usage: "hold a pod's network namespace", ArgsUsage: "[PORT=HOST:PORT,...]",
+		Action: func(c *cli.Context) error {
+			ctx, stop := signal.NotifyContext(c.Context, syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			if c.NArg() == 0 {
+				<-ctx.Done()
+				return nil
+			}
+			ports, err := services.ParseLocalhost(c.Args().First())
+			if err != nil {
+				return withCode(exitUsage, err)
+			}
+			return loopback.Serve(ctx, ports, slog.New(slog.NewTextHandler(st.Err, nil)))
 		},
 	}
 }

@@ -3,6 +3,7 @@ package pod
 import (
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
@@ -15,13 +16,15 @@ const (
 )
 
 // NeedsSandbox reports whether the pod's containers share the network namespace of a sandbox container: the pod has several
-// containers, a sidecar or a shared process namespace, or SandboxAnnotation asks for it. A pod in the host's network has none.
+// containers, a sidecar, a shared process namespace or ports of its loopback that lead elsewhere (services.LocalhostAnnotation,
+// which the sandbox serves), or SandboxAnnotation asks for it. A pod in the host's network has none.
 func NeedsSandbox(p *corev1.Pod) bool {
 	if p.Spec.HostNetwork {
 		return false
 	}
 	share := p.Spec.ShareProcessNamespace
-	if len(p.Spec.Containers) > 1 || p.Annotations[SandboxAnnotation] == "true" || share != nil && *share {
+	if len(p.Spec.Containers) > 1 || p.Annotations[SandboxAnnotation] == "true" || share != nil && *share ||
+		p.Annotations[services.LocalhostAnnotation] != "" {
 		return true
 	}
 	for i := range p.Spec.InitContainers {

@@ -83,6 +83,7 @@ func Describe(wanted, have *corev1.Pod) string {
 func InPlace(a, b *corev1.Pod) bool {
 	if a.Annotations[RestartedAt] != b.Annotations[RestartedAt] ||
 		a.Annotations[pod.SandboxAnnotation] != b.Annotations[pod.SandboxAnnotation] ||
+		a.Annotations[services.LocalhostAnnotation] != b.Annotations[services.LocalhostAnnotation] ||
 		joins(a, b) && !(pod.NeedsSandbox(a) && pod.NeedsSandbox(b)) {
 		return false
 	}

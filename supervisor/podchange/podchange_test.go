@@ -57,6 +57,11 @@ func TestInPlace(t *testing.T) {
 	if podchange.InPlace(other, have) {
 		t.Error("another environment of the container that stays needs a new pod")
 	}
+	led := sandboxed("redis", "master").Object.(*corev1.Pod)
+	led.Annotations[services.LocalhostAnnotation] = "6379=redis:6379"
+	if podchange.InPlace(led, have) {
+		t.Error("the sandbox serves the loopback's ports: other ports need another sandbox")
+	}
 	restarted := sandboxed("redis", "master").Object.(*corev1.Pod)
 	restarted.Annotations[podchange.RestartedAt] = "now"
 	if podchange.Same(restarted, have) || podchange.InPlace(restarted, have) {

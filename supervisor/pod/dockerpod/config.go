@@ -54,7 +54,7 @@ type Config struct {
 	// DNS returns the address of the stack's name server; with nil or an invalid address Docker's is used.
 	DNS func() netip.Addr
 	// SandboxImage returns the reference of the sandbox image, and creates the image if it is missing. Its command "sandbox" must
-	// sleep until SIGTERM.
+	// sleep until SIGTERM; with an argument, a services.Localhost as text, it must serve these ports of the loopback meanwhile.
 	SandboxImage func(ctx context.Context) (string, error)
 	// MadeHere reports whether an image is built by this stack and thus in no registry; nil means that none is.
 	MadeHere func(ref string) bool

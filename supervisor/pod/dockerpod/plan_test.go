@@ -171,16 +171,28 @@ func TestNamesAndLabels(t *testing.T) {
 
 func TestNeedsSandbox(t *testing.T) {
 	for text, want := range map[string]bool{
-		"spec: {containers: [{name: a}]}":                                                           false,
-		"spec: {initContainers: [{name: i}], containers: [{name: a}]}":                              false,
-		"spec: {containers: [{name: a}, {name: b}]}":                                                true,
-		"spec: {initContainers: [{name: i, restartPolicy: Always}], containers: [{name: a}]}":       true,
-		"metadata: {annotations: {dev.lyandev/sandbox: \"true\"}}\nspec: {containers: [{name: a}]}": true,
-		"spec: {hostNetwork: true, containers: [{name: a}, {name: b}]}":                             false,
-		"spec: {shareProcessNamespace: true, containers: [{name: a}]}":                              true,
+		"spec: {containers: [{name: a}]}":                                                              false,
+		"spec: {initContainers: [{name: i}], containers: [{name: a}]}":                                 false,
+		"spec: {containers: [{name: a}, {name: b}]}":                                                   true,
+		"spec: {initContainers: [{name: i, restartPolicy: Always}], containers: [{name: a}]}":          true,
+		"metadata: {annotations: {dev.lyandev/sandbox: \"true\"}}\nspec: {containers: [{name: a}]}":    true,
+		"metadata: {annotations: {dev.lyandev/localhost: \"1=a:1\"}}\nspec: {containers: [{name: a}]}": true,
+		"spec: {hostNetwork: true, containers: [{name: a}, {name: b}]}":                                false,
+		"spec: {shareProcessNamespace: true, containers: [{name: a}]}":                                 true,
 	} {
 		if pod.NeedsSandbox(testPod(t, text)) != want {
 			t.Errorf("%s: want %v", text, want)
+		}
+	}
+}
+
+func TestSandboxServesThePortsOfTheLoopback(t *testing.T) {
+	for text, want := range map[string]string{
+		"spec: {containers: [{name: a}]}": "sandbox",
+		"metadata: {annotations: {dev.lyandev/localhost: \"6379=redis:6379\"}}\nspec: {containers: [{name: a}]}": "sandbox 6379=redis:6379",
+	} {
+		if got := strings.Join(sandboxCommand(testPod(t, text)), " "); got != want {
+			t.Errorf("%s: runs %q", text, got)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (r *Runtime) runSandbox(ctx context.Context, p *corev1.Pod, attempt int) er
 		return fmt.Errorf("cannot create the sandbox of pod %s: %w", p.Name, err)
 	}
 	spec := engine.ContainerSpec{
-		Name: fit(fmt.Sprintf("%s-%s-sandbox-%d", r.cfg.Project, p.Name, attempt)), Image: image, Cmd: []string{"sandbox"},
+		Name: fit(fmt.Sprintf("%s-%s-sandbox-%d", r.cfg.Project, p.Name, attempt)), Image: image, Cmd: sandboxCommand(p),
 		Labels: r.podLabels(p, KindSandbox), CPUShares: 2,
 		CapDrop: []string{"ALL"}, ReadOnlyRootFS: true, SecurityOpt: []string{"no-new-privileges"},
 	}
@@ -84,6 +84,14 @@ func (r *Runtime) runSandbox(ctx context.Context, p *corev1.Pod, attempt int) er
 		return err
 	}
 	return r.startAddressed(ctx, id)
+}
+
+// sandboxCommand is what the pod's sandbox runs: the ports of the loopback that lead elsewhere are its argument.
+func sandboxCommand(p *corev1.Pod) []string {
+	if ports := p.Annotations[services.LocalhostAnnotation]; ports != "" {
+		return []string{"sandbox", ports}
+	}
+	return []string{"sandbox"}
 }
 
 // onNetwork puts a container on the project's network under the pod's address and name (R128).
