@@ -166,6 +166,33 @@ func TestCheckThatRunDoesNotSatisfy(t *testing.T) {
 	}
 }
 
+// TestRunNeedsAnAnswerOfTheCheck: a check that did not run says nothing, and the run may replace data.
+func TestRunNeedsAnAnswerOfTheCheck(t *testing.T) {
+	step := services.BootstrapStep{Check: []string{"check"}, Run: []string{"run"}}
+	for exit, want := range map[int]string{
+		126: "its check could not be executed (exit code 126: the last line)",
+		127: "its check could not be executed (exit code 127: the last line)",
+		137: "its check could not be executed (exit code 137: the last line)",
+	} {
+		w := &world{exits: map[string][]int{"check": {exit}}}
+		if err := attempt(t.Context(), w.view(&appsv1.Deployment{}, nil), step, target{pod: "p"}); err == nil || err.Error() != want {
+			t.Errorf("exit code %d: error %v", exit, err)
+		}
+		if len(w.ran) != 1 {
+			t.Errorf("exit code %d: ran %v", exit, w.ran)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := &world{took: time.Hour}
+	if err := attempt(ctx, w.view(&appsv1.Deployment{}, nil), step, target{pod: "p"}); err == nil || !strings.Contains(err.Error(), "cannot check it") {
+		t.Errorf("without an answer: %v", err)
+	}
+	if len(w.ran) != 0 {
+		t.Errorf("without an answer: ran %v", w.ran)
+	}
+}
+
 func TestAlwaysAndFirstStart(t *testing.T) {
 	for _, c := range []struct {
 		when string

@@ -23,6 +23,9 @@ const (
 	// commandLimit bounds one command of a step.
 	commandLimit = 15 * time.Minute
 	firstStart   = "first-start"
+	// notExecuted is the lowest exit code of a command that was not executed or was killed: 126 and 127 of shells and engines, 128
+	// and the signal's number.
+	notExecuted = 126
 )
 
 // target is where a step runs.
@@ -130,12 +133,18 @@ func (p *progress) ended(err error, now time.Time) {
 // errNotSo means that a step's run succeeded but its check still fails.
 var errNotSo = errors.New("its run succeeded, but its check still fails")
 
-// attempt makes one attempt at a step: if the check fails, or there is none, it executes the run, then the check again.
+// attempt makes one attempt at a step: if the check fails, or there is none, it executes the run, then the check again. If the
+// check cannot be executed, nothing is known and the run is not executed: it may replace data.
 func attempt(ctx context.Context, view services.View, step services.BootstrapStep, t target) error {
 	m := mask.New(view.Stack)
 	if len(step.Check) > 0 {
-		if exit, _, err := execute(ctx, view, t, step.Check); err == nil && exit == 0 {
+		switch exit, out, err := execute(ctx, view, t, step.Check); {
+		case err != nil:
+			return fmt.Errorf("cannot check it: %w", err)
+		case exit == 0:
 			return nil
+		case exit >= notExecuted:
+			return fmt.Errorf("its check could not be executed (exit code %d%s)", exit, m.String(lastLine(out)))
 		}
 	}
 	exit, out, err := execute(ctx, view, t, step.Run)
