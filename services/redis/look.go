@@ -19,6 +19,9 @@ import (
 // lookDeadline limits the queries to one process, so that a hung one does not delay the others.
 const lookDeadline = time.Second
 
+// silentDeadline is the limit for a process that did not answer in the last look.
+const silentDeadline = 200 * time.Millisecond
+
 // connect returns a client for one call of the operator. It does not retry: the next observation follows soon.
 func connect(view services.View, p process) *redis.Client {
 	return redis.NewClient(&redis.Options{

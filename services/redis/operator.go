@@ -44,6 +44,7 @@ type memory struct {
 	flushed  time.Time
 	right    map[string]services.PodVerdict
 	rightAt  map[string]time.Time
+	silent   map[string]int // by process: for how many looks in a row it has not answered in time
 	last     services.Verdict
 	facts    map[string]string
 	busyWith string
@@ -91,7 +92,7 @@ func (o *Operator) init() {
 	o.token = make(chan struct{}, 1)
 	o.memory = memory{
 		wrong: map[string]time.Time{}, hurried: map[string]bool{}, unsaved: map[string]string{},
-		right: map[string]services.PodVerdict{}, rightAt: map[string]time.Time{},
+		right: map[string]services.PodVerdict{}, rightAt: map[string]time.Time{}, silent: map[string]int{},
 	}
 }
 
@@ -187,7 +188,7 @@ func (r *round) close() {
 
 func key(p Process) string { return p.Pod + "/" + p.Container }
 
-// look fills the round's facts. It queries all processes in parallel, each within lookDeadline.
+// look fills the round's facts. It queries all processes in parallel, each within its patience.
 func (o *Operator) look(ctx context.Context, r *round) error {
 	found, settings, err := find(ctx, r.view)
 	if err != nil {
@@ -207,16 +208,18 @@ func (o *Operator) look(ctx context.Context, r *round) error {
 		if p.role == Watcher {
 			s := &Sentinel{Process: p.Process}
 			f.Sentinels = append(f.Sentinels, s)
+			limit := o.patience(p.Process)
 			wg.Go(func() {
-				attempt(ctx, &s.Process, func(ctx context.Context) error { return lookAtSentinel(ctx, client, s, settings.Group, flush) })
+				attempt(ctx, &s.Process, limit, func(ctx context.Context) error { return lookAtSentinel(ctx, client, s, settings.Group, flush) })
 			})
 			continue
 		}
 		s := &Server{Process: p.Process, Declared: p.role}
 		f.Servers = append(f.Servers, s)
 		needsAuth := p.env["REDIS_MASTER_PASSWORD"]+p.env["REDIS_PASSWORD"] != ""
+		limit := o.patience(p.Process)
 		wg.Go(func() {
-			attempt(ctx, &s.Process, func(ctx context.Context) error { return lookAtServer(ctx, client, s, needsAuth) })
+			attempt(ctx, &s.Process, limit, func(ctx context.Context) error { return lookAtServer(ctx, client, s, needsAuth) })
 		})
 	}
 	wg.Wait()
@@ -224,12 +227,24 @@ func (o *Operator) look(ctx context.Context, r *round) error {
 	return nil
 }
 
-// attempt queries a process, unless it is known not to run.
-func attempt(ctx context.Context, p *Process, look func(context.Context) error) {
+// patience is how long a look waits for a process: lookDeadline, but only silentDeadline if it was silent in the last look, so
+// that a hung master does not delay the news of its successor. Every third look waits for it as long as for the others: it may
+// be slow.
+func (o *Operator) patience(p Process) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.memory.silent[key(p)]%3 == 0 {
+		return lookDeadline
+	}
+	return silentDeadline
+}
+
+// attempt queries a process within the limit, unless it is known not to run.
+func attempt(ctx context.Context, p *Process, limit time.Duration, look func(context.Context) error) {
 	if p.Reason != "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookDeadline)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := look(ctx); err != nil {
 		p.Reason, p.Error = reasonOf(err), err.Error()
@@ -259,6 +274,12 @@ func (o *Operator) recall(f *Facts, flushed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	m := &o.memory
+	for _, s := range f.Servers {
+		m.listen(s.Process)
+	}
+	for _, s := range f.Sentinels {
+		m.listen(s.Process)
+	}
 	e := elect(f)
 	if e.Master != nil && e.Master.At != m.master {
 		m.master, m.elected = e.Master.At, f.Now
@@ -286,6 +307,15 @@ func (o *Operator) recall(f *Facts, flushed bool) {
 		}
 		s.Unsaved = why
 	}
+}
+
+// listen counts the looks in which a process did not answer in time.
+func (m *memory) listen(p Process) {
+	if p.Reason != "NoAnswer" {
+		delete(m.silent, key(p))
+		return
+	}
+	m.silent[key(p)]++
 }
 
 func (m *memory) since(key string, wrong bool, now time.Time) time.Duration {
