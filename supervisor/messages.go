@@ -160,6 +160,9 @@ func (m verdict) handle(s *Supervisor) {
 	for _, e := range changed.Events {
 		s.event(e.Kind, e.Name, corev1.EventTypeNormal, e.Reason, "%s", e.Message)
 	}
+	for _, name := range changed.Doubtful {
+		s.pods.ProbeReadiness(name)
+	}
 }
 
 // handoverAnswer is what the operators say that were asked whether pods may leave.

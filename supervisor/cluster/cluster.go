@@ -45,6 +45,8 @@ type Cluster struct {
 	restarts map[string]string
 	// factRestarts are the workloads that are being restarted because a fact changed, until they are right again.
 	factRestarts map[string]bool
+	// wrongSince is when an operator stopped being right, by operator.
+	wrongSince map[string]time.Time
 	// revisions are the pod revisions of the wanted stack.
 	revisions revisions
 	// wasReady is true once everything has been right since the last Want.
@@ -77,6 +79,7 @@ func NewCluster(c Config) *Cluster {
 	return &Cluster{
 		Store: New(c), config: map[Key]bool{}, released: map[string]*release{}, holds: map[string]state.Hold{}, podNames: c.Names,
 		verdicts: map[string]services.Verdict{}, facts: map[string]string{}, restarts: map[string]string{}, factRestarts: map[string]bool{},
+		wrongSince: map[string]time.Time{},
 	}
 }
 

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -52,5 +53,36 @@ func TestUnreadyPodsAreRestartedAllAtOnceForAFact(t *testing.T) {
 				t.Errorf("%v are still said to be restarted", w.factRestarts)
 			}
 		})
+	}
+}
+
+// TestDoubtfulPods: while an operator is not right, the readiness of the pods that restart for its facts is probed whenever it has
+// looked, so that those which serve nobody are known when the fact changes; not for ever, and not of pods that are not Ready anyway.
+func TestDoubtfulPods(t *testing.T) {
+	web, other := deployment("web", 3), deployment("other", 1)
+	web.RestartOn = []string{"redis-master-changed"}
+	other.RestartOn = []string{"elsewhere-changed"}
+	c := upWith(t, prepared(t, operated(deployment("redis", 1), "redis"), web, other))
+	notReady(t, c, c.PodsOf("web")[:1])
+	now := time.Now()
+	facts := map[string]string{"redis-master": "10.0.0.1:6379"}
+	for i, step := range []struct {
+		right bool
+		after time.Duration
+		want  int
+	}{{true, 0, 0}, {false, 0, 2}, {false, doubtFor, 2}, {false, time.Second, 0}, {true, time.Second, 0}, {false, time.Second, 2}} {
+		now = now.Add(step.after)
+		got, err := c.TakeVerdict("redis", services.View{}, services.Verdict{Right: step.right, Facts: facts}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Doubtful) != step.want {
+			t.Errorf("verdict %d: doubtful %v, want %d", i, got.Doubtful, step.want)
+		}
+		for _, name := range got.Doubtful {
+			if p := c.PodsOf("web")[0]; !strings.HasPrefix(name, "web-") || name == p.Name {
+				t.Errorf("verdict %d: doubtful %s", i, name)
+			}
+		}
 	}
 }

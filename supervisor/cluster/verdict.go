@@ -3,6 +3,8 @@ package cluster
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -60,7 +62,14 @@ type VerdictChange struct {
 	Conditions map[string]corev1.PodCondition
 	// Events tell of changed roles and of restarts.
 	Events []VerdictEvent
+	// Doubtful are the pods that may not serve any more, since they restart for a fact of an operator that is not right. Their
+	// readiness is to be probed now.
+	Doubtful []string
 }
+
+// doubtFor is how long after an operator stopped being right the pods that restart for its facts are Doubtful: long enough for
+// a failover, and short enough that a product that stays wrong does not cause probes without end.
+const doubtFor = 30 * time.Second
 
 // VerdictEvent is something that people should know of.
 type VerdictEvent struct{ Kind, Name, Reason, Message string }
@@ -71,7 +80,7 @@ func (c *Cluster) TakeVerdict(operator string, seen services.View, v services.Ve
 	if workload, ok := bootstrap.WorkloadOf(operator); ok {
 		return c.takeBootstrap(workload, seen, v, now), nil
 	}
-	out := VerdictChange{Conditions: map[string]corev1.PodCondition{}}
+	out := VerdictChange{Conditions: map[string]corev1.PodCondition{}, Doubtful: c.doubt(operator, v, now)}
 	if old, ok := c.verdicts[operator]; ok && reflect.DeepEqual(old, v) && !c.unjudged(seen) {
 		return out, nil
 	}
@@ -176,6 +185,32 @@ func (c *Cluster) takeFacts(facts map[string]string, now time.Time) []VerdictEve
 					_ = c.Restart(x.Name(), now) // it is in the stack: it was just found there
 					c.factRestarts[x.Name()] = true
 				}
+			}
+		}
+	}
+	return out
+}
+
+// doubt returns the pods that a verdict makes Doubtful.
+func (c *Cluster) doubt(operator string, v services.Verdict, now time.Time) []string {
+	if v.Right || c.stack == nil {
+		delete(c.wrongSince, operator)
+		return nil
+	}
+	if _, known := c.wrongSince[operator]; !known {
+		c.wrongSince[operator] = now
+	}
+	if now.Sub(c.wrongSince[operator]) > doubtFor {
+		return nil
+	}
+	var out []string
+	for _, x := range c.stack.Workloads {
+		if !slices.ContainsFunc(x.RestartOn, func(on string) bool { return v.Facts[strings.TrimSuffix(on, "-changed")] != "" }) {
+			continue
+		}
+		for _, p := range c.PodsOf(x.Name()) {
+			if state.PodReady(p) {
+				out = append(out, p.Name)
 			}
 		}
 	}

@@ -90,6 +90,10 @@ func (w *Worker) Pod() *corev1.Pod { return w.published.get() }
 // ProbeAnswers returns the last ten answers of each of the pod's probes; see probe.Pod.
 func (w *Worker) ProbeAnswers() []probe.Answer { return w.probes.answers() }
 
+// ProbeReadiness runs the readiness probes now, in addition to their period, and does not wait for the results. They count as
+// any others.
+func (w *Worker) ProbeReadiness() { w.probes.each((*probe.Pod).ProbeReadiness) }
+
 // Delete requests the termination of the pod (R100): nothing is restarted any more, every container gets preStop and the stop
 // signal, and when all have ended the pod object is removed and Run returns. grace is in seconds; nil is the pod's own, 0 a
 // force deletion. A second deletion with another grace does not change a stop in progress (R102). A start, restart or probe kill

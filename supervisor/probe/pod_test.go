@@ -102,6 +102,35 @@ func TestR15AReadyContainerIsNotTriggered(t *testing.T) {
 	})
 }
 
+// TestProbeReadiness: a trigger from outside probes a ready container too; its failures count as any others.
+func TestProbeReadiness(t *testing.T) {
+	probe := every(10)
+	probe.FailureThreshold = 3
+	var bad atomic.Bool
+	answer := func(Type, string) Outcome {
+		if bad.Load() {
+			return failed("")
+		}
+		return passed("")
+	}
+	inBubble(t, strict(corev1.Container{ReadinessProbe: probe, LivenessProbe: every(10)}), answer, func(r *rig) {
+		r.start("c0")
+		sleep(1)
+		r.tried()
+		bad.Store(true)
+		for n := range 3 {
+			if !r.ready() {
+				t.Errorf("not ready after %d failures", n)
+			}
+			r.pod.ProbeReadiness()
+			sleep(1)
+		}
+		if r.ready() {
+			t.Error("still ready after three failures")
+		}
+	})
+}
+
 func TestR15TriggerOnStartupSuccess(t *testing.T) {
 	c := corev1.Container{StartupProbe: every(1), ReadinessProbe: every(10)}
 	inBubble(t, strict(c), always(passed("")), func(r *rig) {

@@ -2,6 +2,17 @@ package probe
 
 import corev1 "k8s.io/api/core/v1"
 
+// ProbeReadiness triggers an iteration of the readiness probes, which restarts their ticks (R15).
+func (p *Pod) ProbeReadiness() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.workers {
+		if w.machine.typ == Readiness {
+			w.triggerNow()
+		}
+	}
+}
+
 // UpdatePodStatus is the probes' part of a pod sync. It sets started and ready of every container in the status from the
 // published results (R9, R11, R14), makes a copy of the status visible to the workers (so containers, phase and pod IP must be
 // filled in already), and triggers the readiness workers of containers that are started, running and not ready (R15). Call it

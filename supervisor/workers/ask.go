@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
@@ -68,6 +69,14 @@ func (w *Workers) Update(p *corev1.Pod) {
 func (w *Workers) SetCondition(name string, c corev1.PodCondition) {
 	if x := w.Get(name); x != nil {
 		x.SetCondition(c)
+	}
+}
+
+// ProbeReadiness runs a pod's readiness probes now and does not wait for their results; see pod.Worker.ProbeReadiness. It does
+// nothing for a plain pod, whose health the engine checks.
+func (w *Workers) ProbeReadiness(name string) {
+	if x, ok := w.Get(name).(*pod.Worker); ok {
+		x.ProbeReadiness()
 	}
 }
 
