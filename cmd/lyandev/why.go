@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -13,6 +14,9 @@ import (
 	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
+
+// logLimit bounds the time that why spends on containers' logs.
+const logLimit = 3 * time.Second
 
 func newWhyCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
@@ -33,6 +37,7 @@ func runWhy(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	f.Logs = logsOf(c.Context, t, f.Suspects(c.Args().First()))
 	a, err := explain.Why(f, c.Args().First())
 	if err != nil {
 		return withCode(exitUsage, err)
@@ -84,4 +89,26 @@ func lastLines(ctx context.Context, t *target, pod, container string) []string {
 		return nil
 	}
 	return lines
+}
+
+// logsOf reads the last lines of the logs of containers, each given as POD/CONTAINER. Explanations do without what cannot be read.
+func logsOf(ctx context.Context, t *target, containers []string) []explain.LogLine {
+	if len(containers) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, logLimit)
+	defer cancel()
+	eng, err := connect(ctx)
+	if err != nil {
+		return nil
+	}
+	defer eng.Close()
+	var out []explain.LogLine
+	_ = logs.Stream(ctx, eng, logs.Options{
+		Project: t.instance.Name, Tail: explain.LogTail,
+		Match: func(l map[string]string) bool {
+			return slices.Contains(containers, l[logs.PodLabel]+"/"+l[logs.ContainerLabel])
+		},
+	}, func(l logs.Line) { out = append(out, explain.LogLine{Pod: l.Pod, Container: l.Container, Text: l.Text}) })
+	return out
 }

@@ -24,6 +24,8 @@ type Facts struct {
 	Probes map[string][]probe.Answer
 	// LastLines returns the last lines of the log of a container's last run that ended; nil if logs cannot be read.
 	LastLines func(pod, container string) []string
+	// Logs are the last lines of the logs of Suspects, the oldest of each container first; nil if not known.
+	Logs []LogLine
 	// Now is the time of the answer. Its location is the time zone of the text.
 	Now time.Time
 }

@@ -66,6 +66,7 @@ func Why(f Facts, name string) (Answer, error) {
 			a.Advice = append(a.Advice, line)
 		}
 	}
+	a.Advice = append(a.Advice, f.localhostAdvice()...)
 	m := Masker(f.Snapshot)
 	for _, text := range f.unstable(f.podsOf(name)) {
 		a.Unstable = append(a.Unstable, m.String(text))
