@@ -176,15 +176,14 @@ func (c *converter) dockerName(name, key string, external bool) string {
 	return name
 }
 
-// dockerResources sets the stack's Docker networks and volumes: those that enabled plain services use, and the default network.
+// dockerResources sets the stack's Docker networks and volumes: those that enabled plain services use.
 func (c *converter) dockerResources(names []string) {
-	networks, volumes, any := map[string]bool{defaultNetwork: true}, map[string]bool{}, false
+	networks, volumes := map[string]bool{}, map[string]bool{}
 	for _, n := range names {
 		s := c.project.Services[n]
 		if !c.plain[n] || s.Provider != nil {
 			continue
 		}
-		any = true
 		for key := range s.Networks {
 			networks[key] = true
 		}
@@ -193,9 +192,6 @@ func (c *converter) dockerResources(names []string) {
 				volumes[v.Source] = true
 			}
 		}
-	}
-	if !any {
-		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(networks)) {
 		c.stack.Networks = append(c.stack.Networks, c.dockerNetwork(key))

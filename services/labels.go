@@ -14,10 +14,6 @@ const (
 	BuildLabel = "dev.lyandev.build"
 )
 
-// AddressesAnnotation is on the pods of plain services: the addresses of the container by the names of its Docker networks, as
-// JSON. status.podIP is the one in its first network.
-const AddressesAnnotation = "dev.lyandev/addresses"
-
 // NamesAnnotation is on a Service: further names under which DNS knows it, separated by commas. They need not be valid names of
 // Kubernetes: they are what a Compose file has ("my_db", "Api", "auth.local").
 const NamesAnnotation = "dev.lyandev/names"

@@ -22,6 +22,7 @@ func newWorkers(s *Supervisor) *workers.Workers {
 			ref, _, err := s.image.Ensure(ctx)
 			return ref, err
 		},
+		PlainDNS: s.podnet.PlainDNS, FileDir: s.cfg.Instance.File("files"),
 		Wrap: s.inner.Wrap, BeforeStart: s.inner.BeforeStart,
 		Warn:       func(pod, text string) { s.engineWarned("Pod", pod, text) },
 		Sink:       podSink{s},

@@ -59,8 +59,8 @@ type Cluster struct {
 	Recovery    Recovery
 	Suspensions Suspensions
 	// rerunning are the Jobs that are made anew when the pods of their last run are gone.
-	rerunning map[string]bool
-	Bootstraps  Bootstraps
+	rerunning  map[string]bool
+	Bootstraps Bootstraps
 }
 
 // release is a workload as its controller has it.

@@ -120,7 +120,8 @@ func TestNeeds(t *testing.T) {
 func TestTableOfPlainPods(t *testing.T) {
 	inNetworks := func(text string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
-			p.Annotations = map[string]string{compose.Annotation: "{}", services.AddressesAnnotation: text}
+			p.Annotations = map[string]string{compose.Annotation: "{}"}
+			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: services.Addresses, Status: corev1.ConditionTrue, Message: text})
 		}
 	}
 	v := View{

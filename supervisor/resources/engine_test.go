@@ -212,7 +212,8 @@ func (s *stand) serve(service string, spec engine.ContainerSpec, more ...string)
 		Status:     corev1.PodStatus{Phase: corev1.PodRunning, PodIP: addresses[spec.Network]},
 	}
 	if !spec.IP.IsValid() {
-		p.Annotations = map[string]string{compose.Annotation: "{}", services.AddressesAnnotation: string(text)}
+		p.Annotations = map[string]string{compose.Annotation: "{}"}
+		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: services.Addresses, Status: corev1.ConditionTrue, Message: string(text)})
 	}
 	s.pods = append(s.pods, p)
 }

@@ -77,7 +77,7 @@ type Workload struct {
 	Name string `json:"name"`
 	// Service is the service's name as a Compose file has it, "" if it is Name.
 	Service string `json:"service,omitempty"`
-	Kind string `json:"kind"`
+	Kind    string `json:"kind"`
 	// Want, Have, Ready and Updated are the numbers of desired, existing, Ready and up-to-date pods.
 	Want    int32 `json:"want"`
 	Have    int32 `json:"have"`

@@ -62,9 +62,8 @@ type Config struct {
 	BeforeStart func(ctx context.Context, containerID string, p *corev1.Pod, container string) error
 	// Warn is told what the engine leaves out when it makes a container of a pod.
 	Warn func(pod, text string)
-	// PlainDNS is the name server that containers of plain services ask besides Docker's own; an invalid address, or nil, is
-	// none. FileDir is where files that such a container mounts are written; see composepod.Deps.
-	PlainDNS func() netip.Addr
+	// PlainDNS returns the name servers that containers of plain services ask besides Docker's own. FileDir is where files that such a container mounts are written; see composepod.Deps.
+	PlainDNS func(networks, own []string) []string
 	FileDir  string
 	// Sink is told what happens to the pods, from the workers' goroutines.
 	Sink pod.Sink

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
@@ -88,9 +89,6 @@ func (w *Worker) image(ctx context.Context) error {
 // spec is what the engine is asked for.
 func (w *Worker) spec(ctx context.Context) (engine.ContainerSpec, error) {
 	exact := &engine.Exact{Config: w.want.Config, Host: w.want.Host, Platform: w.want.Platform}
-	for _, a := range w.want.Networks {
-		exact.Networks = append(exact.Networks, engine.NetworkAttachment{Network: a.Network, Settings: a.Settings})
-	}
 	joined, err := w.join(ctx, &exact.Host)
 	if err != nil {
 		return engine.ContainerSpec{}, err
@@ -112,18 +110,34 @@ func (w *Worker) spec(ctx context.Context) (engine.ContainerSpec, error) {
 	if spec.Name == "" {
 		spec.Name = fmt.Sprintf("%s-%s-%s", w.deps.Project, w.want.Service, w.pod.Labels[services.NumberLabel])
 	}
+	exact.Networks = Attachments(w.want, spec.Name)
 	return spec, w.readOnlyFiles(&exact.Host)
+}
+
+// Attachments are the networks of a container of a name. The name is an alias in each, as under Docker Compose.
+func Attachments(want *compose.Container, name string) []engine.NetworkAttachment {
+	var out []engine.NetworkAttachment
+	for _, a := range want.Networks {
+		settings := a.Settings
+		if !slices.Contains(settings.Aliases, name) {
+			settings.Aliases = append([]string{name}, settings.Aliases...)
+		}
+		out = append(out, engine.NetworkAttachment{Network: a.Network, Settings: settings})
+	}
+	return out
 }
 
 // nameServer adds the stack's name server, which knows the Services of Kubernetes' kind. Docker's own server asks it for names
 // that it does not know itself.
 func (w *Worker) nameServer(h *container.HostConfig) {
-	if w.deps.DNS == nil || len(h.DNS) > 0 || len(w.want.Networks) == 0 {
+	if w.deps.DNS == nil {
 		return
 	}
-	if dns := w.deps.DNS(); dns.IsValid() {
-		h.DNS = []string{dns.String()}
+	var in []string
+	for _, a := range w.want.Networks {
+		in = append(in, a.Network)
 	}
+	h.DNS = w.deps.DNS(in, h.DNS)
 }
 
 // join replaces the references to other workloads by the IDs of their containers, which it returns.

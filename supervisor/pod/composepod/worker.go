@@ -7,7 +7,6 @@ package composepod
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -31,9 +30,9 @@ type Deps struct {
 	// Objects has the contents of configs and secrets.
 	Objects pod.Objects
 	Sink    pod.Sink
-	// DNS returns the name server that plain containers ask besides Docker's own, in a stack with Services of Kubernetes'
-	// kind. An invalid address, or nil, is none.
-	DNS func() netip.Addr
+	// DNS returns the name servers that a container in some Docker networks asks besides Docker's own; own are those of the
+	// file. nil returns own.
+	DNS func(networks, own []string) []string
 	// BeforeStart is called between create and first start, to write synced files; nil does nothing.
 	BeforeStart func(ctx context.Context, containerID string, p *corev1.Pod, container string) error
 	// Warn receives the engine's warnings about ignored settings; nil discards them.

@@ -8,8 +8,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
+	"github.com/lyandev/lyandev/supervisor/pod/composepod"
 )
 
 // Rejoin reconnects every running container that should be in the project's network and is not, with its own address: the network
@@ -22,6 +24,11 @@ func (r *Runtime) Rejoin(ctx context.Context) (pods []string, err error) {
 	}
 	var errs []error
 	for i := range all {
+		if name, back, err := r.rejoinPlain(ctx, &all[i]); back {
+			pods = append(pods, name)
+		} else if err != nil {
+			errs = append(errs, err)
+		}
 		if p := r.outside(&all[i]); p != nil {
 			ip, err := r.cfg.PodIP(p.Name)
 			if err == nil {
@@ -45,8 +52,34 @@ func (r *Runtime) outside(c *engine.Container) *corev1.Pod {
 	if err := json.Unmarshal([]byte(c.Labels[ManifestLabel]), p); err != nil || p.Spec.HostNetwork {
 		return nil
 	}
+	if _, plain := p.Annotations[compose.Annotation]; plain {
+		return nil
+	}
 	if pod.NeedsSandbox(p) != (c.Labels[KindLabel] == KindSandbox) {
 		return nil
 	}
 	return p
+}
+
+// rejoinPlain reconnects a running container of a plain Compose service to the networks of its service that it is not in. back is
+// true if it was connected to one.
+func (r *Runtime) rejoinPlain(ctx context.Context, c *engine.Container) (pod string, back bool, err error) {
+	p := new(corev1.Pod)
+	if c.State != engine.StateRunning || json.Unmarshal([]byte(c.Labels[ManifestLabel]), p) != nil || p.Annotations[compose.Annotation] == "" {
+		return "", false, nil
+	}
+	want, err := compose.Decode(p.Annotations[compose.Annotation], r.cfg.Project)
+	if err != nil {
+		return p.Name, false, err
+	}
+	for _, a := range composepod.Attachments(want, c.Name) {
+		if _, in := c.Networks[a.Network]; in {
+			continue
+		}
+		if err := r.cfg.Engine.ConnectNetwork(ctx, a.Network, c.ID, a.Settings); err != nil {
+			return p.Name, back, err
+		}
+		back = true
+	}
+	return p.Name, back, nil
 }
