@@ -72,18 +72,9 @@ func (l *load) port(it *item, field string, at keyPath, before int) int {
 		return n // its form is checked where it is converted
 	}
 	if _, err := types.ParsePortConfig(text); err != nil {
-		l.p.at(it.pos, at, "such as 8080:80 or 127.0.0.1:8080:80/tcp", "%q is not a port mapping: %s", text, portReason(err))
+		l.p.at(it.pos, at, "such as 8080:80 or 127.0.0.1:8080:80/tcp", "%q is not a port mapping: %s", text, err)
 	}
 	return n
-}
-
-// portReason is compose-go's reason without what the message already says.
-func portReason(err error) string {
-	text := err.Error()
-	for _, prefix := range []string{"invalid proto: ", "invalid containerPort: ", "invalid hostPort: "} {
-		text = strings.TrimPrefix(text, prefix)
-	}
-	return text
 }
 
 // rangeSize is the number of container ports in a short-form entry, 1 if it has no valid range.
