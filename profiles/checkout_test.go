@@ -52,7 +52,7 @@ func TestExtendsTakesVariables(t *testing.T) {
 	for _, c := range []struct{ profile, env, want string }{
 		{"small", "EXTRA=", "a"}, {"small", "EXTRA=1", "b"}, {"big", "EXTRA=", "a"}, {"big", "EXTRA=1", "b"},
 	} {
-		s := mustLoad(t, withBase, Options{Profile: c.profile, Env: []string{c.env}})
+		s := mustLoad(t, withBase, Options{Profiles: []string{c.profile}, Env: []string{c.env}})
 		if got := s.Workload("web").PodSpec().Containers[0].Image; got != c.want {
 			t.Errorf("%s with %s has image %s, want %s", c.profile, c.env, got, c.want)
 		}
@@ -61,11 +61,11 @@ func TestExtendsTakesVariables(t *testing.T) {
 
 func TestBaseProfileCannotBeChosen(t *testing.T) {
 	dir := write(t, map[string]string{"compose.yaml": withBase})
-	_, err := Load(context.Background(), Options{WorkDir: dir, Profile: "extra"})
+	_, err := Load(context.Background(), Options{WorkDir: dir, Profiles: []string{"extra"}})
 	if err == nil || !strings.Contains(err.Error(), `there is no profile "extra" (profiles: big, small)`) {
 		t.Errorf("error %v", err)
 	}
-	list, err := List(Options{WorkDir: dir, Env: []string{"EXTRA=1"}})
+	list, err := List(context.Background(), Options{WorkDir: dir, Env: []string{"EXTRA=1"}})
 	if err != nil || len(list) != 2 || list[0].Name != "small" || list[1].Name != "big" {
 		t.Errorf("listed %+v, error %v", list, err)
 	}

@@ -55,7 +55,7 @@ func (p *pod) addLocalhost(s types.ServiceConfig, ext serviceExt) {
 
 // verifyLocalhost checks that the targets of a service's x-lyandev.localhost exist, and that there is a loopback of the pod's own.
 func (c *converter) verifyLocalhost(service string) {
-	w := c.stack.Workload(c.owner[service])
+	w := c.stack.Workload(c.workloadName(c.owner[service]))
 	for _, from := range slices.Sorted(maps.Keys(c.ext[service].Localhost)) {
 		at := localhostPath(service, from)
 		if w.PodSpec().HostNetwork {

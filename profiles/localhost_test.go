@@ -25,7 +25,7 @@ services:
 `
 
 func TestLocalhost(t *testing.T) {
-	dir := write(t, map[string]string{"compose.yaml": withLocalhost + "x-lyandev: {order: inferred}\n"})
+	dir := write(t, map[string]string{"compose.yaml": withLocalhost + "x-lyandev: {order: inferred, semantics: kubernetes}\n"})
 	s, err := Load(context.Background(), Options{WorkDir: dir})
 	if err != nil {
 		t.Fatal(err)
