@@ -101,7 +101,7 @@ func TestArrangeRefuses(t *testing.T) {
 		"profile diff a":       `profile diff requires B: lyandev profile diff A B; see lyandev profile diff --help`,
 		"exec":                 `exec requires SERVICE|POD and CMD: lyandev exec SERVICE|POD CMD [ARG...]; see lyandev exec --help`,
 		"exec web --":          `exec requires CMD: lyandev exec SERVICE|POD CMD [ARG...]; see lyandev exec --help`,
-		"restart --":           `restart requires SERVICE: lyandev restart SERVICE...; see lyandev restart --help`,
+		"scale --":             `scale requires SERVICE=N: lyandev scale SERVICE=N...; see lyandev scale --help`,
 		"stats loop surplus":   `stats loop accepts no arguments, got "surplus": lyandev stats loop; see lyandev stats loop --help`,
 		"version now":          `version accepts no arguments, got "now": lyandev version; see lyandev version --help`,
 		"redis failover redis": `redis failover accepts no arguments, got "redis": lyandev redis failover; see lyandev redis failover --help`,

@@ -22,10 +22,10 @@ import (
 func newDownCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "down", Usage: "stop the stack and remove its containers and network; volumes are kept unless --volumes is given",
-		ArgsUsage: "[SERVICE...]",
-		Description: "With services, only their containers are stopped and removed: they are scaled to 0 until the next up.",
+		ArgsUsage:   "[SERVICE...]",
+		Description: "With services, only their containers are stopped and removed, until the next up.",
 		Flags: []cli.Flag{
-			&cli.IntFlag{Name: "timeout", Aliases: []string{"t"}, Value: -1, Usage: "kill what has not stopped after `SECONDS`; default: each service's own grace period"},
+			&cli.Int64Flag{Name: "timeout", Aliases: []string{"t"}, Value: -1, Usage: "kill what has not stopped after `SECONDS`; default: each service's own grace period"},
 			&cli.BoolFlag{Name: "remove-orphans", Usage: "accepted as in docker compose: all containers of the stack are always removed"},
 			&cli.BoolFlag{Name: "volumes", Aliases: []string{"v"}, Usage: "delete the stack's volumes too and list them; snapshots are kept (snapshot rm deletes them)"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},

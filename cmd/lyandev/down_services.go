@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -17,7 +18,7 @@ import (
 // cutShort calls stop again when --timeout has passed, which ends the grace periods, until the returned function is called.
 // Without --timeout it does nothing.
 func cutShort(c *cli.Context, stop func()) (end func()) {
-	seconds := c.Int("timeout")
+	seconds := c.Int64("timeout")
 	if seconds < 0 {
 		return func() {}
 	}
@@ -26,7 +27,7 @@ func cutShort(c *cli.Context, stop func()) (end func()) {
 	return func() { t.Stop() }
 }
 
-// downServices stops and removes the containers of services: it scales them to 0 and blocks until they are gone.
+// downServices stops and removes the containers of services, as `rm --stop` does, and blocks until they are gone.
 func downServices(c *cli.Context, st *ui.Streams, names []string) error {
 	if c.Bool("volumes") {
 		return withCode(exitUsage, errors.New("cannot delete the volumes of single services: --volumes is for the whole stack; remove a volume with docker volume rm"))
@@ -45,12 +46,12 @@ func downServices(c *cli.Context, st *ui.Streams, names []string) error {
 	if err := checkServices(s, names); err != nil {
 		return err
 	}
-	replicas := map[string]int{}
-	for _, n := range names {
-		replicas[internalName(s, n)] = 0
+	r := api.ControlRequest{Verb: "rm", Services: names, Stop: true}
+	if seconds := c.Int64("timeout"); seconds >= 0 {
+		r.Grace = &seconds
 	}
-	if err := t.client.Scale(c.Context, replicas); err != nil {
-		return fmt.Errorf("%w; `lyandev down` without services stops the whole stack", err)
+	if err := t.client.Control(c.Context, r); err != nil {
+		return err
 	}
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
 	defer stop()
@@ -58,12 +59,7 @@ func downServices(c *cli.Context, st *ui.Streams, names []string) error {
 	defer p.Close()
 	err = t.client.WatchState(ctx, func(s *state.Status) bool {
 		p.Show(s)
-		for n := range replicas {
-			if w, ok := s.Workload(n); ok && w.Want > 0 || len(s.PodsOf(n)) > 0 {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(names, func(n string) bool { return len(s.PodsOf(internalName(s, n))) > 0 })
 	})
 	if errors.Is(err, context.Canceled) {
 		return exitCode(exitInterrupted)

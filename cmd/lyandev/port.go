@@ -9,7 +9,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -112,10 +111,8 @@ func enginePorts(list []engine.Container, number int32, protocol string) []strin
 
 // internalName is the name of the workload of a service that people know under a name.
 func internalName(s *state.Status, name string) string {
-	for _, p := range s.Pods {
-		if displayName(p) == name {
-			return p.Labels[services.WorkloadLabel]
-		}
+	if w, ok := s.Workload(name); ok {
+		return w.Name
 	}
 	return name
 }

@@ -242,6 +242,13 @@ func (s *stub) Control(_ context.Context, r api.ControlRequest) error {
 			return err
 		}
 	}
+	if r.Verb == "rm" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		snap := s.snapshot()
+		snap.Pods = slices.DeleteFunc(snap.Pods, func(p *corev1.Pod) bool { return slices.Contains(r.Services, p.Labels[services.WorkloadLabel]) })
+		s.store.Publish(snap)
+	}
 	return nil
 }
 
