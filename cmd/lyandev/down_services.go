@@ -46,11 +46,16 @@ func downServices(c *cli.Context, st *ui.Streams, names []string) error {
 	if err := checkServices(s, names); err != nil {
 		return err
 	}
-	r := api.ControlRequest{Verb: "rm", Services: names, Stop: true}
-	if seconds := c.Int64("timeout"); seconds >= 0 {
-		r.Grace = &seconds
+	if seconds := c.Int64("timeout"); seconds >= 0 { // rm knows only the services' own grace periods
+		r := api.ControlRequest{Verb: "stop", Services: names, Grace: &seconds}
+		if err := t.client.Control(c.Context, r); err != nil {
+			return err
+		}
+		if err := awaitControl(c, t, s, r); err != nil {
+			return err
+		}
 	}
-	if err := t.client.Control(c.Context, r); err != nil {
+	if err := t.client.Control(c.Context, api.ControlRequest{Verb: "rm", Services: names, Stop: true}); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)

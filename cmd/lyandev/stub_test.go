@@ -242,7 +242,7 @@ func (s *stub) Control(_ context.Context, r api.ControlRequest) error {
 			return err
 		}
 	}
-	if r.Verb == "rm" {
+	if r.Verb == "rm" || r.Verb == "stop" {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		snap := s.snapshot()
