@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -8,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -95,7 +95,7 @@ func (c *changes) restarts(before, p *corev1.Pod) []string {
 		if s.RestartCount <= counts[s.Name] {
 			continue
 		}
-		text := fmt.Sprintf("%s: container %s of pod %s was restarted (%d so far)", p.Labels[services.WorkloadLabel], s.Name, p.Name, s.RestartCount)
+		text := fmt.Sprintf("%s: container %s of pod %s was restarted (%d so far)", displayName(p), s.Name, p.Name, s.RestartCount)
 		if t := s.LastTerminationState.Terminated; t != nil {
 			text += fmt.Sprintf("; it exited with code %d", t.ExitCode)
 		}
@@ -113,17 +113,18 @@ func (c *changes) rollout(before, w state.Workload, now time.Time) []string {
 		c.rollouts = map[string]time.Time{}
 	}
 	began, rolling := c.rollouts[w.Name]
+	name := cmp.Or(w.Service, w.Name)
 	switch {
 	case w.Revision != before.Revision && before.Revision != "" && w.Revision != "":
 		c.rollouts[w.Name] = now
-		return []string{w.Name + ": rollout of a changed version begins"}
+		return []string{name + ": rollout of a changed version begins"}
 	case rolling && w.Right:
 		delete(c.rollouts, w.Name)
-		return []string{fmt.Sprintf("%s: rolled out, %d of %d pods ready after %s", w.Name, w.Ready, w.Want, now.Sub(began).Round(100*time.Millisecond))}
+		return []string{fmt.Sprintf("%s: rolled out, %d of %d pods ready after %s", name, w.Ready, w.Want, now.Sub(began).Round(100*time.Millisecond))}
 	case rolling || w.Runs != nil || w.Right == before.Right:
 		return nil
 	case w.Right:
-		return []string{fmt.Sprintf("%s: ready again (%d/%d)", w.Name, w.Ready, w.Want)}
+		return []string{fmt.Sprintf("%s: ready again (%d/%d)", name, w.Ready, w.Want)}
 	}
-	return []string{fmt.Sprintf("%s: not ready (%d/%d); `lyandev why %s` says why", w.Name, w.Ready, w.Want, w.Name)}
+	return []string{fmt.Sprintf("%s: not ready (%d/%d); `lyandev why %s` says why", name, w.Ready, w.Want, name)}
 }

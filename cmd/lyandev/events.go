@@ -31,18 +31,16 @@ func newEventsCommand(st *ui.Streams) *cli.Command {
 				return err
 			}
 			names := c.Args().Slice()
-			var services []string
+			var workloads []state.Workload
 			if len(names) > 0 {
 				snap, err := t.client.State(c.Context)
 				if err != nil {
 					return err
 				}
-				for _, w := range snap.Workloads {
-					services = append(services, w.Name)
-				}
+				workloads = snap.Workloads
 			}
 			show := func(e state.Event) bool {
-				if len(names) == 0 || slices.Contains(names, e.Name) || slices.Contains(names, eventService(services, e.Name)) {
+				if len(names) == 0 || slices.Contains(names, e.Name) || isOf(workloads, names, e.Name) {
 					printEvent(st, e, c.Bool("json"))
 				}
 				return true
@@ -89,16 +87,16 @@ func checkEventNames(c *cli.Context, t *target) error {
 	return nil
 }
 
-// eventService returns the service that an object of a name belongs to, also if it is gone: the longest name of a service that it begins
-// with. It is "" if there is none.
-func eventService(services []string, object string) string {
-	best := ""
-	for _, name := range services {
-		if len(name) > len(best) && (object == name || strings.HasPrefix(object, name+"-")) {
-			best = name
+// isOf reports whether an object, which may be gone, belongs to one of the named services: to the one with the longest name that the
+// object's name begins with.
+func isOf(workloads []state.Workload, names []string, object string) bool {
+	var best state.Workload
+	for _, w := range workloads {
+		if len(w.Name) > len(best.Name) && (object == w.Name || strings.HasPrefix(object, w.Name+"-")) {
+			best = w
 		}
 	}
-	return best
+	return best.Name != "" && (slices.Contains(names, best.Name) || slices.Contains(names, best.Service))
 }
 
 func printEvent(st *ui.Streams, e state.Event, asJSON bool) {
