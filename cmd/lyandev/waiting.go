@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -65,26 +66,32 @@ func hopeless(s *state.Status) string {
 		if w, ok := s.Workload(p.Labels[services.WorkloadLabel]); p.DeletionTimestamp != nil || ok && (!w.Wanted(p) || w.Kind == "CronJob") {
 			continue // being deleted or replaced, or a run that nothing waits for: it does not matter to the applied stack
 		}
-		for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
-			for _, c := range list {
-				w := c.State.Waiting
-				if w == nil {
-					continue
-				}
-				switch w.Reason {
-				case "CrashLoopBackOff":
-					if t := c.LastTerminationState.Terminated; c.RestartCount >= hopelessRestarts-1 && t != nil {
-						return fmt.Sprintf("container %s of pod %s exits with %d again and again%s; see `lyandev logs %s`",
-							c.Name, p.Name, t.ExitCode, lastWords(t), p.Name)
-					}
-				case "ErrImageNeverPull", "InvalidImageName", "ImagePullBackOff":
-					return fmt.Sprintf("container %s of pod %s: %s: %s", c.Name, p.Name, w.Reason, w.Message)
-				}
+		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			if why := hopelessContainer(p, c); why != "" {
+				return why
 			}
 		}
 		if w, _ := s.Workload(p.Labels[services.WorkloadLabel]); p.Status.Phase == corev1.PodFailed && (len(p.OwnerReferences) == 0 || w.Kind == "ComposeService") {
 			return fmt.Sprintf("pod %s has failed (%s); see `lyandev logs %s`", p.Name, ui.PodStatus(p), p.Name)
 		}
+	}
+	return ""
+}
+
+// hopelessContainer returns why a container will not run without intervention, "" if it still may.
+func hopelessContainer(p *corev1.Pod, c corev1.ContainerStatus) string {
+	w := c.State.Waiting
+	if w == nil {
+		return ""
+	}
+	switch w.Reason {
+	case "CrashLoopBackOff":
+		if t := c.LastTerminationState.Terminated; c.RestartCount >= hopelessRestarts-1 && t != nil {
+			return fmt.Sprintf("container %s of pod %s exits with %d again and again%s; see `lyandev logs %s`",
+				c.Name, p.Name, t.ExitCode, lastWords(t), p.Name)
+		}
+	case "ErrImageNeverPull", "InvalidImageName", "ImagePullBackOff":
+		return fmt.Sprintf("container %s of pod %s: %s: %s", c.Name, p.Name, w.Reason, w.Message)
 	}
 	return ""
 }
