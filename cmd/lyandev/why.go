@@ -109,6 +109,8 @@ func logsOf(ctx context.Context, t *target, containers []string) []explain.LogLi
 		Match: func(l map[string]string) bool {
 			return slices.Contains(containers, l[logs.PodLabel]+"/"+l[logs.ContainerLabel])
 		},
-	}, func(l logs.Line) { out = append(out, explain.LogLine{Pod: l.Pod, Container: l.Container, Text: l.Text}) })
+	}, func(l logs.Line) {
+		out = append(out, explain.LogLine{Pod: l.Pod, Container: l.Container, Text: l.Text})
+	})
 	return out
 }
