@@ -163,8 +163,9 @@ func TestLyannaCheckout(t *testing.T) {
 	b.holds(first)
 	second := b.publish("second")
 	b.mention(second)
-	// On an idle machine this takes about 10 s: 5 s until the master counts as down, 1 to 2 s for the election, the rest for new pods.
-	if away := b.failover(); away > 45*time.Second {
+	// 5 s pass until the master counts as down, 2 to 3 s until another one is known. The rest is the start of three Python
+	// processes, which depends on the machine.
+	if away := b.failover(); away > 90*time.Second {
 		t.Errorf("the front page was away for %s", away)
 	}
 	b.Ready(2 * time.Minute)
