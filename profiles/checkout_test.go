@@ -28,6 +28,9 @@ func TestLyannaCheckout(t *testing.T) {
 		if len(web.Bootstrap) != 1 || len(arq.Bootstrap) != 0 {
 			t.Fatalf("%s: steps %v, %v", profile, web.Bootstrap, arq.Bootstrap)
 		}
+		if n := len(web.PodSpec().InitContainers); n != 0 {
+			t.Errorf("%s: %d init containers", profile, n)
+		}
 		step := web.Bootstrap[0]
 		if len(step.Check) != 3 || len(step.Run) != 4 || step.Check[2] != step.Run[2] || step.Run[3] != "make" {
 			t.Errorf("%s: the step that makes the schema does not check for it with the same program: %q, %q", profile, step.Check, step.Run)
