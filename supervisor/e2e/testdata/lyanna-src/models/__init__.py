@@ -2,6 +2,7 @@
 import hashlib
 import json
 
+from aioredis.errors import RedisError
 from tortoise import fields
 from tortoise.models import Model
 
@@ -62,9 +63,13 @@ class Post(Model):
         return rows
 
     async def visited(self):
+        """Counts a visit. A Redis that takes no writes, as after a failover, does not matter."""
         r = await redis()
-        await r.sadd(VISITED, self.id)
-        return await r.incrby(pageview_key(self.id), 1)
+        try:
+            await r.sadd(VISITED, self.id)
+            return await r.incrby(pageview_key(self.id), 1)
+        except RedisError:
+            return self.pageview
 
 
 class Comment(Model):
