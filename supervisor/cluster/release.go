@@ -30,45 +30,47 @@ func (c *Cluster) Release(now time.Time) (changed bool, err error) {
 	waits := order.Waits(c.stack, facts)
 	c.orderRecovery(facts)
 	for _, x := range c.stack.Workloads {
-		name := x.Name()
-		if why, suspended := c.Suspensions.why(name); suspended {
-			kind := "snapshot"
-			if _, byHand := c.Suspensions.byHand[name]; byHand {
-				kind = "stopped"
-			}
-			c.hold(name, state.Hold{Kind: kind, For: name, Reason: why}, now)
-			if c.released[name] != nil {
-				changed = true
-				if err := c.withdraw(name); err != nil {
-					return changed, err
-				}
-			}
-			continue
-		}
-		if wait, held := waits[name]; held && !c.onlyRestartsForFact(x) {
-			c.hold(name, state.Hold{Kind: "dependency", For: wait.For, Reason: wait.Reason}, now)
-			continue
-		}
-		delete(c.holds, name)
-		if c.rerunning[name] && len(c.PodsOf(name)) > 0 {
-			continue // the Job begins anew when the pods of its last run are gone
-		}
-		delete(c.rerunning, name)
-		if !c.current(x) {
-			changed = true
-			if x.Kind() == "Job" && c.released[name] != nil {
-				if err := c.rerun(name); err != nil {
-					return changed, err
-				}
-				continue
-			}
-			if err := c.release(x); err != nil {
-				return changed, err
-			}
+		wait, held := waits[x.Name()]
+		did, err := c.releaseOne(x, wait, held, now)
+		changed = changed || did
+		if err != nil {
+			return changed, err
 		}
 	}
 	dismissed, err := c.dismiss(facts, now)
 	return changed || dismissed, err
+}
+
+// releaseOne gives a wanted workload to its controller, or holds it while it is suspended or waits for another one (held).
+func (c *Cluster) releaseOne(x *services.Workload, wait order.Wait, held bool, now time.Time) (changed bool, err error) {
+	name := x.Name()
+	if why, suspended := c.Suspensions.why(name); suspended {
+		kind := "snapshot"
+		if _, byHand := c.Suspensions.byHand[name]; byHand {
+			kind = "stopped"
+		}
+		c.hold(name, state.Hold{Kind: kind, For: name, Reason: why}, now)
+		if c.released[name] == nil {
+			return false, nil
+		}
+		return true, c.withdraw(name)
+	}
+	if held && !c.onlyRestartsForFact(x) {
+		c.hold(name, state.Hold{Kind: "dependency", For: wait.For, Reason: wait.Reason}, now)
+		return false, nil
+	}
+	delete(c.holds, name)
+	if c.rerunning[name] && len(c.PodsOf(name)) > 0 {
+		return false, nil // the Job begins anew when the pods of its last run are gone
+	}
+	delete(c.rerunning, name)
+	if c.current(x) {
+		return false, nil
+	}
+	if x.Kind() == "Job" && c.released[name] != nil {
+		return true, c.rerun(name)
+	}
+	return true, c.release(x)
 }
 
 // current says that a wanted workload is the one that its controller has.

@@ -102,7 +102,7 @@ func addressIn(networks []string, p *corev1.Pod) (netip.Addr, bool) {
 	if plain(p) && len(networks) > 0 && text != "" {
 		text = ""
 		var all map[string]string
-		if json.Unmarshal([]byte(addresses(p)), &all) == nil {
+		if json.Unmarshal([]byte(plainAddresses(p)), &all) == nil {
 			for _, n := range networks {
 				if text = all[n]; text != "" {
 					break
@@ -114,8 +114,8 @@ func addressIn(networks []string, p *corev1.Pod) (netip.Addr, bool) {
 	return addr, err == nil && addr.Is4()
 }
 
-// addresses is the message of the condition services.Addresses.
-func addresses(p *corev1.Pod) string {
+// plainAddresses is the message of the condition services.Addresses.
+func plainAddresses(p *corev1.Pod) string {
 	for _, c := range p.Status.Conditions {
 		if c.Type == services.Addresses {
 			return c.Message
