@@ -43,6 +43,7 @@ func (f *fake) Events() *state.Events { return f.events }
 func (f *fake) Apply(ctx context.Context, r ApplyRequest) (uint64, error) {
 	return f.applied, f.apply(ctx, r)
 }
+
 func (f *fake) Control(_ context.Context, r ControlRequest) error {
 	f.controlled = append(f.controlled, r)
 	return nil
