@@ -52,7 +52,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	for _, p := range s.cluster.Pods() {
 		s.pods.Start(p, s.cluster.Recovery.Hold(p.UID))
 		if p.DeletionTimestamp != nil {
-			s.pods.Delete(p.Name)
+			s.pods.Delete(p.Name, nil)
 		}
 	}
 	return nil

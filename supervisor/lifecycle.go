@@ -117,13 +117,13 @@ func (s *Supervisor) control(r Control, list []*services.Workload) error {
 		switch {
 		case r.Verb == "rm" && s.running(x) != "" && !r.Stop:
 		case r.Verb == "rm":
-			s.cluster.Suspensions.AddByHand(x.Name(), fmt.Sprintf(byHand["rm"], x.DisplayName()))
+			s.suspend(r, x)
 		case x.Plain():
 			s.controlPlain(r, x)
 		case r.Verb == "stop":
-			s.cluster.Suspensions.AddByHand(x.Name(), fmt.Sprintf(byHand["stop"], x.DisplayName()))
+			s.suspend(r, x)
 		case r.Verb == "start":
-			s.cluster.Suspensions.RemoveByHand(x.Name())
+			s.resume(x)
 		default:
 			err = s.cluster.Restart(x.Name(), time.Now())
 		}
@@ -132,6 +132,18 @@ func (s *Supervisor) control(r Control, list []*services.Workload) error {
 		}
 	}
 	return s.saveStopped()
+}
+
+// suspend takes a workload's pods away, within the grace period of the request.
+func (s *Supervisor) suspend(r Control, x *services.Workload) {
+	s.cluster.Suspensions.AddByHand(x.Name(), fmt.Sprintf(byHand[r.Verb], x.DisplayName()))
+	s.stopGrace[x.Name()] = r.Grace
+}
+
+// resume ends what suspend began.
+func (s *Supervisor) resume(x *services.Workload) {
+	s.cluster.Suspensions.RemoveByHand(x.Name())
+	delete(s.stopGrace, x.Name())
 }
 
 // running is the name of a pod of the workload that runs, "" if none does.
@@ -146,7 +158,7 @@ func (s *Supervisor) running(x *services.Workload) string {
 
 func (s *Supervisor) controlPlain(r Control, x *services.Workload) {
 	if r.Verb == "start" {
-		s.cluster.Suspensions.RemoveByHand(x.Name())
+		s.resume(x)
 	}
 	for _, p := range s.cluster.PodsOf(x.Name()) {
 		w := s.pods.Plain(p.Name)
@@ -155,7 +167,7 @@ func (s *Supervisor) controlPlain(r Control, x *services.Workload) {
 		}
 		switch r.Verb {
 		case "restart":
-			w.RestartContainer("", "is restarted by hand")
+			w.Restart(r.Grace, "is restarted by hand")
 		case "stop":
 			w.Stop(r.Grace)
 		case "start":
@@ -200,7 +212,7 @@ func (s *Supervisor) startEnded(stack *services.Stack, only []string) {
 		if len(only) > 0 && !slices.Contains(only, x.Name()) {
 			continue
 		}
-		s.cluster.Suspensions.RemoveByHand(x.Name())
+		s.resume(x)
 		for _, p := range s.cluster.PodsOf(x.Name()) {
 			ended := p.Status.Phase == corev1.PodFailed || p.Status.Reason == services.ReasonStopped
 			if w := s.pods.Plain(p.Name); w != nil && ended && p.DeletionTimestamp == nil {

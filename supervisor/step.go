@@ -128,7 +128,8 @@ func (s *Supervisor) deletePod(wanted *corev1.Pod, cause string, now time.Time) 
 		return
 	}
 	s.log.Debug("delete pod", "pod", p.Name, "cause", cause)
-	s.podnet.AfterNextPush(p.Name, func() { s.pods.Delete(p.Name) })
+	grace := s.stopGrace[p.Labels[services.WorkloadLabel]]
+	s.podnet.AfterNextPush(p.Name, func() { s.pods.Delete(p.Name, grace) })
 }
 
 // releaseRecovered tells the workers of pods that ended with the engine what they wait for now, or that they may go on.

@@ -89,6 +89,8 @@ type Supervisor struct {
 	stopping bool
 	// applied counts the stacks that Apply has made the wanted one.
 	applied uint64
+	// stopGrace is the grace period in seconds of workloads that are stopped or removed by hand with one.
+	stopGrace map[string]*int64
 	// advice is what people should know of the wanted stack.
 	advice []string
 	builds []state.Build
@@ -110,7 +112,7 @@ func New(cfg Config) *Supervisor {
 	}
 	s := &Supervisor{
 		cfg: cfg, log: cfg.Log, store: state.NewStore(first), events: state.NewEvents(),
-		inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
+		stopGrace: map[string]*int64{}, inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
 	}
 	s.image = selfimage.New(cfg.Engine, cfg.Binary)
 	s.images = newImages(s)

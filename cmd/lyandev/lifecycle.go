@@ -58,6 +58,7 @@ func newLifecycleCommands(st *ui.Streams) []*cli.Command {
 			Description: "Volumes stay. `lyandev up` makes the containers again.",
 			Flags: []cli.Flag{
 				&cli.BoolFlag{Name: "stop", Aliases: []string{"s"}, Usage: "stop running containers first"},
+				grace,
 				&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "accepted for Compose's sake: lyandev does not ask"},
 			},
 			Action: action("rm", "removing"),

@@ -42,9 +42,12 @@ type stub struct {
 
 	mu    sync.Mutex
 	stack *services.Stack
-	mode  string
-	asked []string
-	last  *time.Timer
+	// halted are the workloads that were stopped or removed, by what was asked; restarts counts the restarts.
+	halted   map[string]string
+	restarts map[string]int32
+	mode     string
+	asked    []string
+	last     *time.Timer
 	// applied is the number of the last apply.
 	applied uint64
 }
@@ -80,7 +83,7 @@ func startStub(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := api.ListenSocket(i.Socket())
 	ts.Check(err)
 	ctx, end := context.WithCancel(context.Background())
-	s := &stub{stack: stack, mode: mode, end: end, events: state.NewEvents(), store: state.NewStore(&state.Status{})}
+	s := &stub{halted: map[string]string{}, restarts: map[string]int32{}, stack: stack, mode: mode, end: end, events: state.NewEvents(), store: state.NewStore(&state.Status{})}
 	s.store.Publish(s.snapshot())
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s.events.Add(at, "Pod", "web-0", "Normal", "Started", "Started container web")
@@ -141,8 +144,16 @@ func (s *stub) snapshot() *state.Status {
 			x.Ready = n
 		}
 		snap.Workloads = append(snap.Workloads, x)
+		if verb := s.halted[w.Name()]; verb == "rm" || verb == "stop" && !w.Plain() {
+			continue
+		}
 		for k := range n {
 			p := stubPod(w, int(k), ready)
+			p.Status.ContainerStatuses[0].RestartCount += s.restarts[w.Name()]
+			if s.halted[w.Name()] == "stop" {
+				p.Status.Phase, p.Status.Reason = corev1.PodFailed, services.ReasonStopped
+				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137}}
+			}
 			if s.mode == "ended" {
 				p.Status.Phase = corev1.PodFailed
 				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7}}
@@ -199,7 +210,11 @@ func (s *stub) Store() *state.Store {
 }
 
 func (s *stub) Apply(_ context.Context, r api.ApplyRequest) (uint64, error) {
-	s.ask("apply %s %s", r.Stack.Name, r.Stack.Profile)
+	line := fmt.Sprintf("apply %s %s", r.Stack.Name, r.Stack.Profile)
+	if len(r.Only) > 0 {
+		line += " only " + strings.Join(r.Only, " ")
+	}
+	s.ask("%s", line)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.Stack.Workload("refused") != nil {
@@ -230,6 +245,9 @@ func (s *stub) known(name string) error {
 
 func (s *stub) Control(_ context.Context, r api.ControlRequest) error {
 	line := r.Verb + " " + strings.Join(r.Services, " ")
+	if r.Stop {
+		line += " stopping"
+	}
 	if r.Signal != "" {
 		line += " with " + r.Signal
 	}
@@ -242,13 +260,25 @@ func (s *stub) Control(_ context.Context, r api.ControlRequest) error {
 			return err
 		}
 	}
-	if r.Verb == "rm" || r.Verb == "stop" {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		snap := s.snapshot()
-		snap.Pods = slices.DeleteFunc(snap.Pods, func(p *corev1.Pod) bool { return slices.Contains(r.Services, p.Labels[services.WorkloadLabel]) })
-		s.store.Publish(snap)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.stack.Workloads {
+		if len(r.Services) > 0 && !slices.Contains(r.Services, w.Name()) {
+			continue
+		}
+		switch r.Verb {
+		case "stop", "rm":
+			if r.Verb == "stop" || r.Stop || s.halted[w.Name()] != "" {
+				s.halted[w.Name()] = r.Verb
+			}
+		case "start":
+			delete(s.halted, w.Name())
+		case "restart":
+			delete(s.halted, w.Name())
+			s.restarts[w.Name()]++
+		}
 	}
+	s.store.Publish(s.snapshot())
 	return nil
 }
 

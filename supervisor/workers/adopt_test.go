@@ -137,7 +137,7 @@ func TestSavedStateIsKept(t *testing.T) {
 		b.DeletionTimestamp, b.DeletionGracePeriodSeconds = &at, b.Spec.TerminationGracePeriodSeconds
 		r.Start(ended, "")
 		r.Start(b, "")
-		r.Delete("b")
+		r.Delete("b", nil)
 		r.pass(10 * time.Minute)
 		wantCalls(t, r.done(starts, "StartContainer"))
 		if r.Get("a") == nil || r.Get("b") != nil || !slices.Equal(r.told().gone, []types.UID{"b-1"}) {

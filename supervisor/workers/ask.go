@@ -15,10 +15,10 @@ import (
 // killLimit bounds the kill of what is being stopped when somebody is in a hurry.
 const killLimit = 10 * time.Second
 
-// Delete ends a pod: preStop hooks and the stop signal, with the pod's grace period, or 1 s after Hurry. The worker ends once
+// Delete ends a pod: preStop hooks and the stop signal, with a grace period in seconds (nil is the pod's), or 1 s after Hurry. The worker ends once
 // the pod's containers are removed; the pod's address is free then. Whoever wants traffic to stop before the pod does takes
 // the pod out of the endpoint table first: nothing of the pod is stopped before this call.
-func (w *Workers) Delete(name string) {
+func (w *Workers) Delete(name string, grace *int64) {
 	x := w.Get(name)
 	if x == nil {
 		return
@@ -31,7 +31,7 @@ func (w *Workers) Delete(name string) {
 		x.Delete(new(int64(1)))
 		return
 	}
-	x.Delete(nil)
+	x.Delete(grace)
 }
 
 // Hurry kills all containers of the stack's pods, and makes later calls of Delete end pods with a grace of 1 s. It is for a

@@ -36,7 +36,7 @@ func TestLifeOfAPod(t *testing.T) {
 		if r.Get("a") == nil || len(r.told().events) == 0 {
 			t.Errorf("worker %v, events %v", r.Get("a"), r.told().events)
 		}
-		r.Delete("a")
+		r.Delete("a", nil)
 		r.pass(time.Minute)
 		if list, _ := r.ListContainers(r.t.Context(), nil); len(list) != 0 {
 			t.Errorf("left over: %+v", list)
@@ -45,7 +45,7 @@ func TestLifeOfAPod(t *testing.T) {
 			t.Errorf("after its end: workers %v, gone %v, released %v", r.pods, r.told().gone, r.told().released)
 		}
 		for _, unknown := range []func(){
-			func() { r.Delete("a") }, func() { r.Hold("a", "x") }, func() { r.Update(newPod("a", "a-1")) },
+			func() { r.Delete("a", nil) }, func() { r.Hold("a", "x") }, func() { r.Update(newPod("a", "a-1")) },
 			func() { r.SetCondition("a", corev1.PodCondition{Type: services.RightGate}) },
 		} {
 			unknown()
@@ -76,7 +76,7 @@ func TestNothingIsStoppedBeforeDelete(t *testing.T) {
 		r.ready("a-1", true)
 		wantCalls(t, r.done(0, "StopContainer", "KillContainer"))
 		began := time.Now()
-		r.Delete("a")
+		r.Delete("a", nil)
 		r.pass(19 * time.Second)
 		if hook.Sub(began) > time.Second || r.status("a-1").DeletionTimestamp == nil {
 			t.Errorf("the hook ran %v after the deletion of %v", hook.Sub(began), r.status("a-1").DeletionTimestamp)
@@ -107,7 +107,7 @@ func TestASuccessorKeepsTheAddress(t *testing.T) {
 			}
 		})
 		r.start(newPod("a", "a-1"))
-		r.Delete("a")
+		r.Delete("a", nil)
 		r.pass(2 * time.Minute)
 		r.ready("a-2", true)
 		if len(r.told().released) != 0 {
@@ -118,7 +118,7 @@ func TestASuccessorKeepsTheAddress(t *testing.T) {
 		if n := r.ready("a-2", true).Status.ContainerStatuses[0].RestartCount; n != 1 {
 			t.Errorf("the successor's worker is not told of events: %d restarts", n)
 		}
-		r.Delete("a")
+		r.Delete("a", nil)
 		r.pass(2 * time.Minute)
 		if !slices.Equal(r.told().released, []string{"a"}) || len(r.pods) != 0 {
 			t.Errorf("released %v, workers %v", r.told().released, r.pods)
@@ -152,7 +152,7 @@ func TestHurry(t *testing.T) {
 		r.Start(newPod("a", "a-1", grace(600)), "")
 		r.Start(newPod("b", "b-1", grace(600)), "")
 		r.pass(time.Minute)
-		r.Delete("a")
+		r.Delete("a", nil)
 		r.pass(time.Minute)
 		if r.Get("a") == nil {
 			t.Fatal("it did not wait for its grace")
@@ -168,7 +168,7 @@ func TestHurry(t *testing.T) {
 			t.Error("what was being stopped is not killed")
 		}
 		r.pass(time.Minute)
-		r.Delete("b")
+		r.Delete("b", nil)
 		r.pass(5 * time.Second)
 		if r.Get("b") != nil {
 			t.Error("a pod that is deleted later has its full grace")

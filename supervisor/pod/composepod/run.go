@@ -132,7 +132,7 @@ func (w *Worker) sync(ctx context.Context, m letters) error {
 		return w.make(ctx)
 	case m.restart != "":
 		w.event(corev1.EventTypeNormal, "Killing", fmt.Sprintf("Container %s %s, will be restarted", w.container(), m.restart))
-		return w.again(ctx, c)
+		return w.again(ctx, c, m.stopGrace)
 	case c.State == engine.StateCreated, m.stop != nil && !*m.stop && !runs(c):
 		return w.start(ctx, c.ID, c.State == engine.StateCreated)
 	}
@@ -208,9 +208,9 @@ func (w *Worker) halt(ctx context.Context, id string, grace *int64) error {
 }
 
 // again stops and starts the container: the same one, with its writable layer and its log.
-func (w *Worker) again(ctx context.Context, c *engine.Container) error {
+func (w *Worker) again(ctx context.Context, c *engine.Container, grace *int64) error {
 	if runs(c) {
-		if err := w.halt(ctx, c.ID, nil); err != nil {
+		if err := w.halt(ctx, c.ID, grace); err != nil {
 			return err
 		}
 	}

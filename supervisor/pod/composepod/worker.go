@@ -147,8 +147,11 @@ func (w *Worker) SetCondition(c corev1.PodCondition) {
 
 // RestartContainer stops the container and starts the same one again; one that has ended is started. The name is ignored: there
 // is one container.
-func (w *Worker) RestartContainer(_, reason string) {
-	w.mail.put(func(m *letters) { m.restart = reason; m.stop = nil })
+func (w *Worker) RestartContainer(_, reason string) { w.Restart(nil, reason) }
+
+// Restart is RestartContainer with the time between the stop signal and SIGKILL in seconds; nil is the file's.
+func (w *Worker) Restart(grace *int64, reason string) {
+	w.mail.put(func(m *letters) { m.restart, m.stopGrace, m.stop = reason, grace, nil })
 }
 
 // Stop stops the container and keeps it, until Start or RestartContainer. grace is in seconds; nil is the file's.

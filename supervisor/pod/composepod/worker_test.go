@@ -263,6 +263,19 @@ func TestRestartKeepsTheContainer(t *testing.T) {
 	})
 }
 
+// TestRestartWithAGracePeriod: it replaces the file's, or Docker's 10 s.
+func TestRestartWithAGracePeriod(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.On("p-web-1", enginefake.Script{IgnoreStop: true})
+		w := r.start("web-1", nil)
+		w.Restart(new(int64(2)), "is restarted by hand")
+		r.pass(time.Second)
+		r.want("web-1", "Running ready")
+		r.pass(2 * time.Second)
+		r.want("web-1", "Running ready restarts=1")
+	})
+}
+
 // TestSomebodyElse: what others do to the container with Docker's own commands is seen, and not undone.
 func TestSomebodyElse(t *testing.T) {
 	onRig(t, func(r *rig) {
