@@ -6,12 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"sync"
-	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/build"
@@ -56,7 +50,7 @@ type Maker struct{ cfg Config }
 // New returns a Maker.
 func New(cfg Config) *Maker { return &Maker{cfg} }
 
-// Make builds the images that the stack builds, then pulls those that are missing, and returns the IDs of the images built, by
+// Make builds the images that the stack builds, then pulls the others where their pull policies ask for it, and returns the IDs of the images built, by
 // reference. It blocks until that is done or ctx ends. All images that cannot be pulled are reported, with file and line.
 func (m *Maker) Make(ctx context.Context, stack *services.Stack, opts Options) (map[string]string, error) {
 	find := m.build
@@ -67,7 +61,7 @@ func (m *Maker) Make(ctx context.Context, stack *services.Stack, opts Options) (
 	if err != nil {
 		return nil, err
 	}
-	return built, m.pullMissing(ctx, stack, built)
+	return built, m.pullDue(ctx, stack, built)
 }
 
 // Build builds one image of a stack, or finds that it is current, and blocks until that is done or ctx ends.
@@ -103,77 +97,4 @@ func (m *Maker) present(ctx context.Context, list []*services.Build, _ Options) 
 		built[b.Image] = i.ID
 	}
 	return built, errors.Join(errs...)
-}
-
-// pullMissing pulls the images that no build makes and that are not there, concurrently, and returns the errors in the order of
-// the stack.
-func (m *Maker) pullMissing(ctx context.Context, stack *services.Stack, built map[string]string) error {
-	var wg sync.WaitGroup
-	var errs []*error
-	seen := map[string]bool{}
-	for _, x := range stack.Workloads {
-		spec := x.PodSpec()
-		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-			if _, ok := built[c.Image]; ok || seen[c.Image] {
-				continue
-			}
-			seen[c.Image] = true
-			failed := new(error)
-			errs = append(errs, failed)
-			wg.Go(func() {
-				if err := m.pull(ctx, c); err != nil {
-					*failed = fmt.Errorf("%s: container %s of %s: %w", x.Source, c.Name, x.Name(), err)
-				}
-			})
-		}
-	}
-	wg.Wait()
-	var all []error
-	for _, err := range errs {
-		all = append(all, *err)
-	}
-	return errors.Join(all...)
-}
-
-// pull pulls a container's image if it is not there.
-func (m *Maker) pull(ctx context.Context, c corev1.Container) error {
-	_, err := m.cfg.Engine.InspectImage(ctx, c.Image)
-	if !engine.IsNotFound(err) {
-		return err
-	}
-	if c.ImagePullPolicy == corev1.PullNever {
-		return fmt.Errorf("cannot find image %s, and its pull policy is Never; build or load it, or change the policy", c.Image)
-	}
-	if err := m.showPull(ctx, c.Image); err != nil {
-		return fmt.Errorf("%w; it is not on this machine either: correct the name, give the service a build, or load it with `docker load`", err)
-	}
-	return nil
-}
-
-// showPull pulls an image and reports how far it is.
-func (m *Maker) showPull(ctx context.Context, ref string) error {
-	began := time.Now()
-	show := func(b state.Build) {
-		b.Name, b.Image, b.Pull, b.Started, b.Took = ref, ref, true, began, time.Since(began)
-		m.cfg.PullProgress(b)
-	}
-	show(state.Build{State: "running"})
-	err := m.cfg.Engine.PullImage(ctx, ref, engine.PullOptions{
-		Out: lines(func(line string) { show(state.Build{State: "running", Step: line}) }),
-	})
-	if err != nil {
-		show(state.Build{State: "failed", Error: err.Error()})
-		return err
-	}
-	show(state.Build{State: "done"})
-	return nil
-}
-
-// lines is an io.Writer that is given one line a call.
-type lines func(line string)
-
-// Write implements io.Writer.
-func (f lines) Write(line []byte) (int, error) {
-	f(strings.TrimSpace(string(line)))
-	return len(line), nil
 }

@@ -13,11 +13,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -257,6 +261,114 @@ func TestAllPullsThatFailAreReported(t *testing.T) {
 		}
 		if failed != 2 || !slices.Contains(r.progress, "pull good:1 done  after 1s") {
 			t.Errorf("reported was %v", r.progress)
+		}
+	})
+}
+
+// plainService is a plain service with an image.
+func plainService(t *testing.T, image, policy string, c compose.Container) *services.Workload {
+	t.Helper()
+	text, err := c.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &services.ComposeService{ObjectMeta: metav1.ObjectMeta{Name: "web"}}
+	s.Spec.Template.Annotations = map[string]string{compose.Annotation: text}
+	if policy != "" {
+		s.Spec.Template.Annotations[pullPolicyAnnotation] = policy
+	}
+	s.Spec.Template.Spec.Containers = []corev1.Container{{Name: "web", Image: image}}
+	return &services.Workload{Object: s, Source: "compose.yaml:3"}
+}
+
+// TestPullPoliciesOfPlainServices are Compose's: by default an image that is there is never pulled.
+func TestPullPoliciesOfPlainServices(t *testing.T) {
+	for _, c := range []struct {
+		policy string
+		// age is the time since the image was tagged here, 0 if it is not here.
+		age  time.Duration
+		want bool
+		err  string
+	}{
+		{policy: "", age: 1000 * time.Hour},
+		{policy: "", want: true},
+		{policy: "missing", age: time.Hour},
+		{policy: "if_not_present", want: true},
+		{policy: "always", age: time.Hour, want: true},
+		{policy: "never", err: "compose.yaml:3: container web of web: cannot find image x:latest, and its pull policy is never; "},
+		{policy: "build", err: "and its pull policy is build"},
+		{policy: "daily", age: 23 * time.Hour},
+		{policy: "daily", age: 25 * time.Hour, want: true},
+		{policy: "weekly", age: 25 * time.Hour},
+		{policy: "every_1h", age: 2 * time.Hour, want: true},
+		{policy: "sometimes", age: time.Hour, err: `invalid pull_policy "sometimes"`},
+	} {
+		onRig(t, func(r *rig) {
+			r.Publish("x:latest", enginefake.Image{})
+			if c.age > 0 {
+				r.AddImage("x:latest", enginefake.Image{})
+				time.Sleep(c.age)
+			}
+			_, err := r.Make(r.t.Context(), &services.Stack{Name: "s", Workloads: []*services.Workload{
+				plainService(r.t, "x:latest", c.policy, compose.Container{}), plainService(r.t, "x:latest", c.policy, compose.Container{}),
+			}}, Options{})
+			if (c.err == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.err) {
+				r.t.Errorf("%s after %s: %v, want %q", c.policy, c.age, err, c.err)
+			}
+			if got := len(r.Calls("PullImage")); got != map[bool]int{true: 1}[c.want] {
+				r.t.Errorf("%s after %s: pulled %d times, want %v", c.policy, c.age, got, c.want)
+			}
+		})
+	}
+}
+
+// TestPlatformOfPlainServices is asked for; an image of another one counts as missing. Images of pre_start and mounted images are
+// pulled too.
+func TestPlatformOfPlainServices(t *testing.T) {
+	onRig(t, func(r *rig) {
+		eng := &platforms{Engine: r.Engine}
+		r.Maker.cfg.Engine = eng
+		for _, ref := range []string{"x:1", "hook:1", "mounted:1"} {
+			r.Publish(ref, enginefake.Image{})
+		}
+		r.AddImage("x:1", enginefake.Image{Image: engine.Image{OS: "linux", Arch: "amd64"}})
+		_, err := r.Make(r.t.Context(), &services.Stack{Name: "s", Workloads: []*services.Workload{plainService(r.t, "x:1", "", compose.Container{
+			Platform: "linux/arm64", PreStart: []compose.PreStart{{Image: "hook:1"}, {}},
+			Host: container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeImage, Source: "mounted:1"}, {Type: mount.TypeVolume, Source: "v"}}},
+		})}}, Options{})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		slices.Sort(eng.pulled)
+		if want := []string{"hook:1 linux/arm64", "mounted:1 ", "x:1 linux/arm64"}; !slices.Equal(eng.pulled, want) {
+			r.t.Errorf("pulled %q, want %q", eng.pulled, want)
+		}
+	})
+}
+
+// platforms notes the platform of each pull.
+type platforms struct {
+	Engine
+	mu     sync.Mutex
+	pulled []string
+}
+
+func (p *platforms) PullImage(ctx context.Context, ref string, opts engine.PullOptions) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pulled = append(p.pulled, ref+" "+opts.Platform)
+	return p.Engine.PullImage(ctx, ref, opts)
+}
+
+// TestAPullThatFails of an image that is there says that it is.
+func TestAPullThatFails(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.AddImage("x:1", enginefake.Image{})
+		_, err := r.Make(r.t.Context(), &services.Stack{Name: "s", Workloads: []*services.Workload{
+			plainService(r.t, "x:1", "always", compose.Container{}),
+		}}, Options{})
+		if err == nil || !strings.Contains(err.Error(), "it is on this machine, but its pull policy is always") {
+			r.t.Errorf("%v", err)
 		}
 	})
 }

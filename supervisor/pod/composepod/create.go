@@ -80,7 +80,7 @@ func (w *Worker) image(ctx context.Context) error {
 		return w.wait(pod.ReasonErrImageNeverPull, errors.New(advice))
 	}
 	w.event(corev1.EventTypeNormal, "Pulling", fmt.Sprintf("Pulling image %q", c.Image))
-	if err := w.deps.Images.PullImage(ctx, c.Image); err != nil {
+	if err := w.deps.Engine.PullImage(ctx, c.Image, engine.PullOptions{Platform: w.want.Platform}); err != nil {
 		return w.wait(pod.ReasonErrImagePull, err)
 	}
 	return nil
