@@ -73,6 +73,7 @@ func runUp(c *cli.Context, o upOptions) error {
 	if err := checkApplied(c, o.st, stack); err != nil {
 		return err
 	}
+	printHostPaths(o.st, stack.HostPaths, o.quiet)
 	t, err := findTarget(c, stack)
 	if err != nil {
 		return err
