@@ -242,7 +242,7 @@ func TestSnapshots(t *testing.T) {
 	}{
 		{[]string{"snapshot", "save", "base"}, 1, "a snapshot of that name already exists"},
 		{[]string{"snapshot", "save", "Bad_Name"}, 2, "cannot use"},
-		{[]string{"snapshot", "save"}, 2, "snapshot save requires a name"},
+		{[]string{"snapshot", "save"}, 2, "snapshot save requires NAME"},
 		{[]string{"snapshot", "save", "x", "nobody"}, 1, "cannot find service nobody"},
 		{[]string{"snapshot", "restore", "other"}, 1, "existing snapshots: base"},
 		{[]string{"snapshot", "rm", "base", "other"}, 1, "existing snapshots: base"},
