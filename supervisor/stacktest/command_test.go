@@ -105,6 +105,47 @@ func TestCommandPasses(t *testing.T) {
 	}
 }
 
+// TestCommandOfAPlainService runs in a container as Docker Compose would make it, which nobody takes for the service.
+func TestCommandOfAPlainService(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := `
+name: cmdtest
+services:
+  Web_App:
+    image: debian:trixie-slim
+    container_name: cmdtest-the-web-app
+    command: [sh, -c, 'echo served >/data/file; exec sleep 600']
+    init: true
+    stop_grace_period: 0s
+    environment: {WHO: you, CHANGED: old}
+    volumes: [data:/data]
+    ulimits: {nofile: 4321}
+    restart: always
+    healthcheck: {test: [CMD, test, -e, /data/file], interval: 1s, start_period: 10s}
+    x-lyandev:
+      test:
+        command: [sh, -c, 'echo hello $$WHO $$CHANGED $$(ulimit -n) $$(cat /data/file); for n in Web_App cmdtest-the-web-app; do getent hosts $$n >/dev/null && echo $$n; done']
+        env: {CHANGED: new}
+  once:
+    image: debian:trixie-slim
+    command: ["true"]
+volumes: {data: {}}
+`
+	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var out, errOut bytes.Buffer
+	cmd := lyandevTest(t, dir)
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	if code := exitOf(t, cmd); code != 0 || out.String() != "hello you new 4321 served\nWeb_App\ncmdtest-the-web-app\n" {
+		t.Errorf("exit code %d, stdout %q, stderr:\n%s", code, out.String(), errOut.String())
+	}
+	if n := remains(t, errOut.String()); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
 func TestCommandFails(t *testing.T) {
 	t.Parallel()
 	junit := filepath.Join(t.TempDir(), "junit.xml")

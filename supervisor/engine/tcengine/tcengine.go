@@ -174,9 +174,13 @@ func (e *Engine) labels(ours map[string]string) map[string]string {
 	return l
 }
 
-// CreateContainer implements engine.Containers.
+// CreateContainer implements engine.Containers. A container with Exact has settings that testcontainers cannot ask for: the engine
+// is asked directly, and the session's labels tell the reaper about it.
 func (e *Engine) CreateContainer(ctx context.Context, spec engine.ContainerSpec) (string, error) {
 	spec.Labels = e.labels(spec.Labels)
+	if spec.Exact != nil {
+		return e.Docker.CreateContainer(ctx, spec)
+	}
 	conf, host, net, err := engine.Translate(spec)
 	if err != nil {
 		return "", err

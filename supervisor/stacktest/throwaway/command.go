@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -35,7 +36,7 @@ type tests struct {
 // selects the pod. It streams the output, blocks until the command ends, and returns its exit code. It returns an error if the
 // pod could not start or ctx ended first.
 func (c *Copy) RunInStack(ctx context.Context, workload string, cmd services.TestCommand, stdout, stderr io.Writer) (int, error) {
-	w := c.stack.Workload(workload)
+	w := c.stack.Find(workload)
 	if w == nil {
 		return 0, fmt.Errorf("cannot run %s: there is no workload %s in profile %q", cmd.Command[0], workload, c.stack.Profile)
 	}
@@ -68,7 +69,11 @@ func (c *Copy) addTestPod(ctx context.Context, w *services.Workload, cmd service
 	c.tests.mu.Lock()
 	defer c.tests.mu.Unlock()
 	name := fmt.Sprintf("%s-test-%d", w.Name(), len(c.tests.pods))
-	c.tests.pods = append(c.tests.pods, testPod(w, name, cmd))
+	pod := testPod(w, name, cmd)
+	if err := changePlain(pod, func(c *compose.Container) { runOnce(c, name, cmd) }); err != nil {
+		return "", err
+	}
+	c.tests.pods = append(c.tests.pods, pod)
 	stack := c.stack.DeepCopy()
 	stack.Workloads = append(stack.Workloads, c.tests.pods...)
 	_, err := c.sup.Apply(ctx, stack, supervisor.ApplyOptions{NoBuild: true, PortsAuto: true})
@@ -91,10 +96,14 @@ func testPod(w *services.Workload, name string, cmd services.TestCommand) *servi
 	spec.InitContainers, spec.Containers, spec.ReadinessGates = nil, []corev1.Container{main}, nil
 	spec.RestartPolicy, spec.TerminationGracePeriodSeconds = corev1.RestartPolicyNever, new(int64(1))
 	spec.HostNetwork = false
+	var annotations map[string]string
+	if text, plain := w.PodMeta().Annotations[compose.Annotation]; plain {
+		annotations = map[string]string{compose.Annotation: text}
+	}
 	return &services.Workload{
 		Object: &corev1.Pod{
 			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{testLabel: w.Name()}},
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{testLabel: w.Name()}, Annotations: annotations},
 			Spec:       *spec,
 		},
 		Source: w.Source,

@@ -12,12 +12,13 @@ import (
 const loopback = "127.0.0.1"
 
 // isolate returns the stack for a copy: with another name, every port of every Service published at a free host port instead of
-// the file's host ports, and without file watching. It is pure.
+// the file's host ports, without container_name, and without file watching. It is pure.
 func isolate(stack *services.Stack, name string) *services.Stack {
 	stack = stack.DeepCopy()
 	stack.Name = name
 	for _, w := range stack.Workloads {
 		w.Watch = nil
+		_ = changePlain(w, isolatePlain) // the pod's worker reports what cannot be read
 	}
 	have := map[string]bool{}
 	for i := range stack.HostPorts {
