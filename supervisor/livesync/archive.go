@@ -48,6 +48,8 @@ func Lay(ctx context.Context, c Copier, container string, items []Item) error {
 				gone[dir] = map[string]bool{}
 			}
 			gone[dir][name] = true
+		case f.Kind == shim.Directory && exists(ctx, c, container, i.Target()):
+			// An entry would change its owner, and replace a link to a directory.
 		default:
 			present = append(present, sourced{f, i.Source})
 		}
@@ -72,9 +74,53 @@ func Lay(ctx context.Context, c Copier, container string, items []Item) error {
 // maxRelaid bounds the archive of a directory from which files are removed, in bytes.
 const maxRelaid = 256 << 20
 
+// exists reports whether a container has a file, directory or link at a path.
+func exists(ctx context.Context, c Copier, container, target string) bool {
+	rc, err := c.CopyFrom(ctx, container, target)
+	if err != nil {
+		return false
+	}
+	_ = rc.Close()
+	return true
+}
+
+// maxLinks bounds the symbolic links followed for one directory.
+const maxLinks = 40
+
+// openDirectory reads the archive of a directory, and follows it where it is a symbolic link. real is its path then.
+func openDirectory(ctx context.Context, c Copier, container, dir string) (real string, rc io.ReadCloser, err error) {
+	for range maxLinks {
+		rc, err = c.CopyFrom(ctx, container, dir)
+		if err != nil {
+			return "", nil, err
+		}
+		var seen bytes.Buffer
+		h, err := tar.NewReader(io.TeeReader(rc, &seen)).Next()
+		if err != nil {
+			_ = rc.Close()
+			return "", nil, fmt.Errorf("cannot read %s of the container: %w", dir, err)
+		}
+		if h.Typeflag != tar.TypeSymlink {
+			return dir, readCloser{io.MultiReader(&seen, rc), rc}, nil
+		}
+		_ = rc.Close()
+		if path.IsAbs(h.Linkname) {
+			dir = path.Clean(h.Linkname)
+		} else {
+			dir = path.Join(path.Dir(dir), h.Linkname)
+		}
+	}
+	return "", nil, fmt.Errorf("cannot read %s of the container: too many levels of symbolic links", dir)
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
 // removeFrom removes names from a directory of a container that is not running.
 func removeFrom(ctx context.Context, c Copier, container, dir string, names map[string]bool) error {
-	rc, err := c.CopyFrom(ctx, container, dir)
+	dir, rc, err := openDirectory(ctx, c, container, dir)
 	if engine.IsNotFound(err) {
 		return nil
 	}

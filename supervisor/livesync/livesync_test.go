@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -392,5 +393,46 @@ func TestLayIntoAContainerThatDoesNotRun(t *testing.T) {
 	}
 	if err := Lay(t.Context(), a, "c", []Item{item(src+"/new.py", "/app", "../etc/x")}); err == nil {
 		t.Error("a path outside is taken")
+	}
+}
+
+// TestLayThroughLinks: in a container that does not run, a directory that is there keeps its owner, or stays a link, and files are
+// removed from the directory that a link leads to.
+func TestLayThroughLinks(t *testing.T) {
+	src := t.TempDir()
+	archive := func(list ...*tar.Header) []byte {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for _, h := range list {
+			if err := w.WriteHeader(h); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = w.Close()
+		return b.Bytes()
+	}
+	a := &archives{got: map[string][]string{}, dirs: map[string][]byte{
+		"/app/pkg":  archive(&tar.Header{Name: "pkg", Typeflag: tar.TypeSymlink, Linkname: "../srv/pkg"}),
+		"/srv/pkg":  archive(&tar.Header{Name: "pkg", Typeflag: tar.TypeSymlink, Linkname: "/real"}),
+		"/real":     archive(&tar.Header{Name: "real/", Typeflag: tar.TypeDir}, &tar.Header{Name: "real/old.py", Typeflag: tar.TypeReg}),
+		"/app/loop": archive(&tar.Header{Name: "loop", Typeflag: tar.TypeSymlink, Linkname: "loop"}),
+	}}
+	for _, dir := range []string{"pkg", "new"} {
+		if err := os.Mkdir(src+"/"+dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := Lay(t.Context(), a, "c", []Item{
+		item(src+"/pkg", "/app", "pkg"), item(src+"/new", "/app", "new"), item(src+"/pkg/old.py", "/app", "pkg/old.py"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{"/": {"0 real", "5 real/", "5 app/new/"}}
+	if !maps.EqualFunc(a.got, want, slices.Equal) {
+		t.Errorf("%v, want %v", a.got, want)
+	}
+	if err := Lay(t.Context(), a, "c", []Item{item(src+"/gone", "/app", "loop/gone")}); err == nil || !strings.Contains(err.Error(), "too many levels") {
+		t.Errorf("a link to itself: %v", err)
 	}
 }
