@@ -248,7 +248,7 @@ func (w *Worker) create(ctx context.Context, spec engine.ContainerSpec) (string,
 
 // start starts the container and runs the post_start hooks. first says that it has never run.
 func (w *Worker) start(ctx context.Context, id string, first bool) error {
-	if first && w.deps.BeforeStart != nil {
+	if w.deps.BeforeStart != nil {
 		if err := w.deps.BeforeStart(ctx, id, w.pod, w.container()); err != nil {
 			return w.wait(pod.ReasonRunError, fmt.Errorf("cannot write synced files: %w", err))
 		}

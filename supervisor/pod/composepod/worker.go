@@ -33,7 +33,8 @@ type Deps struct {
 	// DNS returns the name servers that a container in some Docker networks asks besides Docker's own; own are those of the
 	// file. nil returns own.
 	DNS func(networks, own []string) []string
-	// BeforeStart is called between create and first start, to write synced files; nil does nothing.
+	// BeforeStart is called before each start that is not Docker's own, to write synced files into the container; nil does
+	// nothing. Its error prevents the start.
 	BeforeStart func(ctx context.Context, containerID string, p *corev1.Pod, container string) error
 	// Warn receives the engine's warnings about ignored settings; nil discards them.
 	Warn func(pod, text string)

@@ -38,6 +38,8 @@ type rig struct {
 	status map[string]*corev1.Pod
 	events []string
 	gone   []string
+	// begun are the containers that BeforeStart was called for.
+	begun []string
 }
 
 func onRig(t *testing.T, test func(r *rig)) {
@@ -95,6 +97,12 @@ func (r *rig) start(name string, change func(*compose.Container)) *Worker {
 func (r *rig) run(p *corev1.Pod) *Worker {
 	w := New(p, Deps{
 		Engine: r.Engine, Project: "p", Images: images{r.Engine}, Objects: objects{r}, Sink: sink{r}, Volumes: &r.volumes,
+		BeforeStart: func(_ context.Context, id string, _ *corev1.Pod, _ string) error {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.begun = append(r.begun, id)
+			return nil
+		},
 		Labels: func(p *corev1.Pod) map[string]string {
 			return map[string]string{
 				services.ProjectLabel: "p", podUIDLabel: string(p.UID), "pod": p.Name, kindLabel: "container",
@@ -259,6 +267,9 @@ func TestRestartKeepsTheContainer(t *testing.T) {
 		r.want("web-1", "Running ready restarts=2")
 		if c := r.container("p-web-1"); c.ID != id {
 			t.Error("the container was made anew")
+		}
+		if want := []string{id, id, id}; !slices.Equal(r.begun, want) {
+			t.Errorf("synced files were written before the starts of %q, want %q", r.begun, want)
 		}
 	})
 }
