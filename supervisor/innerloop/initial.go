@@ -48,9 +48,11 @@ func (l *Loop) imageMade(ctx context.Context, x *services.Workload, container st
 	return time.Time{}
 }
 
-// younger are the rule's files that were changed after a time.
+// younger are the rule's files, and directories with nothing to sync in them, that were changed after a time.
 func (q *routed) younger(than time.Time) []livesync.Item {
-	var out []livesync.Item
+	var found []string
+	full := map[string]bool{} // directories with something to sync
+	dirs := map[string]bool{}
 	_ = filepath.WalkDir(q.Rule.Path, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			if e != nil && e.IsDir() {
@@ -61,16 +63,23 @@ func (q *routed) younger(than time.Time) []livesync.Item {
 		if e.IsDir() && q.match.Skips(path) {
 			return fs.SkipDir
 		}
-		if e.IsDir() || !q.match.Matches(path, false) {
+		if !q.match.Matches(path, e.IsDir()) {
 			return nil
 		}
-		if info, err := os.Lstat(path); err != nil || !info.ModTime().After(than) {
-			return nil
+		full[filepath.Dir(path)] = true
+		if info, err := os.Lstat(path); err == nil && info.ModTime().After(than) {
+			found, dirs[path] = append(found, path), e.IsDir()
+		}
+		return nil
+	})
+	var out []livesync.Item
+	for _, path := range found {
+		if dirs[path] && full[path] {
+			continue
 		}
 		if item, ok := livesync.ItemOf(q.Rule, path, q.file); ok {
 			out = append(out, item)
 		}
-		return nil
-	})
+	}
 	return out
 }
