@@ -83,3 +83,19 @@ func TestPausedPodIsTold(t *testing.T) {
 		t.Errorf("describe: %v, %s", err, d.Text(f))
 	}
 }
+
+// TestFailedEditIsTold: of a workload that is right otherwise, and of its pods.
+func TestFailedEditIsTold(t *testing.T) {
+	f := facts([]*corev1.Pod{pod("web-0", "web", true)}, workload("web", 1, 1, 1), workload("api", 1, 1, 1))
+	f.Snapshot.Phase = state.Ready
+	f.Snapshot.Warnings = []string{state.EditFailed("web") + "no space left on device"}
+	for _, name := range []string{"", "web", "web-0"} {
+		a, err := Why(f, name)
+		if err != nil || !a.Waits || !strings.Contains(a.Text(now), "web runs without its last edit: no space left on device") {
+			t.Errorf("why %s: %v, %+v", name, err, a)
+		}
+	}
+	if a, err := Why(f, "api"); err != nil || a.Waits {
+		t.Errorf("of another workload: %v, %+v", err, a)
+	}
+}

@@ -118,6 +118,9 @@ func (f Facts) why(name string) (Answer, error) {
 	} else {
 		return a, &UnknownError{Verb: "explain", Name: name, Known: f.names()}
 	}
+	if len(a.Chain) == 0 {
+		a.Chain = f.edit(cmp.Or(f.workloadName(name), name))
+	}
 	if l, away := f.engineAway(); away {
 		a.Chain = append([]Link{l}, a.Chain...)
 	}
@@ -206,7 +209,10 @@ func (f Facts) stackChain() []Link {
 			return []Link{{Kind: "agent", Name: "the agent", Text: "is at its connection limit: " + text}}
 		}
 	}
-	return f.pausedPod(s.Pods)
+	if chain := f.pausedPod(s.Pods); len(chain) > 0 {
+		return chain
+	}
+	return f.edit("")
 }
 
 // worst is the first chain that leads to the service that is worst broken (Broken), else that of the first one that is not right.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type containerFiles struct {
 type delivery struct {
 	pod       types.UID
 	podName   string
+	workload  string
 	container string
 	// synced is the last sequence number of the memory that was delivered; tried is the last attempt.
 	synced uint64
@@ -44,6 +46,8 @@ type delivery struct {
 	failure string
 	// channel is nil before the first is opened.
 	channel *opening
+	// carried: the binary was copied into the container (connect).
+	carried bool
 }
 
 // attempt is one delivery of everything up to a sequence number.
@@ -71,6 +75,8 @@ type target struct {
 	pod       *corev1.Pod
 	container string
 	id, image string
+	// started is when the container was last started.
+	started time.Time
 }
 
 func (t target) workload() string { return t.pod.Labels[services.WorkloadLabel] }
@@ -87,7 +93,7 @@ func targetOf(p *corev1.Pod, container string) (t target, running bool) {
 	}
 	for _, s := range p.Status.ContainerStatuses {
 		if s.Name == container && s.State.Running != nil && s.ContainerID != "" {
-			t.id = s.ContainerID
+			t.id, t.started = strings.TrimPrefix(s.ContainerID, idPrefix), s.State.Running.StartedAt.Time
 			return t, true
 		}
 	}
@@ -104,7 +110,7 @@ func (f *containerFiles) of(t target) *delivery {
 			f.forget(id)
 		}
 	}
-	d := &delivery{pod: t.pod.UID, podName: t.pod.Name, container: t.container}
+	d := &delivery{pod: t.pod.UID, podName: t.pod.Name, workload: t.workload(), container: t.container}
 	f.containers[t.id] = d
 	return d
 }
@@ -117,12 +123,13 @@ func (f *containerFiles) forget(id string) {
 	delete(f.containers, id)
 }
 
-// BeforeStart brings the synced files into a container that was created and is about to start. A file that cannot be
-// written is reported, and the container starts with the one of its image. It never returns an error.
+// BeforeStart writes the synced files that a container lacks into it before it is started: all of them after its creation, and
+// before a later start those that were synced since it last got files. A file that cannot be written is reported, and the
+// container starts without it. It never returns an error.
 func (l *Loop) BeforeStart(ctx context.Context, id string, p *corev1.Pod, container string) error {
 	t, _ := targetOf(p, container)
 	t.id = id
-	items, seq := l.memory.Since(t.key(), t.image, 0)
+	items, seq := l.files.due(t)
 	if seq == 0 {
 		return nil
 	}
@@ -162,18 +169,16 @@ func (f *containerFiles) failed(t target, err error) {
 	}
 }
 
-// Warnings are the files that containers do not have because their last delivery failed, one line per container, sorted.
-func (l *Loop) Warnings() []string {
-	l.files.mu.Lock()
-	defer l.files.mu.Unlock()
-	var out []string
-	for _, d := range l.files.containers {
-		if d.failure != "" {
-			out = append(out, d.failure)
+// failureOf is why the last delivery to a container of a pod failed, "" if it did not.
+func (f *containerFiles) failureOf(p *corev1.Pod) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range f.containers {
+		if d.pod == p.UID && d.failure != "" {
+			return d.failure
 		}
 	}
-	slices.Sort(out)
-	return out
+	return ""
 }
 
 // due returns the files that a container lacks, and the sequence number that it is at with them.
@@ -223,7 +228,7 @@ func (f *containerFiles) ship(t target) (int, error) {
 		return len(items), nil
 	}
 	final := errors.As(err, &refused)
-	err = fmt.Errorf("cannot sync to pod %s: %w", t.pod.Name, err)
+	err = deliveryError{fmt.Errorf("cannot sync to pod %s: %w", t.pod.Name, err)}
 	switch {
 	case final: // delivering the same once more would be refused again
 		f.delivered(t, seq, err)
@@ -295,18 +300,31 @@ func (o *opening) over() bool {
 // carried is the directory below / that the binary is copied to in containers that were made without the volume.
 const carried = ".lyandev-sync"
 
-// connect starts the helper in a container: from the volume, else from a copy of the binary.
+// connect starts the helper in a container: from the volume if the container mounts it, else from a copy of the binary in its
+// writable layer, which the first edit makes.
 func (f *containerFiles) connect(ctx context.Context, t target) (*livesync.Channel, error) {
 	eng := f.l.cfg.Engine
 	socket := shimSocket(t.pod, t.container)
-	ch, err := livesync.Open(ctx, eng, t.id, shim.Binary, socket)
-	if err == nil || !errors.Is(err, engine.ErrExecNotStarted) {
-		return ch, err
+	binary := shim.Binary
+	f.mu.Lock()
+	copied := f.of(t).carried
+	f.mu.Unlock()
+	if copied {
+		binary = "/" + carried + "/lyandev"
 	}
-	err = copyTo(ctx, eng, t.id, "/", func(w io.Writer) error { return livesync.BinaryArchive(w, f.l.cfg.Binary, carried) })
+	if copied || shimmed(t.pod) {
+		ch, err := livesync.Open(ctx, eng, t.id, binary, socket)
+		if err == nil || !errors.Is(err, engine.ErrExecNotStarted) {
+			return ch, err
+		}
+	}
+	err := copyTo(ctx, eng, t.id, "/", func(w io.Writer) error { return livesync.BinaryArchive(w, f.l.cfg.Binary, carried) })
 	if err != nil {
 		return nil, err
 	}
+	f.mu.Lock()
+	f.of(t).carried = true
+	f.mu.Unlock()
 	return livesync.Open(ctx, eng, t.id, "/"+carried+"/lyandev", socket)
 }
 

@@ -47,6 +47,8 @@ type Loop struct {
 	routes  *routes
 	lanes   map[string]*lane
 	records []Record
+	// failed are the last edits that failed, by workload or build.
+	failed map[string]failure
 	// ctx ends with Run, and the goroutines of wg with it. wg grows only under mu and while ctx has not ended.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -63,7 +65,8 @@ func New(cfg Config) *Loop {
 	}
 	l := &Loop{
 		cfg: cfg, memory: livesync.NewMemory(), changed: make(chan struct{}, 1), routes: &routes{}, lanes: map[string]*lane{},
-		built: time.Now(),
+		failed: map[string]failure{},
+		built:  time.Now(),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.files = newContainerFiles(l)
@@ -104,6 +107,7 @@ func (l *Loop) BuildsBegin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.built = time.Now()
+	clear(l.failed) // the next stack replaces what is not up to date
 }
 
 // WatchFiles turns the watching on (the default) or off. It takes effect with the next Use.
@@ -230,7 +234,9 @@ func (l *Loop) rewatch(ctx context.Context, old watching) watching {
 	if len(r.roots) == 0 {
 		return watching{}
 	}
-	l.prepareVolume()
+	if needsShim(stack) {
+		l.prepareVolume()
+	}
 	w := l.cfg.Watch(watch.Config{Roots: r.roots, Log: l.cfg.Log, Warn: func(err error) { l.report("", "", err) }})
 	ctx, cancel := context.WithCancel(ctx)
 	next := watching{rules: rules, batches: w.Batches(), cancel: cancel, done: make(chan struct{})}

@@ -43,6 +43,7 @@ func (l *Loop) rebuild(ctx context.Context, t *task) error {
 		l.offerAll(t.instead)
 	}
 	if err == nil {
+		l.replaced(rolled)
 		l.rebuildUsers(stack, b, t)
 		began = time.Now()
 		err = l.awaitRollouts(ctx, rolled, result.ImageID, r)
@@ -70,7 +71,7 @@ func (l *Loop) rebuildUsers(stack *services.Stack, b *services.Build, t *task) {
 	}
 }
 
-// awaitRollouts waits until each workload has as many ready pods of the image as it wants. A stuck rollout is an error; the
+// awaitRollouts waits until each workload has as many settled pods of the image as it wants. A stuck rollout is an error; the
 // controllers go on trying.
 func (l *Loop) awaitRollouts(ctx context.Context, names []string, image string, r *Record) error {
 	for _, name := range names {
@@ -102,7 +103,7 @@ func (l *Loop) awaitRollout(ctx context.Context, name, image string) (pods int, 
 			return 0, nil
 		}
 		list := ofImage(staying(s, name), image)
-		if ready := countReady(list); ready >= int(w.Want) {
+		if ready := countSettled(list); ready >= int(w.Want) {
 			return ready, nil
 		}
 		if why := stuck(s, name, list); why != "" {
@@ -121,10 +122,10 @@ func ofImage(pods []*corev1.Pod, image string) []*corev1.Pod {
 	})
 }
 
-func countReady(pods []*corev1.Pod) int {
+func countSettled(pods []*corev1.Pod) int {
 	n := 0
 	for _, p := range pods {
-		if state.PodReady(p) {
+		if settled(p) {
 			n++
 		}
 	}
@@ -139,8 +140,11 @@ func stuck(s *state.Status, name string, pods []*corev1.Pod) string {
 		}
 	}
 	for _, p := range pods {
+		if why := failedPlain(p); why != "" {
+			return why
+		}
 		for _, c := range p.Status.ContainerStatuses {
-			if w := c.State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" && c.LastTerminationState.Terminated != nil {
+			if w := c.State.Waiting; w != nil && w.Reason == crashLoop && c.LastTerminationState.Terminated != nil {
 				return fmt.Sprintf("new pod %s does not start: container %s ended with exit code %d; the old pods keep serving; see `lyandev logs %s`",
 					p.Name, c.Name, c.LastTerminationState.Terminated.ExitCode, p.Name)
 			}

@@ -132,6 +132,7 @@ func (l *Loop) finish(t *task, r *Record, err error) {
 	line := r.Line(l.cfg.Instance.Dir)
 	l.cfg.Log.Info("edit", "workload", r.Workload, "what", line)
 	l.cfg.Event("Workload", r.Workload, typ, reason, line)
+	l.noteResult(r, err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records = append(l.records, *r)

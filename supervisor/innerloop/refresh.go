@@ -194,8 +194,8 @@ func (l *Loop) restartOne(ctx context.Context, t *task, pod, container string, s
 	return l.restartContainer(ctx, at, r)
 }
 
-// restartContainer has the pod's worker restart the container, and waits until the pod is ready with the new one. The new
-// container gets its files before it starts.
+// restartContainer has the pod's worker restart the container, and waits until the pod is ready with the new one, or, of a plain
+// service, with the same one started again. The container gets its files before it starts; if that failed, the record says so.
 func (l *Loop) restartContainer(ctx context.Context, at target, r *Record) error {
 	began := time.Now()
 	seq, err := l.cfg.Statuses.Mark(ctx)
@@ -207,9 +207,12 @@ func (l *Loop) restartContainer(ctx context.Context, at target, r *Record) error
 	}
 	err = l.awaitReady(ctx, at.pod, seq, func(now *corev1.Pod) bool {
 		next, running := targetOf(now, at.container)
-		return running && next.id != at.id
+		return running && (next.id != at.id || !next.started.Equal(at.started))
 	})
 	r.Restarted += time.Since(began)
+	if why := l.files.failureOf(at.pod); why != "" {
+		r.problems = append(r.problems, deliveryError{errors.New(why)})
+	}
 	return err
 }
 
@@ -302,32 +305,49 @@ func (l *Loop) awaitReady(ctx context.Context, p *corev1.Pod, seq uint64, good f
 			if good(now) && state.PodReady(now) {
 				return nil
 			}
-			if why := crashed(p, now); why != "" {
-				return fmt.Errorf("pod %s does not become ready: %s", p.Name, why)
+			name, end := ended(p, now)
+			if end == nil {
+				continue
+			}
+			if plain(now) && now.Status.Phase == corev1.PodSucceeded {
+				return nil
+			}
+			return fmt.Errorf("pod %s does not become ready: container %s ended with exit code %d (%s); see `lyandev logs %s`",
+				p.Name, name, end.ExitCode, end.Reason, p.Name)
+		}
+	}
+}
+
+// crashLoop is the reason of a container that waits for its next start after it crashed.
+const crashLoop = "CrashLoopBackOff"
+
+// ended finds a container of the pod that has ended since the status before, and is in its restart back-off or, of a plain
+// service, is not started again.
+func ended(before, now *corev1.Pod) (container string, end *corev1.ContainerStateTerminated) {
+	for _, s := range now.Status.ContainerStatuses {
+		switch {
+		case s.State.Waiting != nil && s.State.Waiting.Reason == crashLoop:
+			end = s.LastTerminationState.Terminated
+		case plain(now):
+			end = s.State.Terminated
+		default:
+			continue
+		}
+		if end != nil && !knows(before, s.Name, end) {
+			return s.Name, end
+		}
+	}
+	return "", nil
+}
+
+// knows reports whether a status of the pod shows an end of a container.
+func knows(p *corev1.Pod, container string, end *corev1.ContainerStateTerminated) bool {
+	for _, s := range p.Status.ContainerStatuses {
+		for _, t := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
+			if s.Name == container && t != nil && t.ContainerID == end.ContainerID && t.FinishedAt.Equal(&end.FinishedAt) {
+				return true
 			}
 		}
 	}
-}
-
-// crashed returns why a container of the pod is in its restart back-off, if it has ended since the status before.
-func crashed(before, now *corev1.Pod) string {
-	for _, s := range now.Status.ContainerStatuses {
-		last := s.LastTerminationState.Terminated
-		if s.State.Waiting == nil || s.State.Waiting.Reason != "CrashLoopBackOff" || last == nil {
-			continue
-		}
-		if lastEnded(before, s.Name) != last.ContainerID {
-			return fmt.Sprintf("container %s ended with exit code %d (%s); see `lyandev logs %s`", s.Name, last.ExitCode, last.Reason, now.Name)
-		}
-	}
-	return ""
-}
-
-func lastEnded(p *corev1.Pod, container string) string {
-	for _, s := range p.Status.ContainerStatuses {
-		if t := s.LastTerminationState.Terminated; s.Name == container && t != nil {
-			return t.ContainerID
-		}
-	}
-	return ""
+	return false
 }

@@ -189,7 +189,7 @@ func TestAFailedSyncIsAWarningUntilTheNextOne(t *testing.T) {
 		r.refuse = "cannot sync /app/a.py: no space left on device"
 		r.edit("a.py one")
 		r.pass(time.Minute)
-		want := []string{"cannot sync to pod web-0: cannot sync /app/a.py: no space left on device"}
+		want := []string{"edit of web failed: cannot sync to pod web-0: cannot sync /app/a.py: no space left on device"}
 		if got := r.loop.Warnings(); !slices.Equal(got, want) || r.changed != 1 {
 			t.Fatalf("%q, published %d times", got, r.changed)
 		}

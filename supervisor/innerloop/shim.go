@@ -17,13 +17,13 @@ import (
 	"github.com/lyandev/lyandev/supervisor/shim"
 )
 
-// ShimAnnotation "false" keeps the init shim out of a pod: sync+restart restarts its containers then.
+// ShimAnnotation "false" keeps the init shim out of a pod: sync+restart then restarts its containers. Plain pods never have it.
 const ShimAnnotation = "dev.lyandev/shim"
 
 // shimKind is the kind label of the volume that holds the shim. It is a cache: down removes it.
 const shimKind = "shim"
 
-func shimmed(p *corev1.Pod) bool { return p.Annotations[ShimAnnotation] != "false" }
+func shimmed(p *corev1.Pod) bool { return p.Annotations[ShimAnnotation] != "false" && !plain(p) }
 
 // shimSocket names a container's shim; the name of an abstract socket has 107 bytes at most.
 func shimSocket(p *corev1.Pod, container string) string {

@@ -33,6 +33,9 @@ const (
 	Stopped  Phase = "stopped"
 )
 
+// EditFailed is the prefix of the warnings that an edit of a workload, or of a build of that name, failed.
+func EditFailed(name string) string { return "edit of " + name + " failed: " }
+
 // ConnectionsWait is the prefix of the warning that the agent is at its connection limit.
 const ConnectionsWait = "connections to Services wait: "
 
