@@ -33,6 +33,8 @@ type ApplyOptions struct {
 	NoWatch bool `json:"noWatch,omitempty"`
 	// Only are workloads to which, with what they depend on, the apply is limited: the others stay as they are. nil is all.
 	Only []string `json:"only,omitempty"`
+	// NoDeps leaves out what Only depends on.
+	NoDeps bool `json:"noDeps,omitempty"`
 	// Meanwhile, if set, is done while images, network and agent are made. No pod starts before it has returned, and its
 	// error is Apply's.
 	Meanwhile func(ctx context.Context) error `json:"-"`
@@ -53,7 +55,7 @@ func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts Appl
 		if err != nil {
 			return 0, err
 		}
-		if stack, opts.Only, err = prepare.Only(running, stack, opts.Only); err != nil {
+		if stack, opts.Only, err = prepare.Only(running, stack, opts.Only, !opts.NoDeps); err != nil {
 			return 0, err
 		}
 	}

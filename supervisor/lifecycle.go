@@ -15,6 +15,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
 
@@ -217,11 +218,29 @@ func (s *Supervisor) startEnded(stack *services.Stack, only []string) {
 			ended := p.Status.Phase == corev1.PodFailed || p.Status.Reason == services.ReasonStopped
 			if w := s.pods.Plain(p.Name); w != nil && ended && p.DeletionTimestamp == nil {
 				w.Start()
+				s.noteStarting(p)
 			}
 		}
 	}
 	if err := s.saveStopped(); err != nil {
 		s.log.Warn("cannot save which services are stopped", "error", err)
+	}
+}
+
+// noteStarting gives a pod whose container is about to be started again the status of one that starts: nobody who waits for this
+// apply may take its last end for the end of this start. Called by the loop.
+func (s *Supervisor) noteStarting(p *corev1.Pod) {
+	p = p.DeepCopy()
+	p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodPending, "", ""
+	for i := range p.Status.ContainerStatuses {
+		c := &p.Status.ContainerStatuses[i]
+		if c.State.Terminated != nil {
+			c.LastTerminationState = c.State
+		}
+		c.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: pod.ReasonContainerCreating}}
+	}
+	if _, err := s.cluster.PodStatus(p); err != nil {
+		s.log.Error("cannot store the status of a pod", "pod", p.Name, "error", err)
 	}
 }
 

@@ -50,7 +50,7 @@ func scaled(stack *services.Stack, replicas map[string]int) (*services.Stack, er
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(replicas)) {
 		n := replicas[name]
-		i := slices.IndexFunc(next.Workloads, func(w *services.Workload) bool { return w.Name() == name })
+		i := slices.IndexFunc(next.Workloads, func(w *services.Workload) bool { return w == stack.Find(name) })
 		switch {
 		case i < 0:
 			errs = append(errs, fmt.Errorf("cannot scale %s: there is no such service; there are %s", name, strings.Join(scalable(stack), ", ")))
@@ -71,7 +71,7 @@ func scaled(stack *services.Stack, replicas map[string]int) (*services.Stack, er
 
 func hasReplicas(w *services.Workload) bool {
 	switch w.Object.(type) {
-	case *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.ReplicaSet:
+	case *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.ReplicaSet, *services.ComposeService:
 		return true
 	}
 	return false
@@ -82,7 +82,7 @@ func scalable(stack *services.Stack) []string {
 	var out []string
 	for _, w := range stack.Workloads {
 		if hasReplicas(w) {
-			out = append(out, w.Name())
+			out = append(out, w.DisplayName())
 		}
 	}
 	return out

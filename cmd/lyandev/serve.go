@@ -105,7 +105,7 @@ type backend struct{ *supervisor.Supervisor }
 
 func (b backend) Apply(ctx context.Context, r api.ApplyRequest) (uint64, error) {
 	return b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{
-		PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild, NoWatch: r.NoWatch, Only: r.Only,
+		PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild, NoWatch: r.NoWatch, Only: r.Only, NoDeps: r.NoDeps,
 	})
 }
 

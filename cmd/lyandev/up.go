@@ -48,6 +48,10 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 			&cli.BoolFlag{Name: "no-watch", Usage: "do not watch the paths in develop.watch"},
 			&cli.BoolFlag{Name: "take-over", Usage: "stop and remove the containers that Docker Compose started for the project; volumes are kept and used"},
 			strictFlag(),
+			&cli.BoolFlag{Name: "force-recreate", Usage: "make the containers anew even if nothing changed"},
+			&cli.BoolFlag{Name: "no-deps", Usage: "with SERVICE: leave what it depends on as it is"},
+			&cli.StringSliceFlag{Name: "scale", Usage: "run `SERVICE=N` containers, whatever the file says"},
+			&cli.BoolFlag{Name: "remove-orphans", Usage: "accepted for Compose's sake: containers of services that left the file are always removed"},
 			&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 		},
@@ -55,7 +59,7 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 			o := upOptions{
 				st: st, profile: chosenProfile(c), detach: c.Bool("detach") || c.Bool("wait"), wait: c.Bool("wait"),
 				timeout: c.Duration("timeout"), quiet: c.Bool("quiet"), noLogs: c.Bool("no-logs"),
-				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), NoWatch: c.Bool("no-watch"), PortsAuto: c.String("ports") == "auto", Only: c.Args().Slice()},
+				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), NoWatch: c.Bool("no-watch"), PortsAuto: c.String("ports") == "auto", Only: c.Args().Slice(), NoDeps: c.Bool("no-deps")},
 			}
 			if p := c.String("ports"); p != "fixed" && p != "auto" {
 				return withCode(exitUsage, fmt.Errorf("cannot use --ports %q: it must be fixed or auto", p))
@@ -125,6 +129,9 @@ func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
 		stack.Timing = timing
 	default:
 		return nil, withCode(exitUsage, fmt.Errorf("cannot use --timing %q: it must be fast or strict", timing))
+	}
+	if err := applyOverrides(c, stack); err != nil {
+		return nil, withCode(exitUsage, err)
 	}
 	for _, name := range o.request.Only {
 		if stack.Find(name) == nil {

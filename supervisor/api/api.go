@@ -45,6 +45,8 @@ type ApplyRequest struct {
 	NoWatch bool `json:"noWatch,omitempty"`
 	// Only limits the apply to these services and what they depend on.
 	Only []string `json:"only,omitempty"`
+	// NoDeps leaves out what Only depends on.
+	NoDeps bool `json:"noDeps,omitempty"`
 }
 
 // ControlRequest is the body of POST /v1/control: what to do with which services; see supervisor.Control.

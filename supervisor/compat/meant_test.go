@@ -24,6 +24,24 @@ var meantDifferences = []meant{
 			"`x-lyandev: {ports: container}` gives the container its own bindings.",
 		where: regexp.MustCompile(`^/Containers/[^/]+/Inspect/(HostConfig/PortBindings|NetworkSettings/Ports)(/|$)`),
 	},
+	{
+		id:    "done-once",
+		what:  "A one-shot that has done its work is not started again by the next up, unless it has changed.",
+		why:   "A seed or a migration is not repeated by every up; `lyandev restart NAME` repeats it. One that failed is tried again.",
+		where: regexp.MustCompile(`^/Containers/[^/]+/(Identity|Self/Starts)$`),
+	},
+	{
+		id:    "orphans",
+		what:  "Containers of services that left the file are removed by the next up, without --remove-orphans.",
+		why:   "The file says what runs. Volumes stay.",
+		where: regexp.MustCompile(`^/Containers/([^/]+|[^/]+/Seen/Peers/[^/]+/(Addresses|Connect))$`),
+	},
+	{
+		id:    "mac-address",
+		what:  "A service's mac_address is applied on engines before API 1.44 too; Compose drops it there.",
+		why:   "The specification says so, and Docker can.",
+		where: regexp.MustCompile(`^/Containers/[^/]+/(Inspect/Config/MacAddress|Inspect/NetworkSettings/Networks/[^/]+/PinnedMacAddress|Seen/Interfaces)$`),
+	},
 }
 
 func row(id string) *meant {

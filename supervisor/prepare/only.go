@@ -12,10 +12,10 @@ import (
 	"github.com/lyandev/lyandev/services/compose"
 )
 
-// Only limits a stack to some of its services and what they depend on; all else stays as it is in the running stack, which may be
+// Only limits a stack to some of its services and, with deps, what they depend on; all else stays as it is in the running stack, which may be
 // nil. names are as the file has them. It returns the stack to apply, and the names of the workloads that are taken from next.
-func Only(running, next *services.Stack, names []string) (*services.Stack, []string, error) {
-	chosen, err := closure(next, names)
+func Only(running, next *services.Stack, names []string, deps bool) (*services.Stack, []string, error) {
+	chosen, err := closure(next, names, deps)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,8 +43,8 @@ func Only(running, next *services.Stack, names []string) (*services.Stack, []str
 	return &out, chosen, nil
 }
 
-// closure are the workloads of names and all that they depend on.
-func closure(stack *services.Stack, names []string) ([]string, error) {
+// closure are the workloads of names and, with deps, all that they depend on.
+func closure(stack *services.Stack, names []string, deps bool) ([]string, error) {
 	var out []string
 	var add func(name string)
 	add = func(name string) {
@@ -54,7 +54,9 @@ func closure(stack *services.Stack, names []string) ([]string, error) {
 		}
 		out = append(out, name)
 		for _, d := range x.DependsOn {
-			add(d.Workload)
+			if deps {
+				add(d.Workload)
+			}
 		}
 	}
 	for _, n := range names {

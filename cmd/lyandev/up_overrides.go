@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lyandev/lyandev/services"
+)
+
+// recreatedAt is the pod annotation by which --force-recreate makes a template another one.
+const recreatedAt = "dev.lyandev/recreated-at"
+
+// applyOverrides changes a loaded stack as the flags --scale and --force-recreate of `up` say.
+func applyOverrides(c *cli.Context, stack *services.Stack) error {
+	replicas, err := parseScale(c.StringSlice("scale"))
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(replicas)) {
+		w := stack.Find(name)
+		if w == nil {
+			return fmt.Errorf("cannot scale %s: there is no such service", name)
+		}
+		if !w.SetReplicas(int32(replicas[name])) {
+			return fmt.Errorf("cannot scale %s: a %s has no replicas", name, w.Kind())
+		}
+	}
+	if !c.Bool("force-recreate") {
+		return nil
+	}
+	only := c.Args().Slice()
+	for _, w := range stack.Workloads {
+		if len(only) > 0 && !slices.Contains(only, w.DisplayName()) && !slices.Contains(only, w.Name()) {
+			continue
+		}
+		meta := w.PodMeta()
+		if meta.Annotations == nil {
+			meta.Annotations = map[string]string{}
+		}
+		meta.Annotations[recreatedAt] = time.Now().UTC().Format(time.RFC3339Nano)
+	}
+	return nil
+}
