@@ -175,6 +175,7 @@ func (s *Supervisor) cleanUp() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	s.removeOneOffs(ctx)
 	err := errors.Join(s.podnet.Remove(ctx), s.forget())
 	s.inner.RemoveVolumes(ctx)
 	return err

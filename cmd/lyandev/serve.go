@@ -114,6 +114,12 @@ func (b backend) Control(ctx context.Context, r api.ControlRequest) error {
 	return b.Supervisor.Control(ctx, supervisor.Control(r))
 }
 
+// CreateOneOff implements api.OneOffCreator.
+func (b backend) CreateOneOff(ctx context.Context, r api.OneOffRequest) (api.OneOffAnswer, error) {
+	c, err := b.Supervisor.CreateOneOff(ctx, supervisor.OneOff(r))
+	return api.OneOffAnswer(c), err
+}
+
 // PlanSwitch implements api.SwitchBackend.
 func (b backend) PlanSwitch(ctx context.Context, r api.SwitchRequest) (any, error) {
 	return b.Supervisor.PlanSwitch(ctx, r.Stack)

@@ -3,11 +3,13 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
@@ -29,7 +31,25 @@ type (
 	OperatorUser interface {
 		Operate(ctx context.Context, r OperateRequest) (any, error)
 	}
+	// OneOffCreator creates one-off containers of services; see supervisor.Supervisor.CreateOneOff.
+	OneOffCreator interface {
+		CreateOneOff(ctx context.Context, r OneOffRequest) (OneOffAnswer, error)
+	}
 )
+
+// OneOffRequest is the body of POST /v1/oneoffs; see supervisor.OneOff.
+type OneOffRequest struct {
+	Stack   *services.Stack `json:"stack"`
+	Service string          `json:"service"`
+	Options compose.OneOff  `json:"options"`
+	Build   bool            `json:"build,omitempty"`
+}
+
+// OneOffAnswer is the container that was created: its ID and its name.
+type OneOffAnswer struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
 
 // ScaleRequest is the body of POST /v1/scale.
 type ScaleRequest struct {
@@ -68,6 +88,20 @@ func operations(mux *http.ServeMux, b Backend) {
 			}
 		})
 	}
+	if o, ok := b.(OneOffCreator); ok {
+		mux.HandleFunc("POST /v1/oneoffs", func(w http.ResponseWriter, r *http.Request) {
+			var req OneOffRequest
+			if !read(w, r, &req) {
+				return
+			}
+			if req.Stack == nil {
+				fail(w, http.StatusBadRequest, errors.New("cannot run a one-off container: the request has no stack"))
+				return
+			}
+			a, err := o.CreateOneOff(r.Context(), req)
+			reply(w, a, err)
+		})
+	}
 	if o, ok := b.(OperatorUser); ok {
 		mux.HandleFunc("POST /v1/operators/{name}", func(w http.ResponseWriter, r *http.Request) {
 			var req OperateRequest
@@ -96,6 +130,13 @@ func (c *Client) ProbeAnswers(ctx context.Context) (map[string][]probe.Answer, e
 // Scale changes the replicas of workloads, all of them or, after an error, none.
 func (c *Client) Scale(ctx context.Context, replicas map[string]int) error {
 	return c.do(ctx, http.MethodPost, "/v1/scale", ScaleRequest{Replicas: replicas}, nil)
+}
+
+// CreateOneOff creates a one-off container of a service without starting it. It blocks until its image, networks and volumes are
+// there too.
+func (c *Client) CreateOneOff(ctx context.Context, r OneOffRequest) (a OneOffAnswer, err error) {
+	err = c.do(ctx, http.MethodPost, "/v1/oneoffs", r, &a)
+	return a, err
 }
 
 // Operate runs a manual action of an operator, blocks until it is done, and decodes the result into into.

@@ -193,11 +193,7 @@ func (w *Workers) Start(p *corev1.Pod, hold string) {
 // runner makes what runs a pod.
 func (w *Workers) runner(p *corev1.Pod) Runner {
 	if _, plain := p.Annotations[compose.Annotation]; plain {
-		return composepod.New(p, composepod.Deps{
-			Engine: w.cfg.Engine, Project: w.cfg.Project, Labels: w.runtime.PlainLabels, Images: w.runtime, Objects: &w.objects,
-			Sink: w.cfg.Sink, DNS: w.cfg.PlainDNS, BeforeStart: w.cfg.BeforeStart, Warn: w.cfg.Warn, Volumes: &w.anonymous,
-			FileDir: w.cfg.FileDir, Log: w.log,
-		})
+		return composepod.New(p, w.plainDeps())
 	}
 	return pod.New(p, pod.Deps{
 		Runtime: w.runtime, Objects: &w.objects, Sink: w.cfg.Sink,
@@ -207,6 +203,25 @@ func (w *Workers) runner(p *corev1.Pod) Runner {
 			Name: w.cfg.Node, IP: w.cfg.Addresses.Gateway(), MilliCPU: int64(w.info.CPUs) * 1000, MemoryBytes: w.info.MemoryBytes,
 		},
 	})
+}
+
+// plainDeps are the dependencies of the workers of plain services' pods.
+func (w *Workers) plainDeps() composepod.Deps {
+	return composepod.Deps{
+		Engine: w.cfg.Engine, Project: w.cfg.Project, Labels: w.runtime.PlainLabels, Images: w.runtime, Objects: &w.objects,
+		Sink: w.cfg.Sink, DNS: w.cfg.PlainDNS, BeforeStart: w.cfg.BeforeStart, Warn: w.cfg.Warn, Volumes: &w.anonymous,
+		FileDir: w.cfg.FileDir, Log: w.log,
+	}
+}
+
+// CreateOneOff creates a container that is no pod's, with the labels given; see composepod.CreateOneOff. stack has the contents of
+// its configs and secrets.
+func (w *Workers) CreateOneOff(ctx context.Context, p *corev1.Pod, stack *services.Stack, labels map[string]string) (id string, err error) {
+	deps := w.plainDeps()
+	objects := &Objects{}
+	objects.Set(stack)
+	deps.Objects, deps.Labels = objects, func(*corev1.Pod) map[string]string { return labels }
+	return composepod.CreateOneOff(ctx, p, deps)
 }
 
 // run runs a worker and forgets it when its pod is gone. A pod of the same name that was started meanwhile keeps the address.

@@ -238,12 +238,17 @@ func (w *Worker) create(ctx context.Context, spec engine.ContainerSpec) (string,
 		}
 		return w.deps.Engine.CreateContainer(ctx, spec)
 	}
+	return "", nameTaken(spec.Name, &holder)
+}
+
+// nameTaken is the error for a container whose name another one has.
+func nameTaken(name string, holder *engine.Container) error {
 	who := "somebody else made it"
 	if p := holder.Labels["com.docker.compose.project"]; p != "" {
 		who = "it belongs to Compose project " + p
 	}
-	return "", fmt.Errorf("cannot create container %s: the name is in use by container %s (%s); remove that container or rename it",
-		spec.Name, holder.ID[:min(12, len(holder.ID))], who)
+	return fmt.Errorf("cannot create container %s: the name is in use by container %s (%s); remove that container or rename it",
+		name, holder.ID[:min(12, len(holder.ID))], who)
 }
 
 // start starts the container and runs the post_start hooks. first says that it has never run.

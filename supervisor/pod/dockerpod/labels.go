@@ -39,6 +39,8 @@ const (
 // Kinds of containers and volumes.
 const (
 	KindContainer = "container"
+	// KindOneOff is a container of `lyandev run`: it belongs to no pod.
+	KindOneOff    = "one-off"
 	KindInit      = "init"
 	KindSandbox   = "sandbox"
 	KindClaim     = "claim"

@@ -1,0 +1,211 @@
+package supervisor
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/docker/go-connections/nat"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
+	"github.com/lyandev/lyandev/supervisor/images"
+	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
+	"github.com/lyandev/lyandev/supervisor/prepare"
+)
+
+// OneOff is a request for a one-off container of a service, as `docker compose run` makes one.
+type OneOff struct {
+	// Stack is the file as it is now; it need not run.
+	Stack   *services.Stack `json:"stack"`
+	Service string          `json:"service"`
+	Options compose.OneOff  `json:"options"`
+	// Build builds the service's image even if nothing changed.
+	Build bool `json:"build,omitempty"`
+}
+
+// OneOffContainer is the container that CreateOneOff has made.
+type OneOffContainer struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// CreateOneOff makes the image, networks and volumes of a plain service available, and creates a container of it that belongs to no
+// pod. It does not start the container, and not what the service depends on. It blocks until the container is there. Nothing of the
+// running stack changes. The end of the stack removes the container.
+func (s *Supervisor) CreateOneOff(ctx context.Context, r OneOff) (OneOffContainer, error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	x := r.Stack.Find(r.Service)
+	if x == nil {
+		return OneOffContainer{}, fmt.Errorf("cannot run %s: there is no such service", r.Service)
+	}
+	if !x.Plain() {
+		return OneOffContainer{}, fmt.Errorf("cannot run a one-off container of %[1]s: it has Kubernetes' semantics; `lyandev exec %[1]s CMD` runs a command in one of its pods", r.Service)
+	}
+	stack, err := s.prepareOneOff(ctx, r, x)
+	if err != nil {
+		return OneOffContainer{}, err
+	}
+	p, err := s.oneOffPod(stack, r)
+	if err != nil {
+		return OneOffContainer{}, err
+	}
+	id, err := s.pods.CreateOneOff(ctx, p, stack, s.oneOffLabels(x))
+	return OneOffContainer{ID: id, Name: p.Name}, err
+}
+
+// prepareOneOff makes sure of what a container of x needs, and returns a stack that has nothing else.
+func (s *Supervisor) prepareOneOff(ctx context.Context, r OneOff, x *services.Workload) (*services.Stack, error) {
+	running, err := ask(ctx, s, "the wanted stack", func() (*services.Stack, error) {
+		if s.stopping {
+			return nil, errors.New("cannot run anything: the stack is being stopped")
+		}
+		return s.cluster.Stack(), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	alone := *r.Stack
+	alone.Workloads, alone.HostPorts, alone.Ingresses = []*services.Workload{x}, nil, nil
+	alone.Builds = slices.DeleteFunc(slices.Clone(r.Stack.Builds), func(b *services.Build) bool { return b.Image != x.PodSpec().Containers[0].Image })
+	made, err := s.images.Make(ctx, &alone, images.Options{Force: r.Build})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ensureBeside(ctx, running, &alone); err != nil {
+		return nil, err
+	}
+	stack, err := prepare.Stack(&alone, s.cfg.Instance.Name, made)
+	if err == nil {
+		err = dockerpod.MakeHostPaths(stack)
+	}
+	if err != nil {
+		return nil, err
+	}
+	stack.HostPorts = r.Stack.HostPorts
+	return stack, nil
+}
+
+// ensureBeside makes sure of the networks and volumes of a stack beside those of the running one, which may be nil.
+func (s *Supervisor) ensureBeside(ctx context.Context, running, stack *services.Stack) error {
+	if running == nil {
+		return s.ensureNetwork(ctx, stack, false)
+	}
+	both := *stack
+	both.Workloads, both.HostPorts, both.Ingresses = slices.Clone(running.Workloads), running.HostPorts, running.Ingresses
+	both.Services = running.Services
+	if running.Workload(stack.Workloads[0].Name()) == nil {
+		both.Workloads = append(both.Workloads, stack.Workloads...)
+	}
+	before, err := network.NeedsOf(running, s.cfg.Instance.Name)
+	if err != nil {
+		return err
+	}
+	needs, err := network.NeedsOf(&both, s.cfg.Instance.Name)
+	if err != nil {
+		return err
+	}
+	if needs.Default != before.Default {
+		return s.ensureNetwork(ctx, &both, true)
+	}
+	_, err = s.resources.Ensure(ctx, &both, needs)
+	return err
+}
+
+// oneOffPod is a pod that says how the container is to be created; it is never started.
+func (s *Supervisor) oneOffPod(stack *services.Stack, r OneOff) (*corev1.Pod, error) {
+	x := stack.Workloads[0]
+	c, err := compose.Decode(x.PodMeta().Annotations[compose.Annotation], s.cfg.Instance.Name)
+	if err != nil {
+		return nil, err
+	}
+	o := r.Options
+	if o.Name == "" {
+		var random [6]byte
+		_, _ = rand.Read(random[:]) // it never fails
+		o.Name = fmt.Sprintf("%s-%s-run-%s", s.cfg.Instance.Name, c.Service, hex.EncodeToString(random[:]))
+	}
+	o.Volumes = slices.Clone(o.Volumes)
+	for i, v := range o.Volumes {
+		source, rest, named := strings.Cut(v, ":")
+		if k := slices.IndexFunc(stack.Volumes, func(v *compose.Volume) bool { return v.Key == source }); named && k >= 0 {
+			o.Volumes[i] = compose.Named(stack.Volumes[k].Name, s.cfg.Instance.Name) + ":" + rest
+		}
+	}
+	if c, err = c.OneOff(o, portsOf(stack, x)); err != nil {
+		return nil, err
+	}
+	text, err := c.Encode()
+	if err != nil {
+		return nil, err
+	}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: o.Name, Annotations: map[string]string{compose.Annotation: text}}}
+	p.Spec = *x.PodSpec().DeepCopy()
+	return p, nil
+}
+
+// portsOf are the host ports that lead to a workload, as bindings of a container.
+func portsOf(stack *services.Stack, x *services.Workload) nat.PortMap {
+	out := nat.PortMap{}
+	for _, h := range stack.HostPorts {
+		v := stack.Service(h.Service)
+		if v == nil || len(v.Spec.Selector) == 0 || !labels.SelectorFromSet(v.Spec.Selector).Matches(labels.Set(x.PodMeta().Labels)) {
+			continue
+		}
+		target := h.Port
+		for _, p := range v.Spec.Ports {
+			if p.Port == h.Port && p.TargetPort.IntVal != 0 {
+				target = p.TargetPort.IntVal
+			}
+		}
+		b := nat.PortBinding{HostIP: h.HostIP}
+		if h.HostPort != 0 {
+			b.HostPort = strconv.Itoa(int(h.HostPort))
+		}
+		port := nat.Port(fmt.Sprintf("%d/%s", target, strings.ToLower(string(h.Protocol))))
+		out[port] = append(out[port], b)
+	}
+	return out
+}
+
+// oneOffLabels are the labels of a one-off container. It has none of a pod, so that no worker takes it for its own, and none of a
+// workload, so that no service is thought to have it.
+func (s *Supervisor) oneOffLabels(x *services.Workload) map[string]string {
+	return map[string]string{
+		services.ProjectLabel: s.cfg.Instance.Name, services.DirLabel: s.cfg.Instance.Dir, dockerpod.KindLabel: dockerpod.KindOneOff,
+		"com.docker.compose.project": s.cfg.Instance.Name, "com.docker.compose.project.working_dir": s.cfg.Instance.Dir,
+		"com.docker.compose.service": x.DisplayName(), "com.docker.compose.oneoff": "True",
+	}
+}
+
+// removeOneOffs stops the one-off containers, each with its own grace period, and removes them.
+func (s *Supervisor) removeOneOffs(ctx context.Context) {
+	list, err := s.cfg.Engine.ListContainers(ctx, map[string]string{
+		services.ProjectLabel: s.cfg.Instance.Name, dockerpod.KindLabel: dockerpod.KindOneOff,
+	})
+	if err != nil {
+		s.log.Warn("cannot remove the containers of lyandev run", "error", err)
+		return
+	}
+	var all sync.WaitGroup
+	for _, c := range list {
+		all.Go(func() {
+			_ = s.cfg.Engine.StopContainer(ctx, c.ID, "", -1) // one that does not stop is killed by its removal
+			if err := s.cfg.Engine.RemoveContainer(ctx, c.ID); err != nil {
+				s.log.Warn("cannot remove a container of lyandev run", "container", c.Name, "error", err)
+			}
+		})
+	}
+	all.Wait()
+}
