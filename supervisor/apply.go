@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -159,6 +160,56 @@ func SavedProfile(i *instance.Instance) (profile string, ok bool) {
 	}
 	var stack struct{ Profile string }
 	return stack.Profile, json.Unmarshal(b, &stack) == nil
+}
+
+// SavedStack is the prepared stack that an instance runs, or ran when its supervisor died; nil for an instance that is down.
+func SavedStack(i *instance.Instance) (*services.Stack, error) {
+	b, err := os.ReadFile(i.File(savedStack))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	stack := new(services.Stack)
+	if err == nil {
+		err = json.Unmarshal(b, stack)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the stack that runs: %w", err)
+	}
+	return stack, nil
+}
+
+// Planned is what Apply would make of a loaded stack, limited to the services of only if there are any, to be compared with the
+// running one, which may be nil. Images that the stack builds are assumed to stay as they are. Nothing is changed.
+func Planned(running, stack *services.Stack, instanceName string, only []string) (*services.Stack, error) {
+	stack = stack.DeepCopy()
+	if len(only) > 0 {
+		var err error
+		if stack, _, err = prepare.Only(running, stack, only); err != nil {
+			return nil, err
+		}
+	}
+	network.Expose(stack)
+	built := map[string]string{}
+	if running != nil {
+		for _, x := range running.Workloads {
+			spec := x.PodSpec()
+			for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+				if ref := x.PodMeta().Annotations[prepare.ImageAnnotation+c.Name]; ref != "" {
+					built[ref] = c.Image
+				}
+			}
+		}
+	}
+	planned, err := prepare.Stack(stack, instanceName, built)
+	if err != nil || running == nil {
+		return planned, err
+	}
+	for _, v := range planned.Services {
+		if old := running.Service(v.Name); old != nil && v.Spec.ClusterIP == "" {
+			v.Spec.ClusterIP, v.Spec.ClusterIPs = old.Spec.ClusterIP, old.Spec.ClusterIPs
+		}
+	}
+	return planned, nil
 }
 
 func newImages(s *Supervisor) *images.Maker {

@@ -11,9 +11,12 @@ import (
 	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/cluster"
+	"github.com/lyandev/lyandev/supervisor/controller"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
@@ -21,7 +24,7 @@ import (
 
 // Control is a request to do something with services of the running stack.
 type Control struct {
-	// Verb is restart, stop, start, kill, pause, unpause or rm.
+	// Verb is restart, stop, start, kill, pause, unpause, rm or trigger.
 	Verb string `json:"verb"`
 	// Services are names as the file has them, or workloads' names; none is all services.
 	Services []string `json:"services,omitempty"`
@@ -60,6 +63,8 @@ func (s *Supervisor) Control(ctx context.Context, r Control) error {
 	switch r.Verb {
 	case "kill", "pause", "unpause":
 		return s.signal(ctx, r, list)
+	case "trigger":
+		return s.change(ctx, "trigger "+strings.Join(r.Services, " "), func() error { return s.trigger(list, time.Now()) })
 	case "restart", "stop", "start", "rm":
 		return s.change(ctx, r.Verb+" "+strings.Join(r.Services, " "), func() error { return s.control(r, list) })
 	}
@@ -133,6 +138,33 @@ func (s *Supervisor) control(r Control, list []*services.Workload) error {
 		}
 	}
 	return s.saveStopped()
+}
+
+// trigger runs CronJobs now, beside their schedule, and Jobs again. Called by the loop.
+func (s *Supervisor) trigger(list []*services.Workload, now time.Time) error {
+	for _, x := range list {
+		if x.Kind() != "CronJob" && x.Kind() != "Job" {
+			return fmt.Errorf("cannot trigger %[1]s: it is a %[2]s, and only CronJobs and Jobs can be; `lyandev restart %[1]s` restarts it", x.DisplayName(), x.Kind())
+		}
+	}
+	for _, x := range list {
+		if x.Kind() == "Job" {
+			if err := s.cluster.Restart(x.Name(), now); err != nil {
+				return err
+			}
+			continue
+		}
+		cron, there := cluster.Get[*batchv1.CronJob](s.cluster.Store, x.Meta().Namespace, x.Name())
+		if !there {
+			return fmt.Errorf("cannot trigger %[1]s: it waits for what it depends on; see `lyandev why %[1]s`", x.DisplayName())
+		}
+		job := controller.ManualJob(cron, now)
+		if err := s.cluster.Perform(controller.CreateJob{Job: job}); err != nil {
+			return err
+		}
+		s.event("CronJob", cron.Name, corev1.EventTypeNormal, "SuccessfulCreate", "Created job %s, because somebody asked for it", job.Name)
+	}
+	return nil
 }
 
 // suspend takes a workload's pods away, within the grace period of the request.

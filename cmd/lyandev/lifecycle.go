@@ -54,6 +54,12 @@ func newLifecycleCommands(st *ui.Streams) []*cli.Command {
 			Action: action("unpause", "unpausing"),
 		},
 		{
+			Name: "trigger", Usage: "run CronJobs now, or Jobs again", ArgsUsage: "CRONJOB|JOB...",
+			Description: "A CronJob's run beside its schedule is a Job of its own, as with kubectl create job --from. The command does not wait\n" +
+				"for its end; see lyandev logs.",
+			Action: action("trigger", "triggering"),
+		},
+		{
 			Name: "rm", Usage: "remove the stopped containers of services, until up", ArgsUsage: "[SERVICE...]",
 			Description: "Volumes stay. `lyandev up` makes the containers again.",
 			Flags: []cli.Flag{

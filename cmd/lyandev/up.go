@@ -52,6 +52,8 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 			&cli.BoolFlag{Name: "no-deps", Usage: "with SERVICE: leave what it depends on as it is"},
 			&cli.StringSliceFlag{Name: "scale", Usage: "run `SERVICE=N` containers, whatever the file says"},
 			&cli.BoolFlag{Name: "remove-orphans", Usage: "accepted for Compose's sake: containers of services that left the file are always removed"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, and change nothing"},
+			&cli.BoolFlag{Name: "json", Usage: "with --dry-run: print JSON"},
 			&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 		},
@@ -81,6 +83,9 @@ func runUp(c *cli.Context, o upOptions) error {
 	t, err := findTarget(c, stack)
 	if err != nil {
 		return err
+	}
+	if c.Bool("dry-run") {
+		return dryRun(c, o.st, t, stack, o.request.Only)
 	}
 	o.request.Stack = stack
 	if t.portsAuto(c) && !c.IsSet("ports") {

@@ -264,3 +264,21 @@ func (c *cronLook) writeStatus() {
 	}
 	c.add(UpdateStatus{Object: changed, Kind: "CronJob", Name: c.cron.Name, Text: text, Why: "its jobs changed"})
 }
+
+// ManualJob is a Job of a CronJob that somebody starts outside of the schedule, as of `kubectl create job --from=cronjob/NAME`. The
+// suspension and the concurrency policy do not hold it back; later runs count it among those that are active.
+func ManualJob(cron *batchv1.CronJob, now time.Time) *batchv1.Job {
+	t := cron.Spec.JobTemplate.DeepCopy()
+	job := &batchv1.Job{
+		TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: fmt.Sprintf("%s-manual-%d", cron.Name, now.Unix()), Namespace: cron.Namespace, Labels: t.Labels,
+			OwnerReferences:   ownerOfCronJob(cron).reference(),
+			Annotations:       withLabel(t.Annotations, "cronjob.kubernetes.io/instantiate", "manual"),
+			CreationTimestamp: metav1.NewTime(now),
+		},
+		Spec: t.Spec,
+	}
+	kube.Default(job)
+	return job
+}

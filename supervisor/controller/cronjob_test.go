@@ -279,3 +279,18 @@ func TestAnUnusableScheduleIsSaidOnce(t *testing.T) {
 		t.Error("not said")
 	}
 }
+
+// TestManualJob: a Job started by hand is the CronJob's, also if that is suspended, and Forbid counts it as a run.
+func TestManualJob(t *testing.T) {
+	w := cronWorld(t, "*/5 * * * *", "concurrencyPolicy: Forbid")
+	j := controller.ManualJob(w.view.CronJobs[0], epoch)
+	if j.Annotations["cronjob.kubernetes.io/instantiate"] != "manual" || j.Labels["a"] != "b" || j.Name != fmt.Sprintf("%s-manual-%d", w.view.CronJobs[0].Name, epoch.Unix()) {
+		t.Errorf("metadata is %+v", j.ObjectMeta)
+	}
+	w.view.Jobs = append(w.view.Jobs, j)
+	w.settle()
+	w.wait(6 * time.Minute)
+	if len(w.view.Jobs) != 1 || len(w.view.Pods) == 0 {
+		t.Errorf("there are %d Jobs and %d pods", len(w.view.Jobs), len(w.view.Pods))
+	}
+}
