@@ -155,12 +155,12 @@ func TestUnknownNames(t *testing.T) {
 		code int
 		want []string
 	}{
-		{[]string{"exec", "nobody", "--", "true"}, codeFailed, []string{"nobody", "app"}},
+		{[]string{"exec", "nobody", "--", "true"}, codeUsage, []string{"nobody", "app"}},
 		{[]string{"exec", "-c", "nope", "app", "--", "true"}, codeFailed, []string{"nope"}},
 		{[]string{"exec", "app"}, codeUsage, []string{"CMD"}},
-		{[]string{"logs", "nobody"}, codeFailed, []string{"nobody", "app"}},
-		{[]string{"restart", "nobody"}, codeFailed, []string{"nobody", "app"}},
-		{[]string{"restart"}, codeUsage, []string{"restart requires at least one service"}},
+		{[]string{"logs", "nobody"}, codeUsage, []string{"nobody", "app"}},
+		{[]string{"restart", "nobody"}, codeUsage, []string{"nobody", "app"}},
+		{[]string{"down", "nobody"}, codeUsage, []string{"nobody", "app"}},
 		{[]string{"nosuchcommand"}, codeUsage, []string{"nosuchcommand"}},
 		{[]string{"exec", "app", "--", "sh", "-c", "exit 7"}, 7, nil},
 		{[]string{"exec", "app", "--", "nosuchcommand"}, 127, []string{"nosuchcommand", "container app of pod app-", "command not found in the image"}},

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -67,6 +68,25 @@ func registryAuth(ref string) (string, error) {
 		Username: a.Username, Password: a.Password, Auth: a.Auth, ServerAddress: a.ServerAddress,
 		IdentityToken: a.IdentityToken, RegistryToken: a.RegistryToken,
 	})
+}
+
+// Credentials returns a Docker configuration file that holds the credentials of all registries that the host's Docker configuration
+// and its credential helpers know, as Docker Compose writes it for use_api_socket.
+func Credentials() ([]byte, error) {
+	conf, err := dockerConfig()
+	if err != nil {
+		return nil, err
+	}
+	all, err := conf.GetAllCredentials()
+	if err != nil {
+		return nil, fmt.Errorf("cannot get the credentials of the registries: %w; correct credHelpers and credsStore in the Docker "+
+			"configuration", err)
+	}
+	var out bytes.Buffer
+	if err := (&configfile.ConfigFile{AuthConfigs: all}).SaveToWriter(&out); err != nil {
+		return nil, fmt.Errorf("cannot write the credentials of the registries: %w", err)
+	}
+	return out.Bytes(), nil
 }
 
 // ProxyEnv returns the variables (HTTP_PROXY, http_proxy ...) that the Docker configuration sets in containers and builds of the

@@ -92,6 +92,7 @@ type Workers struct {
 	objects Objects
 	// anonymous are the anonymous volumes of plain services' containers that are being replaced.
 	anonymous composepod.Anonymous
+	preStarts composepod.PreStarts
 
 	// ctx ends with the supervisor, not with the stack: workers leave their containers running then.
 	ctx    context.Context
@@ -209,7 +210,7 @@ func (w *Workers) runner(p *corev1.Pod) Runner {
 func (w *Workers) plainDeps() composepod.Deps {
 	return composepod.Deps{
 		Engine: w.cfg.Engine, Project: w.cfg.Project, Labels: w.runtime.PlainLabels, Images: w.runtime, Objects: &w.objects,
-		Sink: w.cfg.Sink, DNS: w.cfg.PlainDNS, BeforeStart: w.cfg.BeforeStart, Warn: w.cfg.Warn, Volumes: &w.anonymous,
+		Sink: w.cfg.Sink, DNS: w.cfg.PlainDNS, BeforeStart: w.cfg.BeforeStart, Warn: w.cfg.Warn, Volumes: &w.anonymous, PreStarts: &w.preStarts,
 		FileDir: w.cfg.FileDir, Log: w.log,
 	}
 }

@@ -58,6 +58,9 @@ func Count(x *services.Workload, pods []*corev1.Pod) Counts {
 	case *corev1.Pod:
 		c.Updated = c.Have
 		for _, p := range pods {
+			if p.DeletionTimestamp != nil {
+				continue // it is being replaced: its end is not that of the wanted one
+			}
 			c.Done = p.Status.Phase == corev1.PodSucceeded
 			if p.Status.Phase == corev1.PodFailed {
 				c.Failed = "pod " + p.Name + " failed"

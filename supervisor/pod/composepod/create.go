@@ -48,7 +48,7 @@ func (w *Worker) make(ctx context.Context) error {
 		return w.wait(pod.ReasonCreateError, err)
 	}
 	w.event(corev1.EventTypeNormal, "Created", "Created container "+w.container())
-	return w.start(ctx, id, true)
+	return w.startAfterHooks(ctx, id, true)
 }
 
 // wait records why there is no running container, and returns err.

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/lyandev/lyandev/services/compose"
+	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
 // fileMode is the mode of configs and secrets that say none.
@@ -25,16 +26,46 @@ func (w *Worker) files(ctx context.Context, id string) error {
 	if w.want.Host.ReadonlyRootfs {
 		return nil // they are mounted; see readOnlyFiles
 	}
-	for _, f := range w.want.Files {
-		data, err := w.content(f)
-		if err != nil {
-			return err
-		}
-		if err := w.deps.Engine.CopyTo(ctx, id, "/", bytes.NewReader(archive(f, data))); err != nil {
+	list, err := w.contents()
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		if err := w.deps.Engine.CopyTo(ctx, id, "/", bytes.NewReader(archive(f.File, f.data))); err != nil {
 			return fmt.Errorf("cannot write %s into container %s: %w", f.Target, w.container(), err)
 		}
 	}
 	return nil
+}
+
+// filled is a config or secret with its content.
+type filled struct {
+	compose.File
+	data []byte
+}
+
+// contents are the configs and secrets with content of their own, and with use_api_socket the host's credentials for registries.
+func (w *Worker) contents() ([]filled, error) {
+	var out []filled
+	for _, f := range w.want.Files {
+		data, err := w.content(f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, filled{f, data})
+	}
+	if !w.want.Credentials {
+		return out, nil
+	}
+	read := w.deps.Credentials
+	if read == nil {
+		read = engine.Credentials
+	}
+	data, err := read()
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the credentials of use_api_socket into container %s: %w", w.container(), err)
+	}
+	return append(out, filled{compose.File{Target: compose.CredentialsFile}, data}), nil
 }
 
 // content is the content of a config or secret.
@@ -75,16 +106,16 @@ func archive(f compose.File, data []byte) []byte {
 // readOnlyFiles bind-mounts the configs and secrets of a container with a read-only root, which Docker cannot copy into. Docker
 // Compose fails there.
 func (w *Worker) readOnlyFiles(h *container.HostConfig) error {
-	if !h.ReadonlyRootfs || len(w.want.Files) == 0 {
+	if !h.ReadonlyRootfs {
 		return nil
 	}
+	list, err := w.contents()
+	if err != nil {
+		return err
+	}
 	h.Binds = append([]string(nil), h.Binds...)
-	for _, f := range w.want.Files {
-		data, err := w.content(f)
-		if err != nil {
-			return err
-		}
-		at, err := w.hostFile(f, data)
+	for _, f := range list {
+		at, err := w.hostFile(f.File, f.data)
 		if err != nil {
 			return err
 		}

@@ -75,10 +75,10 @@ func (w *Worker) obey(m letters) {
 		w.excuse = m.excuse
 	}
 	if m.restart != "" {
-		w.stopped = false
+		w.stopped, w.refused = false, ""
 	}
 	if m.stop != nil {
-		w.stopped = *m.stop
+		w.stopped, w.refused = *m.stop, ""
 	}
 }
 
@@ -121,6 +121,8 @@ func (w *Worker) sync(ctx context.Context, m letters) error {
 	switch {
 	case w.stopped:
 		return w.stop(ctx, c, m)
+	case w.refused != "":
+		return nil
 	case c == nil && w.finished():
 		return nil // its work is done; somebody removed the container
 	case w.hold != "" && (c == nil || !runs(c)):
@@ -130,11 +132,11 @@ func (w *Worker) sync(ctx context.Context, m letters) error {
 		return nil
 	case c == nil:
 		return w.make(ctx)
-	case m.restart != "":
+	case m.restart != "" && c.State != engine.StateCreated:
 		w.event(corev1.EventTypeNormal, "Killing", fmt.Sprintf("Container %s %s, will be restarted", w.container(), m.restart))
 		return w.again(ctx, c, m.stopGrace)
 	case c.State == engine.StateCreated, m.stop != nil && !*m.stop && !runs(c):
-		return w.start(ctx, c.ID, c.State == engine.StateCreated)
+		return w.startAfterHooks(ctx, c.ID, c.State == engine.StateCreated)
 	}
 	return nil
 }

@@ -28,8 +28,10 @@ type Input struct {
 	// Stopped: the container was told to stop. Unready: its post_start hooks have not ended. Starts is the number of starts
 	// made by lyandev after the first.
 	Stopped, Unready bool
-	Starts           int32
-	Now              time.Time
+	// Refused is why a pre_start hook prevents the start, "" if none does.
+	Refused string
+	Starts  int32
+	Now     time.Time
 }
 
 // Status computes the status of a plain service's pod. Ready is what Docker's health check says, or, without one, that the
@@ -114,6 +116,10 @@ func (in *Input) observed(s *corev1.PodStatus, cs *corev1.ContainerStatus) (read
 		}
 		cs.State.Terminated = end
 		why = fmt.Sprintf("container %s exited with %d", cs.Name, c.ExitCode)
+	}
+	if in.Refused != "" && !runs(c) {
+		s.Phase, s.Reason, s.Message, why = corev1.PodFailed, ReasonPreStart, in.Refused, in.Refused
+		cs.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: ReasonPreStart, Message: in.Refused}}
 	}
 	return ready, why
 }
@@ -214,7 +220,8 @@ func (w *Worker) publish(c *engine.Container, conditions []corev1.PodCondition) 
 	}
 	now := time.Now()
 	next := Status(Input{
-		Pod: w.pod, Want: w.want, Container: c, Waiting: w.waiting, Stopped: w.asked, Unready: w.unready, Starts: w.starts, Now: now,
+		Pod: w.pod, Want: w.want, Container: c, Waiting: w.waiting, Stopped: w.asked, Unready: w.unready, Refused: w.refused, Starts: w.starts,
+		Now: now,
 	})
 	for _, x := range conditions {
 		pod.SetCondition(&next, x, metav1.NewTime(now))

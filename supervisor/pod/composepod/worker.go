@@ -40,6 +40,10 @@ type Deps struct {
 	Warn func(pod, text string)
 	// Volumes keeps the anonymous volumes of a removed container for the next one of the pod's name; nil keeps none.
 	Volumes *Anonymous
+	// PreStarts runs pre_start once for all containers of a service; nil runs it for each.
+	PreStarts *PreStarts
+	// Credentials returns the Docker configuration for containers with use_api_socket; nil is engine.Credentials.
+	Credentials func() ([]byte, error)
 	// FileDir is a directory of this host for configs of containers with a read-only root, which Docker cannot copy into. The
 	// engine must be able to bind-mount it.
 	FileDir string
@@ -82,6 +86,8 @@ type Worker struct {
 	failures int
 	// unready: the hooks of the last start have not ended.
 	unready bool
+	// refused is why a pre_start hook prevents the start until Start or RestartContainer; "" for none.
+	refused string
 }
 
 // New returns the worker of a pod, which it copies. If the pod's container exists, Run goes on with it.
@@ -94,6 +100,9 @@ func New(p *corev1.Pod, deps Deps) *Worker {
 	w.mail.wake = make(chan struct{}, 1)
 	w.read()
 	w.asked = p.Status.Reason == services.ReasonStopped
+	if p.Status.Reason == ReasonPreStart {
+		w.refused = p.Status.Message
+	}
 	return w
 }
 

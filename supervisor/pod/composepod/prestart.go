@@ -1,0 +1,181 @@
+package composepod
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/docker/docker/api/types/container"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
+	"github.com/lyandev/lyandev/supervisor/engine"
+)
+
+const (
+	// ReasonPreStart is the reason of a failed pod whose pre_start hook failed.
+	ReasonPreStart = "PreStartHookError"
+	// hookKind is the kind of the containers of pre_start hooks.
+	hookKind = "hook"
+	// hookTail is the number of lines of a failed hook that its error quotes.
+	hookTail = 10
+)
+
+// PreStarts lets one container of a service at a time run the service's pre_start hooks. Its zero value is ready; its methods may
+// be called from any goroutine.
+type PreStarts struct {
+	mu    sync.Mutex
+	gates map[string]chan struct{}
+}
+
+// enter blocks until nobody else is in the gate of a service or ctx ends, and returns a function that leaves it.
+func (p *PreStarts) enter(ctx context.Context, service string) (leave func(), err error) {
+	if p == nil {
+		return func() {}, nil
+	}
+	p.mu.Lock()
+	if p.gates == nil {
+		p.gates = map[string]chan struct{}{}
+	}
+	gate := p.gates[service]
+	if gate == nil {
+		gate = make(chan struct{}, 1)
+		p.gates[service] = gate
+	}
+	p.mu.Unlock()
+	select {
+	case gate <- struct{}{}:
+		return func() { <-gate }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// startAfterHooks runs the pre_start hooks unless a container of the service runs, as Docker Compose does, and starts the
+// container. After a hook that fails the container stays as it is until somebody starts it. first says that it has never run.
+func (w *Worker) startAfterHooks(ctx context.Context, id string, first bool) error {
+	if len(w.want.PreStart) == 0 {
+		return w.start(ctx, id, first)
+	}
+	leave, err := w.deps.PreStarts.enter(ctx, w.want.Service)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	list, err := w.deps.Engine.ListContainers(ctx, w.serviceLabels("container"))
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(c engine.Container) bool { return runs(&c) }) {
+		if err := w.preStart(ctx, id); err != nil {
+			if ctx.Err() == nil {
+				w.refused = err.Error()
+				w.event(corev1.EventTypeWarning, "FailedPreStartHook", err.Error())
+			}
+			return nil
+		}
+	}
+	return w.start(ctx, id, first)
+}
+
+// serviceLabels select the containers of a kind of the pod's service.
+func (w *Worker) serviceLabels(kind string) map[string]string {
+	return map[string]string{
+		services.ProjectLabel: w.deps.Project, services.WorkloadLabel: w.pod.Labels[services.WorkloadLabel], kindLabel: kind,
+	}
+}
+
+// preStart runs the pre_start hooks, one after the other, each in a container of its own with the networks and the volumes of the
+// pod's container. It blocks until the last has ended, one has failed, or ctx ends.
+func (w *Worker) preStart(ctx context.Context, id string) error {
+	left, err := w.deps.Engine.ListContainers(ctx, w.serviceLabels(hookKind))
+	if err != nil {
+		return err
+	}
+	for _, c := range left { // of a supervisor that was killed
+		if err := w.deps.Engine.RemoveContainer(ctx, c.ID); err != nil {
+			return err
+		}
+	}
+	for i, h := range w.want.PreStart {
+		if err := w.preStartHook(ctx, id, i, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Worker) preStartHook(ctx context.Context, id string, number int, h compose.PreStart) error {
+	what := fmt.Sprintf("pre_start hook %d (%q) of service %s", number+1, strings.Join(h.Command, " "), w.want.Service)
+	spec, err := w.hookSpec(ctx, id, number, h)
+	if err != nil {
+		return fmt.Errorf("cannot run %s: %w", what, err)
+	}
+	hook, err := w.deps.Engine.CreateContainer(ctx, spec)
+	if err != nil {
+		return fmt.Errorf("cannot run %s: %w", what, err)
+	}
+	defer func() { _ = w.deps.Engine.RemoveContainer(context.WithoutCancel(ctx), hook) }() // else the next run removes it
+	ended, err := w.deps.Engine.Wait(ctx, hook, engine.UntilNextExit)
+	if err == nil {
+		err = w.deps.Engine.StartContainer(ctx, hook)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot run %s: %w", what, err)
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case e := <-ended:
+		if e.Err != nil {
+			return fmt.Errorf("cannot wait for %s: %w", what, e.Err)
+		}
+		if e.ExitCode != 0 {
+			return fmt.Errorf("%s exited with %d%s", what, e.ExitCode, w.lastLines(ctx, hook))
+		}
+	}
+	return nil
+}
+
+// hookSpec is what the engine is asked for a pre_start hook.
+func (w *Worker) hookSpec(ctx context.Context, id string, number int, h compose.PreStart) (engine.ContainerSpec, error) {
+	image := h.Image
+	if image == "" {
+		image = w.pod.Spec.Containers[0].Image
+	}
+	host := w.want.Host
+	if _, err := w.join(ctx, &host); err != nil {
+		return engine.ContainerSpec{}, err
+	}
+	name := fmt.Sprintf("%s-%s-pre-start-%d", w.deps.Project, w.want.Service, number+1)
+	return engine.ContainerSpec{
+		Name: name, Image: image, Labels: w.serviceLabels(hookKind),
+		Exact: &engine.Exact{
+			Config: container.Config{
+				Cmd: h.Command, User: h.User, WorkingDir: h.WorkingDir, Env: append(slices.Clone(w.want.Config.Env), h.Env...),
+			},
+			Host: container.HostConfig{
+				NetworkMode: host.NetworkMode, Privileged: h.Privileged, VolumesFrom: []string{id},
+			},
+			Networks: Attachments(w.want, name),
+		},
+	}, nil
+}
+
+// lastLines are the last lines that a hook printed, after a colon.
+func (w *Worker) lastLines(ctx context.Context, id string) string {
+	r, err := w.deps.Engine.Logs(ctx, id, engine.LogOptions{Tail: hookTail})
+	if err != nil {
+		return ""
+	}
+	defer r.Close()
+	text, _ := io.ReadAll(io.LimitReader(r, 4<<10)) // as much as there is
+	if len(text) == 0 {
+		return ""
+	}
+	return ": " + strings.TrimSpace(string(text))
+}
