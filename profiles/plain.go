@@ -25,6 +25,8 @@ type plain struct {
 	s   types.ServiceConfig
 	at  keyPath
 	out *compose.Container
+	// fileMounts are the host's files behind configs and secrets.
+	fileMounts []string
 }
 
 // plainService converts a service with Compose's semantics into a workload, or records it as a provider.
@@ -46,7 +48,7 @@ func (c *converter) plainService(s types.ServiceConfig) {
 	labels := map[string]string{appLabel: name, nameLabel: name}
 	replicas := int32(min(s.GetScale(), 1<<31-1))
 	w := &services.Workload{
-		Source: c.source(s.Name), Reload: ext.Reload, Watch: c.watch(s),
+		Source: c.source(s.Name), Reload: ext.Reload, Watch: append(c.watch(s), p.reload(ext.Reload, name)...),
 		Object: &services.ComposeService{
 			TypeMeta:   metav1.TypeMeta{APIVersion: services.ComposeServiceKind.GroupVersion().String(), Kind: services.ComposeServiceKind.Kind},
 			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: metav1.NamespaceDefault, Labels: labels, Annotations: deployLabels(s)},

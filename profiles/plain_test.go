@@ -1,6 +1,9 @@
 package profiles
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -266,5 +269,38 @@ func TestPlainDiff(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// TestReloadWatchesConfigsAndSecrets: x-lyandev.reload watches the files that are mounted as configs and secrets, and no others.
+func TestReloadWatchesConfigsAndSecrets(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"conf", "key", "data"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const text = `
+services:
+  Web_1:
+    image: x
+    configs: [conf, inline]
+    secrets: [key]
+    volumes: [./data:/data]
+    x-lyandev: {reload: signal}
+configs: {conf: {file: ./conf}, inline: {content: text}}
+secrets: {key: {file: ./key}}
+`
+	w := mustLoad(t, text, Options{WorkDir: dir}).Find("Web_1")
+	var got []string
+	for _, r := range w.Watch {
+		got = append(got, r.Container+" "+r.Action+" "+r.Path)
+	}
+	slices.Sort(got)
+	if d := cmp.Diff([]string{w.Name() + " signal " + dir + "/conf", w.Name() + " signal " + dir + "/key"}, got); d != "" {
+		t.Error(d)
+	}
+	if w := mustLoad(t, strings.ReplaceAll(text, "    x-lyandev: {reload: signal}\n", ""), Options{WorkDir: dir}).Find("Web_1"); len(w.Watch) != 0 {
+		t.Errorf("without reload %v is watched", w.Watch)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/docker/api/types/mount"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
 )
 
@@ -93,6 +94,18 @@ func (p *plain) mountFile(sum hash.Hash, ref types.FileReferenceConfig, path, ta
 		m.BindOptions = &mount.BindOptions{}
 	}
 	p.out.Host.Mounts = append(p.out.Host.Mounts, m)
+	p.fileMounts = append(p.fileMounts, path)
+}
+
+// reload are the watch rules of x-lyandev.reload: the files of configs and secrets, with the action for a container.
+func (p *plain) reload(action, container string) []services.WatchRule {
+	var out []services.WatchRule
+	for _, path := range p.fileMounts {
+		if action != "" {
+			out = append(out, services.WatchRule{Container: container, Action: action, Path: path})
+		}
+	}
+	return out
 }
 
 // taken reports whether something is mounted at a path of the container. As in Compose, volumes win over secrets and secrets

@@ -31,8 +31,11 @@ func (l *Loop) refresh(ctx context.Context, t *task) error {
 			}
 			errs = append(errs, l.execAll(ctx, t, container, cmds, r))
 		}
-		if restarts {
+		switch {
+		case restarts:
 			errs = append(errs, l.restartAll(ctx, t, container, r))
+		case t.signal[container]:
+			errs = append(errs, l.signalAll(ctx, t, container, r))
 		}
 	}
 	err := errors.Join(errs...)
@@ -66,6 +69,17 @@ func (l *Loop) shipAll(ctx context.Context, t *task, container string, r *Record
 		r.did(actionSync, n)
 	}
 	r.Shipped += time.Since(began)
+	return err
+}
+
+// signalAll sends SIGHUP to the container in all pods.
+func (l *Loop) signalAll(ctx context.Context, t *task, container string, r *Record) error {
+	var sent atomic.Int64
+	err := l.each(t.workload, container, func(at target) error {
+		sent.Add(1)
+		return l.cfg.Engine.KillContainer(ctx, at.id, "SIGHUP")
+	})
+	r.did(actionSignal, int(sent.Load()))
 	return err
 }
 

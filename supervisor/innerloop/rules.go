@@ -19,6 +19,8 @@ const (
 	actionSyncExec    = "sync+exec"
 	actionRestart     = "restart"
 	actionRebuild     = "rebuild"
+	// actionSignal is not in Compose: x-lyandev.reload: signal sends SIGHUP when the file of a config or secret changes.
+	actionSignal = "signal"
 )
 
 func syncs(action string) bool { return strings.HasPrefix(action, actionSync) }
@@ -104,8 +106,9 @@ type routes struct {
 type routed struct {
 	ruled
 	match *watch.Matcher
-	// file: the rule's path is one file.
-	file bool
+	// file: the rule's path is one file, and mounted is the one that containers have mounted if the rule is to signal them.
+	file    bool
+	mounted os.FileInfo
 }
 
 // newRoutes compiles rules. Those with patterns that cannot be used are left out and are the error.
@@ -115,7 +118,9 @@ func newRoutes(rules []ruled) (*routes, error) {
 	for _, q := range rules {
 		r := routed{ruled: q}
 		info, err := os.Lstat(q.Rule.Path)
-		r.file = err == nil && !info.IsDir()
+		if r.file = err == nil && !info.IsDir(); r.file {
+			r.mounted = info
+		}
 		ignores := []watch.Ignores{{Dir: q.Rule.Path, Patterns: q.Rule.Ignore}}
 		if q.Context != "" && !r.file { // who names one file means it
 			own, err := watch.ReadIgnores(q.Context, q.Dockerfile)
@@ -132,6 +137,17 @@ func newRoutes(rules []ruled) (*routes, error) {
 		out.roots = append(out.roots, watch.Root{Path: q.Rule.Path, Match: r.match})
 	}
 	return out, failed
+}
+
+// replaced reports whether the rule's file is another one than before, as after most editors' saves. Containers have the old one
+// mounted until they are restarted.
+func (q *routed) replaced() bool {
+	now, err := os.Lstat(q.Rule.Path)
+	if !q.file || err != nil || os.SameFile(q.mounted, now) {
+		return false
+	}
+	q.mounted = now
+	return true
 }
 
 // route returns the tasks of a batch, at most one per workload and one per build, in the order of the rules.

@@ -16,6 +16,8 @@ type task struct {
 	sync map[string][]livesync.Item
 	// restart are the containers whose process is restarted in place, restartContainer those that are restarted as a whole.
 	restart, restartContainer map[string]bool
+	// signal are the containers that get SIGHUP.
+	signal map[string]bool
 	// exec are the commands to run after a sync, by container.
 	exec map[string][][]string
 	// paths are what changed; seen and complete are of the first change and of its batch.
@@ -57,6 +59,14 @@ func (t *task) take(q *routed, c watch.Change) {
 		t.restart = with(t.restart, name)
 	case actionRestart:
 		t.restartContainer = with(t.restartContainer, name)
+	case actionSignal:
+		switch {
+		case c.Op == watch.Removed:
+		case q.replaced():
+			t.restartContainer = with(t.restartContainer, name)
+		default:
+			t.signal = with(t.signal, name)
+		}
 	case actionSyncExec:
 		if t.exec == nil {
 			t.exec = map[string][][]string{}
@@ -76,7 +86,7 @@ func with(set map[string]bool, name string) map[string]bool {
 }
 
 func (t *task) empty() bool {
-	return len(t.sync)+len(t.restart)+len(t.restartContainer)+len(t.exec)+len(t.paths) == 0
+	return len(t.sync)+len(t.restart)+len(t.restartContainer)+len(t.signal)+len(t.exec)+len(t.paths) == 0
 }
 
 // merge adds a later task for the same workload or build.
@@ -110,6 +120,9 @@ func (t *task) merge(next *task) *task {
 		for name := range x.restartContainer {
 			out.restartContainer = with(out.restartContainer, name)
 		}
+		for name := range x.signal {
+			out.signal = with(out.signal, name)
+		}
 		for name, list := range x.exec {
 			if out.exec == nil {
 				out.exec = map[string][][]string{}
@@ -137,6 +150,9 @@ func (t *task) containers() []string {
 		set[name] = true
 	}
 	for name := range t.exec {
+		set[name] = true
+	}
+	for name := range t.signal {
 		set[name] = true
 	}
 	out := make([]string, 0, len(set))

@@ -14,6 +14,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
 const (
@@ -61,6 +62,12 @@ func (w *Worker) startAfterHooks(ctx context.Context, id string, first bool) err
 	if len(w.want.PreStart) == 0 {
 		return w.start(ctx, id, first)
 	}
+	c, err := w.find(ctx)
+	if err != nil {
+		return err
+	}
+	w.waiting = &pod.WaitError{Reason: pod.ReasonContainerCreating, Message: "its pre_start hooks run"}
+	w.publish(c, nil)
 	leave, err := w.deps.PreStarts.enter(ctx, w.want.Service)
 	if err != nil {
 		return err
@@ -73,7 +80,7 @@ func (w *Worker) startAfterHooks(ctx context.Context, id string, first bool) err
 	if !slices.ContainsFunc(list, func(c engine.Container) bool { return runs(&c) }) {
 		if err := w.preStart(ctx, id); err != nil {
 			if ctx.Err() == nil {
-				w.refused = err.Error()
+				w.refused, w.waiting = err.Error(), nil
 				w.event(corev1.EventTypeWarning, "FailedPreStartHook", err.Error())
 			}
 			return nil

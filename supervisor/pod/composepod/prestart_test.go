@@ -87,6 +87,25 @@ func TestPreStartHookThatFails(t *testing.T) {
 	})
 }
 
+// TestPreStartHooksOfAStartedContainer run again, and meanwhile the pod is not taken for one that has failed.
+func TestPreStartHooksOfAStartedContainer(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.AddImage("hook:1", enginefake.Image{})
+		for _, name := range []string{"p-web-pre-start-1", "p-web-pre-start-2"} {
+			r.On(name, enginefake.Script{Exit: &enginefake.Exit{After: time.Second}})
+		}
+		r.On("p-web-1", enginefake.Script{Exit: &enginefake.Exit{After: time.Minute, Code: 3}})
+		w := r.start("web-1", twoHooks)
+		r.pass(time.Hour)
+		r.want("web-1", "Failed exit=3")
+		w.Start()
+		r.pass(500 * time.Millisecond)
+		r.want("web-1", "Pending ContainerCreating")
+		r.pass(3 * time.Second)
+		r.want("web-1", "Running ready restarts=1")
+	})
+}
+
 // TestDeletionDuringAPreStartHook ends it.
 func TestDeletionDuringAPreStartHook(t *testing.T) {
 	onRig(t, func(r *rig) {

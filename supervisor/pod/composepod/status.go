@@ -117,6 +117,9 @@ func (in *Input) observed(s *corev1.PodStatus, cs *corev1.ContainerStatus) (read
 		cs.State.Terminated = end
 		why = fmt.Sprintf("container %s exited with %d", cs.Name, c.ExitCode)
 	}
+	if in.Waiting != nil && in.Waiting.Reason == pod.ReasonContainerCreating && !runs(c) { // it is about to be started
+		s.Phase, s.Reason, s.Message, cs.State = corev1.PodPending, "", "", corev1.ContainerState{Waiting: waiting(in.Waiting)}
+	}
 	if in.Refused != "" && !runs(c) {
 		s.Phase, s.Reason, s.Message, why = corev1.PodFailed, ReasonPreStart, in.Refused, in.Refused
 		cs.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: ReasonPreStart, Message: in.Refused}}
