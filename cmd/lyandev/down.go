@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
@@ -44,7 +45,11 @@ func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
 	if err != nil {
 		return err
 	}
+	provided, dir := supervisor.SavedProviders(t.instance)
 	if err := stopStack(c, st, t, quiet); err != nil {
+		return err
+	}
+	if err := providers(c, st, t.instance.Name, dir).Down(c.Context, provided); err != nil {
 		return err
 	}
 	if !volumes {

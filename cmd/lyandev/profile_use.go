@@ -39,6 +39,11 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 	if err := finishFormer(ctx, t, st, c.Bool("quiet")); err != nil {
 		return err
 	}
+	if !c.Bool("dry-run") {
+		if err := provide(c, st, t, stack, nil); err != nil {
+			return err
+		}
+	}
 	req := api.SwitchRequest{Limit: c.Duration("limit")}
 	req.Stack, req.Build, req.NoBuild = stack, c.Bool("build"), c.Bool("no-build")
 	req.PortsAuto = t.portsAuto(c)

@@ -97,6 +97,9 @@ func runUp(c *cli.Context, o upOptions) error {
 	if err := takeOver(c.Context, o.st, t, stack, c.Bool("take-over")); err != nil {
 		return err
 	}
+	if err := provide(c, o.st, t, stack, o.request.Only); err != nil {
+		return err
+	}
 	answers, err := t.answers(c.Context)
 	if err != nil {
 		return err
