@@ -181,11 +181,11 @@ func SavedStack(i *instance.Instance) (*services.Stack, error) {
 
 // Planned is what Apply would make of a loaded stack, limited to the services of only if there are any, to be compared with the
 // running one, which may be nil. Images that the stack builds are assumed to stay as they are. Nothing is changed.
-func Planned(running, stack *services.Stack, instanceName string, only []string) (*services.Stack, error) {
+func Planned(running, stack *services.Stack, instanceName string, only []string, deps bool) (*services.Stack, error) {
 	stack = stack.DeepCopy()
 	if len(only) > 0 {
 		var err error
-		if stack, _, err = prepare.Only(running, stack, only, true); err != nil {
+		if stack, _, err = prepare.Only(running, stack, only, deps); err != nil {
 			return nil, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
+	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -23,12 +24,12 @@ type plannedUp struct {
 }
 
 // dryRun prints what `up` of a stack would do, and changes nothing.
-func dryRun(c *cli.Context, st *ui.Streams, t *target, stack *services.Stack, only []string) error {
+func dryRun(c *cli.Context, st *ui.Streams, t *target, stack *services.Stack, r api.ApplyRequest) error {
 	running, err := supervisor.SavedStack(t.instance)
 	if err != nil {
 		return err
 	}
-	planned, err := supervisor.Planned(running, stack, t.instance.Name, only)
+	planned, err := supervisor.Planned(running, stack, t.instance.Name, r.Only, !r.NoDeps)
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ func dryRun(c *cli.Context, st *ui.Streams, t *target, stack *services.Stack, on
 	for _, b := range planned.Builds {
 		p.Builds = append(p.Builds, b.Image)
 	}
-	if p.Pulls, err = missingImages(c, stack, only); err != nil {
+	if p.Pulls, err = missingImages(c, stack, r.Only, !r.NoDeps); err != nil {
 		fmt.Fprintf(st.Err, "%s which images are pulled is not known: %v\n", st.Paint(ui.Yellow, "note:"), err)
 	}
 	if c.Bool("json") {
@@ -58,9 +59,9 @@ func dryRun(c *cli.Context, st *ui.Streams, t *target, stack *services.Stack, on
 	return nil
 }
 
-// missingImages are the images of services, and of what they depend on, that have to be pulled.
-func missingImages(c *cli.Context, stack *services.Stack, only []string) ([]string, error) {
-	list, err := pullsOf(stack, only, true)
+// missingImages are the images of services, and with deps of what they depend on, that have to be pulled.
+func missingImages(c *cli.Context, stack *services.Stack, only []string, deps bool) ([]string, error) {
+	list, err := pullsOf(stack, only, deps)
 	if err != nil {
 		return nil, err
 	}

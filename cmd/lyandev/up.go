@@ -85,7 +85,7 @@ func runUp(c *cli.Context, o upOptions) error {
 		return err
 	}
 	if c.Bool("dry-run") {
-		return dryRun(c, o.st, t, stack, o.request.Only)
+		return dryRun(c, o.st, t, stack, o.request)
 	}
 	o.request.Stack = stack
 	if t.portsAuto(c) && !c.IsSet("ports") {
