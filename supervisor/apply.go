@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/build"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/images"
@@ -211,22 +210,6 @@ func Planned(running, stack *services.Stack, instanceName string, only []string,
 		}
 	}
 	return planned, nil
-}
-
-// SavedProviders are the providers of the stack that an instance runs, or ran when its supervisor died, and the stack's directory.
-func SavedProviders(i *instance.Instance) (list []*compose.Provider, dir string) {
-	b, err := os.ReadFile(i.File(savedStack))
-	if err != nil {
-		return nil, ""
-	}
-	var stack struct {
-		Dir       string
-		Providers []*compose.Provider
-	}
-	if json.Unmarshal(b, &stack) != nil {
-		return nil, ""
-	}
-	return stack.Providers, stack.Dir
 }
 
 func newImages(s *Supervisor) *images.Maker {

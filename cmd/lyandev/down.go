@@ -45,12 +45,14 @@ func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
 	if err != nil {
 		return err
 	}
-	provided, dir := supervisor.SavedProviders(t.instance)
+	running, _ := supervisor.SavedStack(t.instance) // what cannot be read provides nothing
 	if err := stopStack(c, st, t, quiet); err != nil {
 		return err
 	}
-	if err := providers(c, st, t.instance.Name, dir).Down(c.Context, provided); err != nil {
-		return err
+	if running != nil {
+		if err := providers(c, st, t.instance.Name, running.Dir).Down(c.Context, running.Providers); err != nil {
+			return err
+		}
 	}
 	if !volumes {
 		return nil

@@ -42,6 +42,18 @@ var meantDifferences = []meant{
 		why:   "The specification says so, and Docker can.",
 		where: regexp.MustCompile(`^/Containers/[^/]+/(Inspect/Config/MacAddress|Inspect/NetworkSettings/Networks/[^/]+/PinnedMacAddress|Seen/Interfaces)$`),
 	},
+	{
+		id:    "provider-again",
+		what:  "up keeps the containers of services that depend on a provider which says the same as before; Compose makes them anew each time.",
+		why:   "Nothing has changed.",
+		where: regexp.MustCompile(`^/Containers/[^/]+/Identity$`),
+	},
+	{
+		id:    "config-content",
+		what:  "up makes the containers anew that mount a config or secret whose content changed; Compose keeps them.",
+		why:   "Otherwise they go on with the old content, or have read it before it changed.",
+		where: regexp.MustCompile(`^/Containers/[^/]+/(Identity|Seen/Files/.*)$`),
+	},
 }
 
 func row(id string) *meant {
