@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
@@ -297,8 +298,16 @@ func (w *Worker) inherit(exact *engine.Exact) {
 		return
 	}
 	exact.Host.Binds = slices.Clone(exact.Host.Binds)
+	exact.Host.Mounts = slices.Clone(exact.Host.Mounts)
 	exact.Config.Volumes = maps.Clone(exact.Config.Volumes)
 	for _, v := range old {
+		at := slices.IndexFunc(exact.Host.Mounts, func(m mount.Mount) bool {
+			return m.Type == mount.TypeVolume && m.Source == "" && m.Target == v.Target
+		})
+		if at >= 0 { // the file mounts an anonymous volume there
+			exact.Host.Mounts[at].Source = v.Name
+			continue
+		}
 		if mounted(exact, v.Target) {
 			continue // the file has something else there now
 		}

@@ -1,0 +1,33 @@
+package composepod
+
+import (
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/supervisor/engine"
+)
+
+// TestInheritedVolumes: the next container has the anonymous volumes of the last one, those of the image and those of the file,
+// unless the file has something else there now.
+func TestInheritedVolumes(t *testing.T) {
+	w := &Worker{deps: Deps{Volumes: &Anonymous{}}, pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-1"}}}
+	w.deps.Volumes.keep("web-1", []AnonymousVolume{{"a", "/image"}, {"b", "/file"}, {"c", "/other"}})
+	asked := []mount.Mount{{Type: mount.TypeVolume, Target: "/file"}, {Type: mount.TypeTmpfs, Target: "/other"}}
+	exact := &engine.Exact{
+		Config: container.Config{Volumes: map[string]struct{}{"/image": {}}}, Host: container.HostConfig{Mounts: asked},
+	}
+	w.inherit(exact)
+	if b := exact.Host.Binds; len(b) != 1 || b[0] != "a:/image:rw" || len(exact.Config.Volumes) != 0 {
+		t.Errorf("binds %q, volumes %v", b, exact.Config.Volumes)
+	}
+	if m := exact.Host.Mounts; len(m) != 2 || m[0].Source != "b" || m[1].Source != "" {
+		t.Errorf("mounts %+v", m)
+	}
+	if asked[0].Source != "" {
+		t.Error("what the file says was changed")
+	}
+}
