@@ -72,3 +72,29 @@ func contains(t *testing.T, lines []string, want string) {
 	}
 	t.Errorf("no line has %q in:\n%s", want, strings.Join(lines, "\n"))
 }
+
+// TestServicesByName: a service that is asked for by name is part of the stack, whatever profiles are active.
+func TestServicesByName(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "compose.yaml")
+	text := "services:\n  web: {image: \"web:1\"}\n  tool: {image: \"tool:1\", profiles: [tools]}\n  other: {image: \"other:1\", profiles: [others]}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		names []string
+		want  string
+	}{{nil, "web"}, {[]string{"web"}, "web"}, {[]string{"tool"}, "web tool"}} {
+		s, err := Load(t.Context(), Options{Files: []string{file}, Services: c.names})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, w := range s.Workloads {
+			got = append(got, w.Name())
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("with %v the services are %v, want %s", c.names, got, c.want)
+		}
+	}
+}

@@ -27,6 +27,8 @@ type Options struct {
 	// several names, separated by commas. Default: the names in COMPOSE_PROFILES. If there is no x-lyandev profile among
 	// those of COMPOSE_PROFILES, x-lyandev.defaultProfile applies as well.
 	Profiles []string
+	// Services are services that are asked for by name: the Compose profiles that they belong to are active too.
+	Services []string
 	// Env are variables in the form of os.Environ. They override those of the env files.
 	Env []string
 	// WorkDir is the base of relative paths in the files (Compose's --project-directory). Default: the first file's directory.

@@ -211,6 +211,7 @@ func (l *load) choose() []*profile {
 			l.profile = own
 		}
 	}
+	l.activateServices()
 	if l.profiles[own] == nil {
 		return nil
 	}
@@ -223,6 +224,17 @@ func (l *load) choose() []*profile {
 		l.activated = append(l.activated, pr.activate...)
 	}
 	return chain
+}
+
+// activateServices activates the Compose profiles of the services that are asked for by name.
+func (l *load) activateServices() {
+	for _, name := range l.o.Services {
+		for _, d := range l.docs {
+			if p := d.root.get("services", name, "profiles"); p != nil {
+				l.activated = appendNew(l.activated, stringsOf(p)...)
+			}
+		}
+	}
 }
 
 // allProfiles is Compose's name for every Compose profile.

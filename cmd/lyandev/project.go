@@ -33,6 +33,11 @@ func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON
 
 // loadStack loads the stack named on the command line for a profile ("" is the file's default). Errors have exitUsage.
 func loadStack(c *cli.Context, profile string) (*services.Stack, error) {
+	return loadStackFor(c, profile, nil)
+}
+
+// loadStackFor is loadStack with the Compose profiles of some services active too.
+func loadStackFor(c *cli.Context, profile string, names []string) (*services.Stack, error) {
 	files := c.StringSlice("file")
 	for i, f := range files {
 		if f == "-" {
@@ -45,7 +50,7 @@ func loadStack(c *cli.Context, profile string) (*services.Stack, error) {
 		files[i] = abs
 	}
 	stack, err := profiles.Load(c.Context, profiles.Options{
-		Files: files, Stdin: stdinOnce, ProjectName: c.String("project-name"), Profiles: []string{profile}, Env: os.Environ(),
+		Files: files, Stdin: stdinOnce, ProjectName: c.String("project-name"), Profiles: []string{profile}, Services: names, Env: os.Environ(),
 		EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory"),
 	})
 	return stack, withCode(exitUsage, err)

@@ -118,14 +118,14 @@ func runUp(c *cli.Context, o upOptions) error {
 
 // loadForUp loads the stack for the profile of --profile, else the active profile, else the file's default.
 func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
-	stack, err := loadStack(c, o.profile)
+	stack, err := loadStackFor(c, o.profile, o.request.Only)
 	if err != nil {
 		return nil, err
 	}
 	if o.profile == "" {
 		if t, err := findTarget(c, stack); err == nil {
 			if running, ok := supervisor.SavedProfile(t.instance); ok && running != "" && running != stack.Profile {
-				if stack, err = loadStack(c, running); err != nil {
+				if stack, err = loadStackFor(c, running, o.request.Only); err != nil {
 					return nil, err
 				}
 			}
