@@ -163,7 +163,7 @@ func TestAnEngineThatShutsDown(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		w.want("broken", "lost")
+		w.want("kill", "broken", "lost")
 		w.Heal()
 		w.pass(retryLast)
 		w.want("back")
