@@ -62,9 +62,14 @@ func (w *Workers) notify(e engine.Event) {
 		return
 	}
 	switch t := pod.EventType(e.Type); t {
-	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved, pod.ContainerPaused, pod.ContainerUnpaused,
-		pod.ContainerHealth, pod.ContainerKilled:
+	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved, pod.ContainerPaused, pod.ContainerUnpaused:
 		if x := w.Get(e.Labels[dockerpod.PodLabel]); x != nil {
+			x.Notify(pod.ContainerEvent{Type: t, ID: e.ID})
+		}
+	case pod.ContainerHealth, pod.ContainerKilled:
+		// Not for other pods: an engine that shuts down sends the signals before it is known to go, and a worker that looked
+		// then would start its container again.
+		if x := w.Plain(e.Labels[dockerpod.PodLabel]); x != nil {
 			x.Notify(pod.ContainerEvent{Type: t, ID: e.ID})
 		}
 	}

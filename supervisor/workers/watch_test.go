@@ -291,3 +291,19 @@ func TestRejoin(t *testing.T) {
 		}
 	})
 }
+
+// TestSignalsWakeNoWorker: an engine that shuts down sends the signals before it is known to go. A worker that looked then would
+// start its container again, and nobody would hold it.
+func TestSignalsWakeNoWorker(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.start(newPod("a", "a-1"))
+		c := r.container("a")
+		lists := len(r.Calls("ListContainers"))
+		r.notify(engine.Event{Type: "kill", ID: c.ID, Labels: c.Labels})
+		r.notify(engine.Event{Type: "health_status", ID: c.ID, Labels: c.Labels})
+		r.pass(time.Second)
+		if n := len(r.Calls("ListContainers")); n != lists {
+			t.Errorf("the worker looked %d times", n-lists)
+		}
+	})
+}
