@@ -59,6 +59,10 @@ simulate: ## run whole supervisors on a fake engine, SEEDS=n of them (300)
 compat: engine base build ## compare with Docker Compose, on this engine and on Docker 28.5 (ENGINES="here 28.5")
 	LYANDEV_BINARY=$(CURDIR)/$(BIN) TESTARGS="$(TESTARGS)" scripts/compat $(ENGINES)
 
+.PHONY: lyanna
+lyanna: images ## run a checkout of lyanna end to end: both profiles, switch, failovers, test run (some minutes)
+	LYANDEV_BINARY=$(CURDIR)/$(BIN) $(GO) test -tags lyanna -timeout 30m $(TESTARGS) ./supervisor/e2e -run TestLyannaCheckout
+
 .PHONY: cross
 cross: ## build for macOS and Windows, to detect Linux-only code
 	@for os in darwin/arm64 darwin/amd64 windows/amd64; do \

@@ -1,3 +1,5 @@
+//go:build lyanna
+
 package e2e_test
 
 import (
