@@ -101,7 +101,7 @@ func (w *Worker) spec(ctx context.Context) (engine.ContainerSpec, error) {
 		labels[joinsLabel] = strings.Join(joined, ",")
 	}
 	spec := engine.ContainerSpec{
-		Name: w.want.Name, Image: w.pod.Spec.Containers[0].Image, Labels: labels, Exact: exact,
+		Name: w.want.Name, Image: w.imageName(ctx), Labels: labels, Exact: exact,
 		Warn: func(text string) {
 			if w.deps.Warn != nil {
 				w.deps.Warn(w.pod.Name, text)
@@ -113,6 +113,21 @@ func (w *Worker) spec(ctx context.Context) (engine.ContainerSpec, error) {
 	}
 	exact.Networks = Attachments(w.want, spec.Name)
 	return spec, w.readOnlyFiles(&exact.Host)
+}
+
+// builtFrom is prepare.ImageAnnotation.
+const builtFrom = "dev.lyandev.image/"
+
+// imageName is the image to create the container from: for an image that this stack built, its name, as long as that is still the
+// image of the pod's template, so that it can be read in `docker ps`; else the template's.
+func (w *Worker) imageName(ctx context.Context) string {
+	c := &w.pod.Spec.Containers[0]
+	if ref := w.pod.Annotations[builtFrom+c.Name]; ref != "" {
+		if img, present, err := w.deps.Images.FindImage(ctx, ref); err == nil && present && img.ID == c.Image {
+			return ref
+		}
+	}
+	return c.Image
 }
 
 // Attachments are the networks of a container of a name. The name is an alias in each, as under Docker Compose.
@@ -297,7 +312,6 @@ func (w *Worker) inherit(exact *engine.Exact) {
 	if len(old) == 0 {
 		return
 	}
-	exact.Host.Binds = slices.Clone(exact.Host.Binds)
 	exact.Host.Mounts = slices.Clone(exact.Host.Mounts)
 	exact.Config.Volumes = maps.Clone(exact.Config.Volumes)
 	for _, v := range old {
@@ -311,7 +325,7 @@ func (w *Worker) inherit(exact *engine.Exact) {
 		if mounted(exact, v.Target) {
 			continue // the file has something else there now
 		}
-		exact.Host.Binds = append(exact.Host.Binds, v.Name+":"+v.Target+":rw")
+		exact.Host.Mounts = append(exact.Host.Mounts, mount.Mount{Type: mount.TypeVolume, Source: v.Name, Target: v.Target})
 		delete(exact.Config.Volumes, v.Target)
 	}
 }
