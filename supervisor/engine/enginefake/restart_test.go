@@ -2,6 +2,7 @@ package enginefake_test
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,8 +27,11 @@ func exactly(t *testing.T, e *enginefake.Engine, name string, policy container.R
 // TestRestartBackoff: Docker waits 100 ms, then twice as long each time, a minute at most, and 100 ms again after a run of 10 s.
 func TestRestartBackoff(t *testing.T) {
 	bubble(t, func(t *testing.T, e *enginefake.Engine) {
+		var mu sync.Mutex
 		var starts []time.Time
 		e.OnEach("app", func(start int, _ engine.ContainerSpec) enginefake.Script {
+			mu.Lock()
+			defer mu.Unlock()
 			starts = append(starts, time.Now())
 			if start == 12 {
 				return enginefake.Script{Exit: &enginefake.Exit{After: 10 * time.Second, Code: 1}}
@@ -35,9 +39,14 @@ func TestRestartBackoff(t *testing.T) {
 			return enginefake.Script{Exit: &enginefake.Exit{Code: 1}}
 		})
 		id := exactly(t, e, "flaky", "always", 0)
-		for len(starts) < 15 {
+		for enough := false; !enough; {
 			time.Sleep(50 * time.Millisecond)
+			mu.Lock()
+			enough = len(starts) >= 15
+			mu.Unlock()
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		var waits []string
 		for i := 1; i < len(starts); i++ {
 			waits = append(waits, starts[i].Sub(starts[i-1]).String())
