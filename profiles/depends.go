@@ -100,7 +100,7 @@ func Infer(s *services.Stack) {
 				continue
 			}
 			for _, other := range s.Workloads {
-				if other != w && selects(svc.Spec.Selector, other.PodMeta().Labels) {
+				if other != w && other.Behind(svc) {
 					inferEdge(s, w, other, reason)
 				}
 			}

@@ -254,7 +254,7 @@ func (c *converter) hostPorts(names []string) {
 func (c *converter) serviceFor(service string, target int32, proto corev1.Protocol) (string, int32) {
 	w := c.stack.Workload(c.workloadName(c.owner[service]))
 	for _, svc := range c.stack.Services {
-		if !selects(svc.Spec.Selector, w.PodMeta().Labels) {
+		if !w.Behind(svc) {
 			continue
 		}
 		for _, port := range svc.Spec.Ports {
@@ -264,19 +264,6 @@ func (c *converter) serviceFor(service string, target int32, proto corev1.Protoc
 		}
 	}
 	return "", 0
-}
-
-// selects reports whether a selector matches labels. Labels that operators set at run time are ignored.
-func selects(selector, labels map[string]string) bool {
-	if len(selector) == 0 {
-		return false
-	}
-	for k, v := range selector {
-		if k != services.RoleLabel && labels[k] != v {
-			return false
-		}
-	}
-	return true
 }
 
 func targets(spec *corev1.PodSpec, target intstr.IntOrString, port int32) bool {

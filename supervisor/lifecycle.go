@@ -81,11 +81,7 @@ func selected(stack *services.Stack, r Control) ([]*services.Workload, error) {
 	for _, name := range r.Services {
 		x := stack.Find(name)
 		if x == nil {
-			var known []string
-			for _, w := range stack.Workloads {
-				known = append(known, w.DisplayName())
-			}
-			errs = append(errs, fmt.Errorf("cannot %s %s: there is no such service; there are %s", r.Verb, name, strings.Join(known, ", ")))
+			errs = append(errs, fmt.Errorf("cannot %s %s: there is no such service; there are %s", r.Verb, name, strings.Join(stack.DisplayNames(), ", ")))
 			continue
 		}
 		out = append(out, x)

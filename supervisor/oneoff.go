@@ -14,7 +14,6 @@ import (
 	"github.com/docker/go-connections/nat"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
@@ -160,7 +159,7 @@ func portsOf(stack *services.Stack, x *services.Workload) nat.PortMap {
 	out := nat.PortMap{}
 	for _, h := range stack.HostPorts {
 		v := stack.Service(h.Service)
-		if v == nil || len(v.Spec.Selector) == 0 || !labels.SelectorFromSet(v.Spec.Selector).Matches(labels.Set(x.PodMeta().Labels)) {
+		if v == nil || !x.Behind(v) {
 			continue
 		}
 		target := h.Port

@@ -31,7 +31,7 @@ func printConfigList(c *cli.Context, stack *services.Stack, out io.Writer) (done
 	var list []string
 	switch {
 	case c.Bool("services"):
-		list = stackNames(stack)
+		list = stack.DisplayNames()
 	case c.Bool("images"):
 		list = stackImages(stack)
 	case c.Bool("volumes"):
@@ -103,7 +103,7 @@ func stackHashes(stack *services.Stack, name string) ([]string, error) {
 	if name != "*" {
 		w := stack.Find(name)
 		if w == nil {
-			return nil, unknownName("service", name, stackNames(stack))
+			return nil, unknownName("service", name, stack.DisplayNames())
 		}
 		list = []*services.Workload{w}
 	}

@@ -81,7 +81,7 @@ func oneOffService(c *cli.Context, stack *services.Stack, name string) (from *se
 		x = from.Find(name)
 	}
 	if x == nil {
-		return nil, nil, unknownName("service", name, stackNames(from))
+		return nil, nil, unknownName("service", name, from.DisplayNames())
 	}
 	if !x.Plain() {
 		return nil, nil, withCode(exitUsage, fmt.Errorf("cannot run a one-off container of %[1]s: it has Kubernetes' semantics; `lyandev exec %[1]s CMD` runs a command in one of its pods", name))

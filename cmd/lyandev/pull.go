@@ -69,29 +69,21 @@ type imagePull struct{ image, platform string }
 // pullsOf returns the images of services that the stack does not build; no names means all services. With deps, those of what the
 // services depend on are among them.
 func pullsOf(stack *services.Stack, names []string, deps bool) ([]imagePull, error) {
-	wanted := map[string]bool{}
-	var add func(w *services.Workload)
-	add = func(w *services.Workload) {
-		if w == nil || wanted[w.Name()] {
-			return
-		}
-		wanted[w.Name()] = true
-		for _, d := range w.DependsOn {
-			if deps {
-				add(stack.Workload(d.Workload))
-			}
-		}
-	}
+	var wanted []string
 	for _, n := range names {
 		w := stack.Find(n)
 		if w == nil {
-			return nil, unknownName("service", n, stackNames(stack))
+			return nil, unknownName("service", n, stack.DisplayNames())
 		}
-		add(w)
+		if deps {
+			wanted = stack.WithDependencies(wanted, w)
+		} else {
+			wanted = append(wanted, w.Name())
+		}
 	}
 	var out []imagePull
 	for _, w := range stack.Workloads {
-		if len(names) > 0 && !wanted[w.Name()] {
+		if len(names) > 0 && !slices.Contains(wanted, w.Name()) {
 			continue
 		}
 		spec := w.PodSpec()
@@ -104,15 +96,6 @@ func pullsOf(stack *services.Stack, names []string, deps bool) ([]imagePull, err
 		}
 	}
 	return out, nil
-}
-
-// stackNames are the names of a stack's services as the file has them.
-func stackNames(stack *services.Stack) []string {
-	var out []string
-	for _, w := range stack.Workloads {
-		out = append(out, w.DisplayName())
-	}
-	return out
 }
 
 // platformOf is the platform that the file sets for a plain service, else "".

@@ -143,11 +143,7 @@ func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
 	}
 	for _, name := range o.request.Only {
 		if stack.Find(name) == nil {
-			var known []string
-			for _, w := range stack.Workloads {
-				known = append(known, w.DisplayName())
-			}
-			return nil, unknownName("service", name, known)
+			return nil, unknownName("service", name, stack.DisplayNames())
 		}
 	}
 	return stack, nil

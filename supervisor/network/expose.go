@@ -68,9 +68,8 @@ func exposeContainer(stack *services.Stack, w *services.Workload, c corev1.Conta
 
 // inFrontOf returns the first Service that targets a port of a workload's pods, "" if there is none.
 func inFrontOf(stack *services.Stack, w *services.Workload, port corev1.ContainerPort) (service string, servicePort int32) {
-	labels := w.PodMeta().Labels
 	for _, s := range stack.Services {
-		if len(s.Spec.Selector) == 0 || !selects(s.Spec.Selector, labels) {
+		if !w.Behind(s) {
 			continue
 		}
 		for _, p := range s.Spec.Ports {
@@ -82,16 +81,6 @@ func inFrontOf(stack *services.Stack, w *services.Workload, port corev1.Containe
 		}
 	}
 	return "", 0
-}
-
-// selects reports whether labels match a selector. Role labels are ignored, because pods get them later.
-func selects(selector, labels map[string]string) bool {
-	for k, v := range selector {
-		if k != services.RoleLabel && labels[k] != v {
-			return false
-		}
-	}
-	return true
 }
 
 // addService adds the headless Service for a workload's host ports, or adds a port to the existing one.

@@ -65,9 +65,7 @@ func (n Needs) Shared(own string) (out []string) {
 
 // OfPlain reports whether a Service selects pods of plain services: it exists for their host ports and for `lyandev endpoints`.
 func OfPlain(stack *services.Stack, s *corev1.Service) bool {
-	return len(s.Spec.Selector) > 0 && slices.ContainsFunc(stack.Workloads, func(w *services.Workload) bool {
-		return w.Plain() && selects(s.Spec.Selector, w.PodMeta().Labels)
-	})
+	return slices.ContainsFunc(stack.Workloads, func(w *services.Workload) bool { return w.Plain() && w.Behind(s) })
 }
 
 // published are the plain workloads with host ports.
@@ -75,7 +73,7 @@ func published(stack *services.Stack) (out []*services.Workload) {
 	for _, w := range stack.Workloads {
 		if w.Plain() && slices.ContainsFunc(stack.HostPorts, func(h services.HostPort) bool {
 			s := stack.Service(h.Service)
-			return s != nil && len(s.Spec.Selector) > 0 && selects(s.Spec.Selector, w.PodMeta().Labels)
+			return s != nil && w.Behind(s)
 		}) {
 			out = append(out, w)
 		}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
@@ -46,29 +45,17 @@ func Only(running, next *services.Stack, names []string, deps bool) (*services.S
 // closure are the workloads of names and, with deps, all that they depend on.
 func closure(stack *services.Stack, names []string, deps bool) ([]string, error) {
 	var out []string
-	var add func(name string)
-	add = func(name string) {
-		x := stack.Workload(name)
-		if x == nil || slices.Contains(out, name) {
-			return
-		}
-		out = append(out, name)
-		for _, d := range x.DependsOn {
-			if deps {
-				add(d.Workload)
-			}
-		}
-	}
 	for _, n := range names {
 		x := stack.Find(n)
 		if x == nil {
-			var all []string
-			for _, w := range stack.Workloads {
-				all = append(all, w.DisplayName())
-			}
-			return nil, fmt.Errorf("cannot start %s: there is no such service; there are %s", n, strings.Join(all, ", "))
+			return nil, fmt.Errorf("cannot start %s: there is no such service; there are %s", n, strings.Join(stack.DisplayNames(), ", "))
 		}
-		add(x.Name())
+		switch {
+		case deps:
+			out = stack.WithDependencies(out, x)
+		case !slices.Contains(out, x.Name()):
+			out = append(out, x.Name())
+		}
 	}
 	return out, nil
 }
@@ -118,6 +105,5 @@ func serves(stack *services.Stack, h services.HostPort) bool {
 	if v == nil || len(v.Spec.Selector) == 0 {
 		return v != nil
 	}
-	selector := labels.SelectorFromSet(v.Spec.Selector)
-	return slices.ContainsFunc(stack.Workloads, func(x *services.Workload) bool { return selector.Matches(labels.Set(x.PodMeta().Labels)) })
+	return slices.ContainsFunc(stack.Workloads, func(x *services.Workload) bool { return x.Behind(v) })
 }
