@@ -8,6 +8,9 @@ const (
 	WorkloadLabel = "dev.lyandev.workload"
 	// NumberLabel is the number of a plain service's pod, from 1.
 	NumberLabel = "dev.lyandev.number"
+	// ImageAnnotation, followed by a container's name, is the pod annotation with the reference of an image that the stack built:
+	// the container's own image is pinned to the ID.
+	ImageAnnotation = "dev.lyandev.image/"
 	// DirLabel is the directory that an instance was started in.
 	DirLabel = "dev.lyandev.dir"
 	// BuildLabel names the build that made an image.

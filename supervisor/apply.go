@@ -52,7 +52,7 @@ func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts Appl
 		return 0, err
 	}
 	if len(opts.Only) > 0 {
-		running, err := ask(ctx, s, "the wanted stack", func() (*services.Stack, error) { return s.cluster.Stack(), nil })
+		running, err := s.wantedStack(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -128,6 +128,11 @@ func (s *Supervisor) take(stack *services.Stack) error {
 	return nil
 }
 
+// wantedStack asks the loop for the wanted stack, nil before the first. It is shared and must not be changed.
+func (s *Supervisor) wantedStack(ctx context.Context) (*services.Stack, error) {
+	return ask(ctx, s, "the wanted stack", func() (*services.Stack, error) { return s.cluster.Stack(), nil })
+}
+
 // savedStack is the file that keeps the stack for the next supervisor of the instance.
 const savedStack = "stack.json"
 
@@ -194,7 +199,7 @@ func Planned(running, stack *services.Stack, instanceName string, only []string,
 		for _, x := range running.Workloads {
 			spec := x.PodSpec()
 			for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-				if ref := x.PodMeta().Annotations[prepare.ImageAnnotation+c.Name]; ref != "" {
+				if ref := x.PodMeta().Annotations[services.ImageAnnotation+c.Name]; ref != "" {
 					built[ref] = c.Image
 				}
 			}

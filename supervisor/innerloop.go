@@ -104,7 +104,7 @@ func (s *Supervisor) repin(ctx context.Context, ref, id string, built time.Time)
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	for saved := false; ; saved = true {
-		read, err := ask(ctx, s, "the wanted stack", func() (*services.Stack, error) { return s.cluster.Stack(), nil })
+		read, err := s.wantedStack(ctx)
 		if err != nil || read == nil {
 			return nil, err
 		}

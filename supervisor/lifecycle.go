@@ -49,7 +49,7 @@ var byHand = map[string]string{
 // semantics is restarted by its update strategy, and stopped by taking its pods away; a plain one keeps its containers. An unknown
 // service is an error, and then nothing is done.
 func (s *Supervisor) Control(ctx context.Context, r Control) error {
-	stack, err := ask(ctx, s, "the wanted stack", func() (*services.Stack, error) { return s.cluster.Stack(), nil })
+	stack, err := s.wantedStack(ctx)
 	if err != nil {
 		return err
 	}

@@ -33,11 +33,7 @@ func newAttachCommand(st *ui.Streams) *cli.Command {
 }
 
 func runAttach(c *cli.Context, st *ui.Streams) error {
-	t, err := findTarget(c, nil)
-	if err != nil {
-		return err
-	}
-	eng, err := connect(c.Context)
+	t, eng, err := openTarget(c)
 	if err != nil {
 		return err
 	}
@@ -58,18 +54,11 @@ func runAttach(c *cli.Context, st *ui.Streams) error {
 	ctx, end := context.WithCancel(c.Context)
 	defer end()
 	if found.TTY && opts.Stdin != nil && st.InTTY && st.OutTTY {
-		restore, sizes, err := rawTerminal(st)
+		restore, err := shareTerminal(ctx, st, eng, found.ID)
 		if err != nil {
 			return err
 		}
 		defer restore()
-		columns, rows := st.Size()
-		_ = eng.ResizeTTY(ctx, found.ID, uint(columns), uint(rows)) // a wrong size is no reason not to attach
-		go func() {
-			for size := range sizes {
-				_ = eng.ResizeTTY(ctx, found.ID, size[0], size[1])
-			}
-		}()
 	} else {
 		defer passSignals(ctx, eng, found.ID, c.Bool("sig-proxy"), end)()
 	}

@@ -65,11 +65,7 @@ func parsePlace(text string) place {
 }
 
 func runCp(c *cli.Context, st *ui.Streams, from, to place) error {
-	t, err := findTarget(c, nil)
-	if err != nil {
-		return err
-	}
-	eng, err := connect(c.Context)
+	t, eng, err := openTarget(c)
 	if err != nil {
 		return err
 	}

@@ -38,11 +38,7 @@ func newExecCommand(st *ui.Streams) *cli.Command {
 }
 
 func runExec(c *cli.Context, st *ui.Streams, name string, cmd []string) error {
-	t, err := findTarget(c, nil)
-	if err != nil {
-		return err
-	}
-	eng, err := connect(c.Context)
+	t, eng, err := openTarget(c)
 	if err != nil {
 		return err
 	}

@@ -30,11 +30,7 @@ func newImagesCommand(st *ui.Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			t, err := findTarget(c, nil)
-			if err != nil {
-				return err
-			}
-			eng, err := connect(c.Context)
+			t, eng, err := openTarget(c)
 			if err != nil {
 				return err
 			}

@@ -195,11 +195,13 @@ func runAttached(ctx context.Context, st *ui.Streams, eng engine.Engine, made ap
 	if err := eng.StartContainer(ctx, made.ID); err != nil {
 		return notRun(errors.Join(err, eng.RemoveContainer(ctx, made.ID)), o.Command)
 	}
-	restore, err := oneOffTerminal(ctx, st, eng, made.ID, o.TTY)
-	if err != nil {
-		return err
+	if o.TTY {
+		restore, err := shareTerminal(ctx, st, eng, made.ID)
+		if err != nil {
+			return err
+		}
+		defer restore()
 	}
-	defer restore()
 	defer passSignals(ctx, eng, made.ID, true, cancel)()
 	if err := attached(); err != nil {
 		if errors.Is(err, context.Canceled) {
@@ -210,11 +212,8 @@ func runAttached(ctx context.Context, st *ui.Streams, eng engine.Engine, made ap
 	return oneOffEnd(ctx, eng, made.ID, ended, o.TTY)
 }
 
-// oneOffTerminal puts the terminal into raw mode and keeps the container's terminal at its size.
-func oneOffTerminal(ctx context.Context, st *ui.Streams, eng engine.Engine, id string, tty bool) (restore func(), err error) {
-	if !tty {
-		return func() {}, nil
-	}
+// shareTerminal puts the terminal into raw mode, and keeps the container's terminal at its size until ctx ends.
+func shareTerminal(ctx context.Context, st *ui.Streams, eng engine.Engine, id string) (restore func(), err error) {
 	restore, sizes, err := rawTerminal(st)
 	if err != nil {
 		return nil, err

@@ -164,6 +164,17 @@ func connect(ctx context.Context) (*engine.Docker, error) {
 	return eng, nil
 }
 
+// openTarget finds the instance that a command works on and connects to the engine, which the caller closes. See findTarget and
+// connect for the errors.
+func openTarget(c *cli.Context) (*target, *engine.Docker, error) {
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	eng, err := connect(c.Context)
+	return t, eng, err
+}
+
 // newSupervisor creates a supervisor for an instance. Its engine calls that create or remove objects fail while allowed
 // returns an error.
 func newSupervisor(c *cli.Context, eng *engine.Docker, i *instance.Instance, log *slog.Logger, allowed func() error) (*supervisor.Supervisor, error) {

@@ -124,14 +124,6 @@ func runPs(c *cli.Context, st *ui.Streams, o psOptions) error {
 	return nil
 }
 
-// shownKind is a kind as people read it: "service" for a plain Compose service.
-func shownKind(kind string) string {
-	if kind == services.ComposeServiceKind.Kind {
-		return "service"
-	}
-	return strings.ToLower(kind)
-}
-
 func describePod(snap *state.Status, p *corev1.Pod) psPod {
 	w, _ := snap.Workload(p.Labels[services.WorkloadLabel])
 	out := psPod{
@@ -190,7 +182,7 @@ func printPods(st *ui.Streams, snap *state.Status, pods []psPod) {
 	now := time.Now()
 	for _, p := range pods {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s/%s\n", p.Name, ui.ReadyContainers(snap.Pod(p.Name)), p.Status, p.Restarts,
-			ui.Age(p.Created, now), cmp.Or(p.IP, "-"), cmp.Or(p.Role, "-"), shownKind(p.Kind), p.Workload)
+			ui.Age(p.Created, now), cmp.Or(p.IP, "-"), cmp.Or(p.Role, "-"), ui.Kind(p.Kind), p.Workload)
 	}
 	_ = w.Flush()
 	for _, h := range snap.Bound {

@@ -237,11 +237,7 @@ func runSnapshotLs(c *cli.Context, st *ui.Streams) error {
 }
 
 func snapshots(c *cli.Context) ([]snapshot.Meta, error) {
-	t, err := findTarget(c, nil)
-	if err != nil {
-		return nil, err
-	}
-	eng, err := connect(c.Context)
+	t, eng, err := openTarget(c)
 	if err != nil {
 		return nil, err
 	}
@@ -251,11 +247,7 @@ func snapshots(c *cli.Context) ([]snapshot.Meta, error) {
 }
 
 func runSnapshotRm(c *cli.Context, st *ui.Streams) error {
-	t, err := findTarget(c, nil)
-	if err != nil {
-		return err
-	}
-	eng, err := connect(c.Context)
+	t, eng, err := openTarget(c)
 	if err != nil {
 		return err
 	}

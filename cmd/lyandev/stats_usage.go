@@ -41,11 +41,7 @@ type podUsage struct {
 
 // runStats shows what the pods use, on a terminal again and again until Ctrl-C, else and with --no-stream once.
 func runStats(c *cli.Context, st *ui.Streams) error {
-	t, err := findTarget(c, nil)
-	if err != nil {
-		return err
-	}
-	eng, err := connect(c.Context)
+	t, eng, err := openTarget(c)
 	if err != nil {
 		return err
 	}

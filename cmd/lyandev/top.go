@@ -19,11 +19,7 @@ func newTopCommand(st *ui.Streams) *cli.Command {
 		Description: "For CPU and memory, see lyandev stats.",
 		Flags:       []cli.Flag{jsonFlag()},
 		Action: func(c *cli.Context) error {
-			t, err := findTarget(c, nil)
-			if err != nil {
-				return err
-			}
-			eng, err := connect(c.Context)
+			t, eng, err := openTarget(c)
 			if err != nil {
 				return err
 			}

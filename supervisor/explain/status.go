@@ -125,7 +125,7 @@ func (s Status) Text(p Paint) string {
 	table := [][]cell{heads(p, "SERVICE", "KIND", "PODS", "RIGHT", "")}
 	for _, w := range s.Workloads {
 		table = append(table, []cell{
-			{text: w.Name}, {text: shownKind(w.Kind)}, {text: fmt.Sprintf("%d/%d", w.Ready, w.Want)}, yesNo(p, w.Right), {text: cmp.Or(w.Why, w.Runs)},
+			{text: w.Name}, {text: ui.Kind(w.Kind)}, {text: fmt.Sprintf("%d/%d", w.Ready, w.Want)}, yesNo(p, w.Right), {text: cmp.Or(w.Why, w.Runs)},
 		})
 	}
 	write(&b, "", table)
@@ -215,12 +215,4 @@ func details(m map[string]string) string {
 		}
 	}
 	return strings.Join(out, ", ")
-}
-
-// shownKind is a kind as people read it: "service" for a plain Compose service.
-func shownKind(kind string) string {
-	if kind == services.ComposeServiceKind.Kind {
-		return "service"
-	}
-	return strings.ToLower(kind)
 }

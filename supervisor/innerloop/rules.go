@@ -8,7 +8,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/build"
-	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/watch"
 )
 
@@ -43,7 +42,7 @@ func containerKey(workload, container string) string { return workload + "/" + c
 
 // buildOf is the build that makes a container's image, or nil. The stack may be prepared, with IDs for references.
 func buildOf(stack *services.Stack, x *services.Workload, container string) *services.Build {
-	ref := x.PodMeta().Annotations[prepare.ImageAnnotation+container]
+	ref := x.PodMeta().Annotations[services.ImageAnnotation+container]
 	for _, c := range x.PodSpec().Containers {
 		if c.Name == container && ref == "" {
 			ref = c.Image

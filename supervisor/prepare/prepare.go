@@ -109,9 +109,6 @@ func gate(spec *corev1.PodSpec, t corev1.PodConditionType) {
 	spec.ReadinessGates = append(spec.ReadinessGates, corev1.PodReadinessGate{ConditionType: t})
 }
 
-// ImageAnnotation keeps the reference of a container whose image is pinned to the ID of what was built.
-const ImageAnnotation = "dev.lyandev.image/"
-
 // pinImages puts the IDs of built images in the place of their references: a build that changed something changes the
 // template, and a pod that restarts later gets the image it was made with.
 func pinImages(x *services.Workload, images map[string]string) {
@@ -123,7 +120,7 @@ func pinImages(x *services.Workload, images map[string]string) {
 			if !ok {
 				continue
 			}
-			Annotate(x, ImageAnnotation+c.Name, c.Image)
+			Annotate(x, services.ImageAnnotation+c.Name, c.Image)
 			c.Image, c.ImagePullPolicy = id, corev1.PullIfNotPresent
 		}
 	}
@@ -143,7 +140,7 @@ func Pin(x *services.Workload, ref, id string) (changed bool) {
 	spec := x.PodSpec()
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range list {
-			if c := &list[i]; x.PodMeta().Annotations[ImageAnnotation+c.Name] == ref && c.Image != id {
+			if c := &list[i]; x.PodMeta().Annotations[services.ImageAnnotation+c.Name] == ref && c.Image != id {
 				c.Image, changed = id, true
 			}
 		}
@@ -158,7 +155,7 @@ func Images(s *services.Stack) map[string]string {
 		annotations := x.PodMeta().Annotations
 		spec := x.PodSpec()
 		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-			if ref := annotations[ImageAnnotation+c.Name]; ref != "" {
+			if ref := annotations[services.ImageAnnotation+c.Name]; ref != "" {
 				out[ref] = c.Image
 			}
 		}

@@ -115,14 +115,11 @@ func (w *Worker) spec(ctx context.Context) (engine.ContainerSpec, error) {
 	return spec, w.readOnlyFiles(&exact.Host)
 }
 
-// builtFrom is prepare.ImageAnnotation.
-const builtFrom = "dev.lyandev.image/"
-
 // imageName is the image to create the container from: for an image that this stack built, its name, as long as that is still the
 // image of the pod's template, so that it can be read in `docker ps`; else the template's.
 func (w *Worker) imageName(ctx context.Context) string {
 	c := &w.pod.Spec.Containers[0]
-	if ref := w.pod.Annotations[builtFrom+c.Name]; ref != "" {
+	if ref := w.pod.Annotations[services.ImageAnnotation+c.Name]; ref != "" {
 		if img, present, err := w.deps.Images.FindImage(ctx, ref); err == nil && present && img.ID == c.Image {
 			return ref
 		}
