@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command probe is what containers of the comparison with Docker Compose run. It prints what its process is as a line of
 // JSON, and says what the container sees when it is run in it again:
 //
