@@ -18,11 +18,13 @@ import (
 //	fails: up             commands that must fail, with both
 //	meets: ID...          the meant differences that the case meets
 //	api: 1.44             the lowest API version of an engine that can run it
+//	needs: ABILITY...     privileged, macvlan: some commands fail on machines without it; what both make then is compared
 //	names: NAME...        host names to resolve in the containers, besides services, containers and aliases
 //	look: PATH...         paths to list in the containers
 //	sysctls: NAME...      sysctls to read in the containers
 //	dial: ADDRESS...      addresses to GET from the host after each step
 //	images: NAME...       images to compare after each step
+//	shuffled              which container answers at which of the addresses to dial is left to chance
 //	quick                 the case is also part of `make test`
 //	nowait                up without --wait: something in it ends by itself
 //
@@ -33,6 +35,7 @@ type testCase struct {
 	name, about          string
 	values               map[string][]string
 	quick, nowait        bool
+	shuffled             bool
 	files                map[string]string
 	before, steps, after []string
 	text                 string
@@ -41,7 +44,7 @@ type testCase struct {
 // defaultSteps are for cases that say nothing else.
 var defaultSteps = []string{"up", "again", "crash", "restart", "docker restart"}
 
-var keys = []string{"flags", "env", "fails", "meets", "api", "names", "look", "sysctls", "dial", "images"}
+var keys = []string{"flags", "env", "fails", "meets", "api", "needs", "names", "look", "sysctls", "dial", "images"}
 
 // readCases reads all of testdata, in the order of names.
 func readCases(dir string) ([]*testCase, error) {
@@ -76,6 +79,8 @@ func parseCase(name string, data []byte) (*testCase, error) {
 			c.quick = true
 		case line == "nowait":
 			c.nowait = true
+		case line == "shuffled":
+			c.shuffled = true
 		case found && slices.Contains(keys, key):
 			c.values[key] = append(c.values[key], strings.TrimSpace(value))
 		case len(c.values) == 0:

@@ -121,7 +121,7 @@ func restartSide(t *testing.T, p *harness.PrivateEngine, pairs []*sessions, by *
 		if err := run.finish(ctx); err != nil {
 			t.Errorf("%s: %s: %v", by.name, pairs[i].c.name, err)
 		}
-		run.sweep(ctx)
+		pairs[i].sweep(ctx)
 	}
 	return snaps
 }

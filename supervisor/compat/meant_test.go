@@ -37,6 +37,19 @@ var meantDifferences = []meant{
 		where: regexp.MustCompile(`^/Containers/([^/]+|[^/]+/Seen/Peers/[^/]+/(Addresses|Connect))$`),
 	},
 	{
+		id:    "removed-by-hand",
+		what:  "A container that somebody removed by hand is made again at once; with Compose by the next up.",
+		why:   "lyandev supervises what the file says. `lyandev rm` and `lyandev stop` are obeyed.",
+		where: regexp.MustCompile(`^/Containers/[^/]+(/Identity|/Seen/Peers/[^/]+/(Addresses|Connect))?$`),
+	},
+	{
+		id:   "network-again",
+		what: "up keeps a network whose configuration has changed, and says so; `lyandev down` and `up` make it anew.",
+		why: "Making it anew stops every container in it. Docker Compose does that, and the containers have lost their names in " +
+			"the new network afterwards.",
+		where: regexp.MustCompile(`^/(Networks/[^/]+/.*|Containers/[^/]+/(Identity|Output|Self/Starts|Seen/.*|Inspect/NetworkSettings/.*))$`),
+	},
+	{
 		id:    "mac-address",
 		what:  "A service's mac_address is applied on engines before API 1.44 too; Compose drops it there.",
 		why:   "The specification says so, and Docker can.",

@@ -93,8 +93,16 @@ func (s *session) normalise(snap *snapshot, others []object) (*snapshot, error) 
 		}
 		*objects = cleaned
 	}
+	var answers []string
 	for k, v := range snap.Dials {
 		snap.Dials[k] = r.Replace(v)
+		answers = append(answers, snap.Dials[k])
+	}
+	if s.c.shuffled {
+		slices.Sort(answers)
+		for i, k := range sortedKeys(snap.Dials) {
+			snap.Dials[k] = answers[i]
+		}
 	}
 	return snap, nil
 }

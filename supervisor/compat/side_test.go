@@ -177,7 +177,7 @@ func (s *session) finish(ctx context.Context) error {
 }
 
 // sweep removes by force what is left of the project.
-func (s *session) sweep(ctx context.Context) {
+func (s *sessions) sweep(ctx context.Context) {
 	for _, key := range []string{composeProject, lyandevProject} {
 		filter := "label=" + key + "=" + s.project
 		for _, kind := range [][]string{{"ps", "-aq"}, {"network", "ls", "-q"}, {"volume", "ls", "-q"}} {

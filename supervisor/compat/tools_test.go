@@ -27,6 +27,8 @@ const (
 var tools struct {
 	compose, probe, dockerConfig, dir string
 	api                               string
+	// can are the abilities of the machine that cases name.
+	can map[string]bool
 }
 
 // needTools makes the programs and images that cases need, once. It skips the test with -short.
@@ -68,8 +70,32 @@ var makeTools = sync.OnceValue(func() error {
 	if err := goRun(ctx, "", "build", "-trimpath", "-ldflags", "-s -w", "-o", tools.probe, "./probe"); err != nil {
 		return err
 	}
-	return makeImages(ctx)
+	if err := makeImages(ctx); err != nil {
+		return err
+	}
+	return findAbilities(ctx)
 })
+
+// findAbilities tries what some machines cannot do, because they are containers themselves.
+func findAbilities(ctx context.Context) error {
+	name := filepath.Base(tools.dir)
+	tools.can = map[string]bool{}
+	for ability, argv := range map[string][]string{
+		"privileged": {"run", "--rm", "--privileged", imageFiles[0].tag, "/probe", "once"},
+		"macvlan":    {"network", "create", "--driver", "macvlan", "--internal", name},
+	} {
+		r, err := command(ctx, "", nil, "docker", argv...)
+		if err != nil {
+			return err
+		}
+		tools.can[ability] = r.code == 0
+	}
+	if tools.can["macvlan"] {
+		_, err := docker(ctx, "network", "rm", name)
+		return err
+	}
+	return nil
+}
 
 // TestPrograms builds the programs that lyandev is compared with, and checks that they are those.
 func TestPrograms(t *testing.T) {
