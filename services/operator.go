@@ -21,6 +21,9 @@ const (
 	// ReasonStopped is the status reason of a plain service's pod whose container was told to stop, by lyandev or by anybody else:
 	// it has not done its work, even if it ended with 0.
 	ReasonStopped = "Stopped"
+	// ReasonPostStart is the status reason of a plain service's pod that runs, and of which a post_start hook failed: it is not
+	// ready until it is started again. The status message is the hook's error.
+	ReasonPostStart = "PostStartHookError"
 	// Addresses is a condition of pods of plain services. Its message is a JSON object with the container's address in each Docker
 	// network, by the network's name.
 	Addresses corev1.PodConditionType = "dev.lyandev/addresses"

@@ -130,6 +130,8 @@ func TestOnlyWantedPodsAreJudged(t *testing.T) {
 	}
 	ended := crashing("web", "new")
 	ended.DeletionTimestamp = new(metav1.Now())
+	hook := crashing("web", "new")
+	hook.Status = corev1.PodStatus{Phase: corev1.PodRunning, Reason: services.ReasonPostStart, Message: "the hook failed"}
 	for _, c := range []struct {
 		pod      *corev1.Pod
 		hopeless bool
@@ -139,6 +141,7 @@ func TestOnlyWantedPodsAreJudged(t *testing.T) {
 		{crashing("former", "any"), false},
 		{crashing("plain", "any"), true},
 		{ended, false},
+		{hook, true},
 	} {
 		why := hopeless(&state.Status{Workloads: workloads, Pods: []*corev1.Pod{c.pod}})
 		if (why != "") != c.hopeless {

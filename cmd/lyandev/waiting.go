@@ -71,6 +71,9 @@ func hopeless(s *state.Status) string {
 				return why
 			}
 		}
+		if p.Status.Reason == services.ReasonPostStart {
+			return fmt.Sprintf("pod %s: %s", p.Name, p.Status.Message)
+		}
 		if w, _ := s.Workload(p.Labels[services.WorkloadLabel]); p.Status.Phase == corev1.PodFailed && (len(p.OwnerReferences) == 0 || w.Kind == "ComposeService") {
 			return fmt.Sprintf("pod %s has failed (%s); see `lyandev logs %s`", p.Name, ui.PodStatus(p), p.Name)
 		}

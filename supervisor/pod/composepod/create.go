@@ -280,11 +280,14 @@ func (w *Worker) start(ctx context.Context, id string, first bool) error {
 		w.engineRestarts = 0
 	}
 	w.event(corev1.EventTypeNormal, "Started", "Started container "+w.container())
-	w.unready = len(w.want.PostStart) > 0
+	w.unready, w.hookFailed = len(w.want.PostStart) > 0, ""
 	defer func() { w.unready = false }()
 	for _, h := range w.want.PostStart {
 		if err := w.hook(ctx, id, h); err != nil {
 			w.event(corev1.EventTypeWarning, "FailedPostStartHook", err.Error())
+			if ctx.Err() == nil {
+				w.hookFailed = err.Error()
+			}
 			return nil
 		}
 	}

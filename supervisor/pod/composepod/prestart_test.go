@@ -1,6 +1,7 @@
 package composepod
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"testing"
@@ -129,5 +130,27 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("%s, %v, %v", data, ok, err)
 		}
 		r.want("web-1", "Running ready")
+	})
+}
+
+// TestPostStartHookThatFails leaves the container running and the pod not ready, with the reason, until it is started again.
+func TestPostStartHookThatFails(t *testing.T) {
+	onRig(t, func(r *rig) {
+		code := 3
+		r.On("p-web-1", enginefake.Script{Exec: func(_ context.Context, x *enginefake.Execution) (int, error) {
+			_, _ = x.Stdout.Write([]byte("no schema\n"))
+			return code, nil
+		}})
+		w := r.start("web-1", func(c *compose.Container) { c.PostStart = []compose.Hook{{Command: []string{"load"}}} })
+		r.pass(time.Minute)
+		r.want("web-1", "Running PostStartHookError")
+		want := `the hook "load" in container web exited with 3: no schema`
+		if got := r.status["web-1"].Status.Message; got != want {
+			t.Errorf("the reason is %q, want %q", got, want)
+		}
+		code = 0
+		w.RestartContainer("", "was asked to")
+		r.pass(time.Minute)
+		r.want("web-1", "Running ready restarts=1")
 	})
 }

@@ -28,6 +28,8 @@ type Input struct {
 	// Stopped: the container was told to stop. Unready: its post_start hooks have not ended. Starts is the number of starts
 	// made by lyandev after the first.
 	Stopped, Unready bool
+	// HookFailed is the error of a post_start hook, "" if none failed.
+	HookFailed string
 	// Refused is why a pre_start hook prevents the start, "" if none does.
 	Refused string
 	Starts  int32
@@ -96,6 +98,9 @@ func (in *Input) observed(s *corev1.PodStatus, cs *corev1.ContainerStatus) (read
 		}
 		ready, why = in.healthy()
 		cs.Ready = ready
+		if in.HookFailed != "" {
+			s.Reason, s.Message = services.ReasonPostStart, in.HookFailed
+		}
 	case engine.StateRestarting:
 		s.Phase = corev1.PodRunning
 		cs.State.Waiting = &corev1.ContainerStateWaiting{
@@ -145,6 +150,8 @@ func (in *Input) healthy() (ready bool, why string) {
 		return false, "container " + name + " is paused"
 	case in.Unready:
 		return false, "the post_start hooks of container " + name + " have not ended"
+	case in.HookFailed != "":
+		return false, in.HookFailed
 	case h == nil || h.Status == "healthy" || h.Status == "none" || h.Status == "":
 		return true, ""
 	case h.Status == "starting":
@@ -223,7 +230,7 @@ func (w *Worker) publish(c *engine.Container, conditions []corev1.PodCondition) 
 	}
 	now := time.Now()
 	next := Status(Input{
-		Pod: w.pod, Want: w.want, Container: c, Waiting: w.waiting, Stopped: w.asked, Unready: w.unready, Refused: w.refused, Starts: w.starts,
+		Pod: w.pod, Want: w.want, Container: c, Waiting: w.waiting, Stopped: w.asked, Unready: w.unready, HookFailed: w.hookFailed, Refused: w.refused, Starts: w.starts,
 		Now: now,
 	})
 	for _, x := range conditions {

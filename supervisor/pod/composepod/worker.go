@@ -86,6 +86,9 @@ type Worker struct {
 	failures int
 	// unready: the hooks of the last start have not ended.
 	unready bool
+	// hookFailed is the error of the post_start hook that failed after the last start, "" if none did. The container goes on
+	// running, and is not ready until it is started again.
+	hookFailed string
 	// refused is why a pre_start hook prevents the start until Start or RestartContainer; "" for none.
 	refused string
 }
@@ -100,8 +103,11 @@ func New(p *corev1.Pod, deps Deps) *Worker {
 	w.mail.wake = make(chan struct{}, 1)
 	w.read()
 	w.asked = p.Status.Reason == services.ReasonStopped
-	if p.Status.Reason == ReasonPreStart {
+	switch p.Status.Reason {
+	case ReasonPreStart:
 		w.refused = p.Status.Message
+	case services.ReasonPostStart:
+		w.hookFailed = p.Status.Message
 	}
 	return w
 }
