@@ -1,8 +1,10 @@
 package compat_test
 
 import (
+	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -41,6 +43,12 @@ var meantDifferences = []meant{
 		what:  "A container that somebody removed by hand is made again at once; with Compose by the next up.",
 		why:   "lyandev supervises what the file says. `lyandev rm` and `lyandev stop` are obeyed.",
 		where: regexp.MustCompile(`^/Containers/[^/]+(/Identity|/Seen/Peers/[^/]+/(Addresses|Connect))?$`),
+	},
+	{
+		id:    "read-only-inline",
+		what:  "Configs and secrets with inline content work with `read_only: true`; Compose fails.",
+		why:   "The file is valid, and Docker can.",
+		where: regexp.MustCompile(`^/Failed$`),
 	},
 	{
 		id:   "network-again",
@@ -98,6 +106,20 @@ func unexplained(c *testCase, all []difference) (left []difference, unused []str
 		}
 	}
 	return left, unused
+}
+
+// TestReadme checks that README lists the rows in the same words.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range meantDifferences {
+		line := "| " + strings.TrimSuffix(m.what, ".") + " | " + strings.TrimSuffix(m.why, ".") + " |"
+		if !strings.Contains(string(text), line) {
+			t.Errorf("README has no line\n%s", line)
+		}
+	}
 }
 
 // TestMeantDifferences checks the table: at most fifteen rows, each met by a case.
