@@ -1,9 +1,12 @@
 package profiles
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -43,8 +46,10 @@ func (c *converter) build(s types.ServiceConfig) {
 		Name: s.Name, Image: c.image(s), Context: c.context(s.Build.Context), Dockerfile: s.Build.Dockerfile,
 		DockerfileInline: s.Build.DockerfileInline, Target: s.Build.Target, Args: buildArgs(s.Build.Args),
 		Labels: s.Build.Labels, CacheFrom: s.Build.CacheFrom, CacheTo: s.Build.CacheTo, Network: s.Build.Network,
-		NoCache: s.Build.NoCache, Pull: s.Build.Pull, Platform: s.Platform,
-		AdditionalContexts: map[string]string{}, Secrets: map[string]string{}, SSH: map[string]string{},
+		NoCache: s.Build.NoCache, Pull: s.Build.Pull, Platform: s.Platform, NoCacheFilter: s.Build.NoCacheFilter, Tags: s.Build.Tags,
+		ExtraHosts: slices.Sorted(slices.Values(s.Build.ExtraHosts.AsList("="))), ShmSize: int64(s.Build.ShmSize),
+		Ulimits: buildUlimits(s.Build.Ulimits), Entitlements: s.Build.Entitlements,
+		AdditionalContexts: map[string]string{}, Secrets: map[string]string{}, SecretValues: map[string]string{}, SSH: map[string]string{},
 	}
 	for k, v := range s.Build.AdditionalContexts {
 		b.AdditionalContexts[k] = c.context(v)
@@ -88,9 +93,29 @@ func (c *converter) buildSecret(b *services.Build, sec types.ServiceSecretConfig
 			return
 		}
 		b.Secrets[id] = decl.File
+	case decl.Environment != "":
+		v, set := c.project.Environment[decl.Environment]
+		if !set {
+			c.note(at, "the environment has no %s: the build runs without the secret", decl.Environment)
+			return
+		}
+		b.SecretValues[id] = v
 	default:
-		c.note(at, "ignored: build secrets must come from files")
+		c.note(at, "ignored: build secrets come from a file or the environment")
 	}
+}
+
+// buildUlimits are limits as BuildKit's frontend takes them.
+func buildUlimits(all map[string]*types.UlimitsConfig) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		soft, hard := all[name].Soft, all[name].Hard
+		if all[name].Single != 0 {
+			soft, hard = all[name].Single, all[name].Single
+		}
+		out = append(out, fmt.Sprintf("%s=%d:%d", name, soft, hard))
+	}
+	return out
 }
 
 // context returns a build context: a directory, a URL, or an embedded copy of one of lyandev's own images if the directory

@@ -293,7 +293,7 @@ secrets:
 		Name: "web", Image: "shop-web", Context: filepath.Join(dir, "src"), Dockerfile: "D", Target: "prod",
 		Args: map[string]string{"A": "1"}, Labels: map[string]string{"l": "v"}, CacheFrom: []string{"type=local,src=x"},
 		AdditionalContexts: map[string]string{"other": filepath.Join(dir, "other")},
-		Secrets:            map[string]string{"ca": filepath.Join(dir, "ca.pem")}, SSH: map[string]string{"default": ""},
+		Secrets:            map[string]string{"ca": filepath.Join(dir, "ca.pem")}, SecretValues: map[string]string{}, SSH: map[string]string{"default": ""},
 		Platform: "linux/amd64", Network: "host", NoCache: true, Pull: true,
 	}
 	if d := cmp.Diff(want, s.Build("web")); d != "" {

@@ -159,13 +159,27 @@ type Build struct {
 	CacheFrom          []string          `json:"cacheFrom,omitempty"`
 	CacheTo            []string          `json:"cacheTo,omitempty"`
 	AdditionalContexts map[string]string `json:"additionalContexts,omitempty"`
-	// Secrets map an id to an absolute file path; SSH maps an id to a socket or key path ("" for the SSH agent).
-	Secrets  map[string]string `json:"secrets,omitempty"`
-	SSH      map[string]string `json:"ssh,omitempty"`
-	Platform string            `json:"platform,omitempty"`
-	Network  string            `json:"network,omitempty"`
-	NoCache  bool              `json:"noCache,omitempty"`
-	Pull     bool              `json:"pull,omitempty"`
+	// Secrets map an id to an absolute file path, SecretValues an id to the secret itself; SSH maps an id to a socket or key path
+	// ("" for the SSH agent).
+	Secrets      map[string]string `json:"secrets,omitempty"`
+	SecretValues map[string]string `json:"secretValues,omitempty"`
+	SSH          map[string]string `json:"ssh,omitempty"`
+	Platform     string            `json:"platform,omitempty"`
+	Network      string            `json:"network,omitempty"`
+	// NoCache and Pull say how a build is done, not that it is done again although nothing has changed.
+	NoCache bool `json:"noCache,omitempty"`
+	Pull    bool `json:"pull,omitempty"`
+	// NoCacheFilter are the stages that are built without cache.
+	NoCacheFilter []string `json:"noCacheFilter,omitempty"`
+	// Tags are more references that the image gets.
+	Tags []string `json:"tags,omitempty"`
+	// ExtraHosts are entries NAME=ADDRESS of /etc/hosts while steps run; the address host-gateway is that of the host.
+	ExtraHosts []string `json:"extraHosts,omitempty"`
+	// ShmSize is the size of /dev/shm in bytes, 0 for BuildKit's default; Ulimits are limits of steps, NAME=SOFT:HARD.
+	ShmSize int64    `json:"shmSize,omitempty"`
+	Ulimits []string `json:"ulimits,omitempty"`
+	// Entitlements are what steps may do beyond the usual, such as security.insecure. The engine must allow them.
+	Entitlements []string `json:"entitlements,omitempty"`
 }
 
 // HostPath is a file or directory of the host that a plain service mounts from outside the stack's directory.

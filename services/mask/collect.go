@@ -39,6 +39,11 @@ func collect(s *services.Stack) []string {
 			add(v)
 		}
 	}
+	for _, b := range s.Builds {
+		for _, v := range b.SecretValues {
+			add(v)
+		}
+	}
 	for _, m := range s.ConfigMaps {
 		for k, v := range m.Data {
 			named(k, v)

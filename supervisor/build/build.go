@@ -3,6 +3,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -174,7 +176,7 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 	r := Result{Name: x.Name, Image: x.Image}
 	if old, err := b.Images.InspectImage(ctx, x.Image); err == nil {
 		r.PreviousID = old.ID
-		if old.Labels[FingerprintLabel] == src.fingerprint && !opts.Force && !opts.NoCache && !x.NoCache && !x.Pull {
+		if old.Labels[FingerprintLabel] == src.fingerprint && !opts.Force && !opts.NoCache {
 			r.ImageID, r.Current, r.Took = old.ID, true, time.Since(began)
 			sink(Progress{Build: x.Name, State: "current", Took: r.Took})
 			return r, nil
@@ -239,13 +241,18 @@ func (b *Builder) solve(ctx context.Context, x *services.Build, src *source, opt
 	if err != nil {
 		return &Error{Name: x.Name, Err: fmt.Errorf("cannot read the Dockerfile's directory: %w", err)}
 	}
+	hosts, err := extraHosts(ctx, c, x.ExtraHosts)
+	if err != nil {
+		return &Error{Name: x.Name, Err: err}
+	}
 	opt := bkclient.SolveOpt{
 		Frontend:      "dockerfile.v0",
-		FrontendAttrs: b.attributes(x, src, opts),
+		FrontendAttrs: b.attributes(x, src, opts, hosts),
 		LocalMounts:   map[string]fsutil.FS{"context": contextFS, "dockerfile": dockerfileFS},
 		SharedKey:     src.context, // lets BuildKit reuse an earlier transfer of the directory
 		Session:       attachables,
-		Exports:       []bkclient.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": x.Image}}},
+		Exports:       []bkclient.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": strings.Join(append([]string{x.Image}, x.Tags...), ",")}}},
+		AllowedEntitlements: x.Entitlements,
 	}
 	for name, dir := range src.contexts {
 		f, err := fsutil.NewFS(dir)
@@ -299,8 +306,35 @@ func (b *Builder) connect(ctx context.Context) (*bkclient.Client, error) {
 	return c, nil
 }
 
+// gatewayLabel is the label of a BuildKit worker with the address by which containers reach the host. Engines since 23.0 have it.
+const gatewayLabel = "org.mobyproject.buildkit.worker.moby.host-gateway-ip"
+
+// extraHosts replaces host-gateway in entries NAME=ADDRESS.
+func extraHosts(ctx context.Context, c *bkclient.Client, list []string) ([]string, error) {
+	out := slices.Clone(list)
+	for i, entry := range out {
+		name, addr, _ := strings.Cut(entry, "=")
+		if addr != "host-gateway" {
+			continue
+		}
+		workers, err := c.ListWorkers(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("cannot ask the engine for the address of host-gateway (build.extra_hosts): %w", err)
+		}
+		ip := ""
+		for _, w := range workers {
+			ip = cmp.Or(ip, w.Labels[gatewayLabel])
+		}
+		if ip == "" {
+			return nil, fmt.Errorf("the engine does not say which address host-gateway is for builds; write the address for %s in build.extra_hosts", name)
+		}
+		out[i] = name + "=" + ip
+	}
+	return out, nil
+}
+
 // attributes are the frontend's options.
-func (b *Builder) attributes(x *services.Build, src *source, opts Options) map[string]string {
+func (b *Builder) attributes(x *services.Build, src *source, opts Options, hosts []string) map[string]string {
 	a := map[string]string{
 		"filename":                     src.dockerfile,
 		"label:" + FingerprintLabel:    src.fingerprint,
@@ -322,6 +356,14 @@ func (b *Builder) attributes(x *services.Build, src *source, opts Options) map[s
 	}
 	for k, v := range x.Labels {
 		a["label:"+k] = v
+	}
+	for k, list := range map[string][]string{"add-hosts": hosts, "ulimit": x.Ulimits, "no-cache": x.NoCacheFilter} {
+		if len(list) > 0 {
+			a[k] = strings.Join(list, ",")
+		}
+	}
+	if x.ShmSize > 0 {
+		a["shm-size"] = strconv.FormatInt(x.ShmSize, 10)
 	}
 	if x.NoCache || opts.NoCache {
 		a["no-cache"] = ""

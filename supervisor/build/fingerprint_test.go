@@ -92,6 +92,12 @@ func TestFingerprintChangesExactlyWhenItShould(t *testing.T) {
 		{"a label", field(func(x *services.Build) { x.Labels = map[string]string{"a": "b"} }), true},
 		{"the platform", field(func(x *services.Build) { x.Platform = "linux/arm64" }), true},
 		{"the network", field(func(x *services.Build) { x.Network = "host" }), true},
+		{"the tags", field(func(x *services.Build) { x.Tags = []string{"web:1"} }), true},
+		{"the hosts", field(func(x *services.Build) { x.ExtraHosts = []string{"a=1.2.3.4"} }), true},
+		{"the limits", field(func(x *services.Build) { x.Ulimits = []string{"nofile=1:2"} }), true},
+		{"the shared memory", field(func(x *services.Build) { x.ShmSize = 1 << 20 }), true},
+		{"the entitlements", field(func(x *services.Build) { x.Entitlements = []string{"network.host"} }), true},
+		{"a secret's value", field(func(x *services.Build) { x.SecretValues = map[string]string{"a": "b"} }), false},
 		{"the image's name", field(func(x *services.Build) { x.Image = "other:dev" }), true},
 		{"where a cache comes from", field(func(x *services.Build) { x.CacheFrom = []string{"a"} }), false},
 		{"the same context by another way", func(t *testing.T, dir string, x *services.Build) {

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"github.com/docker/cli/cli/config"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/session/secrets"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 
@@ -31,6 +33,20 @@ func CABundle() string {
 	return ""
 }
 
+// secretStore gives secrets whose values are known, and others from files.
+type secretStore struct {
+	values map[string]string
+	files  secrets.SecretStore
+}
+
+// GetSecret implements secrets.SecretStore.
+func (s secretStore) GetSecret(ctx context.Context, id string) ([]byte, error) {
+	if v, ok := s.values[id]; ok {
+		return []byte(v), nil
+	}
+	return s.files.GetSecret(ctx, id)
+}
+
 // sessionFor returns what BuildKit may request from this client during a build: registry credentials, secrets, SSH agents.
 func sessionFor(x *services.Build) ([]session.Attachable, error) {
 	conf := config.LoadDefaultConfigFile(io.Discard)
@@ -45,16 +61,17 @@ func sessionFor(x *services.Build) ([]session.Attachable, error) {
 		}
 		sources = append(sources, secretsprovider.Source{ID: id, FilePath: path})
 	}
-	if path, declared := x.Secrets[CASecret]; !declared || !exists(path) {
+	_, given := x.SecretValues[CASecret]
+	if path, declared := x.Secrets[CASecret]; !given && (!declared || !exists(path)) {
 		if ca := CABundle(); ca != "" {
 			sources = append(sources, secretsprovider.Source{ID: CASecret, FilePath: ca})
 		}
 	}
-	store, err := secretsprovider.NewStore(sources)
+	files, err := secretsprovider.NewStore(sources)
 	if err != nil {
 		return nil, fmt.Errorf("cannot provide the build's secrets: %w", err)
 	}
-	out = append(out, secretsprovider.NewSecretProvider(store))
+	out = append(out, secretsprovider.NewSecretProvider(secretStore{values: x.SecretValues, files: files}))
 	if len(x.SSH) == 0 {
 		return out, nil
 	}

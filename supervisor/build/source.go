@@ -119,6 +119,14 @@ func (b *Builder) ContextDir(context string) (string, error) {
 func (s *source) takeFingerprint(x *services.Build) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "v1 %s %s %s %s %s\n", x.Image, x.Target, x.Platform, x.Network, s.dockerfile)
+	for _, list := range [][]string{x.Tags, x.ExtraHosts, x.Ulimits, x.Entitlements} {
+		if len(list) > 0 {
+			fmt.Fprintf(h, "%q\n", list)
+		}
+	}
+	if x.ShmSize != 0 {
+		fmt.Fprintf(h, "shm %d\n", x.ShmSize)
+	}
 	for _, m := range []map[string]string{x.Args, x.Labels, x.AdditionalContexts} {
 		for _, k := range slices.Sorted(maps.Keys(m)) {
 			fmt.Fprintf(h, "%q=%q\n", k, m[k])

@@ -59,7 +59,7 @@ func TestProxiesOfBuilds(t *testing.T) {
 	ok(t, err)
 	defer api.Close()
 	b := &Builder{API: api}
-	a := b.attributes(&services.Build{Args: map[string]string{"HTTP_PROXY": "mine"}}, &source{}, Options{})
+	a := b.attributes(&services.Build{Args: map[string]string{"HTTP_PROXY": "mine"}}, &source{}, Options{}, nil)
 	if a["build-arg:HTTP_PROXY"] != "mine" || a["build-arg:http_proxy"] != "http://p:1" {
 		t.Errorf("attributes %v", a)
 	}

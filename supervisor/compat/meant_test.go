@@ -45,12 +45,6 @@ var meantDifferences = []meant{
 		where: regexp.MustCompile(`^/Containers/[^/]+(/Identity|/Seen/Peers/[^/]+/(Addresses|Connect))?$`),
 	},
 	{
-		id:    "read-only-inline",
-		what:  "Configs and secrets with inline content work with `read_only: true`; Compose fails.",
-		why:   "The file is valid, and Docker can.",
-		where: regexp.MustCompile(`^/Failed$`),
-	},
-	{
 		id:   "network-again",
 		what: "up keeps a network whose configuration has changed, and says so; `lyandev down` and `up` make it anew.",
 		why: "Making it anew stops every container in it. Docker Compose does that, and the containers have lost their names in " +
