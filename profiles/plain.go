@@ -227,6 +227,9 @@ func (p *plain) namespaces() {
 	for i, from := range p.s.VolumesFrom {
 		parts := strings.Split(from, ":")
 		on := parts[0]
+		if parts[len(parts)-1] == "ro" {
+			p.c.note(p.at.with("volumes_from", index(i)), "approximated: the volumes are writable, as under Docker Compose, which ignores ro")
+		}
 		switch {
 		case on == "container" && len(parts) > 1:
 			p.out.Host.VolumesFrom = append(p.out.Host.VolumesFrom, parts[1])
@@ -235,7 +238,6 @@ func (p *plain) namespaces() {
 		case !p.c.plain[on]:
 			p.c.bad(p.at.with("volumes_from", index(i)), "give both services the same semantics", "%s has Kubernetes' semantics, so its volumes cannot be mounted", on)
 		default:
-			// Docker Compose drops a read-only mode here, and so do we.
 			p.out.VolumesFrom = append(p.out.VolumesFrom, compose.VolumesFrom{Workload: p.c.workloadName(on)})
 		}
 	}

@@ -75,7 +75,6 @@ type Attachment struct {
 // VolumesFrom mounts the volumes of another workload's first container.
 type VolumesFrom struct {
 	Workload string `json:"workload"`
-	ReadOnly bool   `json:"readOnly,omitempty"`
 }
 
 // File is one config or secret. Its content is the value of Key in the stack's Secret (Secret true) or ConfigMap named Object.

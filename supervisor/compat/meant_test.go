@@ -24,13 +24,20 @@ var meantDifferences = []meant{
 		what: "Host ports are not bindings of the container: the agent publishes them, on 127.0.0.1 unless the file names an address.",
 		why: "They go on answering while a container is replaced, and nobody else in the network reaches a developer's database. " +
 			"`x-lyandev: {ports: container}` gives the container its own bindings.",
-		where: regexp.MustCompile(`^/Containers/[^/]+/Inspect/(HostConfig/PortBindings|NetworkSettings/Ports)(/|$)`),
+		where: regexp.MustCompile(`^/Containers/[^/]+/Inspect/(HostConfig/PortBindings|NetworkSettings/Ports)(/|$)|^/Networks/PROJECT_lyandev$`),
 	},
 	{
 		id:    "done-once",
 		what:  "A one-shot that has done its work is not started again by the next up, unless it has changed.",
 		why:   "A seed or a migration is not repeated by every up; `lyandev restart NAME` repeats it. One that failed is tried again.",
 		where: regexp.MustCompile(`^/Containers/[^/]+/(Identity|Self/Starts)$`),
+	},
+	{
+		id:   "build-again",
+		what: "up builds an image whose inputs have changed, or that lyandev has not built; Compose only with --build.",
+		why: "Nobody runs yesterday's code by mistake. While nothing has changed, nothing is built; `--no-build` uses the image " +
+			"that is there.",
+		where: regexp.MustCompile(`^/Containers/[^/]+/(Identity|Seen/Files/.*|Self/Starts)$|^/Images/`),
 	},
 	{
 		id:    "orphans",

@@ -81,8 +81,9 @@ func findAbilities(ctx context.Context) error {
 	name := filepath.Base(tools.dir)
 	tools.can = map[string]bool{}
 	for ability, argv := range map[string][]string{
-		"privileged": {"run", "--rm", "--privileged", imageFiles[0].tag, "/probe", "once"},
-		"macvlan":    {"network", "create", "--driver", "macvlan", "--internal", name},
+		"privileged":    {"run", "--rm", "--privileged", imageFiles[0].tag, "/probe", "once"},
+		"shared-mounts": {"run", "--rm", "-v", tools.dir + ":/x:rslave", imageFiles[0].tag, "/probe", "once"},
+		"macvlan":       {"network", "create", "--driver", "macvlan", "--internal", name},
 	} {
 		r, err := command(ctx, "", nil, "docker", argv...)
 		if err != nil {

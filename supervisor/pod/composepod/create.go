@@ -186,11 +186,7 @@ func (w *Worker) join(ctx context.Context, h *container.HostConfig) ([]string, e
 		if err != nil {
 			return nil, err
 		}
-		access := ":rw"
-		if v.ReadOnly {
-			access = ":ro"
-		}
-		h.VolumesFrom = append(h.VolumesFrom, strings.TrimPrefix(mode, "container:")+access)
+		h.VolumesFrom = append(h.VolumesFrom, strings.TrimPrefix(mode, "container:"))
 	}
 	return ids, nil
 }
