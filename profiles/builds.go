@@ -51,6 +51,9 @@ func (c *converter) build(s types.ServiceConfig) {
 		Ulimits: buildUlimits(s.Build.Ulimits), Entitlements: s.Build.Entitlements,
 		AdditionalContexts: map[string]string{}, Secrets: map[string]string{}, SecretValues: map[string]string{}, SSH: map[string]string{},
 	}
+	if s.Build.Privileged && !slices.Contains(b.Entitlements, insecure) {
+		b.Entitlements = append(slices.Clone(b.Entitlements), insecure)
+	}
 	for k, v := range s.Build.AdditionalContexts {
 		b.AdditionalContexts[k] = c.context(v)
 	}
@@ -104,6 +107,9 @@ func (c *converter) buildSecret(b *services.Build, sec types.ServiceSecretConfig
 		c.note(at, "ignored: build secrets come from a file or the environment")
 	}
 }
+
+// insecure is BuildKit's entitlement for privileged steps. An engine that does not allow it refuses the build.
+const insecure = "security.insecure"
 
 // buildUlimits are limits as BuildKit's frontend takes them.
 func buildUlimits(all map[string]*types.UlimitsConfig) []string {

@@ -35,7 +35,7 @@ services.*.build.network aa
 services.*.build.no_cache aa
 services.*.build.no_cache_filter aa
 services.*.build.platforms pp | built for the first one, or for platform
-services.*.build.privileged ii | BuildKit grants it by entitlements: security.insecure
+services.*.build.privileged aa
 services.*.build.provenance ii | the engine's image store keeps no attestations
 services.*.build.pull aa
 services.*.build.sbom ii | the engine's image store keeps no attestations
