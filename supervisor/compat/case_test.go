@@ -18,7 +18,7 @@ import (
 //	fails: up             commands that must fail, with both
 //	meets: ID...          the meant differences that the case meets
 //	api: 1.44             the lowest API version of an engine that can run it
-//	needs: ABILITY...     privileged, macvlan, shared-mounts: some commands fail on machines without it; what both make then is compared
+//	needs: ABILITY...     privileged, macvlan, shared-mounts: on machines without it only the first step is done, and may fail
 //	names: NAME...        host names to resolve in the containers, besides services, containers and aliases
 //	look: PATH...         paths to list in the containers
 //	sysctls: NAME...      sysctls to read in the containers

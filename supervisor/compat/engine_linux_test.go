@@ -52,7 +52,7 @@ func restartable(t *testing.T) []*testCase {
 	match := regexp.MustCompile(name)
 	var all []*testCase
 	for _, c := range cases {
-		if len(c.steps) == len(defaultSteps) && &c.steps[0] == &defaultSteps[0] && len(c.list("api")) == 0 && match.MatchString(c.name) {
+		if len(c.steps) == len(defaultSteps) && &c.steps[0] == &defaultSteps[0] && len(c.list("api")) == 0 && able(c) && match.MatchString(c.name) {
 			all = append(all, c)
 		}
 	}
@@ -102,7 +102,7 @@ func restartSide(t *testing.T, p *harness.PrivateEngine, pairs []*sessions, by *
 			t.Fatalf("%s: %s: %v", by.name, s.c.name, err)
 		}
 		if why := unexpected(s.c, snap); why != "" && truth == nil {
-			t.Fatalf("%s: %s: %s", by.name, s.c.name, why)
+			t.Errorf("%s: %s: %s", by.name, s.c.name, why)
 		}
 		snaps[i] = []*snapshot{snap}
 	}

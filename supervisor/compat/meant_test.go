@@ -59,6 +59,12 @@ var meantDifferences = []meant{
 		where: regexp.MustCompile(`^/(Networks/[^/]+/.*|Containers/[^/]+/(Identity|Output|Self/Starts|Seen/.*|Inspect/NetworkSettings/.*))$`),
 	},
 	{
+		id:    "hook-failed",
+		what:  "A container whose post_start hook failed is not ready until it is started again; with Compose the next up passes.",
+		why:   "What the hook should have done has not been done. `lyandev restart NAME` tries it again.",
+		where: regexp.MustCompile(`^/Failed$`),
+	},
+	{
 		id:    "mac-address",
 		what:  "A service's mac_address is applied on engines before API 1.44 too; Compose drops it there.",
 		why:   "The specification says so, and Docker can.",

@@ -3,7 +3,7 @@
 // Command probe is what containers of the comparison with Docker Compose run. It prints what its process is as a line of
 // JSON, and says what the container sees when it is run in it again:
 //
-//	probe serve [-port N] [-udp N] [-exit-after D] [-code N] [-delay D]
+//	probe serve [-port N] [-second N] [-udp N] [-exit-after D] [-code N] [-delay D]
 //	                        print a line; HTTP on the port (8080), which answers with the host name; UDP echo
 //	probe once [-code N]    print a line and exit
 //	probe see [-names N,..] [-look DIR,..] [-sysctls S,..] [-port N]
@@ -37,6 +37,7 @@ func run(args []string) error {
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	port := flags.Int("port", 8080, "the TCP port")
+	second := flags.Int("second", 0, "another TCP port")
 	udp := flags.Int("udp", 0, "the UDP port")
 	code := flags.Int("code", 0, "the exit code")
 	after := flags.Duration("exit-after", 0, "exit after this time")
@@ -49,7 +50,7 @@ func run(args []string) error {
 	}
 	switch args[0] {
 	case "serve":
-		return serve(server{port: *port, udp: *udp, code: *code, after: *after, delay: *delay})
+		return serve(server{port: *port, second: *second, udp: *udp, code: *code, after: *after, delay: *delay})
 	case "once":
 		printSelf()
 		os.Exit(*code)

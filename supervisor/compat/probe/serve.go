@@ -13,7 +13,7 @@ import (
 )
 
 type server struct {
-	port, udp, code int
+	port, second, udp, code int
 	after, delay    time.Duration
 }
 
@@ -23,12 +23,17 @@ func serve(s server) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	printSelf()
 	host, _ := os.Hostname()
-	go func() {
-		time.Sleep(s.delay)
-		_ = http.ListenAndServe(fmt.Sprintf(":%d", s.port), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprintln(w, host)
-		}))
-	}()
+	for _, port := range []int{s.port, s.second} {
+		if port == 0 {
+			continue
+		}
+		go func() {
+			time.Sleep(s.delay)
+			_ = http.ListenAndServe(fmt.Sprintf(":%d", port), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintln(w, host)
+			}))
+		}()
+	}
 	if s.udp > 0 {
 		go echo(s.udp)
 	}
