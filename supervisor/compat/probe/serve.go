@@ -14,7 +14,7 @@ import (
 
 type server struct {
 	port, second, udp, code int
-	after, delay    time.Duration
+	after, delay            time.Duration
 }
 
 // serve runs until it is told to stop. A port that is taken is no reason to end: containers may share a network namespace.
