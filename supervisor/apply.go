@@ -44,8 +44,13 @@ type ApplyOptions struct {
 // Apply makes a stack the wanted one. It first makes everything sure that can fail before a pod is touched: the order has
 // no cycle, images are built or pulled, the network and the agent are up, host ports are free. An error changes nothing:
 // what ran goes on. It returns when the stack has been taken over, not when it is ready: watch the Store for a status
-// whose Applied is at least the number returned, which reflects this stack or a later one.
+// whose Applied is at least the number returned, which reflects this stack or a later one. Stop ends it with an error; what it has
+// made by then is removed with the stack.
 func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) (uint64, error) {
+	return called(ctx, s, "apply the stack", func(ctx context.Context) (uint64, error) { return s.apply(ctx, stack, opts) })
+}
+
+func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) (uint64, error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	if err := s.switcher.Await(ctx); err != nil {
@@ -63,6 +68,9 @@ func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts Appl
 	prepared, err := s.prepareStack(ctx, stack, opts)
 	if err != nil {
 		return 0, err
+	}
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
 	}
 	if err := s.saveStack(prepared); err != nil {
 		return 0, err

@@ -213,6 +213,7 @@ func (m stopRequest) handle(s *Supervisor) {
 		s.pods.Hurry()
 	}
 	s.stopping = true
+	s.callers.stop(errStopping)
 }
 
 // buildsBegin says which images are about to be built; one that replaces nothing leaves the others listed.

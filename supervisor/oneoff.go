@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -43,6 +42,10 @@ type OneOffContainer struct {
 // pod. It does not start the container, and not what the service depends on. It blocks until the container is there. Nothing of the
 // running stack changes. The end of the stack removes the container.
 func (s *Supervisor) CreateOneOff(ctx context.Context, r OneOff) (OneOffContainer, error) {
+	return called(ctx, s, "run "+r.Service, func(ctx context.Context) (OneOffContainer, error) { return s.createOneOff(ctx, r) })
+}
+
+func (s *Supervisor) createOneOff(ctx context.Context, r OneOff) (OneOffContainer, error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	x := r.Stack.Find(r.Service)
@@ -60,18 +63,17 @@ func (s *Supervisor) CreateOneOff(ctx context.Context, r OneOff) (OneOffContaine
 	if err != nil {
 		return OneOffContainer{}, err
 	}
-	id, err := s.pods.CreateOneOff(ctx, p, stack, s.oneOffLabels(x))
+	if ctx.Err() != nil {
+		return OneOffContainer{}, context.Cause(ctx)
+	}
+	// The engine finishes what it has begun, and the container's removal has to find it.
+	id, err := s.pods.CreateOneOff(context.WithoutCancel(ctx), p, stack, s.oneOffLabels(x))
 	return OneOffContainer{ID: id, Name: p.Name}, err
 }
 
 // prepareOneOff makes sure of what a container of x needs, and returns a stack that has nothing else.
 func (s *Supervisor) prepareOneOff(ctx context.Context, r OneOff, x *services.Workload) (*services.Stack, error) {
-	running, err := ask(ctx, s, "the wanted stack", func() (*services.Stack, error) {
-		if s.stopping {
-			return nil, errors.New("cannot run anything: the stack is being stopped")
-		}
-		return s.cluster.Stack(), nil
-	})
+	running, err := s.wantedStack(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/agent"
+	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/podnet"
 	"github.com/lyandev/lyandev/supervisor/resources"
@@ -17,7 +18,7 @@ import (
 // newNetwork makes the stack's network. It is given the way to put pods back by SetRejoin.
 func (s *Supervisor) newNetwork() *podnet.Network {
 	cfg := podnet.Config{
-		Engine: s.cfg.Engine, Instance: s.cfg.Instance, Image: s.image.Ensure, Log: s.log,
+		Engine: engine.Uncut(s.cfg.Engine), Instance: s.cfg.Instance, Image: s.image.Ensure, Log: s.log,
 		Changed: func() { s.post(lookAgain{"the network"}) },
 		Event: func(kind, name, typ, reason, message string) {
 			s.event(kind, cmp.Or(name, nodeName), typ, reason, "%s", message)
@@ -33,18 +34,19 @@ func (s *Supervisor) newNetwork() *podnet.Network {
 // newResources makes the networks and volumes of plain services.
 func (s *Supervisor) newResources() *resources.Maker {
 	return resources.New(resources.Config{
-		Engine: s.cfg.Engine, Instance: s.cfg.Instance, Leave: s.podnet.Leave,
+		Engine: engine.Uncut(s.cfg.Engine), Instance: s.cfg.Instance, Leave: s.podnet.Leave,
 		Note: func(reason, message string) {
 			s.event("Node", nodeName, corev1.EventTypeWarning, reason, "%s", message)
 		},
 	})
 }
 
-// ensureNetwork brings up the networks and volumes of a stack and the agent. It is not cancelled with ctx: the engine would
-// finish what it has begun anyway, and nobody would remove it.
+// ensureNetwork brings up the networks and volumes of a stack and the agent, within a minute. The end of ctx does not stop it half
+// way, since the stack that runs may need the agent that is being replaced; Stop does.
 func (s *Supervisor) ensureNetwork(ctx context.Context, stack *services.Stack, auto bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
+	defer context.AfterFunc(s.callers.over, cancel)()
 	r, err := s.networkRequest(stack)
 	if err != nil {
 		return err

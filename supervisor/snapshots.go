@@ -74,6 +74,10 @@ func (s *Supervisor) SaveTo(ctx context.Context, to snapshot.Config, name, key s
 }
 
 func (s *Supervisor) save(ctx context.Context, q snapshot.SaveRequest, names []string) (*snapshot.Meta, error) {
+	return called(ctx, s, "save "+q.Name, func(ctx context.Context) (*snapshot.Meta, error) { return s.saveNow(ctx, q, names) })
+}
+
+func (s *Supervisor) saveNow(ctx context.Context, q snapshot.SaveRequest, names []string) (*snapshot.Meta, error) {
 	stack, sources, err := s.sources(ctx, names)
 	if err != nil {
 		return nil, fmt.Errorf("cannot save %s: %w", q.Name, err)

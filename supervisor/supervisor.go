@@ -75,7 +75,8 @@ type Supervisor struct {
 
 	// background counts the goroutines that only Run waits for, at its end.
 	background sync.WaitGroup
-	// applying serialises Apply calls; stopOnce and stopped end Run.
+	callers    *callers
+	// applying serialises Apply calls.
 	applying sync.Mutex
 	// saving is held while a stack is saved and then made the wanted one, so that the two cannot differ for long.
 	saving sync.Mutex
@@ -112,7 +113,7 @@ func New(cfg Config) *Supervisor {
 	}
 	s := &Supervisor{
 		cfg: cfg, log: cfg.Log, store: state.NewStore(first), events: state.NewEvents(),
-		stopGrace: map[string]*int64{}, inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
+		callers: newCallers(), stopGrace: map[string]*int64{}, inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
 	}
 	s.image = selfimage.New(cfg.Engine, cfg.Binary)
 	s.images = newImages(s)
@@ -140,6 +141,7 @@ func (s *Supervisor) Events() *state.Events { return s.events }
 func (s *Supervisor) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer s.callers.stop(errEnded)
 	s.adoptRestore()
 	if err := s.adopt(ctx); err != nil {
 		close(s.done)
@@ -157,6 +159,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return s.loop(ctx)
 	})
 	err := g.Wait()
+	s.callers.stop(errEnded)
+	s.callers.wait()
 	s.pods.Wait()
 	s.background.Wait()
 	s.ops.Wait()
@@ -168,7 +172,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 }
 
 // cleanUp takes away the agent and the network when the stack has been stopped, and leaves them when only the supervisor
-// ends. It gives itself 20 s.
+// ends. Nobody makes anything any more when it is called. It gives itself 20 s.
 func (s *Supervisor) cleanUp() error {
 	if !s.ended {
 		return nil
