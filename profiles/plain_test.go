@@ -257,7 +257,7 @@ func TestPlainDiff(t *testing.T) {
 		{"secret values stay out", "one", "two", "replace  ComposeService/a: containers.a.env.PASSWORD.value changed\n"},
 		{"only Docker's", "restart: always", "restart: unless-stopped", "replace  ComposeService/a: host.RestartPolicy.Name always -> unless-stopped\n"},
 		{"an empty list", "restart: always", "restart: always, command: []", "replace  ComposeService/a: config.Cmd changed\n"},
-		{"content", "old", "new", "replace  ComposeService/a: the content or the place of a config or secret changed\nupdate   ConfigMap/c: data.c changed\n"},
+		{"content", "old", "new", "replace  ComposeService/a: content of config c changed\nupdate   ConfigMap/c: data.c changed\n"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,6 +2,8 @@ package profiles
 
 import (
 	"maps"
+	"slices"
+	"strings"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
@@ -26,9 +28,7 @@ func containerDifferences(a, b *services.Workload) []string {
 		return []string{"the container changed"}
 	}
 	var out []string
-	if was.FilesHash != now.FilesHash {
-		out = append(out, "the content or the place of a config or secret changed")
-	}
+	out = append(out, changedFiles(was.FilesHash, now.FilesHash)...)
 	shown := len(differences("", asJSON(a.PodSpec()), asJSON(b.PodSpec()))) > 0
 	for _, c := range []*compose.Container{was, now} {
 		c.FilesHash = ""
@@ -37,4 +37,30 @@ func containerDifferences(a, b *services.Workload) []string {
 		}
 	}
 	return append(out, differences("", asJSON(was), asJSON(now))...)
+}
+
+// changedFiles says which configs and secrets have another content, given compose.Container.FilesHash of both containers. Those
+// that only one has are told by the comparison of the containers.
+func changedFiles(was, now string) []string {
+	hashes := func(text string) map[string]string {
+		out := map[string]string{}
+		for _, entry := range strings.Split(text, ",") {
+			if name, hash, ok := strings.Cut(entry, "="); ok {
+				out[name] = hash
+			}
+		}
+		return out
+	}
+	a, b := hashes(was), hashes(now)
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(b)) {
+		if old, ok := a[name]; ok && old != b[name] {
+			section, source, _ := strings.Cut(name, "/")
+			out = append(out, "content of "+strings.TrimSuffix(section, "s")+" "+source+" changed")
+		}
+	}
+	if was != now && len(a) == 0 && was != "" {
+		out = append(out, "content of configs or secrets changed") // a version that kept one hash for all made the container
+	}
+	return out
 }

@@ -27,18 +27,19 @@ func (c *converter) needsContent(service string, f types.FileObjectConfig) bool 
 
 // files mounts configs and secrets that are files, and records the others, which are written into the container.
 func (p *plain) files() {
-	sum, any := sha256.New(), false
+	var sums []string
+	add := func(ref types.FileReferenceConfig, decl types.FileObjectConfig, section string, i int) {
+		sum := sha256.New()
+		p.file(sum, ref, decl, section, i)
+		sums = append(sums, section+"/"+ref.Source+"="+hex.EncodeToString(sum.Sum(nil)))
+	}
 	for i, ref := range p.s.Secrets {
-		any = true
-		p.file(sum, types.FileReferenceConfig(ref), types.FileObjectConfig(p.c.project.Secrets[ref.Source]), "secrets", i)
+		add(types.FileReferenceConfig(ref), types.FileObjectConfig(p.c.project.Secrets[ref.Source]), "secrets", i)
 	}
 	for i, ref := range p.s.Configs {
-		any = true
-		p.file(sum, types.FileReferenceConfig(ref), types.FileObjectConfig(p.c.project.Configs[ref.Source]), "configs", i)
+		add(types.FileReferenceConfig(ref), types.FileObjectConfig(p.c.project.Configs[ref.Source]), "configs", i)
 	}
-	if any {
-		p.out.FilesHash = hex.EncodeToString(sum.Sum(nil))
-	}
+	p.out.FilesHash = strings.Join(sums, ",")
 }
 
 // file adds one config or secret. section is "secrets" or "configs", i is the place in the service's list.
@@ -50,7 +51,6 @@ func (p *plain) file(sum hash.Hash, ref types.FileReferenceConfig, decl types.Fi
 		}
 	}
 	target := fileTarget(ref, section)
-	fmt.Fprintf(sum, "%s %q %q ", section, ref.Source, target)
 	switch {
 	case bool(decl.External): // configMaps and secrets have refused it
 	case decl.File != "":
@@ -142,7 +142,6 @@ func (p *plain) writeFile(sum hash.Hash, ref types.FileReferenceConfig, decl typ
 	if ref.Mode != nil {
 		f.Mode = int64(*ref.Mode)
 	}
-	fmt.Fprintf(sum, "%d %d %o ", f.UID, f.GID, f.Mode)
 	hashBytes(sum, content)
 	p.out.Files = append(p.out.Files, f)
 }

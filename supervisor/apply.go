@@ -39,46 +39,62 @@ type ApplyOptions struct {
 	// Meanwhile, if set, is done while images, network and agent are made. No pod starts before it has returned, and its
 	// error is Apply's.
 	Meanwhile func(ctx context.Context) error `json:"-"`
+
+	// warn is told what is not as the file says; nil drops it.
+	warn func(text string)
+}
+
+// Applied is what an Apply has done.
+type Applied struct {
+	// Applied is its number: a status whose Applied is at least this reflects the stack or a later one.
+	Applied uint64
+	// Warnings say what is not as the file says: networks and volumes that are used as they are.
+	Warnings []string
+	// Again are the names of the workloads that were started again though nothing of them changed, because they had been stopped or
+	// had failed.
+	Again []string
 }
 
 // Apply makes a stack the wanted one. It first makes everything sure that can fail before a pod is touched: the order has
 // no cycle, images are built or pulled, the network and the agent are up, host ports are free. An error changes nothing:
 // what ran goes on. It returns when the stack has been taken over, not when it is ready: watch the Store for a status
-// whose Applied is at least the number returned, which reflects this stack or a later one. Stop ends it with an error; what it has
-// made by then is removed with the stack.
-func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) (uint64, error) {
-	return called(ctx, s, "apply the stack", func(ctx context.Context) (uint64, error) { return s.apply(ctx, stack, opts) })
+// whose Applied is at least that of the answer. Stop ends it with an error; what it has made by then is removed with the stack.
+func (s *Supervisor) Apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) (Applied, error) {
+	return called(ctx, s, "apply the stack", func(ctx context.Context) (Applied, error) { return s.apply(ctx, stack, opts) })
 }
 
-func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) (uint64, error) {
+func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts ApplyOptions) (none Applied, err error) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	if err := s.switcher.Await(ctx); err != nil {
-		return 0, err
+		return none, err
 	}
 	if len(opts.Only) > 0 {
 		running, err := s.wantedStack(ctx)
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		if stack, opts.Only, err = prepare.Only(running, stack, opts.Only, !opts.NoDeps); err != nil {
-			return 0, err
+			return none, err
 		}
 	}
+	var warnings []string
+	opts.warn = func(text string) { warnings = append(warnings, text) }
 	prepared, err := s.prepareStack(ctx, stack, opts)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return none, context.Cause(ctx)
 	}
 	if err := s.saveStack(prepared); err != nil {
-		return 0, err
+		return none, err
 	}
 	s.inner.WatchFiles(!opts.NoWatch)
-	return ask(ctx, s, "apply a stack", func() (uint64, error) {
-		s.startEnded(prepared, opts.Only)
-		return s.takeApplied(prepared)
+	return ask(ctx, s, "apply a stack", func() (Applied, error) {
+		again := s.startEnded(prepared, opts.Only)
+		n, err := s.takeApplied(prepared)
+		return Applied{Applied: n, Warnings: warnings, Again: again}, err
 	})
 }
 
@@ -91,6 +107,10 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	if err := s.podnet.CheckRoom(stack); err != nil {
 		return nil, err
 	}
+	warn := opts.warn
+	if warn == nil {
+		warn = func(string) {}
+	}
 	s.inner.BuildsBegin()
 	var made map[string]string
 	g, gctx := errgroup.WithContext(ctx)
@@ -98,7 +118,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 		made, err = s.images.Make(gctx, stack, images.Options{Force: opts.Build, NoBuild: opts.NoBuild})
 		return err
 	})
-	g.Go(func() error { return s.ensureNetwork(gctx, stack, opts.PortsAuto) })
+	g.Go(func() error { return s.ensureNetwork(gctx, stack, opts.PortsAuto, warn) })
 	if opts.Meanwhile != nil {
 		g.Go(func() error { return opts.Meanwhile(gctx) })
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/build"
+	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 	"github.com/lyandev/lyandev/supervisor/instance"
 )
@@ -46,7 +47,9 @@ func TestStopDuringAnApply(t *testing.T) {
 	program := staticBinary(t, root)
 	for _, blocked := range []string{"CreateNetwork s_back", "CreateNetwork s_default", "CreateVolume s_data", "InspectImage lyandev/agent", "CreateContainer s-agent", "StartContainer s-agent"} {
 		t.Run(blocked, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { stopDuring(t, filepath.Join(root, strings.ReplaceAll(blocked, "/", "-")), program, blocked) })
+			synctest.Test(t, func(t *testing.T) {
+				stopDuring(t, filepath.Join(root, strings.ReplaceAll(blocked, "/", "-")), program, blocked)
+			})
 		})
 	}
 }
@@ -106,6 +109,32 @@ func stopDuring(t *testing.T, dir, program, blocked string) {
 	if _, err := s.Apply(t.Context(), stack, ApplyOptions{NoBuild: true}); !errors.Is(err, errStopping) {
 		t.Errorf("an apply after the end: %v", err)
 	}
+}
+
+// TestApplyWarns: what is not as the file says was told only by an event, which an up shows or not. Each apply says it once.
+func TestApplyWarns(t *testing.T) {
+	root := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := idle(t, root)
+		s.cfg.Builder = &build.Builder{}
+		eng := s.cfg.Engine.(*enginefake.Engine)
+		if err := eng.CreateVolume(t.Context(), engine.VolumeSpec{Name: "s_data"}); err != nil {
+			t.Fatal(err)
+		}
+		run := make(chan error, 1)
+		go func() { run <- s.Run(t.Context()) }()
+		for n := uint64(1); n <= 2; n++ {
+			stack := &services.Stack{Name: "s", Volumes: []*compose.Volume{{Key: "data", Name: "s_data"}}}
+			a, err := s.Apply(t.Context(), stack, ApplyOptions{NoBuild: true, NoWatch: true})
+			if err != nil || a.Applied != n || len(a.Warnings) != 1 || !strings.Contains(a.Warnings[0], "volume s_data was not made for this project") {
+				t.Errorf("%+v, %v", a, err)
+			}
+		}
+		s.Stop()
+		if err := <-run; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // left reports the containers and networks that the engine has of the project.

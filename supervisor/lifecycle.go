@@ -235,24 +235,31 @@ func (s *Supervisor) signal(ctx context.Context, r Control, list []*services.Wor
 }
 
 // startEnded ends stops by hand of the workloads of a stack that was just applied, and starts the containers of plain services that
-// have ended without having done their work: with an error, or because somebody stopped them. Called by the loop.
-func (s *Supervisor) startEnded(stack *services.Stack, only []string) {
+// have ended without having done their work: with an error, or because somebody stopped them. It returns the names of the
+// workloads of which it has started something. Called by the loop.
+func (s *Supervisor) startEnded(stack *services.Stack, only []string) (again []string) {
 	for _, x := range stack.Workloads {
 		if len(only) > 0 && !slices.Contains(only, x.Name()) {
 			continue
 		}
+		_, starts := s.cluster.Suspensions.ByHand()[x.Name()]
 		s.resume(x)
 		for _, p := range s.cluster.PodsOf(x.Name()) {
 			ended := p.Status.Phase == corev1.PodFailed || p.Status.Reason == services.ReasonStopped
 			if w := s.pods.Plain(p.Name); w != nil && ended && p.DeletionTimestamp == nil {
 				w.Start()
 				s.noteStarting(p)
+				starts = true
 			}
+		}
+		if starts {
+			again = append(again, x.Name())
 		}
 	}
 	if err := s.saveStopped(); err != nil {
 		s.log.Warn("cannot save which services are stopped", "error", err)
 	}
+	return again
 }
 
 // noteStarting gives a pod whose container is about to be started again the status of one that starts: nobody who waits for this

@@ -101,7 +101,7 @@ func (s *Supervisor) prepareOneOff(ctx context.Context, r OneOff, x *services.Wo
 // ensureBeside makes sure of the networks and volumes of a stack beside those of the running one, which may be nil.
 func (s *Supervisor) ensureBeside(ctx context.Context, running, stack *services.Stack) error {
 	if running == nil {
-		return s.ensureNetwork(ctx, stack, false)
+		return s.ensureNetwork(ctx, stack, false, func(string) {})
 	}
 	both := *stack
 	both.Workloads, both.HostPorts, both.Ingresses = slices.Clone(running.Workloads), running.HostPorts, running.Ingresses
@@ -118,7 +118,7 @@ func (s *Supervisor) ensureBeside(ctx context.Context, running, stack *services.
 		return err
 	}
 	if needs.Default != before.Default {
-		return s.ensureNetwork(ctx, &both, true)
+		return s.ensureNetwork(ctx, &both, true, func(string) {})
 	}
 	_, err = s.resources.Ensure(ctx, &both, needs)
 	return err

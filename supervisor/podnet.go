@@ -43,7 +43,8 @@ func (s *Supervisor) newResources() *resources.Maker {
 
 // ensureNetwork brings up the networks and volumes of a stack and the agent, within a minute. The end of ctx does not stop it half
 // way, since the stack that runs may need the agent that is being replaced; Stop does.
-func (s *Supervisor) ensureNetwork(ctx context.Context, stack *services.Stack, auto bool) error {
+// warn is told what is not as the file says.
+func (s *Supervisor) ensureNetwork(ctx context.Context, stack *services.Stack, auto bool, warn func(text string)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	defer context.AfterFunc(s.callers.over, cancel)()
@@ -51,7 +52,7 @@ func (s *Supervisor) ensureNetwork(ctx context.Context, stack *services.Stack, a
 	if err != nil {
 		return err
 	}
-	if r.Foreign, err = s.resources.Ensure(ctx, stack, r.Needs); err != nil {
+	if r.Foreign, err = s.resources.Telling(warn).Ensure(ctx, stack, r.Needs); err != nil {
 		return err
 	}
 	return s.podnet.Ensure(ctx, r, auto)

@@ -112,7 +112,7 @@ func createOneOff(c *cli.Context, t *target, up upOptions, x *services.Workload,
 	defer progress.Close()
 	shown, end := context.WithCancel(c.Context)
 	defer end()
-	go watchEvents(shown, t, progress)
+	go watchEvents(shown, t, progress, func(string) bool { return false })
 	if len(x.DependsOn) > 0 && !c.Bool("no-deps") {
 		for _, d := range x.DependsOn {
 			up.request.Only = append(up.request.Only, up.request.Stack.Workload(d.Workload).DisplayName())
@@ -121,7 +121,7 @@ func createOneOff(c *cli.Context, t *target, up upOptions, x *services.Workload,
 		if err != nil {
 			return api.OneOffAnswer{}, err
 		}
-		if err := awaitDependencies(c.Context, t, x.DependsOn, func(s *state.Status) bool { progress.Show(s); return s.Applied >= applied }); err != nil {
+		if err := awaitDependencies(c.Context, t, x.DependsOn, func(s *state.Status) bool { progress.Show(s); return s.Applied >= applied.Applied }); err != nil {
 			return api.OneOffAnswer{}, withCode(exitNotReady, fmt.Errorf("cannot run %s: %w", x.DisplayName(), err))
 		}
 	}

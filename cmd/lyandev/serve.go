@@ -103,10 +103,11 @@ func keepPlace(ctx context.Context, check func() error, restore func() (bool, er
 // backend adapts the supervisor to the API's backend interfaces.
 type backend struct{ *supervisor.Supervisor }
 
-func (b backend) Apply(ctx context.Context, r api.ApplyRequest) (uint64, error) {
-	return b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{
+func (b backend) Apply(ctx context.Context, r api.ApplyRequest) (api.ApplyAnswer, error) {
+	a, err := b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{
 		PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild, NoWatch: r.NoWatch, Only: r.Only, NoDeps: r.NoDeps,
 	})
+	return api.ApplyAnswer(a), err
 }
 
 // Control implements api.Backend.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/switchplan"
@@ -36,9 +38,10 @@ type stubHolder struct{ stub *stub }
 // stub stands in for a supervisor: it serves an instance's socket under its lock, answers from a made-up snapshot of a stack,
 // and remembers what it was asked for.
 type stub struct {
-	store  *state.Store
-	events *state.Events
-	end    context.CancelFunc
+	store    *state.Store
+	events   *state.Events
+	instance *instance.Instance
+	end      context.CancelFunc
 
 	mu    sync.Mutex
 	stack *services.Stack
@@ -83,7 +86,8 @@ func startStub(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := api.ListenSocket(i.Socket())
 	ts.Check(err)
 	ctx, end := context.WithCancel(context.Background())
-	s := &stub{halted: map[string]string{}, restarts: map[string]int32{}, stack: stack, mode: mode, end: end, events: state.NewEvents(), store: state.NewStore(&state.Status{})}
+	s := &stub{halted: map[string]string{}, restarts: map[string]int32{}, stack: stack, instance: i, mode: mode, end: end, events: state.NewEvents(), store: state.NewStore(&state.Status{})}
+	ts.Check(s.save())
 	s.store.Publish(s.snapshot())
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s.events.Add(at, "Pod", "web-0", "Normal", "Started", "Started container web")
@@ -209,7 +213,7 @@ func (s *stub) Store() *state.Store {
 	return s.store
 }
 
-func (s *stub) Apply(_ context.Context, r api.ApplyRequest) (uint64, error) {
+func (s *stub) Apply(_ context.Context, r api.ApplyRequest) (api.ApplyAnswer, error) {
 	line := fmt.Sprintf("apply %s %s", r.Stack.Name, r.Stack.Profile)
 	if len(r.Only) > 0 {
 		line += " only " + strings.Join(r.Only, " ")
@@ -218,12 +222,40 @@ func (s *stub) Apply(_ context.Context, r api.ApplyRequest) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.Stack.Workload("refused") != nil {
-		return 0, errors.New("cannot use image nowhere:1: it is not on this machine")
+		return api.ApplyAnswer{}, errors.New("cannot use image nowhere:1: it is not on this machine")
 	}
+	a := api.ApplyAnswer{Applied: s.applied + 1}
+	for _, w := range r.Stack.Workloads {
+		if s.halted[w.Name()] != "" {
+			a.Again = append(a.Again, w.Name())
+		}
+	}
+	for _, n := range r.Stack.Networks {
+		if n.Driver == "stubborn" {
+			a.Warnings = append(a.Warnings, "network "+n.Key+" stays as it is")
+		}
+	}
+	clear(s.halted)
 	s.stack = r.Stack
+	if err := s.save(); err != nil {
+		return a, err
+	}
 	s.applied++
 	s.store.Publish(s.snapshot())
-	return s.applied, nil
+	return a, nil
+}
+
+// save saves the stack as the supervisor does.
+func (s *stub) save() error {
+	prepared, err := prepare.Stack(s.stack, s.instance.Name, nil)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(prepared)
+	if err != nil {
+		return err
+	}
+	return instance.WriteFile(s.instance.File("stack.json"), b)
 }
 
 func (s *stub) Stop() {

@@ -16,6 +16,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/explain"
+	"github.com/lyandev/lyandev/supervisor/resources"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -233,16 +234,18 @@ func attach(c *cli.Context, t *target, o upOptions) error {
 func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	shown, endShow := context.WithCancel(ctx)
 	defer endShow()
+	var bound []services.HostPort
 	if s, err := t.client.State(ctx); err == nil {
 		if err := engineAway("bring up", s); err != nil {
 			return err
 		}
+		bound = s.Bound
 	}
 	progress := ui.NewProgress(o.st, o.quiet)
-	go watchEvents(shown, t, progress)
+	go watchEvents(shown, t, progress, resources.IsNote) // the answer to the apply has the notes
 	w := arrivalWatch{
 		wait: o.wait, limit: timeoutOf(o), show: progress.Show,
-		apply:     func() (uint64, error) { return t.client.Apply(ctx, o.request) },
+		apply:     func() (uint64, error) { return applyAndTell(shown, t, o, bound, progress) },
 		snapshots: func(f func(*state.Status) bool) error { return t.client.WatchState(shown, f) },
 		stays:     func(s *state.Status) bool { return stays(ctx, t, s) },
 	}
@@ -301,12 +304,18 @@ func stays(ctx context.Context, t *target, s *state.Status) bool {
 	return err != nil || now.Phase == state.Ready
 }
 
-func watchEvents(ctx context.Context, t *target, p ui.Progress) {
+// watchEvents shows the events from now on, but those with a reason that skip says, until ctx ends.
+func watchEvents(ctx context.Context, t *target, p ui.Progress, skip func(reason string) bool) {
 	seen := uint64(0)
 	if old, err := t.client.Events(ctx, 0); err == nil && len(old) > 0 {
 		seen = old[len(old)-1].Seq
 	}
-	_ = t.client.WatchEvents(ctx, seen, func(e state.Event) bool { p.Event(e); return true })
+	_ = t.client.WatchEvents(ctx, seen, func(e state.Event) bool {
+		if !skip(e.Reason) {
+			p.Event(e)
+		}
+		return true
+	})
 }
 
 // notReady is the error of a stack that is not ready: the reason, then every service that is not right, the worst first.

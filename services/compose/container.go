@@ -47,7 +47,8 @@ type Container struct {
 	VolumesFrom []VolumesFrom `json:"volumesFrom,omitempty"`
 
 	// Files are configs and secrets that are written into the container before its first start; those from files on the host are
-	// bind mounts in Host. FilesHash is a hash of their contents, so that the container is made anew when they change.
+	// bind mounts in Host. FilesHash has a hash of each one's content (configs/NAME=HASH, secrets/NAME=HASH, with commas between
+	// them), so that the container is made anew when they change.
 	Files     []File `json:"files,omitempty"`
 	FilesHash string `json:"filesHash,omitempty"`
 

@@ -25,8 +25,8 @@ import (
 type Backend interface {
 	Store() *state.Store
 	Events() *state.Events
-	// Apply applies a stack and returns the number of this apply; see supervisor.Supervisor.Apply.
-	Apply(ctx context.Context, r ApplyRequest) (applied uint64, err error)
+	// Apply applies a stack; see supervisor.Supervisor.Apply.
+	Apply(ctx context.Context, r ApplyRequest) (ApplyAnswer, error)
 	// Stop starts stopping the stack and does not block. A second call cuts the grace periods short.
 	Stop()
 	RestartWorkload(ctx context.Context, name string) error
@@ -58,10 +58,13 @@ type ControlRequest struct {
 	Stop     bool     `json:"stop,omitempty"`
 }
 
-// ApplyAnswer is the body of the answer to PUT /v1/stack.
+// ApplyAnswer is the body of the answer to PUT /v1/stack; see supervisor.Applied.
 type ApplyAnswer struct {
 	// Applied is the number of the apply. States whose Applied is at least this reflect it.
 	Applied uint64 `json:"applied"`
+	// Warnings say what is not as the file says. Again are the workloads that the apply started again though nothing of them changed.
+	Warnings []string `json:"warnings,omitempty"`
+	Again    []string `json:"again,omitempty"`
 }
 
 // maxBody bounds request bodies.
@@ -156,8 +159,8 @@ func handler(b Backend) http.Handler {
 			fail(w, http.StatusBadRequest, errors.New("cannot apply: the request has no stack"))
 			return
 		}
-		applied, err := b.Apply(r.Context(), req)
-		reply(w, ApplyAnswer{Applied: applied}, err)
+		answer, err := b.Apply(r.Context(), req)
+		reply(w, answer, err)
 	})
 	mux.HandleFunc("POST /v1/stop", func(w http.ResponseWriter, _ *http.Request) {
 		b.Stop()

@@ -40,8 +40,8 @@ type fake struct {
 
 func (f *fake) Store() *state.Store   { return f.store }
 func (f *fake) Events() *state.Events { return f.events }
-func (f *fake) Apply(ctx context.Context, r ApplyRequest) (uint64, error) {
-	return f.applied, f.apply(ctx, r)
+func (f *fake) Apply(ctx context.Context, r ApplyRequest) (ApplyAnswer, error) {
+	return ApplyAnswer{Applied: f.applied, Warnings: []string{"a volume is not as the file says"}}, f.apply(ctx, r)
 }
 
 func (f *fake) Control(_ context.Context, r ControlRequest) error {
@@ -194,8 +194,8 @@ func TestApply(t *testing.T) {
 	s.applied = 7
 	applied, err := s.client.Apply(t.Context(), ApplyRequest{Stack: &services.Stack{Name: "shop", Profile: "lean"}, PortsAuto: true, NoBuild: true})
 	ok(t, err)
-	if applied != 7 {
-		t.Errorf("the apply's number became %d", applied)
+	if applied.Applied != 7 || len(applied.Warnings) != 1 {
+		t.Errorf("the answer became %+v", applied)
 	}
 	if got.Stack.Profile != "lean" || !got.PortsAuto || !got.NoBuild || got.Build {
 		t.Errorf("%+v", got)

@@ -82,12 +82,10 @@ func (c *Client) WatchEndpoints(ctx context.Context, f func(*network.Registry) b
 	return watch(ctx, c, "/v1/endpoints?watch=1", f)
 }
 
-// Apply applies a stack and blocks until it was accepted (its images are built) or refused. States whose Applied is at least the
-// returned number reflect the stack.
-func (c *Client) Apply(ctx context.Context, r ApplyRequest) (applied uint64, err error) {
-	var a ApplyAnswer
+// Apply applies a stack and blocks until it was accepted (its images are built) or refused.
+func (c *Client) Apply(ctx context.Context, r ApplyRequest) (a ApplyAnswer, err error) {
 	err = c.do(ctx, http.MethodPut, "/v1/stack", r, &a)
-	return a.Applied, err
+	return a, err
 }
 
 // Stop starts stopping the stack and does not wait for it. A second call cuts the grace periods short.

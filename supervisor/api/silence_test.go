@@ -85,8 +85,8 @@ func TestASlowAnswerIsNoSilence(t *testing.T) {
 		srv := &http.Server{Handler: mux}
 		go func() { _ = srv.Serve(chanListener(conns)) }()
 		c := pipes(t, func(far net.Conn) { conns <- far })
-		if applied, err := c.Apply(t.Context(), ApplyRequest{Stack: &services.Stack{}}); err != nil || applied != 3 {
-			t.Errorf("got %d, %v", applied, err)
+		if applied, err := c.Apply(t.Context(), ApplyRequest{Stack: &services.Stack{}}); err != nil || applied.Applied != 3 {
+			t.Errorf("got %d, %v", applied.Applied, err)
 		}
 		err := watch(t.Context(), c, "/v1/watch", func(*state.Status) bool { return true })
 		if !errors.Is(err, ErrSilent) || time.Now().Before(stopped) || time.Since(stopped) > silenceLimit {

@@ -125,7 +125,7 @@ func (m *Maker) network(ctx context.Context, want *compose.Network) error {
 		return err
 	}
 	if found.Labels[ComposeProject] != m.cfg.Instance.Name {
-		m.cfg.Note("NetworkOfOthers", fmt.Sprintf("%snetwork %s was not made for this project; it is used as it is, and never removed: "+
+		m.cfg.Note(noteNetworkOfOthers, fmt.Sprintf("%snetwork %s was not made for this project; it is used as it is, and never removed: "+
 			"say external: true in networks.%s if that is meant", prefixed(want.Source), want.Name, want.Key))
 		return nil
 	}
@@ -138,11 +138,11 @@ func (m *Maker) network(ctx context.Context, want *compose.Network) error {
 		return err
 	}
 	if len(users) > 0 {
-		m.cfg.Note("NetworkDiffers", fmt.Sprintf("%snetwork %s is not as the file says (%s) and stays as it is, because %s use it; "+
+		m.cfg.Note(noteNetworkDiffers, fmt.Sprintf("%snetwork %s is not as the file says (%s) and stays as it is, because %s use it; "+
 			"`lyandev down` and then `lyandev up` makes it anew", prefixed(want.Source), want.Name, strings.Join(differs, ", "), some(users)))
 		return nil
 	}
-	m.cfg.Note("NetworkRecreated", fmt.Sprintf("network %s was made anew: %s", want.Name, strings.Join(differs, ", ")))
+	m.cfg.Note(noteNetworkRecreated, fmt.Sprintf("network %s was made anew: %s", want.Name, strings.Join(differs, ", ")))
 	if err := m.removeNetwork(ctx, found); err != nil {
 		return err
 	}

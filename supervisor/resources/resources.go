@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/lyandev/lyandev/services"
@@ -23,6 +24,20 @@ import (
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/selfimage"
 )
+
+// The reasons of notes, by which the package tells what is not as the file says.
+const (
+	noteNetworkOfOthers  = "NetworkOfOthers"
+	noteNetworkDiffers   = "NetworkDiffers"
+	noteNetworkRecreated = "NetworkRecreated"
+	noteVolumeOfOthers   = "VolumeOfOthers"
+	noteVolumeDiffers    = "VolumeDiffers"
+)
+
+// IsNote says that an event with a reason is a note of this package.
+func IsNote(reason string) bool {
+	return slices.Contains([]string{noteNetworkOfOthers, noteNetworkDiffers, noteNetworkRecreated, noteVolumeOfOthers, noteVolumeDiffers}, reason)
+}
 
 // Labels that Docker Compose gives to what it makes.
 const (
@@ -57,6 +72,13 @@ type Maker struct{ cfg Config }
 
 // New returns a Maker.
 func New(cfg Config) *Maker { return &Maker{cfg} }
+
+// Telling returns a Maker that gives the messages of its notes to f too.
+func (m *Maker) Telling(f func(message string)) *Maker {
+	cfg := m.cfg
+	cfg.Note = func(reason, message string) { m.cfg.Note(reason, message); f(message) }
+	return New(cfg)
+}
 
 // Ensure makes sure of the networks and volumes of a stack that has the given needs. foreign is true if the project's default
 // network is not lyandev's to divide: the file gives it settings of its own, or somebody else made it. It is used as it is then,

@@ -52,11 +52,11 @@ func (m *Maker) volume(ctx context.Context, want *compose.Volume) (ofCompose boo
 	ours := found.Labels[services.ProjectLabel] == m.cfg.Instance.Name
 	ofCompose = found.Labels[services.ProjectLabel] == "" && found.Labels[ComposeProject] == m.cfg.Instance.Name
 	if !ours && !ofCompose {
-		m.cfg.Note("VolumeOfOthers", fmt.Sprintf("%svolume %s was not made for this project; it is used as it is, and never removed: "+
+		m.cfg.Note(noteVolumeOfOthers, fmt.Sprintf("%svolume %s was not made for this project; it is used as it is, and never removed: "+
 			"say external: true in volumes.%s if that is meant", prefixed(want.Source), want.Name, want.Key))
 	}
 	if differs := volumeDiffers(want, found); len(differs) > 0 {
-		m.cfg.Note("VolumeDiffers", fmt.Sprintf("%svolume %s is not as the file says (%s) and is used as it is, with its data; to make it "+
+		m.cfg.Note(noteVolumeDiffers, fmt.Sprintf("%svolume %s is not as the file says (%s) and is used as it is, with its data; to make it "+
 			"anew, delete it first (`docker volume rm %s` while nothing uses it)", prefixed(want.Source), want.Name, strings.Join(differs, ", "), want.Name))
 	}
 	return ofCompose, nil

@@ -21,13 +21,14 @@ type live struct {
 	st    *Streams
 	began time.Time
 
-	mu     sync.Mutex
-	snap   *state.Status
-	events []string
-	drawn  int
-	tick   int
-	done   chan struct{}
-	ended  sync.WaitGroup
+	mu   sync.Mutex
+	snap *state.Status
+	// above are the lines that scroll up above the picture at the next draw.
+	above []string
+	drawn int
+	tick  int
+	done  chan struct{}
+	ended sync.WaitGroup
 }
 
 func newLive(st *Streams) *live {
@@ -63,9 +64,19 @@ func (l *live) Event(e state.Event) {
 	if e.Type != "Warning" || !worthTelling(e) {
 		return
 	}
+	columns, _ := l.st.Size()
+	l.scroll(Yellow, ansi.Truncate(fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message)), columns-1, "…"))
+}
+
+func (l *live) Note(text string) { l.scroll(Dim, text) }
+
+func (l *live) Warn(text string) { l.scroll(Yellow, "warning: "+text) }
+
+// scroll shows a text above the picture.
+func (l *live) scroll(style Style, text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events = append(l.events, fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message)))
+	l.above = append(l.above, l.st.Paint(style, l.st.visible(text)))
 }
 
 // Close draws the final state and shows the cursor again.
@@ -76,7 +87,7 @@ func (l *live) Close() {
 	fmt.Fprint(l.st.Err, l.st.sequence("?25h"))
 }
 
-// draw overwrites the previous lines. Events scroll up above them.
+// draw overwrites the previous lines. Events and notes scroll up above them.
 func (l *live) draw() {
 	if l.snap == nil {
 		return
@@ -88,10 +99,10 @@ func (l *live) draw() {
 		b.WriteString(l.st.sequence(fmt.Sprintf("%dA", l.drawn)))
 	}
 	b.WriteString(l.st.sequence("1G") + l.st.sequence("J")) // to the first column, and clear to the end of the screen
-	for _, e := range l.events {
-		b.WriteString(l.st.Paint(Yellow, ansi.Truncate(l.st.visible(e), columns-1, "…")) + "\n")
+	for _, line := range l.above {
+		b.WriteString(line + "\n")
 	}
-	l.events = nil
+	l.above = nil
 	for _, line := range lines {
 		b.WriteString(ansi.Truncate(l.st.visible(line), columns-1, "…") + "\n")
 	}

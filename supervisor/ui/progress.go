@@ -15,6 +15,9 @@ type Progress interface {
 	Show(s *state.Status)
 	// Event shows an event at once, if it is important.
 	Event(e state.Event)
+	// Note shows a line at once; Warn shows a warning, with quiet too.
+	Note(text string)
+	Warn(text string)
 	// Close ends the output and restores the terminal.
 	Close()
 }
@@ -154,6 +157,16 @@ func (p *plain) Event(e state.Event) {
 	if e.Type == corev1.EventTypeWarning && worthTelling(e) {
 		p.line(fmt.Sprint("event/", e.Kind, e.Name, e.Reason), fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message)))
 	}
+}
+
+func (p *plain) Note(text string) {
+	if !p.quiet {
+		fmt.Fprintln(p.st.Err, text)
+	}
+}
+
+func (p *plain) Warn(text string) {
+	fmt.Fprintf(p.st.Err, "%s %s\n", p.st.Paint(Yellow, "warning:"), text)
 }
 
 func (p *plain) Close() {}
