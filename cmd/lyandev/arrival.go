@@ -41,6 +41,8 @@ type arrivalWatch struct {
 	snapshots func(f func(*state.Status) bool) error
 	// stays reports whether a ready stack is still ready a moment later.
 	stays func(*state.Status) bool
+	// unfinished reports whether a ready stack has one-shots whose success is waited for. nil waits for none.
+	unfinished func(*state.Status) bool
 }
 
 // run blocks until the stack has started or is ready and then returns nil. It returns an applyError when the supervisor
@@ -106,6 +108,8 @@ func (w *arrivalWatch) run(ctx context.Context) error {
 // judge reports whether an accepted stack has started or is ready. The error says why it cannot become ready.
 func (w *arrivalWatch) judge(s *state.Status) (there bool, err error) {
 	switch {
+	case s.Phase == state.Ready && w.wait && w.unfinished != nil && w.unfinished(s):
+		return false, nil
 	case s.Phase == state.Ready && w.wait:
 		return w.stays(s), nil
 	case s.Phase == state.Ready, !w.wait && started(s):

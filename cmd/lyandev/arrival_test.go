@@ -151,3 +151,47 @@ func TestOnlyWantedPodsAreJudged(t *testing.T) {
 }
 
 var _ api.Backend = backend{}
+
+// TestWaitForOneShots: a changed one-shot that a running service depends on counts as ready while it runs. --wait ended with success
+// before it failed.
+func TestWaitForOneShots(t *testing.T) {
+	stack := &services.Stack{Workloads: []*services.Workload{
+		{Object: &services.ComposeService{ObjectMeta: metav1.ObjectMeta{Name: "web"}}, DependsOn: []services.Dependency{{Workload: "migrate", Condition: services.Completed}}},
+		{Object: &services.ComposeService{ObjectMeta: metav1.ObjectMeta{Name: "migrate"}}},
+		{Object: &services.ComposeService{ObjectMeta: metav1.ObjectMeta{Name: "absent"}}, DependsOn: []services.Dependency{{Workload: "web", Condition: services.Completed}}},
+	}}
+	at := func(phase state.Phase, of corev1.PodPhase) *state.Status {
+		s := &state.Status{Phase: phase, Applied: 1, Workloads: []state.Workload{
+			{Name: "web", Kind: "ComposeService", Want: 1, Have: 1, Right: true}, {Name: "migrate", Kind: "ComposeService", Want: 1, Have: 1, Right: phase == state.Ready},
+		}}
+		for name, phase := range map[string]corev1.PodPhase{"web": corev1.PodRunning, "migrate": of} {
+			p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name + "-1", Labels: map[string]string{services.WorkloadLabel: name}}}
+			p.Status.Phase = phase
+			s.Pods = append(s.Pods, p)
+		}
+		return s
+	}
+	for name, c := range map[string]struct {
+		end  *state.Status
+		want error
+	}{
+		"it succeeds": {at(state.Ready, corev1.PodSucceeded), nil},
+		"it fails":    {at(state.Degraded, corev1.PodFailed), errNotThere},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer synctest.Wait()
+				defer cancel()
+				store := state.NewStore(at(state.Ready, corev1.PodRunning))
+				time.AfterFunc(time.Minute, func() { store.Publish(c.end) })
+				began := time.Now()
+				w := watchedApply(ctx, store, 0)
+				w.unfinished = unfinished(stack)
+				if err := w.run(ctx); !errors.Is(err, c.want) || time.Since(began) != time.Minute {
+					t.Errorf("ended with %v after %s", err, time.Since(began))
+				}
+			})
+		})
+	}
+}

@@ -27,6 +27,8 @@ type upOptions struct {
 	profile string
 	detach  bool
 	wait    bool
+	// finish also waits for the one-shots that others depend on.
+	finish  bool
 	timeout time.Duration
 	quiet   bool
 	noLogs  bool
@@ -60,7 +62,7 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			o := upOptions{
-				st: st, profile: chosenProfile(c), detach: c.Bool("detach") || c.Bool("wait"), wait: c.Bool("wait"),
+				st: st, profile: chosenProfile(c), detach: c.Bool("detach") || c.Bool("wait"), wait: c.Bool("wait"), finish: c.Bool("wait"),
 				timeout: c.Duration("timeout"), quiet: c.Bool("quiet"), noLogs: c.Bool("no-logs"),
 				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), NoWatch: c.Bool("no-watch"), PortsAuto: c.String("ports") == "auto", Only: c.Args().Slice(), NoDeps: c.Bool("no-deps")},
 			}
@@ -248,6 +250,9 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 		apply:     func() (uint64, error) { return applyAndTell(shown, t, o, bound, progress) },
 		snapshots: func(f func(*state.Status) bool) error { return t.client.WatchState(shown, f) },
 		stays:     func(s *state.Status) bool { return stays(ctx, t, s) },
+	}
+	if o.finish {
+		w.unfinished = unfinished(o.request.Stack)
 	}
 	err := w.run(shown)
 	var refused *applyError

@@ -55,6 +55,41 @@ func unproved(s *state.Status) bool {
 	return false
 }
 
+// unfinished returns a check whether a one-shot has not succeeded yet that a workload of the stack depends on with
+// service_completed_successfully. `docker compose up --wait` waits for these to succeed, and for all other services only to run: a
+// plain one-shot counts as ready while it runs, and what depends on it may be running since a former up.
+func unfinished(stack *services.Stack) func(*state.Status) bool {
+	return func(s *state.Status) bool {
+		for _, x := range stack.Workloads {
+			if _, runs := s.Workload(x.Name()); !runs {
+				continue // not part of this up
+			}
+			for _, d := range x.DependsOn {
+				if d.Condition == services.Completed && !succeeded(s, d.Workload) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+}
+
+// succeeded reports whether all pods of a plain service have ended with success. It is true for workloads of other kinds, whose
+// readiness says it.
+func succeeded(s *state.Status, workload string) bool {
+	w, ok := s.Workload(workload)
+	if !ok || w.Kind != services.ComposeServiceKind.Kind {
+		return true
+	}
+	done := int32(0)
+	for _, p := range s.PodsOf(workload) {
+		if w.Wanted(p) && p.Status.Phase == corev1.PodSucceeded {
+			done++
+		}
+	}
+	return done >= w.Want
+}
+
 // hopeless returns why the stack cannot become ready without intervention, "" if it still may.
 func hopeless(s *state.Status) string {
 	for _, w := range s.Workloads {
