@@ -58,7 +58,7 @@ type Cluster struct {
 	Handover    Handover
 	Recovery    Recovery
 	Suspensions Suspensions
-	// rerunning are the Jobs that are made anew when the pods of their last run are gone.
+	// rerunning are the workloads that are made anew when the pods that they had are gone: Jobs, and those that have another kind now.
 	rerunning  map[string]bool
 	Bootstraps Bootstraps
 }

@@ -61,13 +61,13 @@ func (c *Cluster) releaseOne(x *services.Workload, wait order.Wait, held bool, n
 	}
 	delete(c.holds, name)
 	if c.rerunning[name] && len(c.PodsOf(name)) > 0 {
-		return false, nil // the Job begins anew when the pods of its last run are gone
+		return false, nil // it begins anew when the pods that it had are gone
 	}
 	delete(c.rerunning, name)
 	if c.current(x) {
 		return false, nil
 	}
-	if x.Kind() == "Job" && c.released[name] != nil {
+	if r := c.released[name]; r != nil && (x.Kind() == "Job" || r.from.Kind() != x.Kind()) {
 		return true, c.rerun(name)
 	}
 	return true, c.release(x)
@@ -90,11 +90,6 @@ func sameObject(a, b *services.Workload) bool { return equality.Semantic.DeepEqu
 
 // release gives a workload to its controller.
 func (c *Cluster) release(x *services.Workload) error {
-	if old := c.released[x.Name()]; old != nil && old.from.Kind() != x.Kind() {
-		if err := c.withdraw(x.Name()); err != nil {
-			return err
-		}
-	}
 	r := &release{from: x}
 	c.released[x.Name()] = r
 	if p, bare := x.Object.(*corev1.Pod); bare {
@@ -114,8 +109,8 @@ func (c *Cluster) release(x *services.Workload) error {
 	return nil
 }
 
-// rerun ends a Job's run, so that it is made anew when its pods are gone: a Job's pods cannot change, and a Job that has ended
-// does not run again.
+// rerun takes a workload away, so that it is made anew when its pods are gone: a Job's pods cannot change, and a Job that has ended
+// does not run again; the pods of another kind of the same name may have the same volumes, which two must never use at a time.
 func (c *Cluster) rerun(name string) error {
 	if c.rerunning == nil {
 		c.rerunning = map[string]bool{}

@@ -282,3 +282,24 @@ func TestServicesOfWhatLeavesAreServed(t *testing.T) {
 		t.Errorf("after old has gone: %v", got)
 	}
 }
+
+// TestAnotherKindWaitsForThePodsOfTheFormer: both may mount the same volume, so the new kind's pods begin when the others have gone.
+func TestAnotherKindWaitsForThePodsOfTheFormer(t *testing.T) {
+	c := upWith(t, prepared(t, deployment("db", 1)))
+	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "db"}}
+	set.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "db"}}
+	set.Spec.Template.Labels = map[string]string{"app": "db"}
+	set.Spec.Template.Spec.Containers = []corev1.Container{{Name: "c", Image: "img:1"}}
+	want(t, c, prepared(t, &services.Workload{Object: set}))
+	for range 3 {
+		releaseAll(t, c)
+	}
+	if n := len(c.PodsOf("db")); n != 1 || c.Released("db") != nil {
+		t.Errorf("there are %d pods of the Deployment, and the StatefulSet has begun: %v", n, c.Released("db") != nil)
+	}
+	settle(t, c, time.Now())
+	settle(t, c, time.Now())
+	if pods := c.PodsOf("db"); len(pods) != 1 || pods[0].Name != "db-0" {
+		t.Errorf("pods %v", pods)
+	}
+}
