@@ -26,6 +26,7 @@ func observed(c container.InspectResponse) Container {
 		IPs: map[string]netip.Addr{}, Networks: map[string]Endpoint{},
 	}
 	if h := c.HostConfig; h != nil {
+		out.DNS = h.DNS
 		out.RestartPolicy, out.AutoRemove = string(h.RestartPolicy.Name), h.AutoRemove
 	}
 	if s := c.State; s != nil {

@@ -264,6 +264,8 @@ type Container struct {
 	Health *Health
 	// TTY and Stdin say whether the main process has a terminal and an open standard input.
 	TTY, Stdin bool
+	// DNS are the name servers that it was created with, which the engine's own asks.
+	DNS []string
 	// IPs are the IPv4 addresses by network name, Networks all the networks that it is connected to, also while it does not
 	// run. Ports are the published ports.
 	IPs      map[string]netip.Addr

@@ -174,7 +174,13 @@ func (w *Workers) Open(ctx context.Context) (engine.Info, []*corev1.Pod, error) 
 // SetStack replaces the objects that pods refer to by those of another stack, and makes every worker look at them.
 func (w *Workers) SetStack(s *services.Stack) {
 	w.objects.Set(s)
-	w.resyncAll()
+	for _, x := range w.all() {
+		if plain, ok := x.(*composepod.Worker); ok {
+			plain.CheckNames()
+		} else {
+			x.Resync()
+		}
+	}
 }
 
 // Start gives a pod its worker, in the place of one of the same name that is ending. While hold is not "" the worker starts

@@ -282,7 +282,7 @@ func (e *Engine) observe(c *container) engine.Container {
 		Created: c.created.UTC(), Started: utc(c.started), Exited: utc(c.exited), ExitCode: c.code, OOMKilled: c.oom,
 		Error: c.err, IPs: map[string]netip.Addr{}, Networks: map[string]engine.Endpoint{}, Env: e.environment(c), Mounts: slices.Clone(c.conf.mounts),
 		RestartCount: c.restarts, Restarting: c.state == engine.StateRestarting, RestartPolicy: c.conf.policy,
-		AutoRemove: c.conf.remove, TTY: c.conf.tty, Stdin: c.conf.stdin,
+		AutoRemove: c.conf.remove, TTY: c.conf.tty, Stdin: c.conf.stdin, DNS: c.conf.dns,
 	}
 	if c.health != nil {
 		h := *c.health

@@ -30,6 +30,7 @@ type settings struct {
 	tty     bool
 	stdin   bool
 	remove  bool
+	dns     []string
 	health  *dockertypes.HealthConfig
 }
 
@@ -44,7 +45,7 @@ func settingsOf(s engine.ContainerSpec) settings {
 	if x := s.Exact; x != nil {
 		out.policy, out.tries = string(x.Host.RestartPolicy.Name), x.Host.RestartPolicy.MaximumRetryCount
 		out.stopSignal, out.env, out.tty, out.stdin = x.Config.StopSignal, x.Config.Env, x.Config.Tty, x.Config.OpenStdin
-		out.remove, out.health = x.Host.AutoRemove, x.Config.Healthcheck
+		out.remove, out.health, out.dns = x.Host.AutoRemove, x.Config.Healthcheck, x.Host.DNS
 		if x.Config.StopTimeout != nil {
 			out.grace = time.Duration(*x.Config.StopTimeout) * time.Second
 		}

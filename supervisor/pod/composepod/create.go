@@ -140,6 +140,32 @@ func Attachments(want *compose.Container, name string) []engine.NetworkAttachmen
 	return out
 }
 
+// renew makes the container anew if it joins what is not there any more or, if names is set, asks the wrong name servers. It returns
+// the container, nil if it was removed.
+func (w *Worker) renew(ctx context.Context, c *engine.Container, names bool) (*engine.Container, error) {
+	if !names || !runs(c) || len(w.want.Host.DNS) > 0 {
+		return w.rejoin(ctx, c)
+	}
+	var host container.HostConfig
+	w.nameServer(&host)
+	if slices.Equal(host.DNS, c.DNS) {
+		return w.rejoin(ctx, c)
+	}
+	return w.replace(ctx, c, "asks other name servers than the stack has now")
+}
+
+// replace stops the container and removes it, so that it is made anew.
+func (w *Worker) replace(ctx context.Context, c *engine.Container, why string) (*engine.Container, error) {
+	w.event(corev1.EventTypeNormal, "Killing", "Container "+w.container()+" "+why+", will be recreated")
+	if runs(c) {
+		if err := w.halt(ctx, c.ID, nil); err != nil {
+			return nil, err
+		}
+	}
+	w.asked = false
+	return nil, w.remove(ctx, c)
+}
+
 // nameServer adds the stack's name server, which knows the Services of Kubernetes' kind. Docker's own server asks it for names
 // that it does not know itself.
 func (w *Worker) nameServer(h *container.HostConfig) {
@@ -220,14 +246,7 @@ func (w *Worker) rejoin(ctx context.Context, c *engine.Container) (*engine.Conta
 	if err != nil || strings.Join(ids, ",") == c.Labels[joinsLabel] {
 		return c, nil // while the other one is being made, there is nothing to join
 	}
-	w.event(corev1.EventTypeNormal, "Killing", "Container "+w.container()+" joins a container that was made anew, will be recreated")
-	if runs(c) {
-		if err := w.halt(ctx, c.ID, nil); err != nil {
-			return nil, err
-		}
-	}
-	w.asked = false
-	return nil, w.remove(ctx, c)
+	return w.replace(ctx, c, "joins a container that was made anew")
 }
 
 // create creates the container. A leftover of this pod that has the name is removed; any other holder of the name is an error that

@@ -114,7 +114,7 @@ func (w *Worker) sync(ctx context.Context, m letters) error {
 		return err
 	}
 	if c != nil && !w.stopped && w.hold == "" {
-		if c, err = w.rejoin(ctx, c); err != nil {
+		if c, err = w.renew(ctx, c, m.names); err != nil {
 			return err
 		}
 	}

@@ -181,6 +181,10 @@ func (w *Worker) Start() { w.mail.put(func(m *letters) { m.stop = new(false) }) 
 // Resync looks at the container now.
 func (w *Worker) Resync() { w.mail.put(func(*letters) {}) }
 
+// CheckNames looks at the container now, and makes it anew if it runs without the stack's name server and is to have it, or the other
+// way round: the stack has got its first Services of Kubernetes' semantics, whose names it would not find, or has lost the last.
+func (w *Worker) CheckNames() { w.mail.put(func(m *letters) { m.names = true }) }
+
 // Notify passes an event of the pod's container to the worker.
 func (w *Worker) Notify(e pod.ContainerEvent) {
 	w.mail.put(func(m *letters) { m.events = append(m.events, e) })
@@ -210,6 +214,7 @@ type letters struct {
 	hold       *string
 	excuse     *span
 	events     []pod.ContainerEvent
+	names      bool
 }
 
 // inbox collects letters and wakes the loop.

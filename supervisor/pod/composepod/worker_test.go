@@ -427,3 +427,34 @@ func TestTheHolderOfTheNameIsNamed(t *testing.T) {
 		}
 	})
 }
+
+// TestNameServersOfTheStack: a container that was made before the stack had Services of Kubernetes' semantics is made anew to find
+// them, once, and again when there are none any more. One whose file names its servers stays.
+func TestNameServersOfTheStack(t *testing.T) {
+	onRig(t, func(r *rig) {
+		web := r.start("web-1", nil)
+		own := r.start("own-1", func(c *compose.Container) { c.Host.DNS = []string{"9.9.9.9"} })
+		for _, w := range []*Worker{web, own} {
+			w.deps.DNS = func(_, own []string) []string { return own }
+		}
+		r.pass(time.Second)
+		check := func(what string, servers []string, anew bool) {
+			t.Helper()
+			before, other := r.container("p-web-1").ID, r.container("p-own-1").ID
+			web.deps.DNS = func(_, own []string) []string { return append(own, servers...) }
+			web.CheckNames()
+			own.CheckNames()
+			r.pass(time.Minute)
+			if c := r.container("p-web-1"); c.ID != before != anew || !slices.Equal(c.DNS, servers) {
+				t.Errorf("%s: made anew %v, want %v; it asks %v", what, c.ID != before, anew, c.DNS)
+			}
+			if r.container("p-own-1").ID != other {
+				t.Errorf("%s: the container with servers of its own was made anew", what)
+			}
+		}
+		check("nothing changed", nil, false)
+		check("the first Service", []string{"10.9.0.2"}, true)
+		check("another Service", []string{"10.9.0.2"}, false)
+		check("no Service", nil, true)
+	})
+}
