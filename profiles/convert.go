@@ -75,7 +75,8 @@ func (l *load) convert(p *types.Project) *services.Stack {
 			c.workload(p.Services[n], c.members(n, names))
 		}
 	}
-	c.dockerResources(names)
+	c.dockerNetworks(names)
+	c.dockerVolumes(names)
 
 	c.aliases(names)
 	c.topServices()

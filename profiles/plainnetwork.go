@@ -176,9 +176,9 @@ func (c *converter) dockerName(name, key string, external bool) string {
 	return name
 }
 
-// dockerResources sets the stack's Docker networks and volumes: those that enabled plain services use.
-func (c *converter) dockerResources(names []string) {
-	networks, volumes := map[string]bool{}, map[string]bool{}
+// dockerNetworks sets the stack's Docker networks: those that enabled plain services use.
+func (c *converter) dockerNetworks(names []string) {
+	networks := map[string]bool{}
 	for _, n := range names {
 		s := c.project.Services[n]
 		if !c.plain[n] || s.Provider != nil {
@@ -187,17 +187,9 @@ func (c *converter) dockerResources(names []string) {
 		for key := range s.Networks {
 			networks[key] = true
 		}
-		for _, v := range s.Volumes {
-			if v.Type == types.VolumeTypeVolume && v.Source != "" {
-				volumes[v.Source] = true
-			}
-		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(networks)) {
 		c.stack.Networks = append(c.stack.Networks, c.dockerNetwork(key))
-	}
-	for _, key := range slices.Sorted(maps.Keys(volumes)) {
-		c.stack.Volumes = append(c.stack.Volumes, c.dockerVolume(key))
 	}
 }
 
@@ -218,17 +210,6 @@ func (c *converter) dockerNetwork(key string) *compose.Network {
 		out.IPAM.Config = append(out.IPAM.Config, network.IPAMConfig{
 			Subnet: pool.Subnet, IPRange: pool.IPRange, Gateway: pool.Gateway, AuxAddress: maps.Clone(map[string]string(pool.AuxiliaryAddresses)),
 		})
-	}
-	return out
-}
-
-func (c *converter) dockerVolume(key string) *compose.Volume {
-	v := c.project.Volumes[key]
-	out := &compose.Volume{
-		Key: key, Name: c.dockerName(v.Name, key, bool(v.External)), External: bool(v.External), Source: c.l.loc.pos("volumes", key).String(),
-	}
-	if !out.External {
-		out.Driver, out.DriverOpts, out.Labels = v.Driver, maps.Clone(map[string]string(v.DriverOpts)), maps.Clone(map[string]string(v.Labels))
 	}
 	return out
 }

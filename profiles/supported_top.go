@@ -54,10 +54,10 @@ secrets.*.template_driver aa | as in Compose, it has no effect: it is for Swarm
 services aa
 version aa | as in Compose, it has no effect
 volumes aa
-volumes.*.driver ai |  | not supported
-volumes.*.driver_opts ai |  | not supported
-volumes.*.external ai |  | a volume of the project is used
+volumes.*.driver aa |  | but for the volumes of a StatefulSet's pods
+volumes.*.driver_opts aa |  | but for the volumes of a StatefulSet's pods
+volumes.*.external aa |  | but for the volumes of a StatefulSet's pods
 volumes.*.external.name ai | the older form of name | use name
 volumes.*.labels aa
-volumes.*.name ai |  | claims have names of their own
+volumes.*.name aa |  | but for the volumes of a StatefulSet's pods
 `

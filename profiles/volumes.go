@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -81,12 +82,18 @@ func (p *pod) volume(name string, src corev1.VolumeSource) string {
 // claim.
 func (p *pod) claim(source string, ext serviceExt, at keyPath) string {
 	name := p.c.names.volumes[source]
-	if vol := p.c.project.Volumes[source]; bool(vol.External) || vol.Driver != "" && vol.Driver != "local" || len(vol.DriverOpts) > 0 {
-		p.c.note(keyPath{"volumes", source}, "approximated: a volume of this project; external and driver are ignored")
-	}
 	owned := p.kind == "StatefulSet" && (ext.VolumeClaims == nil || slices.Contains(*ext.VolumeClaims, source))
 	if !owned {
 		return p.volume(name, corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}})
+	}
+	if vol := p.c.project.Volumes[source]; bool(vol.External) || vol.Driver != "" && vol.Driver != "local" || len(vol.DriverOpts) > 0 {
+		p.c.note(keyPath{"volumes", source}, "approximated: each pod of %s has a volume of its own; external, driver and name are ignored", p.name)
+	}
+	for _, other := range slices.Sorted(maps.Keys(p.c.plain)) {
+		if p.c.plain[other] && mountsVolume(p.c.project.Services[other], source) {
+			p.c.note(at, "approximated: each pod of %s has a volume of its own, which %s does not see; leave %s out of x-lyandev.volumeClaims to share it",
+				p.name, other, source)
+		}
 	}
 	if !slices.ContainsFunc(p.claims, func(c corev1.PersistentVolumeClaim) bool { return c.Name == name }) {
 		p.claims = append(p.claims, corev1.PersistentVolumeClaim{

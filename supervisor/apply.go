@@ -107,6 +107,9 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	if err := s.podnet.CheckRoom(stack); err != nil {
 		return nil, err
 	}
+	if err := s.resources.NameVolumes(ctx, stack); err != nil {
+		return nil, err
+	}
 	warn := opts.warn
 	if warn == nil {
 		warn = func(string) {}
@@ -220,6 +223,9 @@ func Planned(running, stack *services.Stack, instanceName string, only []string,
 		if stack, _, err = prepare.Only(running, stack, only, deps); err != nil {
 			return nil, err
 		}
+	}
+	if err := stack.UseVolumesOf(running); err != nil {
+		return nil, err
 	}
 	network.Expose(stack)
 	built := map[string]string{}

@@ -84,6 +84,9 @@ func (s *Supervisor) prepareOneOff(ctx context.Context, r OneOff, x *services.Wo
 	if err != nil {
 		return nil, err
 	}
+	if err := s.resources.NameVolumes(ctx, &alone); err != nil {
+		return nil, err
+	}
 	if err := s.ensureBeside(ctx, running, &alone); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func newRestorer(s *Supervisor) *restore.Restorer {
 // Snapshots is how snapshots of this instance are made.
 func (s *Supervisor) Snapshots() snapshot.Config {
 	return snapshot.Config{
-		Engine: s.cfg.Engine, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Home: s.cfg.Instance.Home(),
+		Engine: s.cfg.Engine, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Home: s.cfg.Instance.Home(), Volume: s.pods.Volume,
 		Image: func(ctx context.Context) (string, error) {
 			ref, _, err := s.image.Ensure(ctx)
 			return ref, err

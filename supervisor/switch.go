@@ -46,6 +46,10 @@ func (s *Supervisor) planSwitch(stack *services.Stack) (switchplan.Plan, error) 
 	if running == nil {
 		return switchplan.Plan{}, errNoStack
 	}
+	stack = stack.DeepCopy()
+	if err := stack.UseVolumesOf(running); err != nil {
+		return switchplan.Plan{}, err
+	}
 	to, err := prepare.Stack(stack, s.cfg.Instance.Name, prepare.Images(running))
 	if err != nil {
 		return switchplan.Plan{}, err

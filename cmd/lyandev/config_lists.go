@@ -75,7 +75,7 @@ func stackImages(stack *services.Stack) []string {
 	return out
 }
 
-// stackVolumes are the volumes of plain services, by their names in the file, and the claims of Kubernetes' kinds.
+// stackVolumes are the volumes by their names in the file, and the claims that stand for none of them.
 func stackVolumes(stack *services.Stack) []string {
 	var out []string
 	for _, v := range stack.Volumes {
@@ -83,13 +83,15 @@ func stackVolumes(stack *services.Stack) []string {
 	}
 	for _, w := range stack.Workloads {
 		for _, v := range w.PodSpec().Volumes {
-			if v.PersistentVolumeClaim != nil {
+			if v.PersistentVolumeClaim != nil && stack.ClaimVolume(v.PersistentVolumeClaim.ClaimName) == nil {
 				out = append(out, v.PersistentVolumeClaim.ClaimName)
 			}
 		}
 		if s, ok := w.Object.(*appsv1.StatefulSet); ok {
 			for _, v := range s.Spec.VolumeClaimTemplates {
-				out = append(out, v.Name)
+				if stack.ClaimVolume(v.Name+"-"+w.Name()+"-0") == nil {
+					out = append(out, v.Name)
+				}
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
 )
 
@@ -118,6 +119,21 @@ func (c *Container) Encode() (string, error) {
 		return "", fmt.Errorf("cannot encode the container of service %s: %w", c.Service, err)
 	}
 	return string(b), nil
+}
+
+// RenameVolume replaces a named volume by another one wherever the container mounts it, and reports whether it does.
+func (c *Container) RenameVolume(from, to string) (found bool) {
+	for i, b := range c.Host.Binds {
+		if rest, ok := strings.CutPrefix(b, from+":"); ok {
+			c.Host.Binds[i], found = to+":"+rest, true
+		}
+	}
+	for i := range c.Host.Mounts {
+		if m := &c.Host.Mounts[i]; m.Type == mount.TypeVolume && m.Source == from {
+			m.Source, found = to, true
+		}
+	}
+	return found
 }
 
 // Decode reads the value of Annotation for the instance of a name.

@@ -29,10 +29,18 @@ type Network struct {
 	Source string `json:"source,omitempty"`
 }
 
-// Volume is a named Docker volume of plain services. Name may contain Project; see Named.
+// Volume is a named Docker volume: what the file has under volumes:, or the claim of a StatefulSet's first pod. Name and Else may
+// contain Project; see Named.
 type Volume struct {
+	// Key is the name under volumes: in the file, Name the name in Docker.
 	Key  string `json:"key"`
 	Name string `json:"name"`
+	// Claim is the name of the claim by which pods of Kubernetes' semantics mount the volume; "" if none does.
+	Claim string `json:"claim,omitempty"`
+	// Else is another name that the volume may have: it is used if there is a volume of that name and none of Name; "" for none.
+	Else string `json:"else,omitempty"`
+	// OnDemand volumes are made when the first pod that mounts them starts, the others before any pod starts.
+	OnDemand bool `json:"onDemand,omitempty"`
 	// External volumes must exist; lyandev neither creates nor removes them.
 	External   bool              `json:"external,omitempty"`
 	Driver     string            `json:"driver,omitempty"`

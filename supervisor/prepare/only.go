@@ -76,7 +76,7 @@ func keepRunning(out, running *services.Stack) {
 		}
 	}
 	for _, v := range running.Volumes {
-		if !slices.ContainsFunc(out.Volumes, func(o *compose.Volume) bool { return o.Key == v.Key }) {
+		if !slices.ContainsFunc(out.Volumes, func(o *compose.Volume) bool { return o.Key == v.Key && o.Claim == v.Claim }) {
 			out.Volumes = append(out.Volumes, v)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
@@ -68,10 +69,14 @@ type Config struct {
 }
 
 // Maker makes networks and volumes of one instance.
-type Maker struct{ cfg Config }
+type Maker struct {
+	cfg Config
+	// told are the notes of noteOnce.
+	told sync.Map
+}
 
 // New returns a Maker.
-func New(cfg Config) *Maker { return &Maker{cfg} }
+func New(cfg Config) *Maker { return &Maker{cfg: cfg} }
 
 // Telling returns a Maker that gives the messages of its notes to f too.
 func (m *Maker) Telling(f func(message string)) *Maker {

@@ -18,6 +18,58 @@ import (
 	"github.com/lyandev/lyandev/supervisor/instance"
 )
 
+// claimLabel is on volumes that lyandev made for a claim: the claim's name.
+const claimLabel = "dev.lyandev.claim"
+
+// NameVolumes gives each volume of a stack that may have two names in Docker the one that it has. If there are both, or none, that
+// is its first; its data are then where the file says. What it decides against the file is said, once by each Maker.
+func (m *Maker) NameVolumes(ctx context.Context, stack *services.Stack) error {
+	for _, v := range stack.Volumes {
+		if v.Else == "" || v.Name == v.Else {
+			continue
+		}
+		name, other := compose.Named(v.Name, m.cfg.Instance.Name), compose.Named(v.Else, m.cfg.Instance.Name)
+		old, err := m.cfg.Engine.InspectVolume(ctx, other)
+		if engine.IsNotFound(err) || err == nil && !m.standsFor(v, old) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		_, err = m.cfg.Engine.InspectVolume(ctx, name)
+		switch {
+		case engine.IsNotFound(err) && !v.External:
+			m.noteOnce("VolumeKept", fmt.Sprintf("%svolume %s has the data of volumes.%s and is used in the place of %s, which does not exist",
+				prefixed(v.Source), other, v.Key, name))
+			if err := stack.UseVolumeName(v, v.Else); err != nil {
+				return err
+			}
+		case err != nil && !engine.IsNotFound(err):
+			return err
+		case v.Claim != "" && old.Labels[claimLabel] == v.Claim:
+			m.noteOnce("VolumeLeft", fmt.Sprintf("%svolumes.%s is the volume %s; volume %s, which earlier versions of lyandev used for pods of "+
+				"Kubernetes' semantics, is there too and is not used any more: copy what you need of it, then delete it with `docker volume rm %s`",
+				prefixed(v.Source), v.Key, name, other, other))
+		}
+	}
+	return nil
+}
+
+// standsFor reports whether a volume with the other name of v was made for the same data: by a pod for its claim or, if v is the claim
+// of a StatefulSet's pod, for the volume of the file.
+func (m *Maker) standsFor(v *compose.Volume, old engine.Volume) bool {
+	ofClaim := v.Name == compose.Project+"_"+v.Claim
+	return old.Labels[ComposeProject] == m.cfg.Instance.Name &&
+		(ofClaim || old.Labels[claimLabel] == strings.TrimPrefix(v.Else, compose.Project+"_"))
+}
+
+// noteOnce notes what has not been noted before.
+func (m *Maker) noteOnce(reason, message string) {
+	if _, told := m.told.LoadOrStore(message, true); !told {
+		m.cfg.Note(reason, message)
+	}
+}
+
 // volumes makes sure of a stack's volumes.
 func (m *Maker) volumes(ctx context.Context, list []*compose.Volume) error {
 	var taken []string
@@ -42,6 +94,8 @@ func (m *Maker) volume(ctx context.Context, want *compose.Volume) (ofCompose boo
 	case engine.IsNotFound(err) && want.External:
 		return false, fmt.Errorf("%scannot start the stack: volume %s is external, and the engine has none of that name; create it with "+
 			"`docker volume create %s`, or remove external: true from volumes.%s", prefixed(want.Source), want.Name, want.Name, want.Key)
+	case engine.IsNotFound(err) && want.OnDemand:
+		return false, nil
 	case engine.IsNotFound(err):
 		return false, m.cfg.Engine.CreateVolume(ctx, engine.VolumeSpec{
 			Name: want.Name, Driver: want.Driver, Options: want.DriverOpts, Labels: m.labels(want.Labels, composeVolume, want.Key),

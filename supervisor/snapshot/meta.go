@@ -19,7 +19,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
 
 // Labels of a snapshot's volumes; they also carry services.ProjectLabel and KindLabel.
@@ -103,9 +102,6 @@ func CheckName(name string) error {
 
 // markVolume is the name of a snapshot's marker volume.
 func markVolume(project, name string) string { return project + "_snap_" + name }
-
-// claimVolume is the name of a claim's Docker volume.
-func claimVolume(project, claim string) string { return dockerpod.ClaimVolume(project, claim) }
 
 func copyVolume(project, name, claim string) string {
 	return markVolume(project, name) + "_" + invalidNameChars.ReplaceAllString(claim, "_")

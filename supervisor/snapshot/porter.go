@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
 
 // KindPorter labels the containers that copy.
@@ -27,6 +29,30 @@ type Config struct {
 	Project, Dir, Home string
 	// Image returns the reference of the image that holds this binary, and creates the image if it is missing.
 	Image func(ctx context.Context) (string, error)
+	// Volume returns the volume of the Compose file that a claim stands for; nil, and a nil function, is none.
+	Volume func(claim string) *compose.Volume
+}
+
+// declared is the volume of the Compose file that a claim stands for, nil if there is none.
+func (c Config) declared(claim string) *compose.Volume {
+	if c.Volume == nil {
+		return nil
+	}
+	return c.Volume(claim)
+}
+
+// claimVolume is the name of a claim's Docker volume.
+func (c Config) claimVolume(claim string) string {
+	return dockerpod.ClaimVolume(c.declared(claim), c.Project, claim)
+}
+
+// hasVolume reports whether a claim's Docker volume exists, whoever made it.
+func (c Config) hasVolume(ctx context.Context, claim string) (bool, error) {
+	_, err := c.Engine.InspectVolume(ctx, c.claimVolume(claim))
+	if engine.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // porter is a container with volumes mounted and a process in it that copies between them. One serves a whole save or

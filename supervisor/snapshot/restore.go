@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
@@ -108,17 +106,17 @@ func ImageVersion(ctx context.Context, eng engine.Engine, image, product string)
 
 // Existing returns list without the claims to be emptied whose volumes do not exist.
 func (c Config) Existing(ctx context.Context, list []Restoring) ([]Restoring, error) {
-	vols, err := c.volumes(ctx)
-	if err != nil {
-		return nil, err
+	var out []Restoring
+	for _, r := range list {
+		has, err := c.hasVolume(ctx, r.Claim)
+		if err != nil {
+			return nil, err
+		}
+		if has || r.From != "" {
+			out = append(out, r)
+		}
 	}
-	have := map[string]bool{}
-	for _, v := range vols {
-		have[v.Name] = true
-	}
-	return slices.DeleteFunc(slices.Clone(list), func(r Restoring) bool {
-		return r.From == "" && !have[claimVolume(c.Project, r.Claim)]
-	}), nil
+	return out, nil
 }
 
 // Restore fills and swaps volumes that no container is using, and blocks until that is done. An error before the swap leaves
@@ -162,8 +160,8 @@ func (c Config) Begin(ctx context.Context, m *Meta, list []Restoring) (r *Restor
 	}
 	var mounts []engine.Mount
 	for i, r := range list {
-		volume := claimVolume(c.Project, r.Claim)
-		if err := c.Engine.CreateVolume(ctx, engine.VolumeSpec{Name: volume, Labels: c.claimLabels(r.Claim)}); err != nil {
+		volume, err := c.ensureVolume(ctx, r.Claim)
+		if err != nil {
 			return nil, err
 		}
 		mounts = append(mounts, engine.Mount{Volume: volume, Target: at("dst", i), NoCopy: true})
@@ -224,10 +222,15 @@ func (r *Restoration) each(ctx context.Context, request func(i int, q Restoring)
 	return nil
 }
 
-// claimLabels are the labels that pods set on the volumes of their claims.
-func (c Config) claimLabels(claim string) map[string]string {
-	return map[string]string{
-		services.ProjectLabel: c.Project, services.DirLabel: c.Dir, KindLabel: dockerpod.KindClaim, dockerpod.ClaimLabel: claim,
-		"com.docker.compose.project": c.Project, "com.docker.compose.volume": claim,
+// ensureVolume makes the volume of a claim, as its pods would, unless it exists, and returns its name.
+func (c Config) ensureVolume(ctx context.Context, claim string) (string, error) {
+	name, declared := c.claimVolume(claim), c.declared(claim)
+	if has, err := c.hasVolume(ctx, claim); err != nil || has {
+		return name, err
 	}
+	spec := engine.VolumeSpec{Name: name, Labels: dockerpod.ClaimLabels(declared, c.Project, c.Dir, claim)}
+	if declared != nil {
+		spec.Driver, spec.Options = declared.Driver, declared.DriverOpts
+	}
+	return name, c.Engine.CreateVolume(ctx, spec)
 }

@@ -107,7 +107,7 @@ func (s *saving) run(ctx context.Context) (err error) {
 	var mounts []engine.Mount
 	for i, src := range s.sources {
 		mounts = append(mounts,
-			engine.Mount{Volume: claimVolume(s.Project, src.Claim), Target: at("src", i), ReadOnly: true, NoCopy: true},
+			engine.Mount{Volume: s.claimVolume(src.Claim), Target: at("src", i), ReadOnly: true, NoCopy: true},
 			engine.Mount{Volume: s.copies[i], Target: at("dst", i), NoCopy: true})
 	}
 	if s.porter, err = s.startPorter(ctx, s.q.Name, mounts); err != nil {
@@ -146,7 +146,9 @@ func (s *saving) makeVolumes(ctx context.Context) error {
 		}
 	}
 	for _, src := range s.q.Sources {
-		if !have[claimVolume(s.Project, src.Claim)] {
+		if has, err := s.hasVolume(ctx, src.Claim); err != nil {
+			return err
+		} else if !has {
 			continue // never started, so the volume does not exist yet
 		}
 		name := copyVolume(s.to.Project, s.q.Name, src.Claim)

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
@@ -44,6 +45,9 @@ func (o *Objects) Secret(name string) (*corev1.Secret, bool) {
 
 // Services implements pod.Objects.
 func (o *Objects) Services() []*corev1.Service { return o.latest().Services }
+
+// volume is the volume of the Compose file that a claim stands for, nil if there is none.
+func (o *Objects) volume(claim string) *compose.Volume { return o.latest().ClaimVolume(claim) }
 
 func (o *Objects) profile() string { return o.latest().Profile }
 

@@ -144,7 +144,7 @@ func New(cfg Config) *Workers {
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.runtime = dockerpod.New(dockerpod.Config{
 		Engine: cfg.Engine, Project: cfg.Project, Dir: cfg.Dir, Profile: w.objects.profile, Network: cfg.Network,
-		PodIP: cfg.Addresses.PodIP, DNS: cfg.Addresses.DNS, SandboxImage: cfg.SandboxImage, MadeHere: w.objects.madeHere,
+		PodIP: cfg.Addresses.PodIP, DNS: cfg.Addresses.DNS, SandboxImage: cfg.SandboxImage, MadeHere: w.objects.madeHere, Volume: w.objects.volume,
 		Wrap: cfg.Wrap, BeforeStart: cfg.BeforeStart, Warn: cfg.Warn, MessageDir: cfg.MessageDir, Log: cfg.Log,
 	})
 	return w
@@ -182,6 +182,9 @@ func (w *Workers) SetStack(s *services.Stack) {
 		}
 	}
 }
+
+// Volume returns the volume of the Compose file that a claim of the stack stands for; nil if there is none.
+func (w *Workers) Volume(claim string) *compose.Volume { return w.objects.volume(claim) }
 
 // Start gives a pod its worker, in the place of one of the same name that is ending. While hold is not "" the worker starts
 // nothing and gives hold as the reason; see Hold. After Wait it does nothing.

@@ -7,7 +7,7 @@
 //
 // All state that must survive the supervisor is in the containers' labels: Observe rebuilds the pods from them.
 //
-// Volumes: a claim is the named volume <project>_<claim>, never removed here. An emptyDir is a volume that is removed with the
+// Volumes: a claim is the volume of the Compose file that it stands for, else the named volume <project>_<claim>; it is never removed here. An emptyDir is a volume that is removed with the
 // pod (medium Memory: a tmpfs, if only one container uses it). configMap, secret, downwardAPI and projected volumes are volumes
 // that are removed with the pod and filled before the container starts; if the mount has a subPath, the file is copied into the
 // container's own layer. A hostPath is the named volume <project>_host_<path>, unless the pod's annotation "dev.lyandev/bind"
@@ -26,6 +26,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/probe"
@@ -56,6 +57,9 @@ type Config struct {
 	// SandboxImage returns the reference of the sandbox image, and creates the image if it is missing. Its command "sandbox" must
 	// sleep until SIGTERM; with an argument, a services.Localhost as text, it must serve these ports of the loopback meanwhile.
 	SandboxImage func(ctx context.Context) (string, error)
+	// Volume returns the volume of the Compose file that a claim stands for, whose existence was looked at; nil, and a nil function,
+	// is none.
+	Volume func(claim string) *compose.Volume
 	// MadeHere reports whether an image is built by this stack and thus in no registry; nil means that none is.
 	MadeHere func(ref string) bool
 	// Wrap may change a container before it is created (the init shim); nil changes nothing.

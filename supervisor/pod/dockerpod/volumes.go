@@ -3,12 +3,14 @@ package dockerpod
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
@@ -26,6 +28,8 @@ type plan struct {
 type volume struct {
 	name   string
 	labels map[string]string
+	// declared is what the Compose file says of it, nil if it is not in the file.
+	declared *compose.Volume
 }
 
 // copying is a set of files below an absolute directory.
@@ -67,7 +71,7 @@ func (r *Runtime) filesMount(out *plan, p *corev1.Pod, v *corev1.Volume, m corev
 		return
 	}
 	name := fit(fmt.Sprintf("%s_%s_%s_%s", r.cfg.Project, p.Name, v.Name, hash(files)))
-	out.volumes = append(out.volumes, volume{name, r.podVolumeLabels(p)})
+	out.volumes = append(out.volumes, volume{name: name, labels: r.podVolumeLabels(p)})
 	out.mounts = append(out.mounts, engine.Mount{Volume: name, Target: m.MountPath, NoCopy: true})
 	out.copies = append(out.copies, copying{m.MountPath, files})
 }
@@ -101,22 +105,19 @@ func (r *Runtime) volumeMount(out *plan, p *corev1.Pod, v *corev1.Volume, m core
 	open := false
 	switch {
 	case v.PersistentVolumeClaim != nil:
-		claim := v.PersistentVolumeClaim.ClaimName
-		vol = volume{ClaimVolume(r.cfg.Project, claim), r.volumeLabels(KindClaim, ClaimLabel, claim)}
-		vol.labels["com.docker.compose.volume"] = claim
+		vol = r.claim(v.PersistentVolumeClaim.ClaimName)
 		mount.ReadOnly = mount.ReadOnly || v.PersistentVolumeClaim.ReadOnly
 	case v.HostPath != nil:
-		vol = volume{r.cfg.Project + "_host_" + fit(v.HostPath.Path), r.volumeLabels(KindHostPath, HostPathLabel, v.HostPath.Path)}
+		vol = volume{name: fit(r.cfg.Project + "_host_" + fit(v.HostPath.Path)), labels: r.volumeLabels(KindHostPath, HostPathLabel, v.HostPath.Path)}
 	case v.EmptyDir != nil, v.Ephemeral != nil:
-		vol = volume{fmt.Sprintf("%s_%s_%s", r.cfg.Project, p.Name, v.Name), r.podVolumeLabels(p)}
+		vol = volume{name: fit(fmt.Sprintf("%s_%s_%s", r.cfg.Project, p.Name, v.Name)), labels: r.podVolumeLabels(p)}
 		open, mount.NoCopy = true, true
 	default:
 		return fmt.Errorf("cannot mount volume %q: volumes of its kind are not supported on Docker", v.Name)
 	}
 	if sub != "" {
-		vol.name += "." + fit(sub)
+		vol.name, vol.declared = fit(vol.name+"."+fit(sub)), nil
 	}
-	vol.name = fit(vol.name)
 	mount.Volume = vol.name
 	out.volumes = append(out.volumes, vol)
 	out.mounts = append(out.mounts, mount)
@@ -142,8 +143,38 @@ func special(p *corev1.Pod, v *corev1.Volume, sub string, mount *engine.Mount) b
 	return false
 }
 
-// ClaimVolume is the Docker volume of a claim. It belongs to the claim, not to a pod or a profile.
-func ClaimVolume(project, claim string) string { return fit(project + "_" + claim) }
+// claim is the Docker volume of a claim. It belongs to the claim, not to a pod or a profile.
+func (r *Runtime) claim(claim string) volume {
+	var declared *compose.Volume
+	if r.cfg.Volume != nil {
+		declared = r.cfg.Volume(claim)
+	}
+	return volume{name: ClaimVolume(declared, r.cfg.Project, claim), labels: ClaimLabels(declared, r.cfg.Project, r.cfg.Dir, claim), declared: declared}
+}
+
+// ClaimVolume is the name of the Docker volume of a claim; declared is the volume of the Compose file that the claim stands for, nil
+// if there is none.
+func ClaimVolume(declared *compose.Volume, project, claim string) string {
+	if declared != nil {
+		return compose.Named(declared.Name, project)
+	}
+	return fit(project + "_" + claim)
+}
+
+// ClaimLabels are the labels of the Docker volume of a claim: those of the file, ours, and those of Docker Compose.
+func ClaimLabels(declared *compose.Volume, project, dir, claim string) map[string]string {
+	l := map[string]string{}
+	key := claim
+	if declared != nil {
+		maps.Copy(l, declared.Labels)
+		key = declared.Key
+	}
+	maps.Copy(l, map[string]string{
+		services.ProjectLabel: project, services.DirLabel: dir, KindLabel: KindClaim, ClaimLabel: claim,
+		"com.docker.compose.project": project, "com.docker.compose.volume": key, "com.docker.compose.version": "lyandev",
+	})
+	return l
+}
 
 // binds says that a hostPath volume is a bind mount.
 func binds(p *corev1.Pod, name string) bool {
@@ -181,6 +212,9 @@ func (r *Runtime) podVolumeLabels(p *corev1.Pod) map[string]string {
 // makeVolume makes a volume or finds it, and remembers that a new one has to be set up. A volume of that name that is
 // not the project's is never used.
 func (r *Runtime) makeVolume(ctx context.Context, v volume) error {
+	if v.declared != nil {
+		return r.makeDeclared(ctx, v)
+	}
 	have, err := r.cfg.Engine.ListVolumes(ctx, map[string]string{services.ProjectLabel: ""})
 	if err != nil {
 		return err
@@ -194,12 +228,29 @@ func (r *Runtime) makeVolume(ctx context.Context, v volume) error {
 		}
 		return nil
 	}
-	if err := r.cfg.Engine.CreateVolume(ctx, engine.VolumeSpec{Name: v.name, Labels: v.labels}); err != nil {
+	return r.createVolume(ctx, engine.VolumeSpec{Name: v.name, Labels: v.labels})
+}
+
+// makeDeclared makes a volume of the Compose file, or finds it; one that somebody else made is used as it is, as under Docker Compose.
+func (r *Runtime) makeDeclared(ctx context.Context, v volume) error {
+	_, err := r.cfg.Engine.InspectVolume(ctx, v.name)
+	switch {
+	case engine.IsNotFound(err) && v.declared.External:
+		return fmt.Errorf("cannot use volume %s: it is external, and the engine has none of that name; create it with `docker volume create %s`", v.name, v.name)
+	case engine.IsNotFound(err):
+		return r.createVolume(ctx, engine.VolumeSpec{Name: v.name, Labels: v.labels, Driver: v.declared.Driver, Options: v.declared.DriverOpts})
+	}
+	return err
+}
+
+// createVolume makes a volume, and remembers that it has to be set up.
+func (r *Runtime) createVolume(ctx context.Context, spec engine.VolumeSpec) error {
+	if err := r.cfg.Engine.CreateVolume(ctx, spec); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.fresh[v.name] = true
+	r.fresh[spec.Name] = true
 	return nil
 }
 

@@ -3,22 +3,28 @@ package throwaway
 import (
 	"fmt"
 	"net"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 )
 
 const loopback = "127.0.0.1"
 
 // isolate returns the stack for a copy: with another name, every port of every Service published at a free host port instead of
-// the file's host ports, without container_name, and without file watching. It is pure.
+// the file's host ports, without container_name, with empty volumes in the place of those that have a name of their own or are external, and
+// without file watching. It is pure.
 func isolate(stack *services.Stack, name string) *services.Stack {
 	stack = stack.DeepCopy()
 	stack.Name = name
 	for _, w := range stack.Workloads {
 		w.Watch = nil
 		_ = changePlain(w, isolatePlain) // the pod's worker reports what cannot be read
+	}
+	for _, v := range stack.Volumes {
+		_ = isolateVolume(stack, v)
 	}
 	have := map[string]bool{}
 	for i := range stack.HostPorts {
@@ -40,6 +46,16 @@ func isolate(stack *services.Stack, name string) *services.Stack {
 		}
 	}
 	return stack
+}
+
+// isolateVolume gives a volume a name of the copy, in the place of one that the engine has for others.
+func isolateVolume(stack *services.Stack, v *compose.Volume) error {
+	v.Else = ""
+	if strings.HasPrefix(v.Name, compose.Project+"_") && !v.External {
+		return nil
+	}
+	v.External = false
+	return stack.UseVolumeName(v, compose.Project+"_"+v.Key)
 }
 
 func portKey(service string, port int32, p corev1.Protocol) string {

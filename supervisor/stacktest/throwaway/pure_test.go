@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -35,10 +36,18 @@ func TestIsolate(t *testing.T) {
 		Services:  []*corev1.Service{service("web", app, 80, 443), service("db", app, 3306), service("outside", nil, 1)},
 		HostPorts: []services.HostPort{{HostIP: "0.0.0.0", HostPort: 8000, Service: "web", Port: 80, Protocol: corev1.ProtocolTCP}},
 		Workloads: []*services.Workload{{Object: &corev1.Pod{}, Watch: []services.WatchRule{{Path: "/x"}}}},
+		Volumes:   []*compose.Volume{{Key: "a", Name: compose.Project + "_a"}, {Key: "b", Name: "corp"}, {Key: "c", Name: "c", External: true}},
 	}
 	got := isolate(stack, "copy")
 	if got.Name != "copy" || stack.Name != "lyanna" || stack.HostPorts[0].HostPort != 8000 {
 		t.Errorf("names are %s and %s; the original must stay as it was", got.Name, stack.Name)
+	}
+	var volumes []string
+	for _, v := range got.Volumes {
+		volumes = append(volumes, fmt.Sprint(v.Name, v.External))
+	}
+	if want := compose.Project + "_a false " + compose.Project + "_b false " + compose.Project + "_c false"; strings.ReplaceAll(strings.Join(volumes, " "), "false", " false") != want {
+		t.Errorf("a copy has the volumes %v: not all are its own", volumes)
 	}
 	if got.Workloads[0].Watch != nil {
 		t.Error("a copy follows edits of files")

@@ -69,6 +69,7 @@ func (c *Copy) seed(ctx context.Context) (tidy func(context.Context) error, err 
 
 func (c *Copy) seedFrom(ctx context.Context, m *snapshot.Meta) (tidy func(context.Context) error, err error) {
 	mine := c.sup.Snapshots()
+	mine.Volume = c.stack.ClaimVolume // the supervisor has no stack yet
 	sources, err := snapshot.Sources(c.stack, nil, nil)
 	if err != nil {
 		return nil, err
