@@ -34,6 +34,8 @@ type Control struct {
 	Grace *int64 `json:"grace,omitempty"`
 	// Stop stops running containers that rm is to remove.
 	Stop bool `json:"stop,omitempty"`
+	// Volumes removes the anonymous volumes of the containers that rm removes.
+	Volumes bool `json:"volumes,omitempty"`
 }
 
 // stoppedFile keeps the names of the workloads that were stopped or removed by hand, for the next supervisor.
@@ -119,6 +121,7 @@ func (s *Supervisor) control(r Control, list []*services.Workload) error {
 		switch {
 		case r.Verb == "rm" && s.running(x) != "" && !r.Stop:
 		case r.Verb == "rm":
+			s.removeVolumes(r, x)
 			s.suspend(r, x)
 		case x.Plain():
 			s.controlPlain(r, x)
@@ -167,6 +170,16 @@ func (s *Supervisor) trigger(list []*services.Workload, now time.Time) error {
 func (s *Supervisor) suspend(r Control, x *services.Workload) {
 	s.cluster.Suspensions.AddByHand(x.Name(), fmt.Sprintf(byHand[r.Verb], x.DisplayName()))
 	s.stopGrace[x.Name()] = r.Grace
+}
+
+// removeVolumes makes the removal of a plain workload's containers remove their anonymous volumes, if the request says so. Those of pods
+// go with them in any case.
+func (s *Supervisor) removeVolumes(r Control, x *services.Workload) {
+	for _, p := range s.cluster.PodsOf(x.Name()) {
+		if w := s.pods.Plain(p.Name); w != nil && r.Volumes {
+			w.RemoveVolumes()
+		}
+	}
 }
 
 // resume ends what suspend began.

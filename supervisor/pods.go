@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/supervisor/pod/composepod"
 	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/workers"
 )
@@ -22,7 +23,7 @@ func newWorkers(s *Supervisor) *workers.Workers {
 			ref, _, err := s.image.Ensure(ctx)
 			return ref, err
 		},
-		PlainDNS: s.podnet.PlainDNS, FileDir: s.cfg.Instance.File("files"),
+		PlainDNS: s.podnet.PlainDNS, FileDir: s.cfg.Instance.File("files"), AnonymousFile: s.cfg.Instance.File(composepod.AnonymousFile),
 		Wrap: s.inner.Wrap, BeforeStart: s.inner.BeforeStart,
 		Warn:       func(pod, text string) { s.engineWarned("Pod", pod, text) },
 		Sink:       podSink{s},

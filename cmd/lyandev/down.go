@@ -14,6 +14,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/pod/composepod"
 	"github.com/lyandev/lyandev/supervisor/resources"
 	"github.com/lyandev/lyandev/supervisor/snapshot"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -54,15 +55,16 @@ func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
 			return err
 		}
 	}
+	anonymous := &composepod.Anonymous{File: t.instance.File(composepod.AnonymousFile)}
 	if !volumes {
-		return nil
+		return anonymous.Forget() // as under Docker Compose, they stay on the engine and the next up begins with new ones
 	}
 	eng, err := connect(c.Context)
 	if err != nil {
 		return err
 	}
 	defer eng.Close()
-	if err := removeVolumes(c.Context, st, eng, t.instance); err != nil {
+	if err := errors.Join(removeVolumes(c.Context, st, eng, t.instance), removeAnonymous(c.Context, st, eng, anonymous)); err != nil {
 		return err
 	}
 	left, err := eng.ListVolumes(c.Context, map[string]string{services.ProjectLabel: t.instance.Name})
@@ -204,6 +206,28 @@ func composeVolumes(ctx context.Context, eng engine.Volumes, i *instance.Instanc
 		}
 	}
 	return out, err
+}
+
+// removeAnonymous deletes the anonymous volumes that the containers of the stack have left, and prints how many. One that somebody else
+// uses stays.
+func removeAnonymous(ctx context.Context, st *ui.Streams, eng engine.Volumes, a *composepod.Anonymous) error {
+	names, err := a.Left()
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, name := range names {
+		switch err := eng.RemoveVolume(ctx, name); {
+		case err == nil:
+			n++
+		case !engine.IsConflict(err):
+			return err
+		}
+	}
+	if n > 0 {
+		fmt.Fprintf(st.Err, "deleted %d anonymous volumes\n", n)
+	}
+	return a.Forget()
 }
 
 // patienceWithSupervisor is how long a command waits for a supervisor that holds the lock and does not answer.

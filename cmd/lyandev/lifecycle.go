@@ -61,9 +61,10 @@ func newLifecycleCommands(st *ui.Streams) []*cli.Command {
 		},
 		{
 			Name: "rm", Usage: "remove the stopped containers of services, until up", ArgsUsage: "[SERVICE...]",
-			Description: "Volumes stay. `lyandev up` makes the containers again.",
+			Description: "Named volumes stay. `lyandev up` makes the containers again.",
 			Flags: []cli.Flag{
 				&cli.BoolFlag{Name: "stop", Aliases: []string{"s"}, Usage: "stop running containers first"},
+				&cli.BoolFlag{Name: "volumes", Aliases: []string{"v"}, Usage: "remove their anonymous volumes too"},
 				grace,
 				&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "accepted for Compose's sake: lyandev does not ask"},
 			},
@@ -86,7 +87,7 @@ func control(c *cli.Context, st *ui.Streams, verb, doing string) error {
 	if err := checkServices(before, names); err != nil {
 		return err
 	}
-	r := api.ControlRequest{Verb: verb, Services: names, Signal: c.String("signal"), Stop: c.Bool("stop")}
+	r := api.ControlRequest{Verb: verb, Services: names, Signal: c.String("signal"), Stop: c.Bool("stop"), Volumes: c.Bool("volumes")}
 	if c.IsSet("timeout") {
 		r.Grace = new(c.Int64("timeout"))
 	}

@@ -8,7 +8,10 @@ import (
 	"strings"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
+	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/network"
+	"github.com/lyandev/lyandev/supervisor/pod/composepod"
 	"github.com/lyandev/lyandev/supervisor/takeover"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -22,11 +25,11 @@ func takeOver(ctx context.Context, st *ui.Streams, t *target, stack *services.St
 		return nil
 	}
 	defer eng.Close()
-	return takeOverWith(ctx, eng, st, t.instance.Name, stack, yes)
+	return takeOverWith(ctx, eng, st, t.instance, stack, yes)
 }
 
-func takeOverWith(ctx context.Context, eng takeover.Engine, st *ui.Streams, project string, stack *services.Stack, yes bool) error {
-	exposed := stack.DeepCopy()
+func takeOverWith(ctx context.Context, eng takeover.Engine, st *ui.Streams, i *instance.Instance, stack *services.Stack, yes bool) error {
+	project, exposed := i.Name, stack.DeepCopy()
 	network.Expose(exposed)
 	found, err := takeover.Find(ctx, eng, project, exposed)
 	if err != nil {
@@ -54,5 +57,30 @@ func takeOverWith(ctx context.Context, eng takeover.Engine, st *ui.Streams, proj
 			"run `lyandev up --take-over` to stop and remove them (volumes are kept and used), or `docker compose down`", project, &list))
 	}
 	fmt.Fprintf(st.Err, "taking over project %s from Docker Compose: removing %d containers\n", project, len(found))
+	if err := keepAnonymous(i, exposed, found); err != nil {
+		return err
+	}
 	return takeover.Remove(ctx, eng, project, exposed, found)
+}
+
+// keepAnonymous keeps the anonymous volumes of containers that are about to be removed for the stack's containers in their place.
+func keepAnonymous(i *instance.Instance, stack *services.Stack, list []takeover.Container) error {
+	if err := i.Save(); err != nil {
+		return err
+	}
+	a := &composepod.Anonymous{File: i.File(composepod.AnonymousFile)}
+	for _, c := range list {
+		x := stack.Find(c.Labels[takeover.ServiceLabel])
+		if x == nil || !x.Plain() || c.Labels[takeover.OneOffLabel] == "True" {
+			continue
+		}
+		want, err := compose.Decode(x.PodMeta().Annotations[compose.Annotation], i.Name)
+		if err == nil {
+			err = a.Keep(x.Name()+"-"+c.Labels[takeover.NumberLabel], composepod.AnonymousOf(&c.Container, want))
+		}
+		if err != nil {
+			return fmt.Errorf("cannot take over the anonymous volumes of %s: %w", c.Name, err)
+		}
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
+	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/resources"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -44,9 +45,16 @@ func TestTakeOver(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			at := func(name string) *instance.Instance {
+				i, err := (&instance.Registry{Root: t.TempDir()}).Resolve(t.Context(), name, t.TempDir(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return i
+			}
 			var said bytes.Buffer
 			st := &ui.Streams{In: strings.NewReader(c.answer), Out: &said, Err: &said, InTTY: c.tty, ErrTTY: c.tty}
-			err = takeOverWith(t.Context(), eng, st, "p", stack, c.flag)
+			err = takeOverWith(t.Context(), eng, st, at("p"), stack, c.flag)
 			if err != nil {
 				said.WriteString(err.Error())
 			}
@@ -56,7 +64,7 @@ func TestTakeOver(t *testing.T) {
 			if _, err := eng.InspectContainer(t.Context(), id); engine.IsNotFound(err) == c.leaves {
 				t.Errorf("container: %v", err)
 			}
-			if err := takeOverWith(t.Context(), eng, st, "q", stack, false); err != nil {
+			if err := takeOverWith(t.Context(), eng, st, at("q"), stack, false); err != nil {
 				t.Errorf("another project: %v", err)
 			}
 		})

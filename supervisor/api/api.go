@@ -56,6 +56,7 @@ type ControlRequest struct {
 	Signal   string   `json:"signal,omitempty"`
 	Grace    *int64   `json:"grace,omitempty"`
 	Stop     bool     `json:"stop,omitempty"`
+	Volumes  bool     `json:"volumes,omitempty"`
 }
 
 // ApplyAnswer is the body of the answer to PUT /v1/stack; see supervisor.Applied.

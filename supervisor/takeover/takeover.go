@@ -21,8 +21,12 @@ import (
 	"github.com/lyandev/lyandev/supervisor/resources"
 )
 
-// serviceLabel is on containers of Docker Compose: the service's name.
-const serviceLabel = "com.docker.compose.service"
+// Labels of containers of Docker Compose: the service's name, the container's number in it, and "True" for one of `docker compose run`.
+const (
+	ServiceLabel = "com.docker.compose.service"
+	NumberLabel  = "com.docker.compose.container-number"
+	OneOffLabel  = "com.docker.compose.oneoff"
+)
 
 // Engine is what the package needs of the engine.
 type Engine interface {
@@ -185,7 +189,7 @@ func (w *wish) obstacles(c engine.Container) (why []string) {
 	if c.State != engine.StateRunning && c.State != engine.StatePaused && c.State != engine.StateRestarting {
 		return why
 	}
-	if s := c.Labels[serviceLabel]; w.services[s] {
+	if s := c.Labels[ServiceLabel]; w.services[s] {
 		why = append(why, "runs service "+s)
 	}
 	var told []string

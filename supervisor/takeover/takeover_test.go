@@ -51,7 +51,7 @@ func TestObstacles(t *testing.T) {
 	published := func(ip string, port uint16, protocol string) []engine.PortBinding {
 		return []engine.PortBinding{{HostIP: netip.MustParseAddr(ip), HostPort: port, Protocol: protocol}}
 	}
-	service := func(name string) map[string]string { return map[string]string{serviceLabel: name} }
+	service := func(name string) map[string]string { return map[string]string{ServiceLabel: name} }
 	const running, exited = engine.StateRunning, engine.StateExited
 	for _, c := range []struct {
 		name string

@@ -65,6 +65,8 @@ type Config struct {
 	// PlainDNS returns the name servers that containers of plain services ask besides Docker's own. FileDir is where files that such a container mounts are written; see composepod.Deps.
 	PlainDNS func(networks, own []string) []string
 	FileDir  string
+	// AnonymousFile keeps the anonymous volumes of plain services' containers that are being replaced; "" keeps them in memory.
+	AnonymousFile string
 	// Sink is told what happens to the pods, from the workers' goroutines.
 	Sink pod.Sink
 
@@ -141,6 +143,7 @@ func New(cfg Config) *Workers {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	w := &Workers{cfg: cfg, log: cfg.Log, limit: probe.NewLimiter(maxExecProbes), pods: map[string]*worker{}}
+	w.anonymous.File = cfg.AnonymousFile
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.runtime = dockerpod.New(dockerpod.Config{
 		Engine: cfg.Engine, Project: cfg.Project, Dir: cfg.Dir, Profile: w.objects.profile, Network: cfg.Network,

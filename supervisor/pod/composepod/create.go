@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/mount"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
@@ -47,6 +45,11 @@ func (w *Worker) make(ctx context.Context) error {
 	if err := w.files(ctx, id); err != nil {
 		_ = w.deps.Engine.RemoveContainer(context.WithoutCancel(ctx), id)
 		return w.wait(pod.ReasonCreateError, err)
+	}
+	if w.deps.Volumes != nil {
+		if err := w.deps.Volumes.taken(w.pod.Name); err != nil {
+			w.log.Warn("cannot forget which anonymous volumes a container has taken over", "error", err)
+		}
 	}
 	w.event(corev1.EventTypeNormal, "Created", "Created container "+w.container())
 	return w.startAfterHooks(ctx, id, true)
@@ -95,7 +98,9 @@ func (w *Worker) spec(ctx context.Context) (engine.ContainerSpec, error) {
 		return engine.ContainerSpec{}, err
 	}
 	w.nameServer(&exact.Host)
-	w.inherit(exact)
+	if err := w.inherit(exact); err != nil {
+		return engine.ContainerSpec{}, err
+	}
 	labels := w.deps.Labels(w.pod)
 	if len(joined) > 0 {
 		labels[joinsLabel] = strings.Join(joined, ",")
@@ -307,40 +312,4 @@ func (w *Worker) start(ctx context.Context, id string, first bool) error {
 		}
 	}
 	return nil
-}
-
-// remove removes the container, whose anonymous volumes are kept for the next one of the pod's name.
-func (w *Worker) remove(ctx context.Context, c *engine.Container) error {
-	if w.deps.Volumes == nil {
-		return w.deps.Engine.RemoveContainer(ctx, c.ID)
-	}
-	w.deps.Volumes.keep(w.pod.Name, anonymousOf(c, w.want))
-	return w.deps.Engine.RemoveContainerOnly(ctx, c.ID)
-}
-
-// inherit mounts the anonymous volumes of the pod's last container, as Docker Compose does.
-func (w *Worker) inherit(exact *engine.Exact) {
-	if w.deps.Volumes == nil {
-		return
-	}
-	old := w.deps.Volumes.take(w.pod.Name)
-	if len(old) == 0 {
-		return
-	}
-	exact.Host.Mounts = slices.Clone(exact.Host.Mounts)
-	exact.Config.Volumes = maps.Clone(exact.Config.Volumes)
-	for _, v := range old {
-		at := slices.IndexFunc(exact.Host.Mounts, func(m mount.Mount) bool {
-			return m.Type == mount.TypeVolume && m.Source == "" && m.Target == v.Target
-		})
-		if at >= 0 { // the file mounts an anonymous volume there
-			exact.Host.Mounts[at].Source = v.Name
-			continue
-		}
-		if mounted(exact, v.Target) {
-			continue // the file has something else there now
-		}
-		exact.Host.Mounts = append(exact.Host.Mounts, mount.Mount{Type: mount.TypeVolume, Source: v.Name, Target: v.Target})
-		delete(exact.Config.Volumes, v.Target)
-	}
 }

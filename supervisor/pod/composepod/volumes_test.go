@@ -1,6 +1,7 @@
 package composepod
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -15,16 +16,25 @@ import (
 // unless the file has something else there now.
 func TestInheritedVolumes(t *testing.T) {
 	w := &Worker{deps: Deps{Volumes: &Anonymous{}}, pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-1"}}}
-	w.deps.Volumes.keep("web-1", []AnonymousVolume{{"a", "/image"}, {"b", "/file"}, {"c", "/other"}})
+	w.deps.Volumes.File = filepath.Join(t.TempDir(), AnonymousFile)
+	if err := w.deps.Volumes.Keep("web-1", []AnonymousVolume{{"old", "/image"}, {"d", "/image2"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.deps.Volumes.Keep("web-1", []AnonymousVolume{{"a", "/image"}, {"b", "/file"}, {"c", "/other"}}); err != nil {
+		t.Fatal(err)
+	}
 	asked := []mount.Mount{{Type: mount.TypeVolume, Target: "/file"}, {Type: mount.TypeTmpfs, Target: "/other"}}
 	exact := &engine.Exact{
 		Config: container.Config{Volumes: map[string]struct{}{"/image": {}}}, Host: container.HostConfig{Mounts: asked},
 	}
-	w.inherit(exact)
+	w.deps.Volumes = &Anonymous{File: w.deps.Volumes.File} // the next supervisor's
+	if err := w.inherit(exact); err != nil {
+		t.Fatal(err)
+	}
 	if len(exact.Config.Volumes) != 0 {
 		t.Errorf("volumes %v", exact.Config.Volumes)
 	}
-	if m := exact.Host.Mounts; len(m) != 3 || m[0].Source != "b" || m[1].Source != "" || m[2].Source != "a" || m[2].Target != "/image" {
+	if m := exact.Host.Mounts; len(m) != 4 || m[0].Source != "b" || m[1].Source != "" || m[2].Source != "d" || m[3].Source != "a" || m[3].Target != "/image" {
 		t.Errorf("mounts %+v", m)
 	}
 	if asked[0].Source != "" {

@@ -61,6 +61,8 @@ type Worker struct {
 	mu        sync.Mutex
 	published *corev1.Pod
 	gone      bool
+	// volumesToo: the container's anonymous volumes go with it.
+	volumesToo bool
 
 	// The rest belongs to Run's goroutine.
 
@@ -184,6 +186,19 @@ func (w *Worker) Resync() { w.mail.put(func(*letters) {}) }
 // CheckNames looks at the container now, and makes it anew if it runs without the stack's name server and is to have it, or the other
 // way round: the stack has got its first Services of Kubernetes' semantics, whose names it would not find, or has lost the last.
 func (w *Worker) CheckNames() { w.mail.put(func(m *letters) { m.names = true }) }
+
+// RemoveVolumes makes the removal of the container, by Delete or for the next one, remove its anonymous volumes too.
+func (w *Worker) RemoveVolumes() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.volumesToo = true
+}
+
+func (w *Worker) dropsVolumes() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.volumesToo
+}
 
 // Notify passes an event of the pod's container to the worker.
 func (w *Worker) Notify(e pod.ContainerEvent) {
