@@ -11,6 +11,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/provider"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -21,6 +22,10 @@ type plannedUp struct {
 	// missing from the plan if no engine answers.
 	Builds []string `json:"builds,omitempty"`
 	Pulls  []string `json:"pulls,omitempty"`
+	// Providers are the services that a program on the host would provide, Models the models that the Docker Model plugin would make
+	// ready. A dry run runs neither, so what they would change in the environment of their users is not among the changes.
+	Providers []string `json:"providers,omitempty"`
+	Models    []string `json:"models,omitempty"`
 }
 
 // dryRun prints what `up` of a stack would do, and changes nothing.
@@ -38,6 +43,12 @@ func dryRun(c *cli.Context, st *ui.Streams, t *target, stack *services.Stack, r 
 	for _, b := range planned.Builds {
 		p.Builds = append(p.Builds, b.Image)
 	}
+	for _, x := range provider.Needed(stack, r.Only) {
+		p.Providers = append(p.Providers, x.Name+" by "+x.Type)
+	}
+	for _, x := range stack.Models {
+		p.Models = append(p.Models, x.Model)
+	}
 	if p.Pulls, err = missingImages(c, stack, r.Only, !r.NoDeps); err != nil {
 		fmt.Fprintf(st.Err, "%s which images are pulled is not known: %v\n", st.Paint(ui.Yellow, "note:"), err)
 	}
@@ -53,7 +64,13 @@ func dryRun(c *cli.Context, st *ui.Streams, t *target, stack *services.Stack, r 
 	for _, image := range p.Pulls {
 		fmt.Fprintf(st.Out, "%-8s %s\n", "pull", image)
 	}
-	if len(p.Changes)+len(p.Builds)+len(p.Pulls) == 0 {
+	for _, x := range p.Providers {
+		fmt.Fprintf(st.Out, "%-8s %s: not run here, so what it would change is not known\n", "provide", x)
+	}
+	for _, x := range p.Models {
+		fmt.Fprintf(st.Out, "%-8s %s: not made ready here\n", "model", x)
+	}
+	if len(p.Changes)+len(p.Builds)+len(p.Pulls)+len(p.Providers)+len(p.Models) == 0 {
 		fmt.Fprintln(st.Out, "nothing to do: what runs is what the file says")
 	}
 	return nil

@@ -49,7 +49,7 @@ func newTestCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "test", Usage: "run tests against a temporary copy of the stack", ArgsUsage: "[CMD [ARG...]]",
 		Description: "Each profile runs in a new copy of the stack with its own network, names, free host ports and empty volumes. The\n" +
-			"running stack is not used. CMD defaults to x-lyandev.test of the services. It runs in a container of the app's\n" +
+			"running stack is not used. Services with provider: are provided under the copy's name, and removed at the end. CMD defaults to x-lyandev.test of the services. It runs in a container of the app's\n" +
 			"image inside the stack or, with --host or host: true, on this host with addresses of mapped ports.\n" +
 			"If the copy took longer than 30 s to become ready from empty volumes, the volumes are saved before the tests\n" +
 			"start, as a snapshot named test-PROFILE-..., and later runs of the same stack start from it. Any change to\n" +

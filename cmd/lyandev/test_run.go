@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/provider"
 	"github.com/lyandev/lyandev/supervisor/stacktest/throwaway"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -97,6 +98,12 @@ func (r *testRun) run(ctx context.Context) {
 	r.name = throwaway.NewName(r.stack.Name)
 	r.config.Name = r.name
 	r.say("starting %s", r.name)
+	end, err := r.provide(limited)
+	defer func() { end(ctx) }()
+	if err != nil {
+		r.err = err
+		return
+	}
 	c, err := throwaway.Start(limited, r.config)
 	if err != nil {
 		r.err = err
@@ -116,6 +123,30 @@ func (r *testRun) run(ctx context.Context) {
 		}
 	}
 	r.takeDown(ctx, c)
+}
+
+// provide runs the programs that provide services and models, under the copy's name, and gives the copy a stack with the environment that
+// they set. end, which is never nil, removes what the providers made, unless the copy is kept.
+func (r *testRun) provide(ctx context.Context) (end func(context.Context), err error) {
+	if len(r.stack.Providers)+len(r.stack.Models) == 0 {
+		return func(context.Context) {}, nil
+	}
+	p := &provider.Runner{
+		Project: r.name, Dir: r.stack.Dir, Env: os.Environ(), Info: func(service, line string) { r.say("%s: %s", service, line) },
+	}
+	r.config.Stack = r.stack.DeepCopy()
+	end = func(ctx context.Context) {
+		if r.kept {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+		defer cancel()
+		if downErr := p.Down(ctx, r.stack.Providers); downErr != nil && err == nil { // after a failed up not all are there
+			r.err = errors.Join(r.err, fmt.Errorf("cannot remove what the providers made for the copy %s: %w", r.name, downErr))
+		}
+	}
+	err = p.Up(ctx, r.config.Stack, nil)
+	return end, err
 }
 
 func (r *testRun) sayReady() {

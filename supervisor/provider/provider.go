@@ -36,7 +36,7 @@ type answer struct{ prefixed, raw map[string]string }
 // are the services, as the file has them, to which it is limited, with what they depend on; none is all. It blocks until all
 // programs have ended. If a program is missing, nothing is run.
 func (r *Runner) Up(ctx context.Context, stack *services.Stack, only []string) error {
-	list := needed(stack, only)
+	list := Needed(stack, only)
 	programs := make([]string, len(list))
 	var errs []error
 	for i, p := range list {
@@ -81,8 +81,8 @@ func (r *Runner) Down(ctx context.Context, list []*compose.Provider) error {
 	return errors.Join(errs...)
 }
 
-// needed are the providers that some services need, in an order in which those that depend on others come later.
-func needed(stack *services.Stack, only []string) []*compose.Provider {
+// Needed are the providers that some services, as the file has them, need; all if there are none. Those that depend on others come later.
+func Needed(stack *services.Stack, only []string) []*compose.Provider {
 	byName := map[string]*compose.Provider{}
 	for _, p := range stack.Providers {
 		byName[p.Name] = p
