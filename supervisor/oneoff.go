@@ -16,6 +16,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
+	"github.com/lyandev/lyandev/supervisor/controller"
 	"github.com/lyandev/lyandev/supervisor/images"
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
@@ -28,8 +29,12 @@ type OneOff struct {
 	Stack   *services.Stack `json:"stack"`
 	Service string          `json:"service"`
 	Options compose.OneOff  `json:"options"`
+	// Container is the container of a service with Kubernetes' semantics that is run; "" is the first.
+	Container string `json:"container,omitempty"`
 	// Build builds the service's image even if nothing changed.
 	Build bool `json:"build,omitempty"`
+	// NoInit leaves the init containers out.
+	NoInit bool `json:"noInit,omitempty"`
 }
 
 // OneOffContainer is the container that CreateOneOff has made.
@@ -38,26 +43,28 @@ type OneOffContainer struct {
 	Name string `json:"name"`
 }
 
-// CreateOneOff makes the image, networks and volumes of a plain service available, and creates a container of it that belongs to no
-// pod. It does not start the container, and not what the service depends on. It blocks until the container is there. Nothing of the
-// running stack changes. The end of the stack removes the container.
+// CreateOneOff makes the images, networks and volumes of a service available, and creates a container of it that belongs to no pod.
+// It does not start the container, and not what the service depends on. The init containers of a service with Kubernetes' semantics
+// run first, unless NoInit. It blocks until the container is there. Nothing of the running stack changes. The end of the stack
+// removes the container.
 func (s *Supervisor) CreateOneOff(ctx context.Context, r OneOff) (OneOffContainer, error) {
 	return called(ctx, s, "run "+r.Service, func(ctx context.Context) (OneOffContainer, error) { return s.createOneOff(ctx, r) })
 }
 
 func (s *Supervisor) createOneOff(ctx context.Context, r OneOff) (OneOffContainer, error) {
-	s.applying.Lock()
-	defer s.applying.Unlock()
 	x := r.Stack.Find(r.Service)
 	if x == nil {
 		return OneOffContainer{}, fmt.Errorf("cannot run %s: there is no such service", r.Service)
 	}
-	if !x.Plain() {
-		return OneOffContainer{}, fmt.Errorf("cannot run a one-off container of %[1]s: it has Kubernetes' semantics; `lyandev exec %[1]s CMD` runs a command in one of its pods", r.Service)
+	if !x.Plain() && r.Options.UseAliases {
+		return OneOffContainer{}, fmt.Errorf("cannot run %s with --use-aliases: it has Kubernetes' semantics, and its names lead to its pods", r.Service)
 	}
 	stack, err := s.prepareOneOff(ctx, r, x)
 	if err != nil {
 		return OneOffContainer{}, err
+	}
+	if x = stack.Workloads[0]; !x.Plain() {
+		return s.createPodOneOff(ctx, stack, r)
 	}
 	p, err := s.oneOffPod(stack, r)
 	if err != nil {
@@ -67,19 +74,24 @@ func (s *Supervisor) createOneOff(ctx context.Context, r OneOff) (OneOffContaine
 		return OneOffContainer{}, context.Cause(ctx)
 	}
 	// The engine finishes what it has begun, and the container's removal has to find it.
-	id, err := s.pods.CreateOneOff(context.WithoutCancel(ctx), p, stack, s.oneOffLabels(x))
+	id, err := s.pods.CreatePlainOneOff(context.WithoutCancel(ctx), p, stack, s.oneOffLabels(x))
 	return OneOffContainer{ID: id, Name: p.Name}, err
 }
 
 // prepareOneOff makes sure of what a container of x needs, and returns a stack that has nothing else.
 func (s *Supervisor) prepareOneOff(ctx context.Context, r OneOff, x *services.Workload) (*services.Stack, error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	running, err := s.wantedStack(ctx)
 	if err != nil {
 		return nil, err
 	}
 	alone := *r.Stack
 	alone.Workloads, alone.HostPorts, alone.Ingresses = []*services.Workload{x}, nil, nil
-	alone.Builds = slices.DeleteFunc(slices.Clone(r.Stack.Builds), func(b *services.Build) bool { return b.Image != x.PodSpec().Containers[0].Image })
+	spec := x.PodSpec()
+	alone.Builds = slices.DeleteFunc(slices.Clone(r.Stack.Builds), func(b *services.Build) bool {
+		return !slices.ContainsFunc(slices.Concat(spec.Containers, spec.InitContainers), func(c corev1.Container) bool { return c.Image == b.Image })
+	})
 	made, err := s.images.Make(ctx, &alone, images.Options{Force: r.Build})
 	if err != nil {
 		return nil, err
@@ -98,7 +110,10 @@ func (s *Supervisor) prepareOneOff(ctx context.Context, r OneOff, x *services.Wo
 		return nil, err
 	}
 	stack.HostPorts = r.Stack.HostPorts
-	return stack, nil
+	if x.Plain() {
+		return stack, nil
+	}
+	return stack, s.podnet.ClusterIPs(stack.Services)
 }
 
 // ensureBeside makes sure of the networks and volumes of a stack beside those of the running one, which may be nil.
@@ -120,7 +135,7 @@ func (s *Supervisor) ensureBeside(ctx context.Context, running, stack *services.
 	if err != nil {
 		return err
 	}
-	if needs.Default != before.Default {
+	if needs.Default != before.Default || needs.Agent != before.Agent {
 		return s.ensureNetwork(ctx, &both, true, func(string) {})
 	}
 	_, err = s.resources.Ensure(ctx, &both, needs)
@@ -135,18 +150,14 @@ func (s *Supervisor) oneOffPod(stack *services.Stack, r OneOff) (*corev1.Pod, er
 		return nil, err
 	}
 	o := r.Options
-	if o.Name == "" {
-		var random [6]byte
-		_, _ = rand.Read(random[:]) // it never fails
-		o.Name = fmt.Sprintf("%s-%s-run-%s", s.cfg.Instance.Name, c.Service, hex.EncodeToString(random[:]))
-	}
-	o.Volumes = slices.Clone(o.Volumes)
-	for i, v := range o.Volumes {
-		source, rest, named := strings.Cut(v, ":")
-		if k := slices.IndexFunc(stack.Volumes, func(v *compose.Volume) bool { return v.Key == source }); named && k >= 0 {
-			o.Volumes[i] = compose.Named(stack.Volumes[k].Name, s.cfg.Instance.Name) + ":" + rest
+	o.Name = s.oneOffName(o.Name, c.Service)
+	o.Volumes = nameVolumes(o.Volumes, func(source string) (string, bool) {
+		k := slices.IndexFunc(stack.Volumes, func(v *compose.Volume) bool { return v.Key == source })
+		if k < 0 {
+			return "", false
 		}
-	}
+		return compose.Named(stack.Volumes[k].Name, s.cfg.Instance.Name), true
+	})
 	if c, err = c.OneOff(o, portsOf(stack, x)); err != nil {
 		return nil, err
 	}
@@ -159,6 +170,28 @@ func (s *Supervisor) oneOffPod(stack *services.Stack, r OneOff) (*corev1.Pod, er
 	return p, nil
 }
 
+// oneOffName is the name of a one-off container of a service: the wanted one, else PROJECT-SERVICE-run-HEX.
+func (s *Supervisor) oneOffName(wanted, service string) string {
+	if wanted != "" {
+		return wanted
+	}
+	var random [6]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	return fmt.Sprintf("%s-%s-run-%s", s.cfg.Instance.Name, service, hex.EncodeToString(random[:]))
+}
+
+// nameVolumes puts the names of Docker volumes in the place of the sources that the file has a name for.
+func nameVolumes(list []string, name func(source string) (string, bool)) []string {
+	list = slices.Clone(list)
+	for i, v := range list {
+		source, rest, mounted := strings.Cut(v, ":")
+		if full, ok := name(source); mounted && ok {
+			list[i] = full + ":" + rest
+		}
+	}
+	return list
+}
+
 // portsOf are the host ports that lead to a workload, as bindings of a container.
 func portsOf(stack *services.Stack, x *services.Workload) nat.PortMap {
 	out := nat.PortMap{}
@@ -169,8 +202,8 @@ func portsOf(stack *services.Stack, x *services.Workload) nat.PortMap {
 		}
 		target := h.Port
 		for _, p := range v.Spec.Ports {
-			if p.Port == h.Port && p.TargetPort.IntVal != 0 {
-				target = p.TargetPort.IntVal
+			if to, ok := controller.TargetPort(p, &corev1.Pod{Spec: *x.PodSpec()}); p.Port == h.Port && ok {
+				target = to
 			}
 		}
 		b := nat.PortBinding{HostIP: h.HostIP}
@@ -212,4 +245,7 @@ func (s *Supervisor) removeOneOffs(ctx context.Context) {
 		})
 	}
 	all.Wait()
+	if err := s.pods.SweepOneOffs(ctx); err != nil {
+		s.log.Warn("cannot remove what containers of lyandev run left", "error", err)
+	}
 }

@@ -64,14 +64,14 @@ func TestOneOffContainers(t *testing.T) {
 			r.t.Errorf("its name is %s", p.Name)
 		}
 		pods := len(r.s.Store().Latest().Pods)
-		id, err := r.s.pods.CreateOneOff(r.t.Context(), p, stack, r.s.oneOffLabels(x))
+		id, err := r.s.pods.CreatePlainOneOff(r.t.Context(), p, stack, r.s.oneOffLabels(x))
 		if err == nil {
 			err = r.StartContainer(r.t.Context(), id)
 		}
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		_, err = r.s.pods.CreateOneOff(r.t.Context(), p, stack, r.s.oneOffLabels(x))
+		_, err = r.s.pods.CreatePlainOneOff(r.t.Context(), p, stack, r.s.oneOffLabels(x))
 		if err == nil || !strings.Contains(err.Error(), "the name is in use by container") {
 			r.t.Errorf("a second one of the same name: %v", err)
 		}

@@ -19,7 +19,10 @@ func newRunCommand(st *ui.Streams) *cli.Command {
 		Description: "The container has the service's image, environment, volumes and networks, and a name of its own. What the service depends\n" +
 			"on is started first. No ports are published unless asked for, and nothing reaches the container under the service's\n" +
 			"name unless --use-aliases is given. Its exit code is this command's. Without --rm the container stays until\n" +
-			"`lyandev down`. For services with Kubernetes' semantics there is `lyandev exec`.",
+			"`lyandev down`.\n\n" +
+			"For a service with Kubernetes' semantics the container is one of its pod template. SERVICE may also be the name of a container of\n" +
+			"the template. CMD replaces its args, --entrypoint its command. Its init containers run first, unless --no-deps is given. It has the\n" +
+			"pods' claims, an emptyDir of its own, and none of their probes, hooks and sidecars.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "start the container, print its name and return"},
 			&cli.BoolFlag{Name: "rm", Usage: "remove the container when it has ended"},
@@ -35,7 +38,7 @@ func newRunCommand(st *ui.Streams) *cli.Command {
 			&cli.StringSliceFlag{Name: "publish", Aliases: []string{"p"}, Usage: "publish a `PORT` as docker run -p does, on 127.0.0.1 by default"},
 			&cli.BoolFlag{Name: "service-ports", Aliases: []string{"P"}, Usage: "publish the service's ports"},
 			&cli.StringFlag{Name: "entrypoint", Usage: "replace the entrypoint by `COMMAND`"},
-			&cli.BoolFlag{Name: "no-deps", Usage: "do not start what the service depends on"},
+			&cli.BoolFlag{Name: "no-deps", Usage: "do not start what the service depends on, and run no init containers"},
 			&cli.BoolFlag{Name: "build", Usage: "build the service's image even if nothing changed"},
 			&cli.BoolFlag{Name: "use-aliases", Usage: "give the container the service's names in its networks"},
 			&cli.StringSliceFlag{Name: "label", Aliases: []string{"l"}, Usage: "add the label `NAME=VALUE`"},

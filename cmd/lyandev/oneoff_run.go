@@ -34,7 +34,7 @@ func runOneOff(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	from, x, err := oneOffService(c, stack, c.Args().First())
+	from, x, container, err := oneOffService(c, stack, c.Args().First())
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,9 @@ func runOneOff(c *cli.Context, st *ui.Streams) error {
 		return err
 	}
 	up.request = api.ApplyRequest{Stack: stack, PortsAuto: t.portsAuto(c)}
-	made, err := createOneOff(c, t, up, x, api.OneOffRequest{Stack: from, Service: x.Name(), Options: options, Build: c.Bool("build")})
+	made, err := createOneOff(c, t, up, x, api.OneOffRequest{
+		Stack: from, Service: x.Name(), Container: container, Options: options, Build: c.Bool("build"), NoInit: c.Bool("no-deps"),
+	})
 	if err != nil {
 		return abandonEmpty(t, err)
 	}
@@ -70,28 +72,45 @@ func runOneOff(c *cli.Context, st *ui.Streams) error {
 	return err
 }
 
-// oneOffService finds the service in the stack, else among those of inactive profiles. from is the stack that has it. The error has
-// exitUsage.
-func oneOffService(c *cli.Context, stack *services.Stack, name string) (from *services.Stack, x *services.Workload, err error) {
-	from, x = stack, stack.Find(name)
-	if x == nil {
-		if from, err = loadStack(c, "*"); err != nil {
-			return nil, nil, err
+// oneOffService finds the service in the stack, else among those of inactive profiles. from is the stack that has it, container the
+// container that the name means, "" for the first. The error has exitUsage.
+func oneOffService(c *cli.Context, stack *services.Stack, name string) (from *services.Stack, x *services.Workload, container string, err error) {
+	from = stack
+	x, container, err = oneOffNamed(stack, name)
+	if x == nil && err == nil {
+		if from, err = loadStack(c, "*"); err == nil {
+			x, container, err = oneOffNamed(from, name)
 		}
-		x = from.Find(name)
+	}
+	if err != nil {
+		return nil, nil, "", err
 	}
 	if x == nil {
-		return nil, nil, unknownName("service", name, from.DisplayNames())
-	}
-	if !x.Plain() {
-		return nil, nil, withCode(exitUsage, fmt.Errorf("cannot run a one-off container of %[1]s: it has Kubernetes' semantics; `lyandev exec %[1]s CMD` runs a command in one of its pods", name))
+		return nil, nil, "", unknownName("service", name, from.DisplayNames())
 	}
 	for _, d := range x.DependsOn {
 		if stack.Workload(d.Workload) == nil && !c.Bool("no-deps") {
-			return nil, nil, withCode(exitUsage, fmt.Errorf("cannot run %s: it depends on %s, whose profile is not active; use --profile or --no-deps", name, d.Workload))
+			return nil, nil, "", withCode(exitUsage, fmt.Errorf("cannot run %s: it depends on %s, whose profile is not active; use --profile or --no-deps", name, d.Workload))
 		}
 	}
-	return from, x, nil
+	return from, x, container, nil
+}
+
+// oneOffNamed finds the service of a name, else the one whose pod template has the only container of that name; nil if there is none.
+func oneOffNamed(stack *services.Stack, name string) (x *services.Workload, container string, err error) {
+	if x = stack.Find(name); x != nil {
+		return x, "", nil
+	}
+	var with []string
+	for _, w := range stack.Workloads {
+		if slices.ContainsFunc(w.PodSpec().Containers, func(k corev1.Container) bool { return k.Name == name }) {
+			x, with = w, append(with, w.DisplayName())
+		}
+	}
+	if len(with) > 1 {
+		return nil, "", withCode(exitUsage, fmt.Errorf("cannot run %s: %s have a container of that name; name one of them", name, strings.Join(with, ", ")))
+	}
+	return x, name, nil
 }
 
 // beginSupervisor makes sure that a supervisor answers; began is true if it had to be started.

@@ -39,10 +39,12 @@ type (
 
 // OneOffRequest is the body of POST /v1/oneoffs; see supervisor.OneOff.
 type OneOffRequest struct {
-	Stack   *services.Stack `json:"stack"`
-	Service string          `json:"service"`
-	Options compose.OneOff  `json:"options"`
-	Build   bool            `json:"build,omitempty"`
+	Stack     *services.Stack `json:"stack"`
+	Service   string          `json:"service"`
+	Options   compose.OneOff  `json:"options"`
+	Container string          `json:"container,omitempty"`
+	Build     bool            `json:"build,omitempty"`
+	NoInit    bool            `json:"noInit,omitempty"`
 }
 
 // OneOffAnswer is the container that was created: its ID and its name.

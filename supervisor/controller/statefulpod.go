@@ -26,7 +26,7 @@ func (st *statefulState) pod(n int) *corev1.Pod {
 	label(p, appsv1.PodIndexLabel, strconv.Itoa(n))
 	label(p, appsv1.ControllerRevisionHashLabelKey, revision.Name)
 	p.Spec.Hostname, p.Spec.Subdomain = p.Name, st.set.Spec.ServiceName
-	p.Spec.Volumes = claimVolumes(st.set, p)
+	p.Spec.Volumes = ClaimVolumes(st.set, p)
 	return p
 }
 
@@ -46,8 +46,8 @@ func (st *statefulState) keptOld() int {
 // ClaimName is the name of the PersistentVolumeClaim of a pod and a claim template.
 func ClaimName(template, pod string) string { return template + "-" + pod }
 
-// claimVolumes are the pod's volumes with one for each claim template, which replaces a volume of the same name.
-func claimVolumes(set *appsv1.StatefulSet, p *corev1.Pod) []corev1.Volume {
+// ClaimVolumes are the pod's volumes with one for each claim template, which replaces a volume of the same name.
+func ClaimVolumes(set *appsv1.StatefulSet, p *corev1.Pod) []corev1.Volume {
 	var out []corev1.Volume
 	claims := map[string]bool{}
 	for _, c := range set.Spec.VolumeClaimTemplates {
@@ -62,4 +62,13 @@ func claimVolumes(set *appsv1.StatefulSet, p *corev1.Pod) []corev1.Volume {
 		}
 	}
 	return out
+}
+
+// FirstPod is the name of the pod with the lowest ordinal.
+func FirstPod(set *appsv1.StatefulSet) string {
+	start := int32(0)
+	if o := set.Spec.Ordinals; o != nil {
+		start = o.Start
+	}
+	return fmt.Sprintf("%s-%d", set.Name, start)
 }

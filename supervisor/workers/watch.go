@@ -55,10 +55,14 @@ func (w *Workers) Run(ctx context.Context) error {
 
 // notify passes an event to the worker of its pod, or tells of the agent.
 func (w *Workers) notify(e engine.Event) {
-	if e.Labels[dockerpod.KindLabel] == agentKind {
+	switch e.Labels[dockerpod.KindLabel] {
+	case agentKind:
 		if e.Type == "start" || e.Type == "die" {
 			w.cfg.AgentChanged()
 		}
+		return
+	case dockerpod.KindOneOff:
+		w.oneOffEvent(e)
 		return
 	}
 	switch t := pod.EventType(e.Type); t {

@@ -211,11 +211,15 @@ func (w *Workers) runner(p *corev1.Pod) Runner {
 	return pod.New(p, pod.Deps{
 		Runtime: w.runtime, Objects: &w.objects, Sink: w.cfg.Sink,
 		Probes: probe.Deps{Dialer: w.cfg.Dialer, Exec: w.runtime, Limit: w.limit, Jitter: w.cfg.Jitter},
-		Timing: w.objects.timing(p), Began: w.began, Log: w.log,
-		Node: pod.Node{
-			Name: w.cfg.Node, IP: w.cfg.Addresses.Gateway(), MilliCPU: int64(w.info.CPUs) * 1000, MemoryBytes: w.info.MemoryBytes,
-		},
+		Timing: w.objects.timing(p), Began: w.began, Log: w.log, Node: w.node(),
 	})
+}
+
+// node describes this machine to pods. The caller holds mu.
+func (w *Workers) node() pod.Node {
+	return pod.Node{
+		Name: w.cfg.Node, IP: w.cfg.Addresses.Gateway(), MilliCPU: int64(w.info.CPUs) * 1000, MemoryBytes: w.info.MemoryBytes,
+	}
 }
 
 // plainDeps are the dependencies of the workers of plain services' pods.
@@ -225,16 +229,6 @@ func (w *Workers) plainDeps() composepod.Deps {
 		Sink: w.cfg.Sink, DNS: w.cfg.PlainDNS, BeforeStart: w.cfg.BeforeStart, Warn: w.cfg.Warn, Volumes: &w.anonymous, PreStarts: &w.preStarts,
 		FileDir: w.cfg.FileDir, Log: w.log,
 	}
-}
-
-// CreateOneOff creates a container that is no pod's, with the labels given; see composepod.CreateOneOff. stack has the contents of
-// its configs and secrets.
-func (w *Workers) CreateOneOff(ctx context.Context, p *corev1.Pod, stack *services.Stack, labels map[string]string) (id string, err error) {
-	deps := w.plainDeps()
-	objects := &Objects{}
-	objects.Set(stack)
-	deps.Objects, deps.Labels = objects, func(*corev1.Pod) map[string]string { return labels }
-	return composepod.CreateOneOff(ctx, p, deps)
 }
 
 // run runs a worker and forgets it when its pod is gone. A pod of the same name that was started meanwhile keeps the address.

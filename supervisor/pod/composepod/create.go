@@ -271,11 +271,11 @@ func (w *Worker) create(ctx context.Context, spec engine.ContainerSpec) (string,
 		}
 		return w.deps.Engine.CreateContainer(ctx, spec)
 	}
-	return "", nameTaken(spec.Name, &holder)
+	return "", NameTaken(spec.Name, &holder)
 }
 
-// nameTaken is the error for a container whose name another one has.
-func nameTaken(name string, holder *engine.Container) error {
+// NameTaken is the error for a container whose name another one has.
+func NameTaken(name string, holder *engine.Container) error {
 	who := "somebody else made it"
 	if p := holder.Labels["com.docker.compose.project"]; p != "" {
 		who = "it belongs to Compose project " + p

@@ -25,7 +25,7 @@ func CreateOneOff(ctx context.Context, p *corev1.Pod, deps Deps) (id string, err
 	}
 	if id, err = deps.Engine.CreateContainer(ctx, spec); err != nil {
 		if holder, lookErr := deps.Engine.InspectContainer(ctx, spec.Name); engine.IsConflict(err) && lookErr == nil {
-			err = nameTaken(spec.Name, &holder)
+			err = NameTaken(spec.Name, &holder)
 		}
 		return "", err
 	}

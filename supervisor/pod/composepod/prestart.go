@@ -3,7 +3,6 @@ package composepod
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -22,8 +21,6 @@ const (
 	ReasonPreStart = "PreStartHookError"
 	// hookKind is the kind of the containers of pre_start hooks.
 	hookKind = "hook"
-	// hookTail is the number of lines of a failed hook that its error quotes.
-	hookTail = 10
 )
 
 // PreStarts lets one container of a service at a time run the service's pre_start hooks. Its zero value is ready; its methods may
@@ -127,25 +124,7 @@ func (w *Worker) preStartHook(ctx context.Context, id string, number int, h comp
 		return fmt.Errorf("cannot run %s: %w", what, err)
 	}
 	defer func() { _ = w.deps.Engine.RemoveContainer(context.WithoutCancel(ctx), hook) }() // else the next run removes it
-	ended, err := w.deps.Engine.Wait(ctx, hook, engine.UntilNextExit)
-	if err == nil {
-		err = w.deps.Engine.StartContainer(ctx, hook)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot run %s: %w", what, err)
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case e := <-ended:
-		if e.Err != nil {
-			return fmt.Errorf("cannot wait for %s: %w", what, e.Err)
-		}
-		if e.ExitCode != 0 {
-			return fmt.Errorf("%s exited with %d%s", what, e.ExitCode, w.lastLines(ctx, hook))
-		}
-	}
-	return nil
+	return RunToEnd(ctx, w.deps.Engine, hook, what)
 }
 
 // hookSpec is what the engine is asked for a pre_start hook.
@@ -171,18 +150,4 @@ func (w *Worker) hookSpec(ctx context.Context, id string, number int, h compose.
 			Networks: Attachments(w.want, name),
 		},
 	}, nil
-}
-
-// lastLines are the last lines that a hook printed, after a colon.
-func (w *Worker) lastLines(ctx context.Context, id string) string {
-	r, err := w.deps.Engine.Logs(ctx, id, engine.LogOptions{Tail: hookTail})
-	if err != nil {
-		return ""
-	}
-	defer r.Close()
-	text, _ := io.ReadAll(io.LimitReader(r, 4<<10)) // as much as there is
-	if len(text) == 0 {
-		return ""
-	}
-	return ": " + strings.TrimSpace(string(text))
 }

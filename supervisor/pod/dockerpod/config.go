@@ -89,6 +89,8 @@ type Runtime struct {
 	messages map[string]string
 	// fresh are new volumes whose owner and mode have not been set yet.
 	fresh map[string]bool
+	// making are the names of one-off containers that are being made.
+	making map[string]bool
 }
 
 type startFailure struct {
@@ -109,7 +111,7 @@ func New(cfg Config) *Runtime {
 	}
 	return &Runtime{
 		cfg: cfg, sandboxes: map[string]bareSandbox{}, failed: map[string]startFailure{}, stopped: map[string]bool{},
-		messages: map[string]string{}, fresh: map[string]bool{},
+		messages: map[string]string{}, fresh: map[string]bool{}, making: map[string]bool{},
 	}
 }
 

@@ -34,18 +34,22 @@ const (
 	// ClaimLabel names the claim of a volume, HostPathLabel the path that it stands for.
 	ClaimLabel    = "dev.lyandev.claim"
 	HostPathLabel = "dev.lyandev.host-path"
+	// OneOffLabel names the one-off container that something belongs to.
+	OneOffLabel = "dev.lyandev.one-off"
 )
 
 // Kinds of containers and volumes.
 const (
 	KindContainer = "container"
 	// KindOneOff is a container of `lyandev run`: it belongs to no pod.
-	KindOneOff    = "one-off"
-	KindInit      = "init"
-	KindSandbox   = "sandbox"
-	KindClaim     = "claim"
-	KindPodVolume = "pod-volume"
-	KindHostPath  = "host-path"
+	KindOneOff = "one-off"
+	// KindOneOffPart is a sandbox, an init container or a volume of a one-off container of a pod template.
+	KindOneOffPart = "one-off-part"
+	KindInit       = "init"
+	KindSandbox    = "sandbox"
+	KindClaim      = "claim"
+	KindPodVolume  = "pod-volume"
+	KindHostPath   = "host-path"
 )
 
 // podLabels are the labels common to all containers of a pod.

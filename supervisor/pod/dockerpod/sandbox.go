@@ -104,7 +104,19 @@ func (r *Runtime) onNetwork(p *corev1.Pod, spec *engine.ContainerSpec) error {
 	if err != nil {
 		return fmt.Errorf("cannot assign an address to pod %s: %w", p.Name, err)
 	}
-	spec.Network, spec.IP, spec.Hostname = r.cfg.Network, ip, hostname(p)
+	spec.IP = ip
+	r.attach(p, spec)
+	return nil
+}
+
+// attach puts a container on the project's network, or on the host's, under the pod's name.
+func (r *Runtime) attach(p *corev1.Pod, spec *engine.ContainerSpec) {
+	if p.Spec.HostNetwork {
+		spec.Network = "host"
+		return
+	}
+	ip := spec.IP
+	spec.Network, spec.Hostname = r.cfg.Network, hostname(p)
 	if p.Spec.Subdomain != "" {
 		fqdn := fmt.Sprintf("%s.%s.%s.svc.cluster.local", spec.Hostname, p.Spec.Subdomain, namespace(p))
 		spec.ExtraHosts = append(spec.ExtraHosts, fqdn+":"+ip.String())
@@ -115,7 +127,6 @@ func (r *Runtime) onNetwork(p *corev1.Pod, spec *engine.ContainerSpec) error {
 		}
 	}
 	r.resolver(p, spec)
-	return nil
 }
 
 func hostname(p *corev1.Pod) string {

@@ -15,6 +15,15 @@ import (
 
 // spec converts a container to an engine spec, without its mounts.
 func (r *Runtime) spec(ctx context.Context, q pod.CreateRequest) (engine.ContainerSpec, error) {
+	spec, err := r.containerSpec(ctx, q)
+	if err != nil {
+		return spec, err
+	}
+	return spec, r.network(ctx, q.Pod, &spec)
+}
+
+// containerSpec converts a container to an engine spec, without its network and its mounts.
+func (r *Runtime) containerSpec(ctx context.Context, q pod.CreateRequest) (engine.ContainerSpec, error) {
 	c := q.Container
 	spec := engine.ContainerSpec{
 		Name: r.containerName(q), Image: c.Image, Labels: r.containerLabels(q), WorkingDir: c.WorkingDir,
@@ -36,10 +45,7 @@ func (r *Runtime) spec(ctx context.Context, q pod.CreateRequest) (engine.Contain
 		spec.StopSignal = string(*c.Lifecycle.StopSignal)
 	}
 	secure(q.Pod, c, &spec)
-	if err := r.user(ctx, q.Pod, c, &spec); err != nil {
-		return spec, err
-	}
-	return spec, r.network(ctx, q.Pod, &spec)
+	return spec, r.user(ctx, q.Pod, c, &spec)
 }
 
 // annotated reads an annotation that may speak of one container ("key.name") or of all of the pod ("key").
