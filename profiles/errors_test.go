@@ -67,6 +67,7 @@ services:
   web: {image: a, x-lyandev: {localhost: {1: rediss:6379, 2: redis:6380}}}
   beside: {image: a, network_mode: service:web, x-lyandev: {localhost: {3: redis:6379}}}
   host: {image: a, network_mode: host, x-lyandev: {localhost: {3: redis:6379}}}
+x-lyandev: {semantics: kubernetes}
 `, []string{
 			`compose.yaml:4: services.web.x-lyandev.localhost.1: there is no Service "rediss" (did you mean redis?)`,
 			`compose.yaml:4: services.web.x-lyandev.localhost.2: Service redis has no port 6380 (it has 6379)`,
@@ -77,6 +78,7 @@ services:
   redis: {image: a, x-lyandev: {service: {ports: [{port: 6379}]}}}
   web: {image: a, x-lyandev: {localhost: {3: redis:6379}}}
   beside: {image: a, network_mode: service:web, x-lyandev: {localhost: {3: redis:6380}}}
+x-lyandev: {semantics: kubernetes}
 `, []string{
 			`compose.yaml:5: services.beside.x-lyandev.localhost.3: port 3 of the pod's loopback leads to redis:6379 already (services that share a pod share its loopback)`,
 		}},

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v4"
 	corev1 "k8s.io/api/core/v1"
 
@@ -29,33 +28,55 @@ func quotePorts(n *yaml.Node) {
 	}
 }
 
-// addLocalhost adds a service's x-lyandev.localhost to the pod. Services that share the pod share its loopback.
-func (p *pod) addLocalhost(s types.ServiceConfig, ext serviceExt) {
-	for _, from := range slices.Sorted(maps.Keys(ext.Localhost)) {
-		at := localhostPath(s.Name, from)
+// addLocalhost adds a service's x-lyandev.localhost to the ports of a loopback, which may be nil, and returns them.
+func (c *converter) addLocalhost(out services.Localhost, service string) services.Localhost {
+	ports := c.ext[service].Localhost
+	for _, from := range slices.Sorted(maps.Keys(ports)) {
+		at := localhostPath(service, from)
 		port, err := services.Port(from)
 		if err != nil {
-			p.c.bad(at, "such as 6379: redis:6379", "%v", err)
+			c.bad(at, "such as 6379: redis:6379", "%v", err)
 			continue
 		}
-		if _, _, err := services.SplitTarget(ext.Localhost[from]); err != nil {
-			p.c.bad(at, "", "%v", err)
+		if _, _, err := services.SplitTarget(ports[from]); err != nil {
+			c.bad(at, "", "%v", err)
 			continue
 		}
-		if to, ok := p.localhost[port]; ok && to != ext.Localhost[from] {
-			p.c.bad(at, "services that share a pod share its loopback", "port %d of the pod's loopback leads to %s already", port, to)
+		if to, ok := out[port]; ok && to != ports[from] {
+			c.bad(at, "services that share a pod share its loopback", "port %d of the pod's loopback leads to %s already", port, to)
 			continue
 		}
-		if p.localhost == nil {
-			p.localhost = services.Localhost{}
+		if out == nil {
+			out = services.Localhost{}
 		}
-		p.localhost[port] = ext.Localhost[from]
+		out[port] = ports[from]
 	}
+	return out
+}
+
+// localhost leads ports of a plain service's loopback to other services. The container must have a network namespace of its own, in
+// which the names of other services resolve.
+func (p *plain) localhost() {
+	ports := p.c.addLocalhost(nil, p.s.Name)
+	if len(ports) == 0 {
+		return
+	}
+	if mode := p.s.NetworkMode; mode != "" && mode != "bridge" {
+		at := keyPath{"services", p.s.Name, extensionKey, "localhost"}
+		p.c.bad(at, "set localhost at the service whose network it joins, or remove network_mode",
+			"a container with network_mode %s has no loopback of its own from which other services can be reached", mode)
+		return
+	}
+	p.out.Localhost = ports.String()
 }
 
 // verifyLocalhost checks that the targets of a service's x-lyandev.localhost exist, and that there is a loopback of the pod's own.
 func (c *converter) verifyLocalhost(service string) {
-	w := c.stack.Workload(c.workloadName(c.owner[service]))
+	owner := service
+	if !c.plain[service] {
+		owner = c.owner[service]
+	}
+	w := c.stack.Workload(c.workloadName(owner))
 	for _, from := range slices.Sorted(maps.Keys(c.ext[service].Localhost)) {
 		at := localhostPath(service, from)
 		if w.PodSpec().HostNetwork {
@@ -63,9 +84,9 @@ func (c *converter) verifyLocalhost(service string) {
 			continue
 		}
 		host, port, _ := services.SplitTarget(c.ext[service].Localhost[from]) // checked when it was added
-		if svc := c.named(host); svc != nil {
+		if svc := c.named(host); svc != nil && !c.ofPlain(svc) {
 			c.verifyServicePort(at, svc, port)
-		} else if _, ok := c.project.Services[host]; !ok {
+		} else if _, ok := c.project.Services[host]; !ok && svc == nil {
 			c.bad(at, didYouMean(host, c.hosts()), "there is no Service %q", host)
 		}
 	}
@@ -79,6 +100,12 @@ func (c *converter) named(host string) *corev1.Service {
 	}
 	second, _, _ := strings.Cut(rest, ".")
 	return c.stack.Service(second)
+}
+
+// ofPlain reports whether a Service stands for the host ports of a plain service, whose name leads to its containers and so to any
+// port.
+func (c *converter) ofPlain(svc *corev1.Service) bool {
+	return slices.ContainsFunc(c.stack.Workloads, func(w *services.Workload) bool { return w.Plain() && w.Behind(svc) })
 }
 
 // hosts are the names of the Services.

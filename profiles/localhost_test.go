@@ -2,11 +2,13 @@ package profiles
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 )
 
 const withLocalhost = `
@@ -40,5 +42,40 @@ func TestLocalhost(t *testing.T) {
 	}
 	if a := s.Workload("redis").PodMeta().Annotations; a != nil {
 		t.Errorf("a pod without localhost has annotations %v", a)
+	}
+}
+
+// TestLocalhostOfAPlainService: the key changes nothing else about the service.
+func TestLocalhostOfAPlainService(t *testing.T) {
+	const text = `
+services:
+  redis: {image: a, ports: ["7000:7000"]}
+  worker:
+    image: a
+    x-lyandev:
+      localhost: {6379: redis:6379}
+`
+	s, err := Load(context.Background(), Options{WorkDir: write(t, map[string]string{"compose.yaml": text})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := s.Workload("worker")
+	c, err := compose.Decode(w.PodMeta().Annotations[compose.Annotation], "p")
+	if err != nil || !w.Plain() || c.Localhost != "6379=redis:6379" {
+		t.Errorf("plain %t, %+v, %v", w.Plain(), c, err)
+	}
+	for mode, want := range map[string]string{
+		"network_mode: none": "network_mode none has no loopback", "network_mode: host": "network_mode host has no loopback",
+		"hostname: x": "",
+	} {
+		bad := strings.Replace(text, "    image: a\n", "    image: a\n    "+mode+"\n", 1)
+		_, err := Load(context.Background(), Options{WorkDir: write(t, map[string]string{"compose.yaml": bad})})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: error %v", mode, err)
+		}
+	}
+	bad := strings.Replace(text, "redis:6379", "rediss:6379", 1)
+	if _, err := Load(context.Background(), Options{WorkDir: write(t, map[string]string{"compose.yaml": bad})}); err == nil || !strings.Contains(err.Error(), `no Service "rediss"`) {
+		t.Errorf("error %v", err)
 	}
 }

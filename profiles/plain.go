@@ -98,6 +98,7 @@ func (p *plain) container() {
 	p.files()
 	p.bindings()
 	p.hooks()
+	p.localhost()
 	p.out.Platform = p.s.Platform
 	if p.out.Platform == "" {
 		p.out.Platform = p.c.project.Environment["DOCKER_DEFAULT_PLATFORM"]

@@ -70,7 +70,7 @@ func (p *pod) add(s types.ServiceConfig, ext serviceExt) {
 		}
 	}
 	p.annotate(s, ext, c.Name)
-	p.addLocalhost(s, ext)
+	p.localhost = p.c.addLocalhost(p.localhost, s.Name)
 	p.spec.Containers = append(p.spec.Containers, c)
 	p.extras(s, ext, c)
 }

@@ -15,7 +15,7 @@ const (
 
 // plainKeys are the keys of a service's x-lyandev that a service with Compose's semantics may have. Any other key gives the
 // service Kubernetes' semantics.
-var plainKeys = []string{"semantics", "ports", "reload", "test"}
+var plainKeys = []string{"semantics", "ports", "reload", "test", "localhost"}
 
 // containerPorts is the value of x-lyandev.ports that gives a container its own port bindings.
 const containerPorts = "container"

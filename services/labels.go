@@ -13,6 +13,9 @@ const (
 	ImageAnnotation = "dev.lyandev.image/"
 	// DirLabel is the directory that an instance was started in.
 	DirLabel = "dev.lyandev.dir"
+	// LocalhostLabel is on containers with ports of their loopback that lead elsewhere: a Localhost as text. A container that joins
+	// their network namespace serves the ports.
+	LocalhostLabel = "dev.lyandev.localhost"
 	// BuildLabel names the build that made an image.
 	BuildLabel = "dev.lyandev.build"
 )

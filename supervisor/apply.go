@@ -122,6 +122,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 		return err
 	})
 	g.Go(func() error { return s.ensureNetwork(gctx, stack, opts.PortsAuto, warn) })
+	g.Go(func() error { return s.ensureHelperImage(gctx, stack) })
 	if opts.Meanwhile != nil {
 		g.Go(func() error { return opts.Meanwhile(gctx) })
 	}

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -73,8 +74,12 @@ func (s *Supervisor) createOneOff(ctx context.Context, r OneOff) (OneOffContaine
 	if ctx.Err() != nil {
 		return OneOffContainer{}, context.Cause(ctx)
 	}
+	labels := s.oneOffLabels(x)
+	if c, err := compose.Decode(p.Annotations[compose.Annotation], s.cfg.Instance.Name); err == nil && c.Localhost != "" {
+		labels[services.LocalhostLabel] = c.Localhost
+	}
 	// The engine finishes what it has begun, and the container's removal has to find it.
-	id, err := s.pods.CreatePlainOneOff(context.WithoutCancel(ctx), p, stack, s.oneOffLabels(x))
+	id, err := s.pods.CreatePlainOneOff(context.WithoutCancel(ctx), p, stack, labels)
 	return OneOffContainer{ID: id, Name: p.Name}, err
 }
 
@@ -99,7 +104,7 @@ func (s *Supervisor) prepareOneOff(ctx context.Context, r OneOff, x *services.Wo
 	if err := s.resources.NameVolumes(ctx, &alone); err != nil {
 		return nil, err
 	}
-	if err := s.ensureBeside(ctx, running, &alone); err != nil {
+	if err := errors.Join(s.ensureBeside(ctx, running, &alone), s.ensureHelperImage(ctx, &alone)); err != nil {
 		return nil, err
 	}
 	stack, err := prepare.Stack(&alone, s.cfg.Instance.Name, made)
@@ -245,7 +250,7 @@ func (s *Supervisor) removeOneOffs(ctx context.Context) {
 		})
 	}
 	all.Wait()
-	if err := s.pods.SweepOneOffs(ctx); err != nil {
-		s.log.Warn("cannot remove what containers of lyandev run left", "error", err)
+	if err := errors.Join(s.pods.SweepOneOffs(ctx), s.pods.SweepLoopbacks(ctx)); err != nil {
+		s.log.Warn("cannot remove helpers of containers that are gone", "error", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/network"
@@ -56,6 +57,23 @@ func (s *Supervisor) ensureNetwork(ctx context.Context, stack *services.Stack, a
 		return err
 	}
 	return s.podnet.Ensure(ctx, r, auto)
+}
+
+// ensureHelperImage makes the image of the containers that serve the loopback of plain services, if the stack has any: they are made
+// while the service's container starts already.
+func (s *Supervisor) ensureHelperImage(ctx context.Context, stack *services.Stack) error {
+	for _, x := range stack.Workloads {
+		if !x.Plain() {
+			continue
+		}
+		c, err := compose.Decode(x.PodMeta().Annotations[compose.Annotation], s.cfg.Instance.Name)
+		if err != nil || c.Localhost == "" {
+			continue // a container that cannot be read is told of when it is made
+		}
+		_, _, err = s.image.Ensure(ctx)
+		return err
+	}
+	return nil
 }
 
 func (s *Supervisor) networkRequest(stack *services.Stack) (podnet.Request, error) {

@@ -63,6 +63,9 @@ type Container struct {
 	PreStop   []Hook `json:"preStop,omitempty"`
 	// StopGrace is the time between the stop signal and SIGKILL; nil is Docker's 10 s.
 	StopGrace *time.Duration `json:"stopGrace,omitempty"`
+	// Localhost lists the ports of the container's loopback that lead to other services, as services.Localhost.String writes them;
+	// "" is none.
+	Localhost string `json:"localhost,omitempty"`
 	// Quiet is true if the file has attach: false: its output is left out of an attached `up`.
 	Quiet bool `json:"quiet,omitempty"`
 }

@@ -39,6 +39,7 @@ func (w *Workers) Run(ctx context.Context) error {
 			w.cfg.EngineLost(err)
 		},
 		Back: func(ctx context.Context) error {
+			w.lookAtLoopbacks(ctx)
 			if since.IsZero() { // the first subscription
 				w.resyncAll()
 				return nil
@@ -55,6 +56,9 @@ func (w *Workers) Run(ctx context.Context) error {
 
 // notify passes an event to the worker of its pod, or tells of the agent.
 func (w *Workers) notify(e engine.Event) {
+	if e.Labels[services.LocalhostLabel] != "" && (e.Type == "start" || e.Type == "die" || e.Type == "destroy") {
+		w.loopbacks.look(e.ID)
+	}
 	switch e.Labels[dockerpod.KindLabel] {
 	case agentKind:
 		if e.Type == "start" || e.Type == "die" {

@@ -95,6 +95,7 @@ type Workers struct {
 	// anonymous are the anonymous volumes of plain services' containers that are being replaced.
 	anonymous composepod.Anonymous
 	preStarts composepod.PreStarts
+	loopbacks loopbacks
 
 	// ctx ends with the supervisor, not with the stack: workers leave their containers running then.
 	ctx    context.Context
@@ -145,6 +146,7 @@ func New(cfg Config) *Workers {
 	w := &Workers{cfg: cfg, log: cfg.Log, limit: probe.NewLimiter(maxExecProbes), pods: map[string]*worker{}}
 	w.anonymous.File = cfg.AnonymousFile
 	w.ctx, w.cancel = context.WithCancel(context.Background())
+	w.loopbacks = loopbacks{w: w, busy: map[string]bool{}}
 	w.runtime = dockerpod.New(dockerpod.Config{
 		Engine: cfg.Engine, Project: cfg.Project, Dir: cfg.Dir, Profile: w.objects.profile, Network: cfg.Network,
 		PodIP: cfg.Addresses.PodIP, DNS: cfg.Addresses.DNS, SandboxImage: cfg.SandboxImage, MadeHere: w.objects.madeHere, Volume: w.objects.volume,

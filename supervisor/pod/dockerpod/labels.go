@@ -45,11 +45,16 @@ const (
 	KindOneOff = "one-off"
 	// KindOneOffPart is a sandbox, an init container or a volume of a one-off container of a pod template.
 	KindOneOffPart = "one-off-part"
-	KindInit       = "init"
-	KindSandbox    = "sandbox"
-	KindClaim      = "claim"
-	KindPodVolume  = "pod-volume"
-	KindHostPath   = "host-path"
+	// KindLoopback is a container that serves ports of the loopback of another one, which LoopbackOfLabel names by ID. StartLabel is
+	// the start of that container which it belongs to.
+	KindLoopback    = "loopback"
+	LoopbackOfLabel = "dev.lyandev.loopback-of"
+	StartLabel      = "dev.lyandev.start"
+	KindInit        = "init"
+	KindSandbox     = "sandbox"
+	KindClaim       = "claim"
+	KindPodVolume   = "pod-volume"
+	KindHostPath    = "host-path"
 )
 
 // podLabels are the labels common to all containers of a pod.
@@ -80,6 +85,9 @@ func (r *Runtime) PlainLabels(p *corev1.Pod) map[string]string {
 	l[services.NumberLabel], l["com.docker.compose.container-number"] = p.Labels[services.NumberLabel], p.Labels[services.NumberLabel]
 	if c, err := compose.Decode(p.Annotations[compose.Annotation], r.cfg.Project); err == nil {
 		l["com.docker.compose.service"] = c.Service
+		if c.Localhost != "" {
+			l[services.LocalhostLabel] = c.Localhost
+		}
 	}
 	return l
 }
