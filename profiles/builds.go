@@ -181,7 +181,10 @@ func (c *converter) watch(s types.ServiceConfig) []services.WatchRule {
 		}
 		r := services.WatchRule{
 			Container: c.container[s.Name], Action: string(t.Action), Path: t.Path, Target: t.Target,
-			Include: t.Include, Ignore: t.Ignore, InitialSync: t.InitialSync, Exec: t.Exec.Command,
+			Include: t.Include, Ignore: t.Ignore, InitialSync: t.InitialSync,
+		}
+		if len(t.Exec.Command) > 0 {
+			r.Exec = new(hook(t.Exec))
 		}
 		if r.Action == "rebuild" {
 			r.Build = c.buildOf(s)

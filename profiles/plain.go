@@ -176,13 +176,15 @@ func (p *plain) hooks() {
 	list := func(hooks []types.ServiceHook) []compose.Hook {
 		var out []compose.Hook
 		for _, h := range hooks {
-			out = append(out, compose.Hook{
-				Command: h.Command, User: h.User, Privileged: h.Privileged, WorkingDir: h.WorkingDir, Env: dockerEnv(h.Environment),
-			})
+			out = append(out, hook(h))
 		}
 		return out
 	}
 	p.out.PostStart, p.out.PreStop = list(p.s.PostStart), list(p.s.PreStop)
+}
+
+func hook(h types.ServiceHook) compose.Hook {
+	return compose.Hook{Command: h.Command, User: h.User, Privileged: h.Privileged, WorkingDir: h.WorkingDir, Env: dockerEnv(h.Environment)}
 }
 
 // dockerEnv is an environment in Docker's form, in name order. A name without a value removes the image's variable.

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -302,5 +303,24 @@ secrets: {key: {file: ./key}}
 	}
 	if w := mustLoad(t, strings.ReplaceAll(text, "    x-lyandev: {reload: signal}\n", ""), Options{WorkDir: dir}).Find("Web_1"); len(w.Watch) != 0 {
 		t.Errorf("without reload %v is watched", w.Watch)
+	}
+}
+
+// TestExecOfWatch: the command of sync+exec keeps its user, environment, directory and privileges.
+func TestExecOfWatch(t *testing.T) {
+	s, err := Load(context.Background(), Options{WorkDir: write(t, map[string]string{"compose.yaml": `
+services:
+  web:
+    image: a
+    develop:
+      watch:
+        - {action: sync+exec, path: ./src, target: /app, exec: {command: reload now, user: app, privileged: true, working_dir: /srv, environment: [A=1]}}
+`})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &compose.Hook{Command: []string{"reload", "now"}, User: "app", Privileged: true, WorkingDir: "/srv", Env: []string{"A=1"}}
+	if d := cmp.Diff(want, s.Workload("web").Watch[0].Exec); d != "" || len(s.NotApplied) != 0 {
+		t.Errorf("(-want +got):\n%s\nnot applied: %q", d, s.NotApplied)
 	}
 }

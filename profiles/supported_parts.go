@@ -114,10 +114,10 @@ services.*.develop.watch aa
 services.*.develop.watch.[].action aa
 services.*.develop.watch.[].exec aa
 services.*.develop.watch.[].exec.command aa
-services.*.develop.watch.[].exec.environment ai |  | not supported
-services.*.develop.watch.[].exec.privileged ai |  | not supported
-services.*.develop.watch.[].exec.user ai |  | not supported
-services.*.develop.watch.[].exec.working_dir ai |  | not supported
+services.*.develop.watch.[].exec.environment aa
+services.*.develop.watch.[].exec.privileged aa
+services.*.develop.watch.[].exec.user aa
+services.*.develop.watch.[].exec.working_dir aa
 services.*.develop.watch.[].ignore aa
 services.*.develop.watch.[].include aa
 services.*.develop.watch.[].initial_sync aa

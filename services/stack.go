@@ -131,8 +131,8 @@ type WatchRule struct {
 	Include     []string `json:"include,omitempty"`
 	Ignore      []string `json:"ignore,omitempty"`
 	InitialSync bool     `json:"initialSync,omitempty"`
-	// Exec is the command of sync+exec.
-	Exec []string `json:"exec,omitempty"`
+	// Exec is the command of sync+exec, with its user, environment and working directory.
+	Exec *compose.Hook `json:"hook,omitempty"`
 	// Build is the name of the build that a rebuild runs, "" for none.
 	Build string `json:"build,omitempty"`
 }

@@ -57,7 +57,7 @@ func (w *Workload) DeepCopy() *Workload {
 	for i := range out.Watch {
 		out.Watch[i].Include = slices.Clone(out.Watch[i].Include)
 		out.Watch[i].Ignore = slices.Clone(out.Watch[i].Ignore)
-		out.Watch[i].Exec = slices.Clone(out.Watch[i].Exec)
+		out.Watch[i].Exec = out.Watch[i].Exec.DeepCopy()
 	}
 	if w.Test != nil {
 		out.Test = &TestCommand{Command: slices.Clone(w.Test.Command), Host: w.Test.Host, Env: maps.Clone(w.Test.Env)}

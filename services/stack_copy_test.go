@@ -29,7 +29,7 @@ func full() *Stack {
 			DependsOn: []Dependency{{Workload: "db", Condition: Healthy}},
 			Options:   map[string]string{"o": "1"}, RestartOn: []string{"f"},
 			Bootstrap: []BootstrapStep{{Name: "s", Check: []string{"x"}, Run: []string{"y"}}},
-			Watch:     []WatchRule{{Path: "/p", Include: []string{"i"}, Ignore: []string{"g"}, Exec: []string{"e"}}},
+			Watch:     []WatchRule{{Path: "/p", Include: []string{"i"}, Ignore: []string{"g"}, Exec: &compose.Hook{Command: []string{"e"}, Env: []string{"v"}}}},
 			Test:      &TestCommand{Command: []string{"t"}, Env: map[string]string{"E": "1"}},
 			Source:    "f:1",
 		}},

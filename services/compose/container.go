@@ -6,6 +6,8 @@ package compose
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,6 +105,19 @@ type Hook struct {
 	WorkingDir string   `json:"workingDir,omitempty"`
 	Env        []string `json:"env,omitempty"`
 }
+
+// DeepCopy returns a copy that shares nothing with h; nil of nil.
+func (h *Hook) DeepCopy() *Hook {
+	if h == nil {
+		return nil
+	}
+	out := *h
+	out.Command, out.Env = slices.Clone(h.Command), slices.Clone(h.Env)
+	return &out
+}
+
+// Equal reports whether two hooks run the same command in the same way.
+func (h *Hook) Equal(o *Hook) bool { return reflect.DeepEqual(h, o) }
 
 // PreStart is one entry of pre_start: a container with the service's networks and the volumes of its first container.
 type PreStart struct {

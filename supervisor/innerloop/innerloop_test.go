@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/livesync"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -66,7 +67,7 @@ func (t *task) text() string {
 			s += " bounce"
 		}
 		for _, cmd := range t.exec[c] {
-			s += fmt.Sprintf(" exec%v", cmd)
+			s += fmt.Sprintf(" exec%v", cmd.Command)
 		}
 	}
 	return s
@@ -85,7 +86,7 @@ func TestRoute(t *testing.T) {
 	src := func(s string) string { return strings.ReplaceAll(s, "SRC", dir) }
 	write(t, filepath.Join(dir, "req.txt"), "x")
 	exec := rule(actionSyncExec, dir+"/conf", "/etc/app")
-	exec.Exec = []string{"reload"}
+	exec.Exec = &compose.Hook{Command: []string{"reload"}}
 	rebuild := rule(actionRebuild, dir+"/req.txt", "")
 	rebuild.Build = "web"
 	r := routesOf(t,
@@ -158,7 +159,7 @@ func TestMergeLosesNothing(t *testing.T) {
 		case 1:
 			out.restartContainer = with(out.restartContainer, c)
 		case 2:
-			out.exec = map[string][][]string{c: {{name.Draw(t, "cmd")}}}
+			out.exec = map[string][]*compose.Hook{c: {{Command: []string{name.Draw(t, "cmd")}}}}
 		default:
 			out.sync = map[string][]livesync.Item{c: {{Root: "/r", Path: name.Draw(t, "file")}}}
 		}
@@ -183,7 +184,7 @@ func TestMergeLosesNothing(t *testing.T) {
 				}
 			}
 			for c, cmds := range x.exec {
-				if !slices.ContainsFunc(sum.exec[c], func(have []string) bool { return slices.Equal(have, cmds[0]) }) {
+				if !slices.ContainsFunc(sum.exec[c], cmds[0].Equal) {
 					t.Fatal("a command is lost")
 				}
 			}

@@ -84,7 +84,7 @@ func TestAContainerStartedAgainGetsOnlyWhatItLacks(t *testing.T) {
 // TestAFailedCommandIsAWarningUntilItSucceeds: the status must not say that all is well.
 func TestAFailedCommandIsAWarningUntilItSucceeds(t *testing.T) {
 	rules := one(actionSyncExec)
-	rules[0].Exec = []string{"reload"}
+	rules[0].Exec = &compose.Hook{Command: []string{"reload"}}
 	rules = append(rules, services.WatchRule{Container: "c", Action: actionSync, Path: "other", Target: "/other"})
 	onRig(t, 1, rules, func(t *testing.T, r *rig) {
 		r.exitCode = 7

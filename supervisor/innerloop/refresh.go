@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -118,20 +119,20 @@ func (l *Loop) gone(at target) bool {
 // execLimit limits a command of sync+exec.
 const execLimit = 5 * time.Minute
 
-func (l *Loop) execAll(ctx context.Context, t *task, container string, cmds [][]string, r *Record) error {
+func (l *Loop) execAll(ctx context.Context, t *task, container string, cmds []*compose.Hook, r *Record) error {
 	began := time.Now()
 	var ran atomic.Int64
 	err := l.each(t.workload, container, func(at target) error {
 		for _, cmd := range cmds {
-			if len(cmd) == 0 {
-				continue
-			}
-			res, err := l.cfg.Engine.Exec(ctx, at.id, engine.ExecSpec{Cmd: cmd, Timeout: execLimit, OutputLimit: 4 << 10})
+			res, err := l.cfg.Engine.Exec(ctx, at.id, engine.ExecSpec{
+				Cmd: cmd.Command, Env: cmd.Env, User: cmd.User, WorkingDir: cmd.WorkingDir, Privileged: cmd.Privileged,
+				Timeout: execLimit, OutputLimit: 4 << 10,
+			})
 			if err != nil {
 				return err
 			}
 			if res.ExitCode != 0 {
-				return fmt.Errorf("cannot run %q in pod %s: it ended with exit code %d: %s", cmd, at.pod.Name, res.ExitCode, res.Output)
+				return fmt.Errorf("cannot run %q in pod %s: it ended with exit code %d: %s", cmd.Command, at.pod.Name, res.ExitCode, res.Output)
 			}
 		}
 		ran.Add(1)

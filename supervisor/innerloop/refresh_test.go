@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 )
 
@@ -166,11 +167,11 @@ func TestANewerChangeIsNotLostByARestartThatGoesOn(t *testing.T) {
 
 func TestACommandRunsAfterTheSync(t *testing.T) {
 	rules := one(actionSyncExec)
-	rules[0].Exec = []string{"reload", "now"}
+	rules[0].Exec = &compose.Hook{Command: []string{"reload", "now"}, User: "app", WorkingDir: "/srv", Env: []string{"A=1"}}
 	onRig(t, 1, rules, func(t *testing.T, r *rig) {
 		r.edit("a.conf one")
 		r.pass(time.Second)
-		r.wants("web-0 gets /app/a.conf: one", "run reload now in web-0")
+		r.wants("web-0 gets /app/a.conf: one", "run reload now in web-0 as app /srv A=1")
 		if rec := r.last(); rec.Error != "" || rec.Pods != 1 {
 			t.Fatalf("%+v", rec)
 		}

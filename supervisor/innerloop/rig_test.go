@@ -231,7 +231,11 @@ func (r *rig) edit(files ...string) {
 func (r *rig) exec(_ context.Context, x *enginefake.Execution) (int, error) {
 	pod := podOf(x.Container)
 	if len(x.Cmd) < 2 || x.Cmd[1] != shim.ControlCommand {
-		r.note("run %s in %s", strings.Join(x.Cmd, " "), pod)
+		as := strings.TrimSpace(strings.Join(append([]string{x.User, x.Dir}, x.Env...), " "))
+		if as != "" {
+			as = " as " + as
+		}
+		r.note("run %s in %s%s", strings.Join(x.Cmd, " "), pod, as)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		return r.exitCode, nil

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/livesync"
 	"github.com/lyandev/lyandev/supervisor/watch"
 )
@@ -19,7 +20,7 @@ type task struct {
 	// signal are the containers that get SIGHUP.
 	signal map[string]bool
 	// exec are the commands to run after a sync, by container.
-	exec map[string][][]string
+	exec map[string][]*compose.Hook
 	// paths are what changed; seen and complete are of the first change and of its batch.
 	paths          []string
 	seen, complete time.Time
@@ -69,9 +70,9 @@ func (t *task) take(q *routed, c watch.Change) {
 		}
 	case actionSyncExec:
 		if t.exec == nil {
-			t.exec = map[string][][]string{}
+			t.exec = map[string][]*compose.Hook{}
 		}
-		if !slices.ContainsFunc(t.exec[name], func(have []string) bool { return slices.Equal(have, q.Rule.Exec) }) {
+		if q.Rule.Exec != nil && !slices.ContainsFunc(t.exec[name], q.Rule.Exec.Equal) {
 			t.exec[name] = append(t.exec[name], q.Rule.Exec)
 		}
 	}
@@ -125,10 +126,10 @@ func (t *task) merge(next *task) *task {
 		}
 		for name, list := range x.exec {
 			if out.exec == nil {
-				out.exec = map[string][][]string{}
+				out.exec = map[string][]*compose.Hook{}
 			}
 			for _, cmd := range list {
-				if !slices.ContainsFunc(out.exec[name], func(have []string) bool { return slices.Equal(have, cmd) }) {
+				if !slices.ContainsFunc(out.exec[name], cmd.Equal) {
 					out.exec[name] = append(out.exec[name], cmd)
 				}
 			}
@@ -177,7 +178,7 @@ func (t *task) moveRestarts(container string, to *task) {
 	if cmds := t.exec[container]; len(cmds) > 0 {
 		delete(t.exec, container)
 		if to.exec == nil {
-			to.exec = map[string][][]string{}
+			to.exec = map[string][]*compose.Hook{}
 		}
 		to.exec[container] = cmds
 	}
