@@ -125,12 +125,13 @@ func (f *containerFiles) forget(id string) {
 
 // BeforeStart writes the synced files that a container lacks into it before it is started: all of them after its creation, and
 // before a later start those that were synced since it last got files. A file that cannot be written is reported, and the
-// container starts without it. It never returns an error.
+// container starts without it. One with a read-only root gets them when it runs: the engine copies nothing into it before. It never
+// returns an error.
 func (l *Loop) BeforeStart(ctx context.Context, id string, p *corev1.Pod, container string) error {
 	t, _ := targetOf(p, container)
 	t.id = id
 	items, seq := l.files.due(t)
-	if seq == 0 {
+	if seq == 0 || l.files.readOnly(p) {
 		return nil
 	}
 	var err error
@@ -297,11 +298,12 @@ func (o *opening) over() bool {
 	return o.err != nil || !o.ch.Usable()
 }
 
-// carried is the directory below / that the binary is copied to in containers that were made without the volume.
+// carried is the directory below / that the binary is copied to in containers that were made without the volume, and that no
+// container can be put beside.
 const carried = ".lyandev-sync"
 
-// connect starts the helper in a container: from the volume if the container mounts it, else from a copy of the binary in its
-// writable layer, which the first edit makes.
+// connect starts the helper in a container: from the volume if the container mounts it, in a container beside that of a plain
+// service, else from a copy of the binary in the container's writable layer. The first edit of a container makes either.
 func (f *containerFiles) connect(ctx context.Context, t target) (*livesync.Channel, error) {
 	eng := f.l.cfg.Engine
 	socket := shimSocket(t.pod, t.container)
@@ -312,6 +314,15 @@ func (f *containerFiles) connect(ctx context.Context, t target) (*livesync.Chann
 	if copied {
 		binary = "/" + carried + "/lyandev"
 	}
+	var besideErr error
+	if !copied && f.canBeBeside(t.pod) {
+		ch, err := f.beside(ctx, t)
+		if err == nil || ctx.Err() != nil {
+			return ch, err
+		}
+		f.l.cfg.Log.Debug("cannot write files from a container beside", "pod", t.pod.Name, "error", err)
+		besideErr = err
+	}
 	if copied || shimmed(t.pod) {
 		ch, err := livesync.Open(ctx, eng, t.id, binary, socket)
 		if err == nil || !errors.Is(err, engine.ErrExecNotStarted) {
@@ -320,7 +331,7 @@ func (f *containerFiles) connect(ctx context.Context, t target) (*livesync.Chann
 	}
 	err := copyTo(ctx, eng, t.id, "/", func(w io.Writer) error { return livesync.BinaryArchive(w, f.l.cfg.Binary, carried) })
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(besideErr, err)
 	}
 	f.mu.Lock()
 	f.of(t).carried = true

@@ -234,8 +234,11 @@ func (l *Loop) rewatch(ctx context.Context, old watching) watching {
 	if len(r.roots) == 0 {
 		return watching{}
 	}
-	if needsShim(stack) {
-		l.prepareVolume()
+	switch {
+	case needsShim(stack):
+		l.prepareVolume() // also makes the image
+	case needsBeside(stack):
+		l.prepareImage()
 	}
 	w := l.cfg.Watch(watch.Config{Roots: r.roots, Log: l.cfg.Log, Warn: func(err error) { l.report("", "", err) }})
 	ctx, cancel := context.WithCancel(ctx)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
+	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
 // plainPod is a pod of a plain service whose container ran from a time.
@@ -121,5 +122,65 @@ func TestInitialSyncMakesEmptyDirectories(t *testing.T) {
 	}
 	if want := []string{"/app/full/a", "/app/ignored", "/app/one/empty"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestFilesOfAPlainPodComeFromBeside: nothing of ours is copied into the container; where no container can be beside it, the binary
+// is.
+func TestFilesOfAPlainPodComeFromBeside(t *testing.T) {
+	for _, c := range []struct {
+		name, annotation string
+		copies           int
+	}{
+		{"its own processes", "{}", 0},
+		{"the host's processes", `{"host":{"PidMode":"host"}}`, 1},
+		{"another container's processes", `{"pidOf":"db"}`, 1},
+	} {
+		onRig(t, 1, one(actionSync), func(t *testing.T, r *rig) {
+			at, _ := targetOf(r.store.Latest().Pod("web-0"), "c")
+			at.pod = at.pod.DeepCopy()
+			at.pod.Annotations = map[string]string{compose.Annotation: c.annotation}
+			for range 2 { // a second start of the container finds the helper of the first
+				before := len(r.eng.Calls("CopyTo"))
+				ch, err := r.loop.files.connect(t.Context(), at)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ch.Close()
+				if n := len(r.eng.Calls("CopyTo")) - before; n > c.copies {
+					t.Errorf("%s: %d copies into the container", c.name, n)
+				}
+			}
+			spec, there := r.eng.Spec("s-web-0-sync")
+			if there != (c.copies == 0) {
+				t.Fatalf("%s: a container beside: %t", c.name, there)
+			}
+			if there && (string(spec.Exact.Host.PidMode) != "container:"+at.id || !spec.Exact.Host.AutoRemove) {
+				t.Errorf("%+v", spec.Exact.Host)
+			}
+		})
+	}
+}
+
+// TestAReadOnlyRootGetsNoFilesBeforeItRuns: the engine refuses to copy into it.
+func TestAReadOnlyRootGetsNoFilesBeforeItRuns(t *testing.T) {
+	for annotation, want := range map[string]int{"{}": 1, `{"host":{"ReadonlyRootfs":true}}`: 0} {
+		onRig(t, 1, one(actionSync), func(t *testing.T, r *rig) {
+			r.edit("a.py one")
+			r.pass(time.Second)
+			p := r.store.Latest().Pod("web-0").DeepCopy()
+			p.Annotations = map[string]string{compose.Annotation: annotation}
+			id, err := r.eng.CreateContainer(t.Context(), engine.ContainerSpec{Name: "s-new", Image: image})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := len(r.eng.Calls("CopyTo"))
+			if err := r.loop.BeforeStart(t.Context(), id, p, "c"); err != nil || len(r.loop.Warnings()) > 0 {
+				t.Fatal(err, r.loop.Warnings())
+			}
+			if n := len(r.eng.Calls("CopyTo")) - before; n != want {
+				t.Errorf("%s: %d copies", annotation, n)
+			}
+		})
 	}
 }

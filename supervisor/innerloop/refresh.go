@@ -212,6 +212,13 @@ func (l *Loop) restartOne(ctx context.Context, t *task, pod, container string, s
 // restartContainer has the pod's worker restart the container, and waits until the pod is ready with the new one, or, of a plain
 // service, with the same one started again. The container gets its files before it starts; if that failed, the record says so.
 func (l *Loop) restartContainer(ctx context.Context, at target, r *Record) error {
+	if l.files.readOnly(at.pod) && at.id != "" { // it cannot get them while it is stopped
+		began := time.Now()
+		if _, err := l.files.ship(at); err != nil && !l.gone(at) {
+			r.problems = append(r.problems, err)
+		}
+		r.Shipped += time.Since(began)
+	}
 	began := time.Now()
 	seq, err := l.cfg.Statuses.Mark(ctx)
 	if err != nil {

@@ -56,6 +56,16 @@ const openTimeout = 20 * time.Second
 // Open starts the helper in a running container, as root, and blocks until it answers, 20 s at most. binary is its path in the
 // container, socket the shim's socket name (shim.Args). The channel lives until Close or the end of the container, not of ctx.
 func Open(ctx context.Context, eng Execer, container, binary, socket string) (*Channel, error) {
+	return openWith(ctx, eng, container, binary, shim.ControlCommand, socket)
+}
+
+// OpenBeside is Open for a container whose files are written from a second one, helper, which shares its PID namespace and has the
+// binary as its image: the helper takes the root directory of process 1 for its own. There is no shim.
+func OpenBeside(ctx context.Context, eng Execer, helper, binary string) (*Channel, error) {
+	return openWith(ctx, eng, helper, binary, shim.ControlCommand, "", "/proc/1/root")
+}
+
+func openWith(ctx context.Context, eng Execer, container string, cmd ...string) (*Channel, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	inR, inW := io.Pipe()
 	outR, outW := io.Pipe()
@@ -63,7 +73,7 @@ func Open(ctx context.Context, eng Execer, container, binary, socket string) (*C
 	errText := &tail{}
 	go func() {
 		res, err := eng.Exec(life, container, engine.ExecSpec{
-			Cmd: []string{binary, shim.ControlCommand, socket}, User: "0", WorkingDir: "/", Stdin: inR, Stdout: outW, Stderr: errText,
+			Cmd: cmd, User: "0", WorkingDir: "/", Stdin: inR, Stdout: outW, Stderr: errText,
 		})
 		if err == nil {
 			err = fmt.Errorf("%w with exit code %d: %s", ErrClosed, res.ExitCode, errText)

@@ -7,20 +7,41 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
-// runControl serves requests from stdin until it is closed. args hold the shim's socket name.
+// runControl serves requests from stdin until it is closed. args hold the shim's socket name, and then the directory that is the root
+// of the files; without one it is this process's root.
 func runControl(args []string) int {
 	socket := ""
 	if len(args) > 0 {
 		socket = args[0]
 	}
-	if err := control(os.Stdin, os.Stdout, socket); err != nil {
+	var err error
+	if len(args) > 1 {
+		err = enter(args[1])
+	}
+	if err == nil {
+		err = control(os.Stdin, os.Stdout, socket)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "lyandev shim-control:", err)
 		return 1
 	}
 	return 0
+}
+
+// enter makes a directory the root of this process.
+func enter(root string) error {
+	err := syscall.Chroot(root)
+	if err == nil {
+		err = os.Chdir("/")
+	}
+	if err != nil {
+		return fmt.Errorf("cannot enter the file system of the container: %w", err)
+	}
+	return nil
 }
 
 // control serves requests one after the other. It ends at the first error, since the streams are out of sync then.
