@@ -4,6 +4,12 @@ package services
 const (
 	// ProjectLabel is on every object that lyandev creates. Objects without it are never changed or removed.
 	ProjectLabel = "dev.lyandev.project"
+	// KindLabel says what an object is: a container of a pod, an agent, a volume of a claim. The packages that make them name the kinds.
+	KindLabel = "dev.lyandev.kind"
+	// PodLabel names the pod of a container, PodUIDLabel is the pod's UID, and ContainerLabel the name of the container in the pod.
+	PodLabel       = "dev.lyandev.pod"
+	PodUIDLabel    = "dev.lyandev.pod-uid"
+	ContainerLabel = "dev.lyandev.container"
 	// WorkloadLabel names the workload of the stack that a pod belongs to.
 	WorkloadLabel = "dev.lyandev.workload"
 	// NumberLabel is the number of a plain service's pod, from 1.

@@ -227,7 +227,7 @@ func (s *Supervisor) signal(ctx context.Context, r Control, list []*services.Wor
 	var errs []error
 	for _, x := range list {
 		found, err := s.cfg.Engine.ListContainers(ctx, map[string]string{
-			services.ProjectLabel: s.cfg.Instance.Name, services.WorkloadLabel: x.Name(), dockerpod.KindLabel: dockerpod.KindContainer,
+			services.ProjectLabel: s.cfg.Instance.Name, services.WorkloadLabel: x.Name(), services.KindLabel: dockerpod.KindContainer,
 		})
 		if err != nil {
 			return err

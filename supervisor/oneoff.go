@@ -225,7 +225,7 @@ func portsOf(stack *services.Stack, x *services.Workload) nat.PortMap {
 // workload, so that no service is thought to have it.
 func (s *Supervisor) oneOffLabels(x *services.Workload) map[string]string {
 	return map[string]string{
-		services.ProjectLabel: s.cfg.Instance.Name, services.DirLabel: s.cfg.Instance.Dir, dockerpod.KindLabel: dockerpod.KindOneOff,
+		services.ProjectLabel: s.cfg.Instance.Name, services.DirLabel: s.cfg.Instance.Dir, services.KindLabel: dockerpod.KindOneOff,
 		"com.docker.compose.project": s.cfg.Instance.Name, "com.docker.compose.project.working_dir": s.cfg.Instance.Dir,
 		"com.docker.compose.service": x.DisplayName(), "com.docker.compose.oneoff": "True",
 	}
@@ -234,7 +234,7 @@ func (s *Supervisor) oneOffLabels(x *services.Workload) map[string]string {
 // removeOneOffs stops the one-off containers, each with its own grace period, and removes them.
 func (s *Supervisor) removeOneOffs(ctx context.Context) {
 	list, err := s.cfg.Engine.ListContainers(ctx, map[string]string{
-		services.ProjectLabel: s.cfg.Instance.Name, dockerpod.KindLabel: dockerpod.KindOneOff,
+		services.ProjectLabel: s.cfg.Instance.Name, services.KindLabel: dockerpod.KindOneOff,
 	})
 	if err != nil {
 		s.log.Warn("cannot remove the containers of lyandev run", "error", err)

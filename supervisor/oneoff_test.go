@@ -11,7 +11,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
 
 // plainService is a plain service that Docker gives no network.
@@ -77,7 +76,7 @@ func TestOneOffContainers(t *testing.T) {
 		}
 		r.pass(time.Minute)
 		c, err := r.InspectContainer(r.t.Context(), id)
-		if err != nil || c.State != "running" || c.Labels[dockerpod.PodUIDLabel] != "" || c.Labels["com.docker.compose.oneoff"] != "True" {
+		if err != nil || c.State != "running" || c.Labels[services.PodUIDLabel] != "" || c.Labels["com.docker.compose.oneoff"] != "True" {
 			r.t.Errorf("it is %+v, %v", c, err)
 		}
 		if n := len(r.s.Store().Latest().Pods); n != pods {

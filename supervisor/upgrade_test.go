@@ -19,7 +19,6 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 	"github.com/lyandev/lyandev/supervisor/instance"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/selfimage"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -61,10 +60,10 @@ func readRecording(t *testing.T, dir string) (left leftRunning, ready *agent.Tab
 	ready = &agent.Table{}
 	seen := map[string]bool{}
 	for _, c := range left.Containers {
-		uid := c.Labels[dockerpod.PodUIDLabel]
+		uid := c.Labels[services.PodUIDLabel]
 		if uid != "" && !c.Exited && !seen[uid] {
 			seen[uid] = true
-			ready.Pods = append(ready.Pods, agent.Pod{Name: c.Labels[dockerpod.PodLabel], UID: uid, Ready: true})
+			ready.Pods = append(ready.Pods, agent.Pod{Name: c.Labels[services.PodLabel], UID: uid, Ready: true})
 		}
 	}
 	return left, ready

@@ -10,8 +10,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -50,7 +50,7 @@ func runAttach(c *cli.Context, st *ui.Streams) error {
 	if found.Stdin && !c.Bool("no-stdin") && (st.InTTY || hasInput()) {
 		opts.Stdin = st.In
 	}
-	fmt.Fprintf(st.Err, "attached to %s/%s\n", found.Labels[logs.PodLabel], found.Labels[logs.ContainerLabel])
+	fmt.Fprintf(st.Err, "attached to %s/%s\n", found.Labels[services.PodLabel], found.Labels[services.ContainerLabel])
 	ctx, end := context.WithCancel(c.Context)
 	defer end()
 	if found.TTY && opts.Stdin != nil && st.InTTY && st.OutTTY {

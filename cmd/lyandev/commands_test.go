@@ -15,7 +15,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -65,7 +64,7 @@ func TestEndsOf(t *testing.T) {
 func TestUsageBetween(t *testing.T) {
 	of := func(id, pod string, cpu, system, memory uint64) sample {
 		return sample{
-			engine.Container{ID: id, Labels: map[string]string{logs.PodLabel: pod, services.WorkloadLabel: "web"}},
+			engine.Container{ID: id, Labels: map[string]string{services.PodLabel: pod, services.WorkloadLabel: "web"}},
 			engine.Stats{CPUNanos: cpu, SystemNanos: system, CPUs: 2, Memory: memory, MemoryLimit: 100, NetRx: 1, PIDs: 3},
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
 
@@ -38,16 +37,16 @@ func chooseContainers(ctx context.Context, eng lister, project string, want choi
 	var out []engine.Container
 	found := map[string]bool{}
 	for _, c := range list {
-		kind := c.Labels[dockerpod.KindLabel]
+		kind := c.Labels[services.KindLabel]
 		if kind != dockerpod.KindContainer && !(want.init && (kind == dockerpod.KindInit || kind == dockerpod.KindSandbox)) {
 			continue
 		}
-		known = append(known, c.Labels[services.WorkloadLabel], c.Labels[composeServiceLabel], c.Labels[logs.PodLabel])
+		known = append(known, c.Labels[services.WorkloadLabel], c.Labels[composeServiceLabel], c.Labels[services.PodLabel])
 		if !want.ended && c.State != engine.StateRunning && c.State != engine.StatePaused {
 			continue
 		}
 		named := isNamed(c.Labels)
-		if want.container != "" && c.Labels[logs.ContainerLabel] != want.container || len(want.names) > 0 && !slices.ContainsFunc(want.names, named) {
+		if want.container != "" && c.Labels[services.ContainerLabel] != want.container || len(want.names) > 0 && !slices.ContainsFunc(want.names, named) {
 			continue
 		}
 		for _, n := range want.names {
@@ -80,7 +79,7 @@ func noContainer(name, container string, known []string) error {
 }
 
 func compareContainers(a, b engine.Container) int {
-	pa, pb := a.Labels[logs.PodLabel], b.Labels[logs.PodLabel]
+	pa, pb := a.Labels[services.PodLabel], b.Labels[services.PodLabel]
 	byNumber := 0 // web-2 comes before web-10
 	if a.Labels[services.WorkloadLabel] == b.Labels[services.WorkloadLabel] {
 		byNumber = len(pa) - len(pb)
@@ -114,7 +113,7 @@ func findContainer(ctx context.Context, eng lister, t *target, name, container s
 	}
 	var firsts []engine.Container
 	for _, c := range list {
-		if len(firsts) == 0 || firsts[len(firsts)-1].Labels[logs.PodLabel] != c.Labels[logs.PodLabel] {
+		if len(firsts) == 0 || firsts[len(firsts)-1].Labels[services.PodLabel] != c.Labels[services.PodLabel] {
 			firsts = append(firsts, c)
 		}
 	}

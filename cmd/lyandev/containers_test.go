@@ -9,7 +9,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 )
 
@@ -21,14 +20,14 @@ func (l containers) ListContainers(context.Context, map[string]string) ([]engine
 	for _, text := range l {
 		f := strings.Fields(text)
 		c := engine.Container{ID: f[1] + "/" + f[2], State: engine.StateRunning, Labels: map[string]string{
-			dockerpod.KindLabel: dockerpod.KindContainer, services.WorkloadLabel: f[0], logs.PodLabel: f[1], logs.ContainerLabel: f[2],
+			services.KindLabel: dockerpod.KindContainer, services.WorkloadLabel: f[0], services.PodLabel: f[1], services.ContainerLabel: f[2],
 			composeServiceLabel: strings.ReplaceAll(f[0], "-", "_"),
 		}}
 		switch f[len(f)-1] {
 		case "ended":
 			c.State = engine.StateExited
 		case "init":
-			c.Labels[dockerpod.KindLabel] = dockerpod.KindInit
+			c.Labels[services.KindLabel] = dockerpod.KindInit
 		}
 		out = append(out, c)
 	}

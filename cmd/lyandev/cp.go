@@ -13,8 +13,8 @@ import (
 	"github.com/moby/go-archive"
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -88,13 +88,13 @@ func runCp(c *cli.Context, st *ui.Streams, from, to place) error {
 		list = list[:1] // the stream can be read only once
 	}
 	for _, x := range list {
-		if x.Labels[logs.ContainerLabel] != first.Labels[logs.ContainerLabel] {
+		if x.Labels[services.ContainerLabel] != first.Labels[services.ContainerLabel] {
 			continue // a pod's other containers
 		}
 		if err := copyIn(c.Context, eng, x.ID, from.path, to.path, c.Bool("follow-link"), st.In); err != nil {
 			return err
 		}
-		fmt.Fprintf(st.Err, "copied %s to %s:%s\n", from.path, x.Labels[logs.PodLabel], to.path)
+		fmt.Fprintf(st.Err, "copied %s to %s:%s\n", from.path, x.Labels[services.PodLabel], to.path)
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ const maxLinks = 10
 func statInside(ctx context.Context, eng copier, id, at string) (archive.CopyInfo, error) {
 	at = archive.PreserveTrailingDotOrSeparator(path.Join("/", at), at)
 	for range maxLinks {
-		h, err := headerOf(ctx, eng, id, at)
+		h, err := engine.Stat(ctx, eng, id, at)
 		switch {
 		case engine.IsNotFound(err):
 			return archive.CopyInfo{Path: at}, nil
@@ -160,20 +160,6 @@ func statInside(ctx context.Context, eng copier, id, at string) (archive.CopyInf
 		}
 	}
 	return archive.CopyInfo{}, fmt.Errorf("cannot copy to %s: it is a chain of more than %d symbolic links", at, maxLinks)
-}
-
-// headerOf returns the tar header of a path in a container.
-func headerOf(ctx context.Context, eng copier, id, at string) (*tar.Header, error) {
-	rc, err := eng.CopyFrom(ctx, id, at)
-	if err != nil {
-		return nil, err
-	}
-	defer rc.Close()
-	h, err := tar.NewReader(rc).Next()
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s of the container: %w", at, err)
-	}
-	return h, nil
 }
 
 // copyOut copies a file or directory of a container to this host, or as a tar stream to out if dest is "-".
@@ -199,7 +185,7 @@ func copyOut(ctx context.Context, eng copier, id, src, dest string, follow bool,
 		_, err := io.Copy(out, rc)
 		return err
 	}
-	h, err := headerOf(ctx, eng, id, from)
+	h, err := engine.Stat(ctx, eng, id, from)
 	if err != nil {
 		return err
 	}

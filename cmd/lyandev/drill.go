@@ -21,7 +21,6 @@ import (
 	"github.com/lyandev/lyandev/supervisor/drill"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/network"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -102,7 +101,7 @@ func runDrill(c *cli.Context, st *ui.Streams) error {
 
 // agentDial returns a dialer for the stack's names and addresses that connects through the stack's agent.
 func agentDial(ctx context.Context, eng *engine.Docker, t *target) (func(ctx context.Context, network, addr string) (net.Conn, error), error) {
-	list, err := eng.ListContainers(ctx, map[string]string{services.ProjectLabel: t.instance.Name, dockerpod.KindLabel: "agent"})
+	list, err := eng.ListContainers(ctx, map[string]string{services.ProjectLabel: t.instance.Name, services.KindLabel: "agent"})
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -89,7 +89,7 @@ func notStarted(c engine.Container, command string, err error) error {
 		code, why = 127, "command not found in the image"
 	}
 	return withCode(code, fmt.Errorf("cannot run %s in container %s of pod %s: %s",
-		command, c.Labels[logs.ContainerLabel], c.Labels[logs.PodLabel], why))
+		command, c.Labels[services.ContainerLabel], c.Labels[services.PodLabel], why))
 }
 
 // hasInput reports whether standard input can be read, that is, is not the null device.

@@ -11,8 +11,8 @@ import (
 	"github.com/distribution/reference"
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -74,8 +74,8 @@ type containerImage struct {
 func imagesOf(ctx context.Context, eng engine.Engine, list []engine.Container) ([]containerImage, error) {
 	out := []containerImage{}
 	for _, c := range list {
-		row := containerImage{ID: c.ImageID, ContainerName: c.Labels[logs.PodLabel], Service: serviceOf(c), Repository: "<none>", Tag: "<none>"}
-		if name := c.Labels[logs.ContainerLabel]; name != row.Service {
+		row := containerImage{ID: c.ImageID, ContainerName: c.Labels[services.PodLabel], Service: serviceOf(c), Repository: "<none>", Tag: "<none>"}
+		if name := c.Labels[services.ContainerLabel]; name != row.Service {
 			row.ContainerName += "/" + name
 		}
 		img, err := eng.InspectImage(ctx, c.ImageID)

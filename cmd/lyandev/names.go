@@ -8,7 +8,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
-	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -44,9 +43,9 @@ func displayName(p *corev1.Pod) string {
 // isNamed returns a function that reports whether a name means a container with these labels: it is the name of its service, of
 // its pod, or POD/CONTAINER.
 func isNamed(l map[string]string) func(name string) bool {
-	pod := l[logs.PodLabel]
+	pod := l[services.PodLabel]
 	return func(name string) bool {
-		return name != "" && (name == pod || name == l[services.WorkloadLabel] || name == l[composeServiceLabel] || name == pod+"/"+l[logs.ContainerLabel])
+		return name != "" && (name == pod || name == l[services.WorkloadLabel] || name == l[composeServiceLabel] || name == pod+"/"+l[services.ContainerLabel])
 	}
 }
 

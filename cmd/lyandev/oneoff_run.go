@@ -297,7 +297,7 @@ func notRun(err error, command []string) error {
 func endIfUnused(t *target, eng engine.Engine) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	list, err := eng.ListContainers(ctx, map[string]string{services.ProjectLabel: t.instance.Name, dockerpod.KindLabel: dockerpod.KindOneOff})
+	list, err := eng.ListContainers(ctx, map[string]string{services.ProjectLabel: t.instance.Name, services.KindLabel: dockerpod.KindOneOff})
 	if err == nil && len(list) == 0 {
 		_ = abandonEmpty(t, nil)
 	}

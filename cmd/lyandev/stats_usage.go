@@ -16,8 +16,8 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -126,7 +126,7 @@ func sampleAll(ctx context.Context, eng engine.Engine, project string, want choi
 func usageBetween(before, now map[string]sample) []podUsage {
 	pods := map[string]*podUsage{}
 	for id, s := range now {
-		name := s.container.Labels[logs.PodLabel]
+		name := s.container.Labels[services.PodLabel]
 		p := pods[name]
 		if p == nil {
 			p = &podUsage{Pod: name, Service: serviceOf(s.container)}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -59,7 +59,7 @@ func topOf(ctx context.Context, eng engine.Engine, list []engine.Container) ([]p
 		if err != nil {
 			return nil, err
 		}
-		p := podProcesses{Pod: c.Labels[logs.PodLabel], Container: c.Labels[logs.ContainerLabel], titles: top.Titles, Processes: []map[string]string{}}
+		p := podProcesses{Pod: c.Labels[services.PodLabel], Container: c.Labels[services.ContainerLabel], titles: top.Titles, Processes: []map[string]string{}}
 		for _, row := range top.Rows {
 			values := map[string]string{}
 			for i, title := range top.Titles {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/logs"
@@ -107,7 +108,7 @@ func logsOf(ctx context.Context, t *target, containers []string) []explain.LogLi
 	_ = logs.Stream(ctx, eng, logs.Options{
 		Project: t.instance.Name, Tail: explain.LogTail,
 		Match: func(l map[string]string) bool {
-			return slices.Contains(containers, l[logs.PodLabel]+"/"+l[logs.ContainerLabel])
+			return slices.Contains(containers, l[services.PodLabel]+"/"+l[services.ContainerLabel])
 		},
 	}, func(l logs.Line) {
 		out = append(out, explain.LogLine{Pod: l.Pod, Container: l.Container, Text: l.Text})

@@ -99,7 +99,7 @@ func (f finder) target(ctx context.Context, p *corev1.Pod, port int) (*target, e
 		return nil, fmt.Errorf("pod %s is not running", p.Name)
 	}
 	all, err := f.Engine.ListContainers(ctx, map[string]string{
-		services.ProjectLabel: f.Project, dockerpod.PodUIDLabel: string(p.UID), dockerpod.KindLabel: dockerpod.KindSandbox,
+		services.ProjectLabel: f.Project, services.PodUIDLabel: string(p.UID), services.KindLabel: dockerpod.KindSandbox,
 	})
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ services:
 	}
 	mayDo(t, "the agent", agent.PID, "0000000000001400") // NET_ADMIN and NET_BIND_SERVICE
 	list, err := eng.ListContainers(context.Background(), map[string]string{
-		services.ProjectLabel: agent.Labels[services.ProjectLabel], dockerpod.KindLabel: dockerpod.KindSandbox,
+		services.ProjectLabel: agent.Labels[services.ProjectLabel], services.KindLabel: dockerpod.KindSandbox,
 	})
 	if err != nil || len(list) != 1 {
 		t.Fatalf("there are %d sandboxes, %v", len(list), err)

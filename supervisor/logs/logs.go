@@ -45,12 +45,6 @@ type Options struct {
 	Flush func()
 }
 
-// Labels of pods' containers.
-const (
-	PodLabel       = "dev.lyandev.pod"
-	ContainerLabel = "dev.lyandev.container"
-)
-
 const (
 	// maxLine bounds one line; the rest of a longer one is a line of its own.
 	maxLine = 16 << 20
@@ -161,11 +155,11 @@ func (f *follower) forget(id string) {
 
 // chosen reports whether the labels are those of a pod's container that was asked for.
 func (f *follower) chosen(labels map[string]string) bool {
-	return labels[PodLabel] != "" && labels[ContainerLabel] != "" && (f.opts.Match == nil || f.opts.Match(labels))
+	return labels[services.PodLabel] != "" && labels[services.ContainerLabel] != "" && (f.opts.Match == nil || f.opts.Match(labels))
 }
 
 func lineOf(labels map[string]string) Line {
-	return Line{Pod: labels[PodLabel], Container: labels[ContainerLabel]}
+	return Line{Pod: labels[services.PodLabel], Container: labels[services.ContainerLabel]}
 }
 
 func (f *follower) follow(ctx context.Context, id string, labels map[string]string, tail int, since time.Time) {

@@ -46,9 +46,9 @@ func (r *rig) script(name string, x *enginefake.Exit, seconds ...int) {
 func (r *rig) create(name string) string {
 	r.t.Helper()
 	pod, container, _ := strings.Cut(name, "_")
-	labels := map[string]string{services.ProjectLabel: "shop", PodLabel: pod}
+	labels := map[string]string{services.ProjectLabel: "shop", services.PodLabel: pod}
 	if container != "" {
-		labels[ContainerLabel] = container
+		labels[services.ContainerLabel] = container
 	}
 	id, err := r.CreateContainer(r.t.Context(), engine.ContainerSpec{Name: name, Image: "app", Labels: labels})
 	r.ok(err)
@@ -157,7 +157,7 @@ func TestMatchAndWhatIsNoPodsContainer(t *testing.T) {
 			r.script(name, nil, 0, 1)
 			r.run(name)
 		}
-		r.stream(Options{Follow: true, Tail: -1, Match: func(labels map[string]string) bool { return labels[PodLabel] != "db-0" }})
+		r.stream(Options{Follow: true, Tail: -1, Match: func(labels map[string]string) bool { return labels[services.PodLabel] != "db-0" }})
 		r.script("db-1_db", nil, 0)
 		r.run("db-1_db")
 		time.Sleep(2 * time.Second)
@@ -268,7 +268,7 @@ func TestPrevious(t *testing.T) {
 		r.ok(r.StartContainer(r.t.Context(), first))
 		time.Sleep(2 * time.Second)
 		second, err := r.CreateContainer(r.t.Context(), engine.ContainerSpec{Name: "again-a_web_2", Image: "app", Labels: map[string]string{
-			services.ProjectLabel: "shop", PodLabel: "again-a", ContainerLabel: "web",
+			services.ProjectLabel: "shop", services.PodLabel: "again-a", services.ContainerLabel: "web",
 		}})
 		r.ok(err)
 		r.ok(r.StartContainer(r.t.Context(), second))
@@ -288,7 +288,7 @@ func TestPrevious(t *testing.T) {
 			t.Errorf("the last line of the run before: %q", lines)
 		}
 		// Without it the instances come one after the other.
-		r.same(read(Options{Match: func(l map[string]string) bool { return l[PodLabel] == "again-a" }}),
+		r.same(read(Options{Match: func(l map[string]string) bool { return l[services.PodLabel] == "again-a" }}),
 			"again-a/web again-a_web run 0", "again-a/web again-a_web_2 run 0")
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
@@ -61,7 +62,9 @@ func Last(ctx context.Context, src Source, project, pod, container string, n int
 	var lines []string
 	err := Stream(ctx, src, Options{
 		Project: project, Tail: n, Previous: true,
-		Match: func(l map[string]string) bool { return l[PodLabel] == pod && l[ContainerLabel] == container },
+		Match: func(l map[string]string) bool {
+			return l[services.PodLabel] == pod && l[services.ContainerLabel] == container
+		},
 	}, func(l Line) { lines = append(lines, l.Text) })
 	return lines, err
 }

@@ -95,9 +95,9 @@ func (w *World) unsettled() string {
 func (w *World) differs(stack *services.Stack) string {
 	have := map[string]int{}
 	for _, c := range w.containers(func(c engine.Container) bool {
-		return c.State == engine.StateRunning && c.Labels[dockerpod.KindLabel] == dockerpod.KindContainer
+		return c.State == engine.StateRunning && c.Labels[services.KindLabel] == dockerpod.KindContainer
 	}) {
-		have[c.Labels[services.WorkloadLabel]+"/"+c.Labels[dockerpod.ContainerLabel]+" of "+c.Image]++
+		have[c.Labels[services.WorkloadLabel]+"/"+c.Labels[services.ContainerLabel]+" of "+c.Image]++
 	}
 	for _, x := range stack.Workloads {
 		if x.Kind() == "Job" {

@@ -88,7 +88,7 @@ func (m memory) launched(gen int, there []engine.Container) {
 	clear(m.restarts)
 	for _, c := range there {
 		if n, err := strconv.Atoi(c.Labels[dockerpod.AttemptLabel]); err == nil {
-			key := c.Labels[dockerpod.PodUIDLabel] + "/" + c.Labels[dockerpod.ContainerLabel]
+			key := c.Labels[services.PodUIDLabel] + "/" + c.Labels[services.ContainerLabel]
 			m.restarts[key] = max(m.restarts[key], int32(n))
 		}
 	}
@@ -196,11 +196,11 @@ func (w *World) after(c call) {
 func runsOnce(_ *World, c call, running []engine.Container) error {
 	seen := map[string]string{}
 	for _, x := range running {
-		uid := x.Labels[dockerpod.PodUIDLabel]
+		uid := x.Labels[services.PodUIDLabel]
 		if uid == "" {
 			continue
 		}
-		key := uid + "/" + x.Labels[dockerpod.KindLabel] + "/" + x.Labels[dockerpod.ContainerLabel]
+		key := uid + "/" + x.Labels[services.KindLabel] + "/" + x.Labels[services.ContainerLabel]
 		if other := seen[key]; other != "" {
 			return fmt.Errorf("%s and %s run at the same time, after %s", other, x.Name, c)
 		}
@@ -212,7 +212,7 @@ func runsOnce(_ *World, c call, running []engine.Container) error {
 func ordinalOnce(_ *World, c call, running []engine.Container) error {
 	seen := map[string]string{}
 	for _, x := range running {
-		name, uid := x.Labels[dockerpod.PodLabel], x.Labels[dockerpod.PodUIDLabel]
+		name, uid := x.Labels[services.PodLabel], x.Labels[services.PodUIDLabel]
 		if name == "" {
 			continue
 		}
@@ -273,7 +273,7 @@ func drainedFirst(w *World, c call) error {
 		return nil
 	}
 	s, _ := w.Engine.Spec(c.object)
-	uid := s.Labels[dockerpod.PodUIDLabel]
+	uid := s.Labels[services.PodUIDLabel]
 	since, ending := w.memory.deleted[uid]
 	table := w.agentTable()
 	w.mu.Lock()

@@ -24,7 +24,7 @@ func (w *World) script(_ int, spec engine.ContainerSpec) enginefake.Script {
 	if r.IntN(2) == 0 {
 		s.OnStop = &enginefake.Exit{After: time.Duration(r.Int64N(int64(3 * time.Second)))}
 	}
-	if spec.Labels[dockerpod.KindLabel] == dockerpod.KindSandbox {
+	if spec.Labels[services.KindLabel] == dockerpod.KindSandbox {
 		return s
 	}
 	warm := time.Now().Add(time.Duration(r.Int64N(int64(5 * time.Second))))

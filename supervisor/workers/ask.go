@@ -8,7 +8,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/pod"
-	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
@@ -48,7 +47,7 @@ func (w *Workers) Hurry() {
 func (w *Workers) killAll() {
 	ctx, cancel := context.WithTimeout(w.ctx, killLimit)
 	defer cancel()
-	list, err := w.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: w.cfg.Project, dockerpod.PodUIDLabel: ""})
+	list, err := w.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: w.cfg.Project, services.PodUIDLabel: ""})
 	if err != nil {
 		w.log.Warn("cannot kill the stack's containers; each ends with its grace period", "error", err)
 		return

@@ -65,7 +65,7 @@ func TestConfigReachesThePods(t *testing.T) {
 			}})
 		}))
 		r.ready("a-1", true)
-		list, err := r.ListContainers(r.t.Context(), map[string]string{dockerpod.ContainerLabel: "c"})
+		list, err := r.ListContainers(r.t.Context(), map[string]string{services.ContainerLabel: "c"})
 		if err != nil || len(list) != 1 {
 			t.Fatalf("%v, %v", list, err)
 		}

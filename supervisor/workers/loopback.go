@@ -101,7 +101,7 @@ func (w *Workers) serveLoopback(ctx context.Context, id string) error {
 		Name: c.Name + "-localhost", Image: image, Cmd: []string{"sandbox", c.Labels[services.LocalhostLabel]}, NetworkContainer: id, CPUShares: 2,
 		CapDrop: []string{"ALL"}, ReadOnlyRootFS: true, SecurityOpt: []string{"no-new-privileges"},
 		Labels: map[string]string{
-			services.ProjectLabel: w.cfg.Project, services.DirLabel: w.cfg.Dir, dockerpod.KindLabel: dockerpod.KindLoopback,
+			services.ProjectLabel: w.cfg.Project, services.DirLabel: w.cfg.Dir, services.KindLabel: dockerpod.KindLoopback,
 			dockerpod.LoopbackOfLabel: id, dockerpod.StartLabel: start,
 			"com.docker.compose.project": w.cfg.Project, "com.docker.compose.oneoff": "True",
 		},
@@ -114,7 +114,7 @@ func (w *Workers) serveLoopback(ctx context.Context, id string) error {
 
 // removeLoopbacks removes the containers with labels that serve a loopback, but for those to keep; kept is true if there is one.
 func (w *Workers) removeLoopbacks(ctx context.Context, labels map[string]string, keep func(engine.Container) bool) (kept bool, err error) {
-	labels[services.ProjectLabel], labels[dockerpod.KindLabel] = w.cfg.Project, dockerpod.KindLoopback
+	labels[services.ProjectLabel], labels[services.KindLabel] = w.cfg.Project, dockerpod.KindLoopback
 	list, err := w.cfg.Engine.ListContainers(ctx, labels)
 	if err != nil {
 		return false, err

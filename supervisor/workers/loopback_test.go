@@ -14,7 +14,7 @@ import (
 
 // helpers are the containers that serve loopbacks.
 func (r *rig) helpers() []engine.Container {
-	return r.Containers(map[string]string{dockerpod.KindLabel: dockerpod.KindLoopback})
+	return r.Containers(map[string]string{services.KindLabel: dockerpod.KindLoopback})
 }
 
 // served fails unless one container serves the loopback of the last start of another.

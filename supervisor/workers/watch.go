@@ -16,7 +16,7 @@ import (
 // engineAway is why nothing is started while the engine does not answer.
 const engineAway = "waits for the Docker engine to answer"
 
-// agentKind is the value of dockerpod.KindLabel that the agent's container has.
+// agentKind is the value of services.KindLabel that the agent's container has.
 const agentKind = "agent"
 
 // Run follows the engine's events and wakes the workers they concern, until ctx ends; then it returns nil. From the moment the
@@ -59,7 +59,7 @@ func (w *Workers) notify(e engine.Event) {
 	if e.Labels[services.LocalhostLabel] != "" && (e.Type == "start" || e.Type == "die" || e.Type == "destroy") {
 		w.loopbacks.look(e.ID)
 	}
-	switch e.Labels[dockerpod.KindLabel] {
+	switch e.Labels[services.KindLabel] {
 	case agentKind:
 		if e.Type == "start" || e.Type == "die" {
 			w.cfg.AgentChanged()
@@ -71,13 +71,13 @@ func (w *Workers) notify(e engine.Event) {
 	}
 	switch t := pod.EventType(e.Type); t {
 	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved, pod.ContainerPaused, pod.ContainerUnpaused:
-		if x := w.Get(e.Labels[dockerpod.PodLabel]); x != nil {
+		if x := w.Get(e.Labels[services.PodLabel]); x != nil {
 			x.Notify(pod.ContainerEvent{Type: t, ID: e.ID})
 		}
 	case pod.ContainerHealth, pod.ContainerKilled:
 		// Not for other pods: an engine that shuts down sends the signals before it is known to go, and a worker that looked
 		// then would start its container again.
-		if x := w.Plain(e.Labels[dockerpod.PodLabel]); x != nil {
+		if x := w.Plain(e.Labels[services.PodLabel]); x != nil {
 			x.Notify(pod.ContainerEvent{Type: t, ID: e.ID})
 		}
 	}

@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	// podUIDLabel and kindLabel are dockerpod's labels of the same names.
-	podUIDLabel = "dev.lyandev.pod-uid"
-	kindLabel   = "dev.lyandev.kind"
 	// joinsLabel lists the IDs of the containers whose namespaces or volumes a container uses.
 	joinsLabel = "dev.lyandev.joins"
 )
@@ -225,7 +222,7 @@ func (w *Worker) join(ctx context.Context, h *container.HostConfig) ([]string, e
 // containerOf returns the ID of the first container of a workload.
 func (w *Worker) containerOf(ctx context.Context, workload string) (string, error) {
 	list, err := w.deps.Engine.ListContainers(ctx, map[string]string{
-		services.ProjectLabel: w.deps.Project, services.WorkloadLabel: workload, kindLabel: "container",
+		services.ProjectLabel: w.deps.Project, services.WorkloadLabel: workload, services.KindLabel: "container",
 	})
 	if err != nil {
 		return "", err
@@ -265,7 +262,7 @@ func (w *Worker) create(ctx context.Context, spec engine.ContainerSpec) (string,
 	if lookErr != nil {
 		return "", err
 	}
-	if holder.Labels[services.ProjectLabel] == w.deps.Project && holder.Labels[podUIDLabel] == string(w.pod.UID) {
+	if holder.Labels[services.ProjectLabel] == w.deps.Project && holder.Labels[services.PodUIDLabel] == string(w.pod.UID) {
 		if err := w.deps.Engine.RemoveContainer(ctx, holder.ID); err != nil {
 			return "", err
 		}

@@ -89,7 +89,7 @@ func (w *Worker) startAfterHooks(ctx context.Context, id string, first bool) err
 // serviceLabels select the containers of a kind of the pod's service.
 func (w *Worker) serviceLabels(kind string) map[string]string {
 	return map[string]string{
-		services.ProjectLabel: w.deps.Project, services.WorkloadLabel: w.pod.Labels[services.WorkloadLabel], kindLabel: kind,
+		services.ProjectLabel: w.deps.Project, services.WorkloadLabel: w.pod.Labels[services.WorkloadLabel], services.KindLabel: kind,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 )
@@ -58,7 +59,7 @@ func TestPreStartHooks(t *testing.T) {
 		if got := r.started(); !slices.Equal(got, want) {
 			t.Errorf("started were %v, want %v", got, want)
 		}
-		if left := r.Containers(map[string]string{kindLabel: hookKind}); len(left) != 0 {
+		if left := r.Containers(map[string]string{services.KindLabel: hookKind}); len(left) != 0 {
 			t.Errorf("left are %v", left)
 		}
 	})

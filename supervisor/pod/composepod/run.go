@@ -158,7 +158,7 @@ func (w *Worker) container() string { return w.pod.Spec.Containers[0].Name }
 // leaves behind, it is the newest.
 func (w *Worker) find(ctx context.Context) (*engine.Container, error) {
 	list, err := w.deps.Engine.ListContainers(ctx, map[string]string{
-		services.ProjectLabel: w.deps.Project, podUIDLabel: string(w.pod.UID),
+		services.ProjectLabel: w.deps.Project, services.PodUIDLabel: string(w.pod.UID),
 	})
 	if err != nil {
 		return nil, err

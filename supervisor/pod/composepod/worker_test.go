@@ -105,7 +105,7 @@ func (r *rig) run(p *corev1.Pod) *Worker {
 		},
 		Labels: func(p *corev1.Pod) map[string]string {
 			return map[string]string{
-				services.ProjectLabel: "p", podUIDLabel: string(p.UID), "pod": p.Name, kindLabel: "container",
+				services.ProjectLabel: "p", services.PodUIDLabel: string(p.UID), "pod": p.Name, services.KindLabel: "container",
 				services.WorkloadLabel: p.Labels[services.WorkloadLabel], services.NumberLabel: "1",
 			}
 		},

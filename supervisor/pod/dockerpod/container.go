@@ -59,7 +59,7 @@ func (r *Runtime) create(ctx context.Context, p *corev1.Pod, spec engine.Contain
 		return id, err
 	}
 	holder, lookErr := r.cfg.Engine.InspectContainer(ctx, spec.Name)
-	ours := lookErr == nil && holder.Labels[services.ProjectLabel] == r.cfg.Project && holder.Labels[PodUIDLabel] == string(p.UID)
+	ours := lookErr == nil && holder.Labels[services.ProjectLabel] == r.cfg.Project && holder.Labels[services.PodUIDLabel] == string(p.UID)
 	if ours && holder.State != engine.StateRunning && holder.Labels[AttemptLabel] == spec.Labels[AttemptLabel] {
 		if err := r.cfg.Engine.RemoveContainer(ctx, holder.ID); err != nil {
 			return "", err
@@ -92,7 +92,7 @@ func (r *Runtime) beforeStart(ctx context.Context, p *corev1.Pod, id string) err
 	if err != nil {
 		return err
 	}
-	if err := r.cfg.BeforeStart(ctx, id, p, c.Labels[ContainerLabel]); err != nil {
+	if err := r.cfg.BeforeStart(ctx, id, p, c.Labels[services.ContainerLabel]); err != nil {
 		return fmt.Errorf("cannot write synced files: %w", err)
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"fmt"
 	"net/netip"
 	"path"
 	"slices"
@@ -116,7 +115,7 @@ func directory(name string, mode int64, group *int64) []byte {
 // group (R154), and a claim without an owner (its mount point is not in the image) is writable for all, as with the
 // provisioners of single-node clusters.
 func (r *Runtime) setUp(ctx context.Context, id string, s setup, group *int64) error {
-	root, err := r.stat(ctx, id, s.target)
+	root, err := engine.Stat(ctx, r.cfg.Engine, id, s.target)
 	if err != nil {
 		return err
 	}
@@ -137,20 +136,6 @@ func (r *Runtime) setUp(ctx context.Context, id string, s setup, group *int64) e
 	defer r.mu.Unlock()
 	delete(r.fresh, s.volume)
 	return nil
-}
-
-// stat is the tar header of a path in a container; only the archive's beginning is read.
-func (r *Runtime) stat(ctx context.Context, id, target string) (*tar.Header, error) {
-	rc, err := r.cfg.Engine.CopyFrom(ctx, id, target)
-	if err != nil {
-		return nil, err
-	}
-	defer rc.Close()
-	h, err := tar.NewReader(rc).Next()
-	if err != nil {
-		return nil, fmt.Errorf("cannot examine %s in the container: %w", target, err)
-	}
-	return h, nil
 }
 
 // chmod sets owner and mode of a directory: an archive that is unpacked over it carries them. It goes into the parent,

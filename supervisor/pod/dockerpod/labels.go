@@ -19,10 +19,6 @@ import (
 
 // Labels of containers and volumes. Everything also carries services.ProjectLabel.
 const (
-	KindLabel      = "dev.lyandev.kind"
-	PodLabel       = "dev.lyandev.pod"
-	PodUIDLabel    = "dev.lyandev.pod-uid"
-	ContainerLabel = "dev.lyandev.container"
 	// AttemptLabel is the restart count, SandboxLabel the attempt of the pod's sandbox.
 	AttemptLabel  = "dev.lyandev.attempt"
 	SandboxLabel  = "dev.lyandev.sandbox-attempt"
@@ -60,8 +56,8 @@ const (
 // podLabels are the labels common to all containers of a pod.
 func (r *Runtime) podLabels(p *corev1.Pod, kind string) map[string]string {
 	l := map[string]string{
-		services.ProjectLabel: r.cfg.Project, services.DirLabel: r.cfg.Dir, KindLabel: kind,
-		services.WorkloadLabel: workload(p), PodLabel: p.Name, PodUIDLabel: string(p.UID),
+		services.ProjectLabel: r.cfg.Project, services.DirLabel: r.cfg.Dir, services.KindLabel: kind,
+		services.WorkloadLabel: workload(p), services.PodLabel: p.Name, services.PodUIDLabel: string(p.UID),
 		ManifestLabel:                            manifest(p),
 		"com.docker.compose.project":             r.cfg.Project,
 		"com.docker.compose.project.working_dir": r.cfg.Dir,
@@ -81,7 +77,7 @@ func (r *Runtime) podLabels(p *corev1.Pod, kind string) map[string]string {
 // PlainLabels are the labels of the container of a pod of a plain Compose service.
 func (r *Runtime) PlainLabels(p *corev1.Pod) map[string]string {
 	l := r.podLabels(p, KindContainer)
-	l[ContainerLabel] = p.Spec.Containers[0].Name
+	l[services.ContainerLabel] = p.Spec.Containers[0].Name
 	l[services.NumberLabel], l["com.docker.compose.container-number"] = p.Labels[services.NumberLabel], p.Labels[services.NumberLabel]
 	if c, err := compose.Decode(p.Annotations[compose.Annotation], r.cfg.Project); err == nil {
 		l["com.docker.compose.service"] = c.Service
@@ -99,7 +95,7 @@ func (r *Runtime) containerLabels(q pod.CreateRequest) map[string]string {
 		kind = KindInit
 	}
 	l := r.podLabels(q.Pod, kind)
-	l[ContainerLabel], l[AttemptLabel] = q.Container.Name, strconv.Itoa(q.Attempt)
+	l[services.ContainerLabel], l[AttemptLabel] = q.Container.Name, strconv.Itoa(q.Attempt)
 	l[SandboxLabel], l[SpecHashLabel] = strconv.Itoa(q.Sandbox), hash(q.Container)
 	if q.BackOff != nil {
 		l[BackOffLabel] = toJSON(q.BackOff)
@@ -156,7 +152,7 @@ func backOffOf(c *engine.Container) *backoff.Entry {
 
 // Event is what an engine event means to the worker of a pod, whose UID it gives; ok is false if it means nothing to any.
 func Event(e engine.Event) (podUID string, ev pod.ContainerEvent, ok bool) {
-	podUID = e.Labels[PodUIDLabel]
+	podUID = e.Labels[services.PodUIDLabel]
 	t := pod.EventType(e.Type)
 	switch t {
 	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved, pod.ContainerPaused, pod.ContainerUnpaused:

@@ -37,13 +37,13 @@ spec:
 	if ip, _ := w.podIP("crash"); got.Status.PodIP != ip.String() {
 		t.Fatalf("address %s, want %s", got.Status.PodIP, ip)
 	}
-	list, err := w.engine.ListContainers(t.Context(), map[string]string{dockerpod.PodUIDLabel: string(p.UID)})
+	list, err := w.engine.ListContainers(t.Context(), map[string]string{services.PodUIDLabel: string(p.UID)})
 	if err != nil || len(list) > 2 {
 		t.Fatalf("%d containers, want at most 2 (%v)", len(list), err)
 	}
 	worker.Delete(nil)
 	w.untilGone("crash")
-	if list, _ := w.engine.ListContainers(t.Context(), map[string]string{dockerpod.PodUIDLabel: string(p.UID)}); len(list) != 0 {
+	if list, _ := w.engine.ListContainers(t.Context(), map[string]string{services.PodUIDLabel: string(p.UID)}); len(list) != 0 {
 		t.Fatalf("left behind: %v", list)
 	}
 }
@@ -250,8 +250,8 @@ spec:
 	// What a supervisor leaves that dies between create and start.
 	id, err := w.engine.CreateContainer(t.Context(), engine.ContainerSpec{
 		Name: w.project + "-half-0", Image: testImage, Network: w.project, Labels: map[string]string{
-			services.ProjectLabel: w.project, dockerpod.PodUIDLabel: string(p.UID), dockerpod.PodLabel: "half",
-			dockerpod.ContainerLabel: "app", dockerpod.AttemptLabel: "0", dockerpod.KindLabel: dockerpod.KindContainer,
+			services.ProjectLabel: w.project, services.PodUIDLabel: string(p.UID), services.PodLabel: "half",
+			services.ContainerLabel: "app", dockerpod.AttemptLabel: "0", services.KindLabel: dockerpod.KindContainer,
 		},
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
@@ -74,7 +75,7 @@ func (r *Runtime) message(ctx context.Context, p *corev1.Pod, e *engine.Containe
 	r.mu.Lock()
 	text, known := r.messages[e.ID]
 	r.mu.Unlock()
-	c := containerOf(p, e.Labels[ContainerLabel])
+	c := containerOf(p, e.Labels[services.ContainerLabel])
 	if known || c == nil {
 		return text
 	}

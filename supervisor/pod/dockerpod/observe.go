@@ -22,13 +22,13 @@ import (
 // and probe results. Workers of these pods continue without restarts. The pods are sorted by name; containers without a
 // readable manifest are skipped.
 func (r *Runtime) Observe(ctx context.Context) ([]*corev1.Pod, error) {
-	all, err := r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, PodUIDLabel: ""})
+	all, err := r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, services.PodUIDLabel: ""})
 	if err != nil {
 		return nil, err
 	}
 	byPod := map[string][]engine.Container{}
 	for _, c := range all {
-		uid := c.Labels[PodUIDLabel]
+		uid := c.Labels[services.PodUIDLabel]
 		byPod[uid] = append(byPod[uid], c)
 	}
 	var out []*corev1.Pod

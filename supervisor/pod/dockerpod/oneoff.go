@@ -137,7 +137,7 @@ func (o *oneOff) makeSandbox(ctx context.Context) error {
 // partLabels are the labels of what a one-off container has besides itself: its sandbox, init containers and volumes.
 func (o *oneOff) partLabels() map[string]string {
 	return map[string]string{
-		services.ProjectLabel: o.cfg.Project, services.DirLabel: o.cfg.Dir, KindLabel: KindOneOffPart, OneOffLabel: o.pod.Name,
+		services.ProjectLabel: o.cfg.Project, services.DirLabel: o.cfg.Dir, services.KindLabel: KindOneOffPart, OneOffLabel: o.pod.Name,
 		"com.docker.compose.project": o.cfg.Project, "com.docker.compose.oneoff": "True",
 	}
 }
@@ -169,7 +169,7 @@ func (o *oneOff) create(ctx context.Context, c *corev1.Container, labels map[str
 		return "", err
 	}
 	for i := range plan.volumes {
-		if plan.volumes[i].labels[KindLabel] == KindPodVolume {
+		if plan.volumes[i].labels[services.KindLabel] == KindPodVolume {
 			plan.volumes[i].labels = o.partLabels()
 		}
 		if err := o.makeVolume(ctx, plan.volumes[i]); err != nil {
@@ -291,17 +291,17 @@ func (r *Runtime) sweepOneOffs(ctx context.Context, name string, making bool) er
 		return err
 	}
 	for _, c := range mine {
-		if c.Labels[KindLabel] == KindOneOff && c.State != engine.StateRemoving {
+		if c.Labels[services.KindLabel] == KindOneOff && c.State != engine.StateRemoving {
 			there[c.Labels[OneOffLabel]] = true
 		}
 	}
 	var errs []error
 	for _, c := range mine {
-		if c.Labels[KindLabel] == KindOneOffPart && !there[c.Labels[OneOffLabel]] {
+		if c.Labels[services.KindLabel] == KindOneOffPart && !there[c.Labels[OneOffLabel]] {
 			errs = append(errs, r.cfg.Engine.RemoveContainer(ctx, c.ID))
 		}
 	}
-	vols, err := r.cfg.Engine.ListVolumes(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, KindLabel: KindOneOffPart})
+	vols, err := r.cfg.Engine.ListVolumes(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, services.KindLabel: KindOneOffPart})
 	errs = append(errs, err)
 	for _, v := range vols {
 		if !there[v.Labels[OneOffLabel]] {

@@ -90,7 +90,7 @@ func someOneOff(t *testing.T, o compose.OneOff) OneOff {
 	return OneOff{
 		Pod: p, Container: "web", Objects: oneOffObjects{}, Options: o,
 		Published: nat.PortMap{"8000/tcp": {{HostIP: "127.0.0.1", HostPort: "8000"}}},
-		Labels:    map[string]string{services.ProjectLabel: "s", KindLabel: KindOneOff},
+		Labels:    map[string]string{services.ProjectLabel: "s", services.KindLabel: KindOneOff},
 	}
 }
 
@@ -112,7 +112,7 @@ func TestOneOffOfATemplate(t *testing.T) {
 		x := spec.Exact
 		got := []any{
 			[]string(x.Config.Entrypoint), []string(x.Config.Cmd), x.Config.Env, x.Config.WorkingDir, x.Config.User, x.Config.Tty, x.Host.AutoRemove,
-			string(x.Host.RestartPolicy.Name), len(x.Host.PortBindings), x.Host.DNS, x.Config.Hostname, spec.Labels[PodUIDLabel], spec.Labels[OneOffLabel],
+			string(x.Host.RestartPolicy.Name), len(x.Host.PortBindings), x.Host.DNS, x.Config.Hostname, spec.Labels[services.PodUIDLabel], spec.Labels[OneOffLabel],
 		}
 		want := []any{
 			[]string{"python"}, []string{"-V"}, []string{"KEY=secret", "MODE=test"}, "/app", "1000", true, true,
@@ -218,7 +218,7 @@ func TestOneOffErrors(t *testing.T) {
 			if _, err := r.CreateOneOff(t.Context(), x); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: error %v", c.name, err)
 			}
-			vols, _ := e.ListVolumes(t.Context(), map[string]string{KindLabel: KindOneOffPart})
+			vols, _ := e.ListVolumes(t.Context(), map[string]string{services.KindLabel: KindOneOffPart})
 			if left := r.left(t, e); len(left) != 0 || len(vols) != 0 {
 				t.Errorf("%s: left behind: %v, %v", c.name, left, vols)
 			}

@@ -152,8 +152,8 @@ func TestNamesAndLabels(t *testing.T) {
 	}
 	l := r.containerLabels(q)
 	for k, want := range map[string]string{
-		services.ProjectLabel: "proj", services.WorkloadLabel: "db", PodLabel: "db-2", PodUIDLabel: "uid", ContainerLabel: "app",
-		AttemptLabel: "3", KindLabel: "container", "com.docker.compose.project": "proj", "com.docker.compose.service": "db",
+		services.ProjectLabel: "proj", services.WorkloadLabel: "db", services.PodLabel: "db-2", services.PodUIDLabel: "uid", services.ContainerLabel: "app",
+		AttemptLabel: "3", services.KindLabel: "container", "com.docker.compose.project": "proj", "com.docker.compose.service": "db",
 		"com.docker.compose.container-number": "3", "com.docker.compose.oneoff": "False",
 	} {
 		if l[k] != want {

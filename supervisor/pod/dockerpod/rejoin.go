@@ -18,7 +18,7 @@ import (
 // was removed and recreated, or the container was disconnected. It returns the names of the reconnected pods, also together
 // with an error.
 func (r *Runtime) Rejoin(ctx context.Context) (pods []string, err error) {
-	all, err := r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, PodUIDLabel: ""})
+	all, err := r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, services.PodUIDLabel: ""})
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (r *Runtime) outside(c *engine.Container) *corev1.Pod {
 	if _, plain := p.Annotations[compose.Annotation]; plain {
 		return nil
 	}
-	if pod.NeedsSandbox(p) != (c.Labels[KindLabel] == KindSandbox) {
+	if pod.NeedsSandbox(p) != (c.Labels[services.KindLabel] == KindSandbox) {
 		return nil
 	}
 	return p

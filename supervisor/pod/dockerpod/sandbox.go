@@ -55,7 +55,7 @@ func (r *Runtime) runSandbox(ctx context.Context, p *corev1.Pod, attempt int) er
 		return err
 	}
 	for _, c := range old {
-		if c.Labels[KindLabel] != KindSandbox {
+		if c.Labels[services.KindLabel] != KindSandbox {
 			continue
 		}
 		if number(c.Labels[SandboxLabel]) == attempt && c.State == engine.StateRunning {
@@ -180,7 +180,7 @@ func (r *Runtime) StopSandbox(ctx context.Context, p *corev1.Pod) error {
 		return err
 	}
 	for _, c := range all {
-		if c.Labels[KindLabel] == KindSandbox && c.State == engine.StateRunning {
+		if c.Labels[services.KindLabel] == KindSandbox && c.State == engine.StateRunning {
 			if err := r.cfg.Engine.KillContainer(ctx, c.ID, "SIGKILL"); err != nil {
 				return err
 			}
@@ -203,7 +203,7 @@ func (r *Runtime) RemovePod(ctx context.Context, p *corev1.Pod) error {
 		return err
 	}
 	vols, err := r.cfg.Engine.ListVolumes(ctx, map[string]string{
-		services.ProjectLabel: r.cfg.Project, KindLabel: KindPodVolume, PodUIDLabel: string(p.UID),
+		services.ProjectLabel: r.cfg.Project, services.KindLabel: KindPodVolume, services.PodUIDLabel: string(p.UID),
 	})
 	if err != nil {
 		return err

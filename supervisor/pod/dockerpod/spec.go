@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/kube"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
@@ -80,7 +81,7 @@ func (r *Runtime) sandboxID(ctx context.Context, p *corev1.Pod) (string, error) 
 		return "", err
 	}
 	for _, c := range all {
-		if c.Labels[KindLabel] == KindSandbox && c.State == engine.StateRunning {
+		if c.Labels[services.KindLabel] == KindSandbox && c.State == engine.StateRunning {
 			return c.ID, nil
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 // list lists the pod's containers, sandboxes included.
 func (r *Runtime) list(ctx context.Context, p *corev1.Pod) ([]engine.Container, error) {
-	return r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, PodUIDLabel: string(p.UID)})
+	return r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, services.PodUIDLabel: string(p.UID)})
 }
 
 // Status implements pod.Sandboxes.
@@ -30,7 +30,7 @@ func (r *Runtime) observe(ctx context.Context, p *corev1.Pod, all []engine.Conta
 	var o pod.Observed
 	for i := range all {
 		c := &all[i]
-		if c.Labels[KindLabel] == KindSandbox {
+		if c.Labels[services.KindLabel] == KindSandbox {
 			r.observeSandbox(c, &o)
 		} else if c.State != engine.StateRemoving {
 			o.Instances = append(o.Instances, r.instance(ctx, p, c))
@@ -83,7 +83,7 @@ func (r *Runtime) observeSandbox(c *engine.Container, o *pod.Observed) {
 // instance is one container as a worker sees it.
 func (r *Runtime) instance(ctx context.Context, p *corev1.Pod, c *engine.Container) pod.Instance {
 	i := pod.Instance{
-		Container: c.Labels[ContainerLabel], ID: c.ID, Attempt: number(c.Labels[AttemptLabel]),
+		Container: c.Labels[services.ContainerLabel], ID: c.ID, Attempt: number(c.Labels[AttemptLabel]),
 		Sandbox: number(c.Labels[SandboxLabel]), Image: c.Image, ImageID: c.ImageID,
 		Created: c.Created, Started: c.Started, Finished: c.Exited, BackOff: backOffOf(c),
 	}

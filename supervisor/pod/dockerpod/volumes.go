@@ -198,14 +198,14 @@ func users(p *corev1.Pod, name string) int {
 
 func (r *Runtime) volumeLabels(kind, key, value string) map[string]string {
 	return map[string]string{
-		services.ProjectLabel: r.cfg.Project, services.DirLabel: r.cfg.Dir, KindLabel: kind, key: value,
+		services.ProjectLabel: r.cfg.Project, services.DirLabel: r.cfg.Dir, services.KindLabel: kind, key: value,
 		"com.docker.compose.project": r.cfg.Project,
 	}
 }
 
 func (r *Runtime) podVolumeLabels(p *corev1.Pod) map[string]string {
-	l := r.volumeLabels(KindPodVolume, PodUIDLabel, string(p.UID))
-	l[PodLabel] = p.Name
+	l := r.volumeLabels(KindPodVolume, services.PodUIDLabel, string(p.UID))
+	l[services.PodLabel] = p.Name
 	return l
 }
 
@@ -260,11 +260,11 @@ func (r *Runtime) hasLeft(ctx context.Context, p *corev1.Pod, id string) bool {
 		return false
 	}
 	c, err := r.cfg.Engine.InspectContainer(ctx, id)
-	if err != nil || c.Labels[ContainerLabel] == "" {
+	if err != nil || c.Labels[services.ContainerLabel] == "" {
 		return false
 	}
 	return !slices.ContainsFunc(slices.Concat(p.Spec.Containers, p.Spec.InitContainers), func(o corev1.Container) bool {
-		return o.Name == c.Labels[ContainerLabel]
+		return o.Name == c.Labels[services.ContainerLabel]
 	})
 }
 
@@ -272,7 +272,7 @@ func (r *Runtime) hasLeft(ctx context.Context, p *corev1.Pod, id string) bool {
 // empty ones. A volume that cannot be removed is removed with the pod.
 func (r *Runtime) removeUnused(ctx context.Context, p *corev1.Pod) {
 	vols, err := r.cfg.Engine.ListVolumes(ctx, map[string]string{
-		services.ProjectLabel: r.cfg.Project, KindLabel: KindPodVolume, PodUIDLabel: string(p.UID),
+		services.ProjectLabel: r.cfg.Project, services.KindLabel: KindPodVolume, services.PodUIDLabel: string(p.UID),
 	})
 	if err != nil {
 		return
