@@ -122,6 +122,48 @@ func TestServiceGone(t *testing.T) {
 	}
 }
 
+// TestRoleMoves: connections to a pod that has lost the role of its Service are reset once another pod has the role, and only then.
+func TestRoleMoves(t *testing.T) {
+	h := start(t)
+	h.backends(2)
+	table := func(follows bool, ready bool, selected ...int) *Table {
+		table := h.webTable(ready, true)
+		table.Services[0].FollowsRole = follows
+		table.Services[0].Subsets[0].Pods = selected
+		return table
+	}
+	connect := func() net.Conn {
+		c := h.dial(h.vip())
+		if got := line(t, c); got != "web-0" {
+			t.Fatalf("reached %s", got)
+		}
+		return c
+	}
+	stays := func(c net.Conn, when string) {
+		fmt.Fprintln(c, "still there")
+		if got := line(t, c); got != "still there" {
+			t.Errorf("%s: got %q", when, got)
+		}
+	}
+	h.push(table(true, true, 0))
+	c := connect()
+	h.push(table(true, false, 0))
+	stays(c, "the pod is not ready")
+	h.push(table(true, true))
+	stays(c, "no pod has the role")
+	h.push(table(true, true, 1))
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the role has moved; read: %v", err)
+	}
+	if got := line(t, h.dial(h.vip())); got != "web-1" {
+		t.Errorf("a new connection reached %s", got)
+	}
+	h.push(table(false, true, 0))
+	c = connect()
+	h.push(table(false, true, 1))
+	stays(c, "a Service without a role selects another pod")
+}
+
 func TestHostPort(t *testing.T) {
 	h := start(t)
 	h.backends(1)

@@ -91,6 +91,23 @@ func (ix *index) endpoints(s *Service, yield func(endpoint) bool) {
 	}
 }
 
+// keeps returns which pods keep their connections of s: those that exist. If s follows a role, only those that it selects, ready or
+// not; but while it selects none at all, nobody has taken the role over, and existing pods keep theirs.
+func (ix *index) keeps(s *Service) func(podKey) bool {
+	if !s.FollowsRole {
+		return func(k podKey) bool { return ix.pods[k] }
+	}
+	selected := map[podKey]bool{}
+	ix.endpoints(s, func(e endpoint) bool {
+		selected[e.pod.key()] = true
+		return true
+	})
+	if len(selected) == 0 {
+		return func(k podKey) bool { return ix.pods[k] }
+	}
+	return func(k podKey) bool { return selected[k] }
+}
+
 // wantedTarget is one address that a port of a Service may be sent to.
 type wantedTarget struct {
 	key targetKey

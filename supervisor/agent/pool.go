@@ -63,9 +63,9 @@ type stick struct {
 	last time.Time
 }
 
-// update replaces the targets. Connections to removed targets stay open if alive reports that their pod still exists, and are
-// closed if not. UDP flows to removed targets are closed in any case.
-func (p *pool) update(wanted []wantedTarget, affinity time.Duration, alive func(podKey) bool) {
+// update replaces the targets. Connections to removed targets stay open if keeps returns true for their pod, and are reset
+// otherwise. UDP flows to removed targets are closed in any case.
+func (p *pool) update(wanted []wantedTarget, affinity time.Duration, keeps func(podKey) bool) {
 	p.mu.Lock()
 	var drop []io.Closer
 	p.affinity = affinity
@@ -73,7 +73,7 @@ func (p *pool) update(wanted []wantedTarget, affinity time.Duration, alive func(
 		drop = p.replace(wanted)
 	}
 	for key, t := range p.parked {
-		if alive(podKey{key.addr.Addr(), key.uid}) {
+		if keeps(podKey{key.addr.Addr(), key.uid}) {
 			continue
 		}
 		t.gone = true
@@ -224,7 +224,7 @@ func (p *pool) failed(t *target) {
 	p.mu.Unlock()
 }
 
-// hold registers c to be closed when the target's pod is gone. It returns false if that is already the case.
+// hold registers c to be closed by update. It returns false if the connections to the target have been closed already.
 func (p *pool) hold(t *target, c io.Closer) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -132,20 +132,20 @@ func (p *proxy) serve(ctx context.Context, ix *index) (problems []string) {
 
 // applyPools updates the pools and closes those whose Service is gone.
 func (p *proxy) applyPools(ix *index) {
-	alive := func(k podKey) bool { return ix.pods[k] }
 	seen := make(map[poolKey]bool, len(p.pools))
 	for i := range ix.table.Services {
 		s := &ix.table.Services[i]
 		if s.ExternalName != "" {
 			continue
 		}
+		keeps := ix.keeps(s)
 		for n, port := range s.Ports {
 			key := poolKey{s.Namespace, s.Name, port.Port, port.Protocol}
 			seen[key] = true
 			if p.pools[key] == nil {
 				p.pools[key] = new(pool)
 			}
-			p.pools[key].update(ix.targets(s, n), s.affinity(), alive)
+			p.pools[key].update(ix.targets(s, n), s.affinity(), keeps)
 		}
 	}
 	for key, gone := range p.pools {

@@ -73,6 +73,10 @@ type Service struct {
 	// PreferReady sends host ports to the endpoints whose pods are Ready as long as there is one, although PublishNotReady counts
 	// all as ready. Services of plain Compose services have it.
 	PreferReady bool `json:"preferReady,omitempty"`
+	// FollowsRole is true if the Service selects on a role (services.RoleLabel). Once it selects another pod, connections to a pod
+	// that it no longer selects are reset, although that pod still exists: its clients would otherwise stay with, for example, a
+	// former master. As in Kubernetes, a pod that is only not ready keeps its connections.
+	FollowsRole bool `json:"followsRole,omitempty"`
 	// Subsets are the selected pods, grouped by what the target ports resolve to.
 	Subsets []Subset `json:"subsets,omitempty"`
 }

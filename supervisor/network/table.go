@@ -135,6 +135,7 @@ func podReady(p *corev1.Pod) bool {
 
 func (b *builder) service(s *corev1.Service, vip netip.Addr) {
 	out := agent.Service{Namespace: namespaceOf(s.Namespace), Name: s.Name, PublishNotReady: s.Spec.PublishNotReadyAddresses, Names: furtherNames(s)}
+	_, out.FollowsRole = s.Spec.Selector[services.RoleLabel]
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
 		out.ExternalName = strings.TrimSuffix(s.Spec.ExternalName, ".")
 		b.table.Services = append(b.table.Services, out)

@@ -227,3 +227,16 @@ func TestFurtherNamesOfAService(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestRoleServices: the agent is told which Services select on a role.
+func TestRoleServices(t *testing.T) {
+	svc := func(selector string) *corev1.Service {
+		return fromYAML[corev1.Service](t, "metadata: {name: db}\nspec: {ports: [{port: 1}], selector: "+selector+"}")
+	}
+	for selector, want := range map[string]bool{"{app: db}": false, "{app: db, dev.lyandev/role: master}": true} {
+		table, _ := Table(View{Services: []*corev1.Service{svc(selector)}})
+		if got := table.Services[0].FollowsRole; got != want {
+			t.Errorf("selector %s: follows a role %v", selector, got)
+		}
+	}
+}
