@@ -144,3 +144,20 @@ func (f *Facts) sentinelAt(e Endpoint) *Sentinel {
 	}
 	return nil
 }
+
+// saidDown reports whether a sentinel considers the process at an address down.
+func (f *Facts) saidDown(at Endpoint) bool {
+	return slices.ContainsFunc(f.Sentinels, func(s *Sentinel) bool {
+		return s.Master == at && s.masterDown() || slices.ContainsFunc(slices.Concat(s.Replicas, s.Peers), func(p Peer) bool { return p.At == at && p.Down() })
+	})
+}
+
+// masterDown reports whether a sentinel considers its master down or is failing over.
+func (f *Facts) masterDown() bool {
+	return slices.ContainsFunc(f.Sentinels, func(s *Sentinel) bool { return s.masterDown() || s.FailingOver() })
+}
+
+// masterDown reports whether the sentinel considers its master down.
+func (s *Sentinel) masterDown() bool {
+	return slices.Contains(s.Flags, "s_down") || slices.Contains(s.Flags, "o_down")
+}

@@ -22,6 +22,9 @@ const lookDeadline = time.Second
 // silentDeadline is the limit for a process that did not answer in the last look.
 const silentDeadline = 200 * time.Millisecond
 
+// downDeadline is the limit for such a process while a sentinel says that it is down.
+const downDeadline = 50 * time.Millisecond
+
 // connect returns a client for one call of the operator. It does not retry: the next observation follows soon.
 func connect(view services.View, p process) *redis.Client {
 	return redis.NewClient(&redis.Options{

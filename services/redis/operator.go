@@ -36,18 +36,20 @@ type Operator struct {
 
 // memory is the state kept between calls. A new operator rebuilds it from observation.
 type memory struct {
-	master   Endpoint
-	elected  time.Time
-	wrong    map[string]time.Time // by process: since when it is not as desired
-	hurried  map[string]bool      // by process and start: Hurry was done
-	unsaved  map[string]string
-	flushed  time.Time
-	right    map[string]services.PodVerdict
-	rightAt  map[string]time.Time
-	silent   map[string]int // by process: for how many looks in a row it has not answered in time
-	last     services.Verdict
-	facts    map[string]string
-	busyWith string
+	master  Endpoint
+	elected time.Time
+	wrong   map[string]time.Time // by process: since when it is not as desired
+	hurried map[string]bool      // by process and start: Hurry was done
+	unsaved map[string]string
+	flushed time.Time
+	right   map[string]services.PodVerdict
+	rightAt map[string]time.Time
+	silent  map[string]int // by process: for how many looks in a row it has not answered in time
+	last    services.Verdict
+	// downSince is since when a sentinel has said that the master is down or that it is failing over; zero if none does.
+	downSince time.Time
+	facts     map[string]string
+	busyWith  string
 }
 
 var _ services.Operator = (*Operator)(nil)
@@ -58,6 +60,12 @@ func New() *Operator { return &Operator{} }
 const (
 	maxRounds = 3
 	settle    = 100 * time.Millisecond
+	// againWrong is the delay until the next look while something is not right, againDown while a sentinel says that the master is
+	// down or is failing over: clients wait for the news of its successor.
+	againWrong = 300 * time.Millisecond
+	againDown  = 100 * time.Millisecond
+	// hurryFor is for how long a master that is down makes the delay againDown; there may be no successor.
+	hurryFor = 15 * time.Second
 	// flushEvery is how often sentinels are asked to write their configuration file, as a check that they can. It is long
 	// because a sentinel logs each write. A restarted sentinel is asked at once; while one fails, all are asked every
 	// flushAgain.
@@ -136,8 +144,16 @@ func (o *Operator) conclude(v services.Verdict, r *round, now time.Time) service
 		}
 	}
 	o.memory.facts, o.memory.last = v.Facts, v
-	if !v.Right {
-		v.Again = 300 * time.Millisecond
+	if !r.facts.masterDown() {
+		o.memory.downSince = time.Time{}
+	} else if o.memory.downSince.IsZero() {
+		o.memory.downSince = now
+	}
+	switch {
+	case !o.memory.downSince.IsZero() && now.Sub(o.memory.downSince) < hurryFor:
+		v.Again = againDown
+	case !v.Right:
+		v.Again = againWrong
 	}
 	return v
 }
@@ -188,7 +204,8 @@ func (r *round) close() {
 
 func key(p Process) string { return p.Pod + "/" + p.Container }
 
-// look fills the round's facts. It queries all processes in parallel, each within its patience.
+// look fills the round's facts. It queries all processes in parallel, but those that were silent in the last look after the others,
+// each within its limit.
 func (o *Operator) look(ctx context.Context, r *round) error {
 	found, settings, err := find(ctx, r.view)
 	if err != nil {
@@ -198,59 +215,23 @@ func (o *Operator) look(ctx context.Context, r *round) error {
 	f.Servers, f.Sentinels, f.Settings, f.Now = nil, nil, settings, time.Now()
 	r.processes = map[string]process{}
 	flush := o.flushDue(f.Now)
-	var wg sync.WaitGroup
+	var prompt, silent []query
 	for _, p := range found {
 		r.processes[key(p.Process)] = p
 		if r.clients[key(p.Process)] == nil {
 			r.clients[key(p.Process)] = connect(r.view, p)
 		}
-		client := r.clients[key(p.Process)]
-		if p.role == Watcher {
-			s := &Sentinel{Process: p.Process}
-			f.Sentinels = append(f.Sentinels, s)
-			limit := o.patience(p.Process)
-			wg.Go(func() {
-				attempt(ctx, &s.Process, limit, func(ctx context.Context) error { return lookAtSentinel(ctx, client, s, settings.Group, flush) })
-			})
-			continue
+		q := f.query(p, r.clients[key(p.Process)], flush)
+		if o.wasSilent(p.Process) {
+			silent = append(silent, q)
+		} else {
+			prompt = append(prompt, q)
 		}
-		s := &Server{Process: p.Process, Declared: p.role}
-		f.Servers = append(f.Servers, s)
-		needsAuth := p.env["REDIS_MASTER_PASSWORD"]+p.env["REDIS_PASSWORD"] != ""
-		limit := o.patience(p.Process)
-		wg.Go(func() {
-			attempt(ctx, &s.Process, limit, func(ctx context.Context) error { return lookAtServer(ctx, client, s, needsAuth) })
-		})
 	}
-	wg.Wait()
+	ask(ctx, prompt, func(Process) time.Duration { return lookDeadline })
+	ask(ctx, silent, func(p Process) time.Duration { return o.patience(p, f) })
 	o.recall(f, flush)
 	return nil
-}
-
-// patience is how long a look waits for a process: lookDeadline, but only silentDeadline if it was silent in the last look, so
-// that a hung master does not delay the news of its successor. Every third look waits for it as long as for the others: it may
-// be slow.
-func (o *Operator) patience(p Process) time.Duration {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.memory.silent[key(p)]%3 == 0 {
-		return lookDeadline
-	}
-	return silentDeadline
-}
-
-// attempt queries a process within the limit, unless it is known not to run.
-func attempt(ctx context.Context, p *Process, limit time.Duration, look func(context.Context) error) {
-	if p.Reason != "" {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	if err := look(ctx); err != nil {
-		p.Reason, p.Error = reasonOf(err), err.Error()
-		return
-	}
-	p.Reached = true
 }
 
 func (o *Operator) flushDue(now time.Time) bool {
