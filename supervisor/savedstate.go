@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,6 +132,8 @@ func revisions(cfg Config) cluster.Config {
 	}}
 	if cfg.Simulation != nil {
 		c.Names = cfg.Simulation.Names
+	} else {
+		c.StartFirst = int32(max(1, runtime.NumCPU()/2))
 	}
 	return c
 }

@@ -38,6 +38,8 @@ type Cluster struct {
 	memory   controller.Memory
 	cache    controller.Cache
 	podNames controller.NameSource
+	// startFirst is that of controller.View.
+	startFirst int32
 
 	verdicts map[string]services.Verdict
 	facts    map[string]string
@@ -79,7 +81,7 @@ func NewCluster(c Config) *Cluster {
 	return &Cluster{
 		Store: New(c), config: map[Key]bool{}, released: map[string]*release{}, holds: map[string]state.Hold{}, podNames: c.Names,
 		verdicts: map[string]services.Verdict{}, facts: map[string]string{}, restarts: map[string]string{}, factRestarts: map[string]bool{},
-		wrongSince: map[string]time.Time{},
+		wrongSince: map[string]time.Time{}, startFirst: c.StartFirst,
 	}
 }
 
@@ -204,7 +206,8 @@ func (c *Cluster) View() controller.View {
 		Jobs: List[*batchv1.Job](c.Store), CronJobs: List[*batchv1.CronJob](c.Store),
 		Revisions: List[*appsv1.ControllerRevision](c.Store), Pods: List[*corev1.Pod](c.Store),
 		ComposeServices: List[*services.ComposeService](c.Store),
-		Names:           c.podNames, Memory: c.memory, Location: time.Local, ReplaceUnready: c.factRestarts, Cache: &c.cache,
+		Names:           c.podNames, Memory: c.memory, Location: time.Local, ReplaceUnready: c.factRestarts, StartFirst: c.startFirst,
+		Cache: &c.cache,
 	}
 }
 

@@ -45,6 +45,8 @@ type Config struct {
 	Now func() time.Time
 	// Names makes the random part of pods' names; nil is controller.RandomNames.
 	Names controller.NameSource
+	// StartFirst is that of controller.View.
+	StartFirst int32
 }
 
 // ReserveBlock is how many revisions are reserved at a time.

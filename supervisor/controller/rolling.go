@@ -3,14 +3,18 @@ package controller
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // roll takes one step of a rolling update (R181, R182, R186): the new ReplicaSet as far up as the surge lets it, or else the
 // old ones as far down as availability lets them; when all is done it cleans up.
 func (r *rollout) roll() {
 	if r.newest == nil {
-		r.create(r.newSize(nil))
+		r.create(min(r.newSize(nil), r.startFirst()))
 	} else if r.growNew() {
 		return
 	}
@@ -39,9 +43,37 @@ func (r *rollout) newSize(newest *version) int32 {
 func (r *rollout) growNew() bool {
 	n := r.want
 	if r.newest.size() < r.want {
-		n = r.newSize(r.newest)
+		n = min(r.newSize(r.newest), max(r.newest.size(), r.startFirst()))
 	}
 	return r.resize(r.newest, n)
+}
+
+// StartFirstLimit is how long the pods beyond View.StartFirst wait at most.
+const StartFirstLimit = 10 * time.Second
+
+// startFirst returns how many new pods may be there by View.StartFirst, all wanted ones if it sets no limit now.
+func (r *rollout) startFirst() int32 {
+	if r.StartFirst == 0 || !r.ReplaceUnready[r.d.Name] {
+		return r.want
+	}
+	if r.newest == nil {
+		return r.StartFirst
+	}
+	for _, p := range r.podsOf(ownerOfReplicaSet(r.newest.ReplicaSet)) {
+		end := p.CreationTimestamp.Add(StartFirstLimit)
+		if ready(p) || containerEnded(p) || !r.now.Before(end) {
+			return r.want
+		}
+		r.again(end)
+	}
+	return r.StartFirst
+}
+
+// containerEnded reports whether a container of the pod has ended, even if it runs again.
+func containerEnded(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.RestartCount > 0 || c.State.Terminated != nil
+	})
 }
 
 // shrinkOld takes from old ReplicaSets: first pods that are not available anyway (R186), then as many as availability allows.
