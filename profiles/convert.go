@@ -300,6 +300,9 @@ func (c *converter) verify() {
 	}
 	for _, s := range slices.Sorted(maps.Keys(c.ext)) {
 		c.verifyLocalhost(s)
+		if len(c.ext[s].Localhost) > 0 {
+			c.followRoles(s)
+		}
 	}
 	c.kube()
 }

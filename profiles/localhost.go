@@ -92,6 +92,30 @@ func (c *converter) verifyLocalhost(service string) {
 	}
 }
 
+// followRoles marks the ports of a service's x-lyandev.localhost that lead to a headless Service which selects on a role.
+func (c *converter) followRoles(service string) {
+	meta := c.stack.Workload(c.workloadName(c.owner[service])).PodMeta()
+	ports, err := services.ParseLocalhost(meta.Annotations[services.LocalhostAnnotation])
+	if err != nil {
+		return // it has none
+	}
+	for port, to := range ports {
+		host, _, err := services.SplitTarget(to)
+		if err != nil {
+			continue // another service of the pod has marked it
+		}
+		name, _, _ := strings.Cut(host, ".")
+		svc := c.stack.Service(name)
+		if svc == nil || svc.Spec.ClusterIP != corev1.ClusterIPNone {
+			continue
+		}
+		if _, byRole := svc.Spec.Selector[services.RoleLabel]; byRole {
+			ports[port] = services.FollowRole(to)
+		}
+	}
+	meta.Annotations[services.LocalhostAnnotation] = ports.String()
+}
+
 // named returns the Service that a host name of the stack means: NAME, NAME.NAMESPACE..., or POD.NAME... for a headless one.
 func (c *converter) named(host string) *corev1.Service {
 	first, rest, _ := strings.Cut(host, ".")

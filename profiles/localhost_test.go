@@ -79,3 +79,21 @@ services:
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestLocalhostFollowsARole: a port that leads to a headless Service which selects on a role is marked; one with an address of its own
+// is not, since the agent follows the role there.
+func TestLocalhostFollowsARole(t *testing.T) {
+	s := mustLoad(t, `
+x-lyandev: {semantics: kubernetes}
+services:
+  db: {image: a, x-lyandev: {service: {clusterIP: None, selector: {app: db, dev.lyandev/role: master}, ports: [{port: 3306}]}}}
+  redis: {image: a, x-lyandev: {service: {selector: {app: redis, dev.lyandev/role: master}, ports: [{port: 6379}]}}}
+  cache: {image: a, x-lyandev: {service: {clusterIP: None, ports: [{port: 11211}]}}}
+  worker: {image: a, x-lyandev: {localhost: {3306: db.default:3306, 6379: redis:6379}}}
+  beside: {image: a, network_mode: "service:worker", x-lyandev: {localhost: {11211: cache:11211}}}
+`, Options{})
+	want := "3306=db.default:3306@role,6379=redis:6379,11211=cache:11211"
+	if got := s.Workload("worker").PodMeta().Annotations[services.LocalhostAnnotation]; got != want {
+		t.Errorf("annotation %q, want %q", got, want)
+	}
+}

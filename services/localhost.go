@@ -13,8 +13,18 @@ import (
 // writes them: "6379=redis:6379,11211=cache:11211".
 const LocalhostAnnotation = "dev.lyandev/localhost"
 
-// Localhost maps ports of a pod's loopback to the addresses that they lead to, each a "host:port".
+// Localhost maps ports of a pod's loopback to the addresses that they lead to, each a "host:port". An address of FollowRole ends
+// with "@role".
 type Localhost map[int]string
+
+const followsRole = "@role"
+
+// FollowRole marks an address whose host is the name of a headless Service that selects on a role: its connections lead straight to
+// a pod, and end when the role moves to another one.
+func FollowRole(address string) string { return address + followsRole }
+
+// CutRole returns the address without the mark of FollowRole, and whether it had one.
+func CutRole(to string) (address string, follows bool) { return strings.CutSuffix(to, followsRole) }
 
 // String lists the ports in ascending order, separated by commas.
 func (l Localhost) String() string {
@@ -38,7 +48,8 @@ func ParseLocalhost(s string) (Localhost, error) {
 		if _, twice := l[port]; twice {
 			return nil, fmt.Errorf("port %d is listed twice", port)
 		}
-		if _, _, err := SplitTarget(to); err != nil {
+		address, _ := CutRole(to)
+		if _, _, err := SplitTarget(address); err != nil {
 			return nil, fmt.Errorf("cannot read %q: %w", item, err)
 		}
 		l[port] = to

@@ -3,6 +3,10 @@
 //
 // A name is looked up for every connection, so that a port follows a Service whose pods change. A connection that cannot be
 // forwarded is reset; the program sees "connection reset" instead of "connection refused".
+//
+// When a role moves, connections to the former pod are reset. For a Service with an address of its own the agent does that, and the
+// reset is passed on. The connections to a headless one lead straight to a pod: if its port is marked (services.FollowRole), the name
+// is looked up every second, and connections to pods that it no longer leads to are reset once it leads to others.
 package loopback
 
 import (
@@ -11,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"syscall"
@@ -37,7 +42,18 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 // Serve forwards the ports until ctx ends. It returns an error at once if it cannot listen on a port of 127.0.0.1. At the end it
 // resets the connections and waits for them.
 func Serve(ctx context.Context, ports services.Localhost, log *slog.Logger) error {
-	s := &server{dialer: net.Dialer{Timeout: dialLimit, KeepAliveConfig: keepAlive}, log: log, room: make(chan struct{}, maxConns)}
+	return newServer(log).serve(ctx, ports)
+}
+
+func newServer(log *slog.Logger) *server {
+	return &server{
+		dialer: net.Dialer{Timeout: dialLimit, KeepAliveConfig: keepAlive}, log: log, room: make(chan struct{}, maxConns),
+		lookup: net.DefaultResolver.LookupNetIP, followEvery: time.Second,
+	}
+}
+
+// serve is Serve.
+func (s *server) serve(ctx context.Context, ports services.Localhost) error {
 	for port, to := range ports {
 		if err := s.listen(ctx, port, to); err != nil {
 			s.close()
@@ -46,6 +62,9 @@ func Serve(ctx context.Context, ports services.Localhost, log *slog.Logger) erro
 	}
 	for _, l := range s.listeners {
 		s.conns.Go(func() { s.accept(ctx, l) })
+	}
+	for _, f := range s.followers {
+		s.conns.Go(func() { f.run(ctx, s.followEvery) })
 	}
 	<-ctx.Done()
 	s.close()
@@ -60,16 +79,28 @@ type server struct {
 	room      chan struct{}
 	listeners []listener
 	conns     sync.WaitGroup
+	// lookup returns the addresses of a host; followers look up theirs every followEvery.
+	lookup      func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	followEvery time.Duration
+	followers   []*follower
 }
 
 // listener accepts the connections of one port on one address.
 type listener struct {
 	*net.TCPListener
 	to string
+	// follows has the connections if they end when a role moves, else it is nil.
+	follows *follower
 }
 
 func (s *server) listen(ctx context.Context, port int, to string) error {
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	to, byRole := services.CutRole(to)
+	var follows *follower
+	if byRole {
+		follows = newFollower(to, s.lookup)
+		s.followers = append(s.followers, follows)
+	}
 	for _, address := range addresses {
 		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 		if err != nil && address != addresses[0] && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)) {
@@ -78,7 +109,7 @@ func (s *server) listen(ctx context.Context, port int, to string) error {
 		if err != nil {
 			return fmt.Errorf("cannot lead localhost:%d to %s: %w", port, to, err)
 		}
-		s.listeners = append(s.listeners, listener{l.(*net.TCPListener), to})
+		s.listeners = append(s.listeners, listener{l.(*net.TCPListener), to, follows})
 	}
 	return nil
 }
@@ -108,7 +139,7 @@ func (s *server) accept(ctx context.Context, l listener) {
 		}
 		s.conns.Go(func() {
 			defer func() { <-s.room }()
-			s.forward(ctx, c, l.to)
+			s.forward(ctx, c, l)
 		})
 	}
 }
@@ -122,17 +153,22 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// forward connects c with the address until both directions have ended, or ctx ends.
-func (s *server) forward(ctx context.Context, c *net.TCPConn, to string) {
-	up, err := s.dialer.DialContext(ctx, "tcp", to)
+// forward connects c with the listener's address until both directions have ended, or ctx ends.
+func (s *server) forward(ctx context.Context, c *net.TCPConn, l listener) {
+	up, err := s.dialer.DialContext(ctx, "tcp", l.to)
 	if err != nil {
-		s.log.Warn("cannot forward a connection", "port", c.LocalAddr().(*net.TCPAddr).Port, "to", to, "error", err)
+		s.log.Warn("cannot forward a connection", "port", c.LocalAddr().(*net.TCPAddr).Port, "to", l.to, "error", err)
 		reset(c)
 		return
 	}
 	server := up.(*net.TCPConn)
 	stop := context.AfterFunc(ctx, func() { reset(c); reset(server) })
 	defer stop()
+	if l.follows != nil {
+		k := &link{c, server}
+		l.follows.add(k)
+		defer l.follows.remove(k)
+	}
 	var back sync.WaitGroup
 	back.Go(func() { half(c, server) })
 	half(server, c)

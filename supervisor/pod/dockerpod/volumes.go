@@ -170,7 +170,7 @@ func ClaimLabels(declared *compose.Volume, project, dir, claim string) map[strin
 		key = declared.Key
 	}
 	maps.Copy(l, map[string]string{
-		services.ProjectLabel: project, services.DirLabel: dir, KindLabel: KindClaim, ClaimLabel: claim,
+		services.ProjectLabel: project, services.DirLabel: dir, services.KindLabel: KindClaim, ClaimLabel: claim,
 		"com.docker.compose.project": project, "com.docker.compose.volume": key, "com.docker.compose.version": "lyandev",
 	})
 	return l
