@@ -90,6 +90,10 @@ func (l *load) convert(p *types.Project) *services.Stack {
 	c.podRoom()
 	c.verify()
 	c.noteIgnored()
+	for n := range p.DisabledServices {
+		c.stack.Inactive = append(c.stack.Inactive, c.workloadName(n))
+	}
+	slices.Sort(c.stack.Inactive)
 	c.stack.Notes, c.stack.NotApplied = l.notes, l.notApplied
 	return c.stack
 }

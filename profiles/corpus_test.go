@@ -61,7 +61,9 @@ func checkCorpus(t *testing.T, o Options, head []string) {
 	if got := strings.Join(names, " "); got != each("sees")[0] {
 		t.Errorf("sees %s, want %s", got, each("sees")[0])
 	}
-	raw, err := json.Marshal(s)
+	described := *s
+	described.Inactive = nil // their names are all that a stack has of services that it does not run
+	raw, err := json.Marshal(&described)
 	if err != nil {
 		t.Fatal(err)
 	}

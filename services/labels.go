@@ -17,6 +17,8 @@ const (
 	// ImageAnnotation, followed by a container's name, is the pod annotation with the reference of an image that the stack built:
 	// the container's own image is pinned to the ID.
 	ImageAnnotation = "dev.lyandev.image/"
+	// RecreatedAnnotation is the pod annotation by which `up --force-recreate` makes a template another one: when that was.
+	RecreatedAnnotation = "dev.lyandev/recreated-at"
 	// DirLabel is the directory that an instance was started in.
 	DirLabel = "dev.lyandev.dir"
 	// LocalhostLabel is on containers with ports of their loopback that lead elsewhere: a Localhost as text. A container that joins

@@ -36,6 +36,8 @@ type Stack struct {
 	ConfigMaps []*corev1.ConfigMap     `json:"configMaps,omitempty"`
 	Secrets    []*corev1.Secret        `json:"secrets,omitempty"`
 	Ingresses  []*networkingv1.Ingress `json:"ingresses,omitempty"`
+	// Inactive are the names of workloads that the file has in Compose profiles that are not active, sorted.
+	Inactive []string `json:"inactive,omitempty"`
 	// Builds are the images that the stack builds, in the order of the file.
 	Builds []*Build `json:"builds,omitempty"`
 	// HostPorts are the host addresses that forward to a Service's ready endpoints.

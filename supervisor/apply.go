@@ -69,14 +69,13 @@ func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts Appl
 	if err := s.switcher.Await(ctx); err != nil {
 		return none, err
 	}
-	if len(opts.Only) > 0 {
-		running, err := s.wantedStack(ctx)
-		if err != nil {
-			return none, err
-		}
-		if stack, opts.Only, err = prepare.Only(running, stack, opts.Only, !opts.NoDeps); err != nil {
-			return none, err
-		}
+	running, err := s.wantedStack(ctx)
+	if err != nil {
+		return none, err
+	}
+	stack, opts.Only, err = limited(running, stack, opts.Only, !opts.NoDeps)
+	if err != nil {
+		return none, err
 	}
 	var warnings []string
 	opts.warn = func(text string) { warnings = append(warnings, text) }
@@ -96,6 +95,24 @@ func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts Appl
 		n, err := s.takeApplied(prepared)
 		return Applied{Applied: n, Warnings: warnings, Again: again}, err
 	})
+}
+
+// limited makes of a loaded stack the one to apply: with only and, with deps, what they depend on taken from it and the rest from the
+// running one, which may be nil; or, if only is empty, with what of the running one goes on. It returns the names of the workloads
+// that are taken from the loaded stack, nil for all of the stack.
+func limited(running, stack *services.Stack, only []string, deps bool) (*services.Stack, []string, error) {
+	next, added := prepare.Continue(running, stack)
+	if len(only) > 0 {
+		return prepare.Only(running, next, only, deps)
+	}
+	if len(added) == 0 {
+		return next, nil, nil
+	}
+	var names []string
+	for _, x := range stack.Workloads {
+		names = append(names, x.Name())
+	}
+	return next, names, nil
 }
 
 // prepareStack does everything that can fail before a pod is touched.
@@ -218,12 +235,9 @@ func SavedStack(i *instance.Instance) (*services.Stack, error) {
 // Planned is what Apply would make of a loaded stack, limited to the services of only if there are any, to be compared with the
 // running one, which may be nil. Images that the stack builds are assumed to stay as they are. Nothing is changed.
 func Planned(running, stack *services.Stack, instanceName string, only []string, deps bool) (*services.Stack, error) {
-	stack = stack.DeepCopy()
-	if len(only) > 0 {
-		var err error
-		if stack, _, err = prepare.Only(running, stack, only, deps); err != nil {
-			return nil, err
-		}
+	stack, _, err := limited(running, stack.DeepCopy(), only, deps)
+	if err != nil {
+		return nil, err
 	}
 	if err := stack.UseVolumesOf(running); err != nil {
 		return nil, err

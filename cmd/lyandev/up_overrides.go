@@ -11,9 +11,6 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// recreatedAt is the pod annotation by which --force-recreate makes a template another one.
-const recreatedAt = "dev.lyandev/recreated-at"
-
 // applyOverrides changes a loaded stack as the flags --scale and --force-recreate of `up` say.
 func applyOverrides(c *cli.Context, stack *services.Stack) error {
 	replicas, err := parseScale(c.StringSlice("scale"))
@@ -41,7 +38,7 @@ func applyOverrides(c *cli.Context, stack *services.Stack) error {
 		if meta.Annotations == nil {
 			meta.Annotations = map[string]string{}
 		}
-		meta.Annotations[recreatedAt] = time.Now().UTC().Format(time.RFC3339Nano)
+		meta.Annotations[services.RecreatedAnnotation] = time.Now().UTC().Format(time.RFC3339Nano)
 	}
 	return nil
 }

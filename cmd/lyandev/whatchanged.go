@@ -159,12 +159,11 @@ func topic(reason string) (text, variable string) {
 	if strings.HasPrefix(reason, "content of ") || path == "replicas" {
 		return strings.TrimSuffix(reason, " changed"), ""
 	}
-	for prefix, text := range map[string]string{
-		"annotations." + recreatedAt: "--force-recreate", "annotations." + services.ImageAnnotation: "image", "annotations": "annotations",
-	} {
-		if strings.HasPrefix(path, prefix) && (text != "annotations" || !strings.HasPrefix(path, "annotations.dev.lyandev/")) {
-			return text, ""
-		}
+	switch {
+	case path == "annotations."+services.RecreatedAnnotation:
+		return "--force-recreate", ""
+	case strings.HasPrefix(path, "annotations."+services.ImageAnnotation):
+		return "image", ""
 	}
 	parts := strings.Split(path, ".")
 	switch parts[0] {
