@@ -287,6 +287,42 @@ func TestRestartWithAGracePeriod(t *testing.T) {
 	})
 }
 
+// TestStopGrace: every stop that names no grace period gives the file's, or Docker's 10 s: stop, restart, and the end of the pod,
+// which down, rm and a changed service ask for.
+func TestStopGrace(t *testing.T) {
+	for name, stop := range map[string]func(w *Worker){
+		"stop":    func(w *Worker) { w.Stop(nil) },
+		"restart": func(w *Worker) { w.Restart(nil, "is restarted by hand") },
+		"delete":  func(w *Worker) { w.Delete(nil) },
+	} {
+		for _, own := range []time.Duration{0, 3500 * time.Millisecond} {
+			t.Run(fmt.Sprint(name, own), func(t *testing.T) {
+				onRig(t, func(r *rig) {
+					r.On("p-web-1", enginefake.Script{IgnoreStop: true})
+					wait := 10 * time.Second
+					w := r.start("web-1", func(c *compose.Container) {
+						if own != 0 {
+							c.StopGrace, wait = &own, own
+						}
+					})
+					began := r.container("p-web-1").Started
+					r.pass(time.Second)
+					stop(w)
+					r.pass(wait - time.Millisecond)
+					if c := r.container("p-web-1"); c.State != engine.StateRunning || !c.Started.Equal(began) {
+						t.Errorf("the container was killed before %s", wait)
+					}
+					r.pass(2 * time.Millisecond)
+					left := r.Containers(nil)
+					if len(left) == 1 && left[0].State == engine.StateRunning && left[0].Started.Equal(began) {
+						t.Errorf("the container was not killed after %s", wait)
+					}
+				})
+			})
+		}
+	}
+}
+
 // TestSomebodyElse: what others do to the container with Docker's own commands is seen, and not undone.
 func TestSomebodyElse(t *testing.T) {
 	onRig(t, func(r *rig) {
