@@ -21,7 +21,9 @@ services:
     command: [sh, -c, "cd /data; exec 9>lock; flock -n 9 || exit 9; test -e first || date +%%N >first; exec perl -MIO::Socket::INET -e '$$s=IO::Socket::INET->new(Listen=>5,LocalPort=>5000,ReuseAddr=>1)or die;while($$c=$$s->accept){open F,\"first\";print $$c <F>,$$ENV{\"Some_Var\"};close $$c}'"]
     ports: ["%[1]d:5000"]
     volumes: ["db_data:/data", "Shared.Dir:/shared"]
+    networks: {default: {}, back_Net: {aliases: [The.Db]}}
     %[2]s
+  Apart: {<<: *same, networks: [back_Net]}
   Web.App:
     <<: *same
     volumes: ["Shared.Dir:/shared"]
@@ -31,6 +33,7 @@ services:
     command: [sh, -c, "echo seeded >>/shared/seeds"]
     volumes: ["Shared.Dir:/shared"]
 volumes: {db_data: {}, Shared.Dir: {}}
+networks: {back_Net: {internal: true}}
 `
 
 // TestSemanticsOfOneService: a service that gets x-lyandev, and loses it again, keeps its data, and its neighbours see nothing of it.
@@ -39,9 +42,10 @@ func TestSemanticsOfOneService(t *testing.T) {
 	port := freePort(t)
 	i := harness.New(t, fmt.Sprintf(counting, port, ""))
 	web := i.Name + "-Web.App-1"
-	ask := func(t *testing.T) string {
+	ask := func(t *testing.T, from, name string) string {
 		t.Helper()
-		return docker(t, "exec", web, "perl", "-MIO::Socket::INET", "-e", `$s=IO::Socket::INET->new(PeerAddr=>"my_Db:5000",Timeout=>5) or die $!; print <$s>`)
+		return docker(t, "exec", i.Name+"-"+from+"-1", "perl", "-MIO::Socket::INET", "-e",
+			`for (1..50) {last if $s=IO::Socket::INET->new(PeerAddr=>"`+name+`:5000",Timeout=>5); select undef,undef,undef,.2} die $! unless $s; print <$s>`)
 	}
 	seen := func(t *testing.T) string {
 		t.Helper()
@@ -50,7 +54,7 @@ func TestSemanticsOfOneService(t *testing.T) {
 	}
 	i.Up("--wait")
 	docker(t, "exec", web, "sh", "-c", "echo mine >/shared/mine")
-	answer, before := ask(t), seen(t)
+	answer, before := ask(t, "Web.App", "my_Db"), seen(t)
 	if !strings.HasSuffix(answer, "\na b") {
 		t.Fatalf("it answers %q", answer)
 	}
@@ -62,8 +66,10 @@ func TestSemanticsOfOneService(t *testing.T) {
 		i.Write("compose.yaml", fmt.Sprintf(counting, port, step.says))
 		i.Up("--wait")
 		i.Ready(30 * time.Second)
-		if got := ask(t); got != answer {
-			t.Errorf("%s: it answers %q, before %q", step.name, got, answer)
+		for _, from := range [][2]string{{"Web.App", "my_Db"}, {"Apart", "my_Db"}, {"Apart", "The.Db"}} {
+			if got := ask(t, from[0], from[1]); got != answer {
+				t.Errorf("%s: it answers %q to %s, before %q", step.name, got, from, answer)
+			}
 		}
 		if got := hostAnswer(t, port); got != answer {
 			t.Errorf("%s: the host port answers %q, before %q", step.name, got, answer)
