@@ -86,7 +86,7 @@ func (r *Runtime) join(ctx context.Context, p *corev1.Pod, spec engine.Container
 		return err
 	}
 	for _, a := range list {
-		if spec.Labels[KindLabel] == KindInit {
+		if spec.Labels[services.KindLabel] == KindInit {
 			a.Settings.Aliases = nil
 		}
 		if err := r.cfg.Engine.ConnectNetwork(ctx, a.Network, id, a.Settings); err != nil {
