@@ -29,7 +29,7 @@ func (c *converter) dependencies(names []string) {
 				condition = services.Started // nothing of it runs, so there is nothing to wait for
 			}
 			addDependency(w, services.Dependency{
-				Workload: c.workloadName(other), Condition: condition, Restart: d.Restart, Reason: "depends_on",
+				Workload: c.workloadName(other), Condition: condition, Restart: d.Restart, Optional: !d.Required, Reason: "depends_on",
 			})
 		}
 	}
@@ -48,6 +48,7 @@ func addDependency(w *services.Workload, d services.Dependency) {
 			old.Condition, old.Reason = d.Condition, d.Reason
 		}
 		old.Restart = old.Restart || d.Restart
+		old.Optional = old.Optional && d.Optional
 		return
 	}
 	w.DependsOn = append(w.DependsOn, d)

@@ -24,9 +24,24 @@ const (
 	// ReasonPostStart is the status reason of a plain service's pod that runs, and of which a post_start hook failed: it is not
 	// ready until it is started again. The status message is the hook's error.
 	ReasonPostStart = "PostStartHookError"
+	// ReasonInvalid is the waiting reason of a plain service's container that the engine refuses as invalid: trying again does not
+	// help, until the file or the host changes. The message is the engine's.
+	ReasonInvalid = "InvalidContainer"
+	// HealthCheck is a condition of pods of plain services whose container runs: what the engine's own health check says. It is
+	// true with the reason HealthHealthy, false with HealthStarting or HealthUnhealthy and the last output as message, and
+	// unknown with HealthNone and the container's name as message if the container has no health check.
+	HealthCheck corev1.PodConditionType = "dev.lyandev/health-check"
 	// Addresses is a condition of pods of plain services. Its message is a JSON object with the container's address in each Docker
 	// network, by the network's name.
 	Addresses corev1.PodConditionType = "dev.lyandev/addresses"
+)
+
+// Reasons of the condition HealthCheck.
+const (
+	HealthHealthy   = "healthy"
+	HealthStarting  = "starting"
+	HealthUnhealthy = "unhealthy"
+	HealthNone      = "none"
 )
 
 // Operator sets up the product that runs in the pods of its workloads (replication, roles) and reports whether each pod is

@@ -84,6 +84,8 @@ type Workload struct {
 	Test *TestCommand `json:"test,omitempty"`
 	// Source is file:line of the declaration, for messages.
 	Source string `json:"source,omitempty"`
+	// FixedName is file:line of container_name, "" for none: a service with it cannot have a second container.
+	FixedName string `json:"fixedName,omitempty"`
 }
 
 // Condition is the state that a dependency waits for.
@@ -104,6 +106,8 @@ type Dependency struct {
 	// Workload is the name of the workload to wait for.
 	Workload  string    `json:"workload"`
 	Condition Condition `json:"condition"`
+	// Optional starts the dependent also when the dependency cannot be satisfied any more (Compose's required: false).
+	Optional bool `json:"optional,omitempty"`
 	// Restart restarts the dependent when Workload restarts (Compose's depends_on.restart).
 	Restart bool `json:"restart,omitempty"`
 	// Reason is the origin of the dependency, for messages: "depends_on", "env DB_URL names Service lyanna-mariadb".

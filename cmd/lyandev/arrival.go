@@ -112,11 +112,15 @@ func (w *arrivalWatch) judge(s *state.Status) (there bool, err error) {
 		return false, nil
 	case s.Phase == state.Ready && w.wait:
 		return w.stays(s), nil
-	case s.Phase == state.Ready, !w.wait && started(s):
+	case s.Phase == state.Ready:
 		return true, nil
 	}
-	if why := hopeless(s); why != "" && w.wait {
+	why := blocked(s)
+	if why == "" && w.wait {
+		why = hopeless(s)
+	}
+	if why != "" {
 		return false, notThere{why}
 	}
-	return false, nil
+	return !w.wait && started(s), nil
 }

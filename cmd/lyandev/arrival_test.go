@@ -150,6 +150,42 @@ func TestOnlyWantedPodsAreJudged(t *testing.T) {
 	}
 }
 
+// TestBlocked: what lets up fail without --wait too, and only that.
+func TestBlocked(t *testing.T) {
+	invalid := crashing("web", "new")
+	invalid.Status.Phase = corev1.PodPending
+	invalid.Status.ContainerStatuses[0].State.Waiting.Reason = services.ReasonInvalid
+	unhealthy := crashing("web", "new")
+	unhealthy.Status.ContainerStatuses = nil
+	unhealthy.Status.Conditions = []corev1.PodCondition{{Type: services.HealthCheck, Reason: services.HealthUnhealthy, Message: "refused"}}
+	for name, c := range map[string]struct {
+		pod               *corev1.Pod
+		never             string
+		blocked, hopeless string
+	}{
+		"an invalid container":                        {pod: invalid, blocked: "pod web-new cannot start: ", hopeless: "pod web-new cannot start: "},
+		"it crashes, which is its own affair":         {pod: crashing("web", "new"), hopeless: "container app of pod web-new exits with 0 again and again; see `lyandev logs web-new`"},
+		"it is unhealthy, and nothing depends on it":  {pod: unhealthy, hopeless: "pod web-new is unhealthy: refused"},
+		"what it depends on will not become healthy":  {never: "dependency db failed to start", blocked: "dependency db failed to start"},
+		"what it depends on needs only a bit of time": {},
+	} {
+		s := &state.Status{Workloads: []state.Workload{{Name: "web", Revision: "new", Want: 1, Have: 1, Hold: &state.Hold{Never: c.never}}}}
+		if c.pod != nil {
+			s.Workloads[0].Hold, s.Pods = nil, []*corev1.Pod{c.pod}
+		}
+		if got := blocked(s); got != c.blocked {
+			t.Errorf("%s: blocked: %q, want %q", name, got, c.blocked)
+		}
+		if got := hopeless(s); got != c.hopeless {
+			t.Errorf("%s: hopeless: %q, want %q", name, got, c.hopeless)
+		}
+		_, err := (&arrivalWatch{}).judge(s)
+		if (err != nil) != (c.blocked != "") {
+			t.Errorf("%s: up without --wait ends with %v", name, err)
+		}
+	}
+}
+
 var _ api.Backend = backend{}
 
 // TestWaitForOneShots: a changed one-shot that a running service depends on counts as ready while it runs. --wait ended with success

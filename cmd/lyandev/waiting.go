@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,19 +99,49 @@ func hopeless(s *state.Status) string {
 		}
 	}
 	for _, p := range s.Pods {
-		if w, ok := s.Workload(p.Labels[services.WorkloadLabel]); p.DeletionTimestamp != nil || ok && (!w.Wanted(p) || w.Kind == "CronJob") {
-			continue // being deleted or replaced, or a run that nothing waits for: it does not matter to the applied stack
+		if !counts(s, p) {
+			continue
 		}
 		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 			if why := hopelessContainer(p, c); why != "" {
 				return why
 			}
 		}
+		if is, said := state.Health(p); is == services.HealthUnhealthy {
+			return strings.TrimSuffix(fmt.Sprintf("pod %s is unhealthy: %s", p.Name, said), ": ")
+		}
 		if p.Status.Reason == services.ReasonPostStart {
 			return fmt.Sprintf("pod %s: %s", p.Name, p.Status.Message)
 		}
 		if w, _ := s.Workload(p.Labels[services.WorkloadLabel]); p.Status.Phase == corev1.PodFailed && (len(p.OwnerReferences) == 0 || w.Kind == "ComposeService") {
 			return fmt.Sprintf("pod %s has failed (%s); see `lyandev logs %s`", p.Name, ui.PodStatus(p), p.Name)
+		}
+	}
+	return ""
+}
+
+// counts reports whether a pod matters to the applied stack: it is not being deleted or replaced, nor a run that nothing waits for.
+func counts(s *state.Status, p *corev1.Pod) bool {
+	w, ok := s.Workload(p.Labels[services.WorkloadLabel])
+	return p.DeletionTimestamp == nil && (!ok || w.Wanted(p) && w.Kind != "CronJob")
+}
+
+// blocked returns why something of the stack will not start without intervention, "" if it still may: what it depends on has failed
+// for good, or its container cannot be made.
+func blocked(s *state.Status) string {
+	for _, w := range s.Workloads {
+		if w.Hold != nil && w.Hold.Never != "" && !w.Leaving {
+			return w.Hold.Never
+		}
+	}
+	for _, p := range s.Pods {
+		if p.Status.Phase != corev1.PodPending || !counts(s, p) {
+			continue
+		}
+		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			if why := hopelessContainer(p, c); why != "" {
+				return why
+			}
 		}
 	}
 	return ""
@@ -128,6 +159,8 @@ func hopelessContainer(p *corev1.Pod, c corev1.ContainerStatus) string {
 			return fmt.Sprintf("container %s of pod %s exits with %d again and again%s; see `lyandev logs %s`",
 				c.Name, p.Name, t.ExitCode, lastWords(t), p.Name)
 		}
+	case services.ReasonInvalid:
+		return fmt.Sprintf("pod %s cannot start: %s", p.Name, w.Message)
 	case "ErrImageNeverPull", "InvalidImageName", "ImagePullBackOff":
 		return fmt.Sprintf("container %s of pod %s: %s: %s", c.Name, p.Name, w.Reason, w.Message)
 	}

@@ -41,6 +41,16 @@ func (c *Cluster) Release(now time.Time) (changed bool, err error) {
 	return changed || dismissed, err
 }
 
+// Wait is the first unsatisfied dependency of a wanted workload, also of one that runs or is suspended; waits is false if all are
+// satisfied.
+func (c *Cluster) Wait(name string) (wait order.Wait, waits bool) {
+	if c.stack == nil {
+		return order.Wait{}, false
+	}
+	wait, waits = order.Waits(c.stack, c.allFacts())[name]
+	return wait, waits
+}
+
 // releaseOne gives a wanted workload to its controller, or holds it while it is suspended or waits for another one (held).
 func (c *Cluster) releaseOne(x *services.Workload, wait order.Wait, held bool, now time.Time) (changed bool, err error) {
 	name := x.Name()
@@ -56,7 +66,7 @@ func (c *Cluster) releaseOne(x *services.Workload, wait order.Wait, held bool, n
 		return true, c.withdraw(name)
 	}
 	if held && !c.onlyRestartsForFact(x) {
-		c.hold(name, state.Hold{Kind: "dependency", For: wait.For, Reason: wait.Reason}, now)
+		c.hold(name, state.Hold{Kind: "dependency", For: wait.For, Reason: wait.Reason, Never: wait.Never}, now)
 		return false, nil
 	}
 	delete(c.holds, name)

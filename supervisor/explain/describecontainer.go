@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 func (d PodDescription) containers(f Facts, out *page, title string, specs []corev1.Container, statuses []corev1.ContainerStatus) {
@@ -33,6 +36,9 @@ func (d PodDescription) containers(f Facts, out *page, title string, specs []cor
 		template(out, c)
 		if status != nil {
 			d.status(f, out, *status)
+			if is, said := state.Health(d.Pod); is != "" && is != services.HealthNone {
+				out.row(2, "Health", is+reasonAnd("", said))
+			}
 		}
 		resources(out, c)
 		d.probeRows(f, out, c)

@@ -248,3 +248,30 @@ func TestWhyGivesAdvice(t *testing.T) {
 		}
 	}
 }
+
+// TestWhyUnhealthy: the engine's health check and its last output are in every answer about the service and those that wait for it.
+func TestWhyUnhealthy(t *testing.T) {
+	db := pod("db-1", "db", false, func(p *corev1.Pod) {
+		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{
+			Type: services.HealthCheck, Status: corev1.ConditionFalse, Reason: services.HealthUnhealthy, Message: "connection refused", LastTransitionTime: before(20),
+		})
+	})
+	web := held(workload("web", 1, 0, 0), "db", "waits for db to become healthy; it is unhealthy: connection refused")
+	f := facts([]*corev1.Pod{db}, workload("db", 1, 1, 0), web)
+	for _, name := range []string{"db", "web", ""} {
+		a, err := Why(f, name)
+		if text := a.Text(now); err != nil || !strings.Contains(text, "container db is unhealthy: connection refused, for 20s") {
+			t.Errorf("why %q: %v\n%s", name, err, text)
+		}
+	}
+	if text := StatusOf(f).Text(Paint{}); !strings.Contains(text, "is unhealthy: connection refused") {
+		t.Errorf("status:\n%s", text)
+	}
+	d, err := Pod(f, "db-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := d.Text(f); !strings.Contains(text, "unhealthy: connection refused") {
+		t.Errorf("describe:\n%s", text)
+	}
+}

@@ -181,12 +181,28 @@ func (f Facts) mainContainer(p *corev1.Pod, s corev1.ContainerStatus) (Link, boo
 		}
 		f.answered(&l, p, s.Name, probe.Readiness)
 	default:
-		l.Text = "has just started"
+		f.healthChecked(&l, p)
 	}
 	if e, ok := f.answer(p, s.Name, probe.Liveness); ok && !e.Last.Before(s.State.Running.StartedAt.Time) && l.Answer == "" {
 		f.answered(&l, p, s.Name, probe.Liveness)
 	}
 	return l, true
+}
+
+// healthChecked describes a container that runs and is not ready by what the engine's health check says.
+func (f Facts) healthChecked(l *Link, p *corev1.Pod) {
+	c := condition(p, services.HealthCheck)
+	said := reasonAnd("", c.Message)
+	switch {
+	case c.Reason == services.HealthUnhealthy:
+		l.Text, l.Since, l.bad = "is unhealthy"+said, c.LastTransitionTime.Time, true
+	case c.Reason == services.HealthStarting:
+		l.Text = "runs, but its health check has not passed yet" + said
+	case p.Status.Reason == services.ReasonPostStart:
+		l.Text, l.bad = "runs, but "+p.Status.Message, true
+	default:
+		l.Text = "has just started"
+	}
 }
 
 // isHeld reports whether a container of the pod is waiting for a dependency of its workload.

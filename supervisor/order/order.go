@@ -1,10 +1,14 @@
-// Package order computes the start and stop order of workloads from their dependencies (depends_on). All functions are pure.
+// Package order computes the start and stop order of workloads from their dependencies (depends_on). All functions but Walk are pure.
 package order
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lyandev/lyandev/services"
 )
@@ -20,24 +24,35 @@ type Facts struct {
 	Pods int
 	// Waiting is what the workload itself is waiting for, for messages.
 	Waiting string
+	// Unhealthy says which container its health check calls unhealthy, with the last output, NoCheck which container runs
+	// without a health check: "container NAME ...". Both are "" for other workloads than plain services.
+	Unhealthy, NoCheck string
 }
 
 // Wait is an unsatisfied dependency.
 type Wait struct {
 	For    string
 	Reason string
+	// Never says why it will not be satisfied by itself, "" if it may be.
+	Never string
 }
 
 // Waits returns, for each workload that may not start yet, its first unsatisfied dependency. A dependency on a workload that is
-// not in the stack (one of another profile) is satisfied. A failed workload never satisfies a dependency.
+// not in the stack (one of another profile) is satisfied. A failed workload never satisfies a dependency, but an optional one is
+// not waited for then.
 func Waits(stack *services.Stack, facts map[string]Facts) map[string]Wait {
 	out, known := map[string]Wait{}, byName(stack)
 	for _, w := range stack.Workloads {
 		for _, d := range w.DependsOn {
-			if known[d.Workload] == nil || satisfied(d.Condition, facts[d.Workload]) {
+			other, f := known[d.Workload], facts[d.Workload]
+			if other == nil || satisfied(d.Condition, f) && unchecked(d, f) == "" {
 				continue
 			}
-			out[w.Name()] = Wait{For: d.Workload, Reason: reason(d, facts[d.Workload])}
+			n := never(d, other, f)
+			if n != "" && d.Optional {
+				continue
+			}
+			out[w.Name()] = Wait{For: d.Workload, Reason: reason(d, f), Never: n}
 			break
 		}
 	}
@@ -64,15 +79,47 @@ func satisfied(c services.Condition, f Facts) bool {
 	}
 }
 
+// unchecked says which container has no health check although depends_on asks for its health, "" if none.
+func unchecked(d services.Dependency, f Facts) string {
+	if d.Condition != services.Healthy || d.Reason != "depends_on" {
+		return ""
+	}
+	return f.NoCheck
+}
+
+// never says why a dependency will not be satisfied by itself, "" if it may be, much as Docker Compose does.
+func never(d services.Dependency, on *services.Workload, f Facts) string {
+	name := on.DisplayName()
+	switch {
+	case d.Condition == services.Completed && f.Failed != "":
+		return fmt.Sprintf("service %q didn't complete successfully: %s", name, f.Failed)
+	case d.Condition == services.Healthy && f.Failed != "":
+		return fmt.Sprintf("dependency %s failed to start: %s", name, f.Failed)
+	case d.Condition == services.Healthy && f.Unhealthy != "":
+		return fmt.Sprintf("dependency %s failed to start: %s", name, f.Unhealthy)
+	case unchecked(d, f) != "":
+		return fmt.Sprintf("dependency %s failed to start: %s; give service %[1]s a healthcheck, or depend on it with condition: service_started", name, f.NoCheck)
+	}
+	return ""
+}
+
 func reason(d services.Dependency, f Facts) string {
 	want := map[services.Condition]string{
 		services.Started: "to start", services.Completed: "to complete", services.Healthy: "to be ready",
 	}[d.Condition]
+	why := ""
+	if d.Condition == services.Healthy {
+		if why = cmp.Or(f.Unhealthy, unchecked(d, f)); why != "" {
+			want, why = "to become healthy", "; "+why
+		}
+	}
 	text := fmt.Sprintf("waits for %s %s", d.Workload, want)
 	if d.Reason != "" && d.Reason != "depends_on" {
 		text += " (" + d.Reason + ")"
 	}
 	switch {
+	case why != "":
+		text += why
 	case f.Failed != "":
 		text += ", which failed: " + f.Failed
 	case f.Waiting != "":
@@ -100,6 +147,43 @@ func MayStop(stack *services.Stack, facts map[string]Facts) map[string]bool {
 		}
 	}
 	return out
+}
+
+// Walk calls do for every workload of a stack without cycles, in goroutines: for one after those that it depends on or, backwards, after
+// those that depend on it. It returns when all calls have. After an error those that would follow are not called, and the context of
+// the others ends; the error is the first one.
+func Walk(ctx context.Context, stack *services.Stack, backwards bool, do func(context.Context, *services.Workload) error) error {
+	ended, before, known := map[string]chan struct{}{}, map[string][]string{}, byName(stack)
+	for _, w := range stack.Workloads {
+		ended[w.Name()] = make(chan struct{})
+		for _, d := range w.DependsOn {
+			first, then := d.Workload, w.Name()
+			if backwards {
+				first, then = then, first
+			}
+			if known[d.Workload] != nil {
+				before[then] = append(before[then], first)
+			}
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, w := range stack.Workloads {
+		g.Go(func() error {
+			for _, name := range before[w.Name()] {
+				select {
+				case <-ended[name]:
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+			if err := do(ctx, w); err != nil {
+				return err
+			}
+			close(ended[w.Name()])
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // CycleError is a dependency cycle.

@@ -1,10 +1,12 @@
 package order
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,6 +34,73 @@ func stack(lines ...string) *services.Stack {
 	return s
 }
 
+// TestOptional: an optional dependency is waited for while it may be satisfied, and no longer.
+func TestOptional(t *testing.T) {
+	s := stack("db:", "web: db/completed")
+	s.Workloads[1].DependsOn[0].Optional = true
+	for facts, want := range map[Facts]bool{{}: true, {Failed: "it failed"}: false} {
+		if _, waits := Waits(s, map[string]Facts{"db": facts})["web"]; waits != want {
+			t.Errorf("%+v: waits: %v", facts, waits)
+		}
+	}
+}
+
+// TestWalk: each workload comes after those that it must follow, also through one that does nothing, and nothing that would follow
+// comes after an error.
+func TestWalk(t *testing.T) {
+	s := stack("db:", "api: db", "web: api", "other:")
+	for _, tc := range []struct {
+		backwards bool
+		fails     string
+		want      []string
+	}{
+		{false, "", []string{"db", "api", "web"}},
+		{true, "", []string{"web", "api", "db"}},
+		{true, "api", []string{"web", "api"}},
+	} {
+		var mu sync.Mutex
+		var got []string
+		err := Walk(t.Context(), s, tc.backwards, func(_ context.Context, w *services.Workload) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if w.Name() != "other" {
+				got = append(got, w.Name())
+			}
+			if w.Name() == tc.fails {
+				return errors.New("no")
+			}
+			return nil
+		})
+		if !slices.Equal(got, tc.want) || (err != nil) != (tc.fails != "") {
+			t.Errorf("backwards %v: %v, %v", tc.backwards, got, err)
+		}
+	}
+}
+
+// TestNever: which waits end only if somebody does something.
+func TestNever(t *testing.T) {
+	for _, tc := range []struct {
+		edge  string
+		facts Facts
+		want  string
+	}{
+		{"db/completed", Facts{Failed: "container db-1 exited with 3"}, `service "db" didn't complete successfully: container db-1 exited with 3`},
+		{"db/completed", Facts{Unhealthy: "it is unhealthy"}, ""},
+		{"db", Facts{Failed: "container db-1 exited with 3"}, "dependency db failed to start: container db-1 exited with 3"},
+		{"db", Facts{Unhealthy: "it is unhealthy: refused"}, "dependency db failed to start: it is unhealthy: refused"},
+		{
+			"db", Facts{Right: true, NoCheck: "container p-db-1 has no healthcheck configured"},
+			"dependency db failed to start: container p-db-1 has no healthcheck configured; give service db a healthcheck, or depend on it with condition: service_started",
+		},
+		{"db", Facts{Waiting: "has just begun"}, ""},
+		{"db/started", Facts{Failed: "x"}, ""},
+	} {
+		if got := Waits(stack("db:", "web: "+tc.edge), map[string]Facts{"db": tc.facts})["web"].Never; got != tc.want {
+			t.Errorf("%s, %+v: %q, want %q", tc.edge, tc.facts, got, tc.want)
+		}
+	}
+}
+
 func TestWaits(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -51,6 +120,13 @@ func TestWaits(t *testing.T) {
 		{"completed: failed", "db/completed", Facts{Failed: "exit code 3"}, "waits for db to complete, which failed: exit code 3"},
 		{"its dependency waits too", "db", Facts{Waiting: "waits for nfs to start"}, "waits for db to be ready, which waits for nfs to start"},
 		{"failed says more than waiting", "db", Facts{Waiting: "x", Failed: "y"}, "waits for db to be ready, which failed: y"},
+		{"unhealthy", "db", Facts{Started: true, Unhealthy: "it is unhealthy: refused"}, "waits for db to become healthy; it is unhealthy: refused"},
+		{"unhealthy, but only started is asked for", "db/started", Facts{Started: true, Unhealthy: "it is unhealthy"}, ""},
+		{
+			"without a health check", "db", Facts{Started: true, Right: true, NoCheck: "container p-db-1 has no healthcheck configured"},
+			"waits for db to become healthy; container p-db-1 has no healthcheck configured",
+		},
+		{"without a health check, started", "db/started", Facts{Started: true, Right: true, NoCheck: "x"}, ""},
 		{"of another profile", "elsewhere", Facts{}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

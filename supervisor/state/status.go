@@ -130,9 +130,11 @@ type Hold struct {
 	// Kind is "dependency", "build", "image", "operator", "bootstrap", "config" or "stopping".
 	Kind string `json:"kind"`
 	// For is the name of the dependency, image or operator. Reason is a predicate for messages ("waits for db ...").
-	For    string    `json:"for"`
-	Reason string    `json:"reason"`
-	Since  time.Time `json:"since"`
+	For    string `json:"for"`
+	Reason string `json:"reason"`
+	// Never says why the wait for a dependency will not end by itself, a whole sentence; "" while it may.
+	Never string    `json:"never,omitempty"`
+	Since time.Time `json:"since"`
 }
 
 // Build is the state of one image build or pull.
@@ -191,6 +193,17 @@ func PodReady(p *corev1.Pod) bool {
 		}
 	}
 	return false
+}
+
+// Health returns what the engine's health check says about the container of a plain service's pod: one of services.Health..., with
+// the last output of the check (of HealthNone the container's name). Both are "" if the container does not run, and for other pods.
+func Health(p *corev1.Pod) (health, output string) {
+	for _, c := range p.Status.Conditions {
+		if c.Type == services.HealthCheck {
+			return c.Reason, c.Message
+		}
+	}
+	return "", ""
 }
 
 // NotRight returns the operator's message about a pod whose containers are ready but which is not right yet, else "". While

@@ -30,6 +30,9 @@ func PodStatus(p *corev1.Pod) string {
 	if status == string(corev1.PodRunning) && condition(p, services.Paused) {
 		status = "Paused"
 	}
+	if is, _ := state.Health(p); status == string(corev1.PodRunning) && is == services.HealthUnhealthy {
+		status = "Unhealthy"
+	}
 	if p.DeletionTimestamp != nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 		return "Terminating"
 	}

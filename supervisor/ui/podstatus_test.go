@@ -154,3 +154,13 @@ func TestAge(t *testing.T) {
 		t.Errorf("since never: %s", got)
 	}
 }
+
+// TestUnhealthy: ps says what the engine's health check says.
+func TestUnhealthy(t *testing.T) {
+	p := &corev1.Pod{}
+	p.Status.Phase, p.Status.ContainerStatuses = corev1.PodRunning, of(runs)
+	p.Status.Conditions = []corev1.PodCondition{{Type: services.HealthCheck, Status: corev1.ConditionFalse, Reason: services.HealthUnhealthy}}
+	if got := PodStatus(p); got != "Unhealthy" {
+		t.Errorf("the status is %s", got)
+	}
+}

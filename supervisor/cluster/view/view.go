@@ -118,8 +118,29 @@ func Facts(released *services.Workload, pods []*corev1.Pod) order.Facts {
 		if f.Waiting == "" {
 			f.Waiting = Trouble(p)
 		}
+		if p.DeletionTimestamp == nil {
+			health(&f, p)
+		}
 	}
 	return f
+}
+
+// health adds what the engine's health check says about a pod of a plain service.
+func health(f *order.Facts, p *corev1.Pod) {
+	switch is, text := state.Health(p); is {
+	case services.HealthUnhealthy:
+		f.Unhealthy = "it is unhealthy" + after(": ", text)
+	case services.HealthNone:
+		f.NoCheck = "container " + text + " has no healthcheck configured"
+	}
+}
+
+// after puts a text behind a separator, and leaves both out if there is no text.
+func after(separator, text string) string {
+	if text == "" {
+		return ""
+	}
+	return separator + text
 }
 
 // startedOnce says that every container of the pod has started at least once.
@@ -146,9 +167,12 @@ func Trouble(p *corev1.Pod) string {
 			text = fmt.Sprintf("has pod %s, whose container %s %s", p.Name, c.Name, t)
 		}
 	})
+	is, output := state.Health(p)
 	switch {
 	case text != "":
 		return text
+	case is == services.HealthUnhealthy:
+		return fmt.Sprintf("has pod %s, which is unhealthy%s", p.Name, after(": ", output))
 	case state.NotRight(p) != "":
 		return fmt.Sprintf("has pod %s: %s", p.Name, state.NotRight(p))
 	}
@@ -188,7 +212,7 @@ func Never(p *corev1.Pod) string {
 			if t := c.LastTerminationState.Terminated; t != nil && c.RestartCount >= crashesToGiveUp-1 {
 				text = fmt.Sprintf("container %s of pod %s exits with %d again and again; see `lyandev logs %s`", c.Name, p.Name, t.ExitCode, p.Name)
 			}
-		case "ErrImageNeverPull", "InvalidImageName", "ImagePullBackOff":
+		case "ErrImageNeverPull", "InvalidImageName", "ImagePullBackOff", services.ReasonInvalid:
 			text = fmt.Sprintf("container %s of pod %s: %s: %s", c.Name, p.Name, c.State.Waiting.Reason, c.State.Waiting.Message)
 		}
 	})

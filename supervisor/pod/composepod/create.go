@@ -57,6 +57,9 @@ func (w *Worker) wait(reason string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
+	if engine.IsInvalid(err) {
+		reason = services.ReasonInvalid
+	}
 	if w.waiting == nil || w.waiting.Message != err.Error() {
 		w.event(corev1.EventTypeWarning, "Failed", err.Error())
 	}

@@ -161,6 +161,20 @@ func (in *Input) healthy() (ready bool, why string) {
 	}
 }
 
+// health is the condition services.HealthCheck of a running container.
+func health(c *engine.Container) corev1.PodCondition {
+	out := corev1.PodCondition{Type: services.HealthCheck, Status: corev1.ConditionFalse}
+	switch h := c.Health; {
+	case h == nil || h.Status == "none" || h.Status == "":
+		out.Status, out.Reason, out.Message = corev1.ConditionUnknown, services.HealthNone, c.Name
+	case h.Status == engine.HealthHealthy:
+		out.Status, out.Reason = corev1.ConditionTrue, services.HealthHealthy
+	default:
+		out.Reason, out.Message = h.Status, strings.TrimSpace(h.LastOutput)
+	}
+	return out
+}
+
 func output(h *engine.Health) string {
 	if h.LastOutput == "" {
 		return ""
@@ -208,6 +222,11 @@ func (in *Input) conditions(s *corev1.PodStatus, ready bool, why string) {
 		drop(services.Addresses)
 	} else if b, err := json.Marshal(c.IPs); err == nil {
 		pod.SetCondition(s, corev1.PodCondition{Type: services.Addresses, Status: corev1.ConditionTrue, Message: string(b)}, now)
+	}
+	if c == nil || c.State != engine.StateRunning {
+		drop(services.HealthCheck)
+	} else {
+		pod.SetCondition(s, health(c), now)
 	}
 	if c == nil || c.State != engine.StatePaused {
 		drop(services.Paused)

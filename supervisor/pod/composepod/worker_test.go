@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 	"github.com/lyandev/lyandev/supervisor/pod"
+	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 // rig runs workers on a fake engine in virtual time, and passes the engine's events on as package workers does.
@@ -361,7 +363,30 @@ func TestReadinessIsTheEnginesHealth(t *testing.T) {
 			r.SetHealth("p-web-1", status, "refused")
 			r.pass(time.Second)
 			r.want("web-1", want)
+			if is, said := state.Health(r.workers["web-1"].Pod()); is != status || status == "unhealthy" && said != "refused" {
+				t.Errorf("the health is %s: %q, want %s", is, said, status)
+			}
 		}
+		r.start("plain-1", nil)
+		if is, said := state.Health(r.workers["plain-1"].Pod()); is != services.HealthNone || said != "p-plain-1" {
+			t.Errorf("without a health check the health is %s: %q", is, said)
+		}
+	})
+}
+
+// TestRefusedAsInvalid: the status says that trying again does not help, and the worker tries again all the same.
+func TestRefusedAsInvalid(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.Inject(func(f *enginefake.Faults) {
+			f.CreateContainer = func(context.Context, enginefake.Call) error {
+				return fmt.Errorf("%w: mount path must be absolute", errdefs.ErrInvalidArgument)
+			}
+		})
+		r.start("web-1", nil)
+		r.want("web-1", "Pending InvalidContainer")
+		r.Heal()
+		r.pass(time.Minute)
+		r.want("web-1", "Running ready")
 	})
 }
 
