@@ -21,6 +21,9 @@ const (
 	// ReasonStopped is the status reason of a plain service's pod whose container was told to stop, by lyandev or by anybody else:
 	// it has not done its work, even if it ended with 0.
 	ReasonStopped = "Stopped"
+	// ReasonRestarted is the reason of a container's last termination if somebody asked for the restart: a command or a live edit,
+	// which the message names.
+	ReasonRestarted = "Restarted"
 	// ReasonPostStart is the status reason of a plain service's pod that runs, and of which a post_start hook failed: it is not
 	// ready until it is started again. The status message is the hook's error.
 	ReasonPostStart = "PostStartHookError"

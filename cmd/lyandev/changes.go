@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -97,7 +98,11 @@ func (c *changes) restarts(before, p *corev1.Pod) []string {
 		}
 		text := fmt.Sprintf("%s: container %s of pod %s was restarted (%d so far)", displayName(p), s.Name, p.Name, s.RestartCount)
 		if t := s.LastTerminationState.Terminated; t != nil {
-			text += fmt.Sprintf("; it exited with code %d", t.ExitCode)
+			text += "; "
+			if t.Reason == services.ReasonRestarted {
+				text += t.Message + ", and " // somebody asked for it
+			}
+			text += fmt.Sprintf("it exited with code %d", t.ExitCode)
 		}
 		out = append(out, text)
 		for _, line := range c.lastLines(p.Name, s.Name) {

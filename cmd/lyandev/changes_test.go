@@ -47,6 +47,22 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// TestRestartThatWasAskedFor: it is not told as a crash.
+func TestRestartThatWasAskedFor(t *testing.T) {
+	pod := func(restarts int32) *corev1.Pod {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-1", UID: "u", Labels: map[string]string{services.WorkloadLabel: "web"}}}
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", RestartCount: restarts, LastTerminationState: corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: services.ReasonRestarted, Message: "it has changed files"},
+		}}}
+		return p
+	}
+	c := changes{lastLines: func(string, string) []string { return nil }}
+	got := strings.Join(c.restarts(pod(0), pod(1)), "|")
+	if want := "web: container web of pod web-1 was restarted (1 so far); it has changed files, and it exited with code 137"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestEditLine(t *testing.T) {
 	for want, e := range map[string]state.Event{
 		"api: edit is live: src/app.py: sync, 1 pod in 210 ms":          {Kind: "Workload", Name: "api", Reason: "Synced", Message: "src/app.py: sync, 1 pod in 210 ms (batched 100, sent 50)"},

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -29,7 +30,7 @@ func (f Facts) unstable(pods []*corev1.Pod) []string {
 		}
 		for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 			last := s.LastTerminationState.Terminated
-			if s.State.Running == nil || last == nil || s.RestartCount < unstableRestarts || f.Now.Sub(last.FinishedAt.Time) > unstableFor {
+			if s.State.Running == nil || last == nil || last.Reason == services.ReasonRestarted || s.RestartCount < unstableRestarts || f.Now.Sub(last.FinishedAt.Time) > unstableFor {
 				continue
 			}
 			out = append(out, fmt.Sprintf("container %s of pod %s is ready now, but restarted %d times in %s; last: %s",

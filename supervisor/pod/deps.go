@@ -79,4 +79,6 @@ const (
 type ContainerEvent struct {
 	Type EventType
 	ID   string
+	// ExitCode is the exit code with ContainerDied.
+	ExitCode int
 }

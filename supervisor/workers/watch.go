@@ -72,7 +72,7 @@ func (w *Workers) notify(e engine.Event) {
 	switch t := pod.EventType(e.Type); t {
 	case pod.ContainerStarted, pod.ContainerDied, pod.ContainerRemoved, pod.ContainerPaused, pod.ContainerUnpaused:
 		if x := w.Get(e.Labels[services.PodLabel]); x != nil {
-			x.Notify(pod.ContainerEvent{Type: t, ID: e.ID})
+			x.Notify(pod.ContainerEvent{Type: t, ID: e.ID, ExitCode: e.ExitCode})
 		}
 	case pod.ContainerHealth, pod.ContainerKilled:
 		// Not for other pods: an engine that shuts down sends the signals before it is known to go, and a worker that looked

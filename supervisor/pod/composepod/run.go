@@ -32,6 +32,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		var next time.Duration
 		if m.deleted {
 			done, err := w.end(ctx, m.grace)
+			m.answer(err)
 			if done {
 				w.leave()
 				return nil
@@ -64,11 +65,8 @@ func (w *Worker) obey(m letters) {
 		w.hold = *m.hold
 	}
 	for _, e := range m.events {
-		switch {
-		case e.Type == pod.ContainerKilled && e.ID == w.id:
-			w.asked = true
-		case e.Type == pod.ContainerStarted && e.ID == w.id:
-			w.asked = false
+		if e.ID == w.id {
+			w.heard(e)
 		}
 	}
 	if m.excuse != nil {
@@ -82,6 +80,30 @@ func (w *Worker) obey(m letters) {
 	}
 }
 
+// heard takes over an event of the pod's container, and records ends that this worker did not ask for.
+func (w *Worker) heard(e pod.ContainerEvent) {
+	switch e.Type {
+	case pod.ContainerKilled:
+		w.asked = true
+	case pod.ContainerStarted:
+		w.asked, w.ours = false, false
+	case pod.ContainerDied:
+		if w.ours {
+			w.ours = false
+			return
+		}
+		w.last = &end{id: e.ID, code: e.ExitCode}
+		typ, reason, text := corev1.EventTypeWarning, "Exited", "exited"
+		if w.asked && e.ExitCode > 128 {
+			reason, text = "Killed", "was killed: it exited"
+		}
+		if e.ExitCode == 0 {
+			typ = corev1.EventTypeNormal
+		}
+		w.event(typ, reason, fmt.Sprintf("Container %s %s with code %d", w.container(), text, e.ExitCode))
+	}
+}
+
 // turn brings the container to what is wanted, and says when to look again if nothing happens.
 func (w *Worker) turn(ctx context.Context, m letters) time.Duration {
 	ctx, end := w.mail.abandonable(ctx)
@@ -92,8 +114,10 @@ func (w *Worker) turn(ctx context.Context, m letters) time.Duration {
 		w.publish(c, m.conditions)
 	}
 	if ctx.Err() != nil {
+		m.answer(nil) // the pod is deleted
 		return relist
 	}
+	m.answer(cmp.Or(err, lookErr))
 	return w.pause(cmp.Or(err, lookErr))
 }
 
@@ -134,7 +158,7 @@ func (w *Worker) sync(ctx context.Context, m letters) error {
 		return w.make(ctx)
 	case m.restart != "" && c.State != engine.StateCreated:
 		w.event(corev1.EventTypeNormal, "Killing", fmt.Sprintf("Container %s %s, will be restarted", w.container(), m.restart))
-		return w.again(ctx, c, m.stopGrace)
+		return w.again(ctx, c, m.stopGrace, m.restart)
 	case c.State == engine.StateCreated, m.stop != nil && !*m.stop && !runs(c):
 		return w.startAfterHooks(ctx, c.ID, c.State == engine.StateCreated)
 	}
@@ -192,7 +216,7 @@ func (w *Worker) stop(ctx context.Context, c *engine.Container, m letters) error
 
 // halt runs the pre_stop hooks and stops the container.
 func (w *Worker) halt(ctx context.Context, id string, grace *int64) error {
-	w.asked = true
+	w.asked, w.ours = true, true
 	for _, h := range w.want.PreStop {
 		if err := w.hook(ctx, id, h); err != nil {
 			w.event(corev1.EventTypeWarning, "FailedPreStopHook", err.Error())
@@ -209,12 +233,17 @@ func (w *Worker) halt(ctx context.Context, id string, grace *int64) error {
 	return w.deps.Engine.StopContainer(ctx, id, "", wait)
 }
 
-// again stops and starts the container: the same one, with its writable layer and its log.
-func (w *Worker) again(ctx context.Context, c *engine.Container, grace *int64) error {
+// again stops and starts the container: the same one, with its writable layer and its log. why is who asked for it.
+func (w *Worker) again(ctx context.Context, c *engine.Container, grace *int64, why string) error {
 	if runs(c) {
 		if err := w.halt(ctx, c.ID, grace); err != nil {
 			return err
 		}
+		ended, err := w.deps.Engine.InspectContainer(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		w.last = &end{id: c.ID, code: ended.ExitCode, why: why}
 	}
 	return w.start(ctx, c.ID, false)
 }

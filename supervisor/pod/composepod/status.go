@@ -32,8 +32,10 @@ type Input struct {
 	HookFailed string
 	// Refused is why a pre_start hook prevents the start, "" if none does.
 	Refused string
-	Starts  int32
-	Now     time.Time
+	// Last is the last end of the container that is known, nil if none is.
+	Last   *end
+	Starts int32
+	Now    time.Time
 }
 
 // Status computes the status of a plain service's pod. Ready is what Docker's health check says, or, without one, that the
@@ -85,7 +87,7 @@ func (in *Input) observed(s *corev1.PodStatus, cs *corev1.ContainerStatus) (read
 	}
 	running := c.State == engine.StateRunning || c.State == engine.StatePaused
 	cs.Started = &running
-	end := &corev1.ContainerStateTerminated{
+	ended := &corev1.ContainerStateTerminated{
 		ExitCode: int32(c.ExitCode), Reason: endReason(c), Message: c.Error, StartedAt: metav1.NewTime(c.Started),
 		FinishedAt: metav1.NewTime(c.Exited), ContainerID: cs.ContainerID,
 	}
@@ -94,7 +96,7 @@ func (in *Input) observed(s *corev1.PodStatus, cs *corev1.ContainerStatus) (read
 		s.Phase = corev1.PodRunning
 		cs.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(c.Started)}
 		if cs.RestartCount > 0 && !c.Exited.IsZero() {
-			cs.LastTerminationState.Terminated = end
+			cs.LastTerminationState.Terminated = in.lastEnd(ended, cs.LastTerminationState.Terminated)
 		}
 		ready, why = in.healthy()
 		cs.Ready = ready
@@ -106,7 +108,7 @@ func (in *Input) observed(s *corev1.PodStatus, cs *corev1.ContainerStatus) (read
 		cs.State.Waiting = &corev1.ContainerStateWaiting{
 			Reason: pod.ReasonCrashLoopBackOff, Message: fmt.Sprintf("exited with %d; Docker restarts it", c.ExitCode),
 		}
-		cs.LastTerminationState.Terminated = end
+		cs.LastTerminationState.Terminated = ended
 		why = fmt.Sprintf("container %s exited with %d and is being restarted", cs.Name, c.ExitCode)
 	case engine.StateCreated:
 		s.Phase = corev1.PodPending
@@ -119,7 +121,7 @@ func (in *Input) observed(s *corev1.PodStatus, cs *corev1.ContainerStatus) (read
 		if in.Stopped {
 			s.Reason, s.Message = services.ReasonStopped, "the container was stopped"
 		}
-		cs.State.Terminated = end
+		cs.State.Terminated = ended
 		why = fmt.Sprintf("container %s exited with %d", cs.Name, c.ExitCode)
 	}
 	if in.Waiting != nil && in.Waiting.Reason == pod.ReasonContainerCreating && !runs(c) { // it is about to be started
@@ -130,6 +132,43 @@ func (in *Input) observed(s *corev1.PodStatus, cs *corev1.ContainerStatus) (read
 		cs.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: ReasonPreStart, Message: in.Refused}}
 	}
 	return ready, why
+}
+
+// lastEnd is how a container that runs again ended, of which the engine knows only the time. before is what was known of its last end.
+func (in *Input) lastEnd(t, before *corev1.ContainerStateTerminated) *corev1.ContainerStateTerminated {
+	last := in.Last
+	if last == nil || last.id != in.Container.ID {
+		if before != nil {
+			return before
+		}
+		return t
+	}
+	t.ExitCode, t.Reason = int32(last.code), "Completed"
+	if last.code != 0 {
+		t.Reason = "Error"
+	}
+	if last.why != "" {
+		t.Reason, t.Message = services.ReasonRestarted, "it "+last.why
+	}
+	in.startOf(t, before)
+	return t
+}
+
+// startOf sets when a run began that ended, from what was known before: the engine knows only the start of the present run.
+func (in *Input) startOf(t, before *corev1.ContainerStateTerminated) {
+	known := []*corev1.ContainerStateTerminated{before}
+	for _, c := range in.Pod.Status.ContainerStatuses {
+		known = append(known, c.State.Terminated)
+		if r := c.State.Running; r != nil && r.StartedAt.Before(&t.FinishedAt) {
+			t.StartedAt = r.StartedAt
+			return
+		}
+	}
+	for _, k := range known {
+		if k != nil && k.FinishedAt.Equal(&t.FinishedAt) {
+			t.StartedAt = k.StartedAt
+		}
+	}
 }
 
 func endReason(c *engine.Container) string {
@@ -249,7 +288,7 @@ func (w *Worker) publish(c *engine.Container, conditions []corev1.PodCondition) 
 	}
 	now := time.Now()
 	next := Status(Input{
-		Pod: w.pod, Want: w.want, Container: c, Waiting: w.waiting, Stopped: w.asked, Unready: w.unready, HookFailed: w.hookFailed, Refused: w.refused, Starts: w.starts,
+		Pod: w.pod, Want: w.want, Container: c, Waiting: w.waiting, Stopped: w.asked, Unready: w.unready, HookFailed: w.hookFailed, Refused: w.refused, Last: w.last, Starts: w.starts,
 		Now: now,
 	})
 	for _, x := range conditions {

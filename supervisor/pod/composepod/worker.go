@@ -78,6 +78,10 @@ type Worker struct {
 	waiting *pod.WaitError
 	// asked: the container was told to stop, by us or by somebody else, so its end is not its own.
 	asked bool
+	// last is the last end of the container that is known, nil for none. ours: the next end that the engine reports is one that
+	// this worker asked for.
+	last *end
+	ours bool
 	// excuse is the last period in which the engine was away.
 	excuse *span
 	// stopped: the container stays stopped until Start.
@@ -165,20 +169,23 @@ func (w *Worker) SetCondition(c corev1.PodCondition) {
 
 // RestartContainer stops the container and starts the same one again; one that has ended is started. The name is ignored: there
 // is one container.
-func (w *Worker) RestartContainer(_, reason string) { w.Restart(nil, reason) }
+func (w *Worker) RestartContainer(_, reason string) { _ = w.Restart(nil, reason) }
 
-// Restart is RestartContainer with the time between the stop signal and SIGKILL in seconds; nil is the file's.
-func (w *Worker) Restart(grace *int64, reason string) {
-	w.mail.put(func(m *letters) { m.restart, m.stopGrace, m.stop = reason, grace, nil })
+// Restart is RestartContainer with the time between the stop signal and SIGKILL in seconds; nil is the file's. See Stop for what it
+// returns.
+func (w *Worker) Restart(grace *int64, reason string) <-chan error {
+	return w.mail.ask(func(m *letters) { m.restart, m.stopGrace, m.stop = reason, grace, nil })
 }
 
-// Stop stops the container and keeps it, until Start or RestartContainer. grace is in seconds; nil is the file's.
-func (w *Worker) Stop(grace *int64) {
-	w.mail.put(func(m *letters) { m.stop, m.stopGrace, m.restart = new(true), grace, "" })
+// Stop stops the container and keeps it, until Start or RestartContainer. grace is in seconds; nil is the file's. The channel
+// delivers one value when the container has stopped and the Sink has its status: nil, or why it failed. It delivers nothing if
+// Run does not run or ends before.
+func (w *Worker) Stop(grace *int64) <-chan error {
+	return w.mail.ask(func(m *letters) { m.stop, m.stopGrace, m.restart = new(true), grace, "" })
 }
 
-// Start starts a container that has ended or was stopped, and does nothing to one that runs.
-func (w *Worker) Start() { w.mail.put(func(m *letters) { m.stop = new(false) }) }
+// Start starts a container that has ended or was stopped, and does nothing to one that runs. See Stop for what it returns.
+func (w *Worker) Start() <-chan error { return w.mail.ask(func(m *letters) { m.stop = new(false) }) }
 
 // Resync looks at the container now.
 func (w *Worker) Resync() { w.mail.put(func(*letters) {}) }
@@ -214,6 +221,13 @@ func (w *Worker) Excuse(from, to time.Time) {
 	w.mail.put(func(m *letters) { m.excuse = &span{from, to} })
 }
 
+// end is how a container ended. why is the reason of a restart that somebody asked for, "" for none.
+type end struct {
+	id   string
+	code int
+	why  string
+}
+
 // span is a period of time.
 type span struct{ from, to time.Time }
 
@@ -230,6 +244,15 @@ type letters struct {
 	excuse     *span
 	events     []pod.ContainerEvent
 	names      bool
+	// answers are told when what the letters ask for is done.
+	answers []chan<- error
+}
+
+// answer tells everybody who waits for the end of what the letters ask for.
+func (m *letters) answer(err error) {
+	for _, c := range m.answers {
+		c <- err
+	}
 }
 
 // inbox collects letters and wakes the loop.
@@ -249,6 +272,16 @@ func (b *inbox) put(write func(*letters)) {
 	case b.wake <- struct{}{}:
 	default:
 	}
+}
+
+// ask is put, with a channel that delivers the result.
+func (b *inbox) ask(write func(*letters)) <-chan error {
+	answer := make(chan error, 1)
+	b.put(func(m *letters) {
+		write(m)
+		m.answers = append(m.answers, answer)
+	})
+	return answer
 }
 
 // take returns the letters. A deletion stays in the inbox, so that everybody who looks sees it.

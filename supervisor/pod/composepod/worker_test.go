@@ -60,7 +60,7 @@ func onRig(t *testing.T, test func(r *rig)) {
 		go func() {
 			for e := range events {
 				if w := r.workers[e.Labels["pod"]]; w != nil {
-					w.Notify(pod.ContainerEvent{Type: pod.EventType(e.Type), ID: e.ID})
+					w.Notify(pod.ContainerEvent{Type: pod.EventType(e.Type), ID: e.ID, ExitCode: e.ExitCode})
 				}
 			}
 		}()
@@ -244,6 +244,56 @@ func TestTheEngineRestarts(t *testing.T) {
 		r.want("web-1", "Failed restarts=2 exit=1")
 		if c := r.container("p-web-1"); c.ID != id || len(r.Calls("CreateContainer")) != 1 {
 			t.Errorf("the container was made anew: %s, before %s", c.ID, id)
+		}
+	})
+}
+
+// TestHowItEnded: the last end of a container that runs again has its own exit code, and says whether somebody asked for it.
+func TestHowItEnded(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.On("p-web-1", enginefake.Script{IgnoreStop: true})
+		w := r.start("web-1", restart("always", 0))
+		last := func() string {
+			end := w.Pod().Status.ContainerStatuses[0].LastTerminationState.Terminated
+			if end == nil {
+				return "none"
+			}
+			return fmt.Sprintf("%d %s %s %s", end.ExitCode, end.Reason, end.Message, end.FinishedAt.Sub(end.StartedAt.Time).Round(time.Second))
+		}
+		r.pass(5 * time.Second)
+		w.RestartContainer("web", "has changed files")
+		r.pass(15 * time.Second)
+		if got, want := last(), "137 Restarted it has changed files 15s"; got != want {
+			t.Errorf("after a restart: %s, want %s", got, want)
+		}
+		_ = r.KillContainer(r.ctx, r.container("p-web-1").ID, "SIGKILL")
+		r.pass(time.Second)
+		_ = r.StartContainer(r.ctx, r.container("p-web-1").ID)
+		r.pass(time.Second)
+		if got := last(); got != "137 Error  5s" {
+			t.Errorf("after a kill: %s", got)
+		}
+	})
+}
+
+// TestEndsAreEvents: an end that lyandev did not ask for is an event.
+func TestEndsAreEvents(t *testing.T) {
+	onRig(t, func(r *rig) {
+		w := r.start("web-1", nil)
+		w.RestartContainer("web", "was asked to")
+		r.pass(time.Second)
+		if text := strings.Join(r.events, "\n"); strings.Contains(text, "Exited") || strings.Contains(text, "Killed") {
+			t.Errorf("a restart that was asked for gives %s", text)
+		}
+		_ = r.KillContainer(r.ctx, r.container("p-web-1").ID, "SIGKILL")
+		r.pass(time.Second)
+		r.On("p-job-1", enginefake.Script{Exit: &enginefake.Exit{After: time.Second, Code: 3}})
+		r.start("job-1", nil)
+		r.pass(time.Minute)
+		for _, want := range []string{"Warning Killed: Container web was killed: it exited with code 137", "Warning Exited: Container job exited with code 3"} {
+			if !slices.Contains(r.events, want) {
+				t.Errorf("the events %q lack %q", r.events, want)
+			}
 		}
 	})
 }
