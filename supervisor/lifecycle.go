@@ -47,9 +47,12 @@ var byHand = map[string]string{
 	"rm":   "was removed with `lyandev rm`; `lyandev up %s` brings it back",
 }
 
-// Control does what r asks for, and returns when it has begun; the status tells when it is done. A service with Kubernetes'
-// semantics is restarted by its update strategy, and stopped by taking its pods away; a plain one keeps its containers. An unknown
-// service is an error, and then nothing is done.
+// Control does what r asks for. It blocks until that is done and the status shows it, or until ctx ends; then what has begun goes on.
+// Services are stopped and removed after those that depend on them, and started and restarted when what they depend on is as
+// depends_on asks for, as under Docker Compose; start also starts what they depend on. A service with Kubernetes' semantics is
+// restarted by its update strategy, whose end is not waited for, and stopped by taking its pods away; a plain one keeps its
+// containers. An unknown service is an error, and then nothing is done. An error of one service leaves those that would follow it
+// as they are.
 func (s *Supervisor) Control(ctx context.Context, r Control) error {
 	stack, err := s.wantedStack(ctx)
 	if err != nil {
@@ -68,7 +71,7 @@ func (s *Supervisor) Control(ctx context.Context, r Control) error {
 	case "trigger":
 		return s.change(ctx, "trigger "+strings.Join(r.Services, " "), func() error { return s.trigger(list, time.Now()) })
 	case "restart", "stop", "start", "rm":
-		return s.change(ctx, r.Verb+" "+strings.Join(r.Services, " "), func() error { return s.control(r, list) })
+		return s.inOrder(ctx, stack, r, list)
 	}
 	return fmt.Errorf("cannot %s services: there is no such request", r.Verb)
 }
@@ -88,10 +91,25 @@ func selected(stack *services.Stack, r Control) ([]*services.Workload, error) {
 		}
 		out = append(out, x)
 	}
-	if r.Verb == "restart" {
+	switch r.Verb {
+	case "restart":
 		out = withRestarted(stack, out)
+	case "start":
+		out = withNeeded(stack, out)
 	}
 	return out, errors.Join(errs...)
+}
+
+// withNeeded adds what the workloads depend on, directly or not.
+func withNeeded(stack *services.Stack, list []*services.Workload) []*services.Workload {
+	for i := 0; i < len(list); i++ {
+		for _, d := range list[i].DependsOn {
+			if x := stack.Workload(d.Workload); x != nil && !slices.Contains(list, x) {
+				list = append(list, x)
+			}
+		}
+	}
+	return list
 }
 
 // withRestarted adds the dependents whose depends_on says restart: true.
@@ -105,38 +123,6 @@ func withRestarted(stack *services.Stack, list []*services.Workload) []*services
 		}
 	}
 	return list
-}
-
-// control does what the loop does itself. Called by the loop.
-func (s *Supervisor) control(r Control, list []*services.Workload) error {
-	if r.Verb == "rm" && !r.Stop {
-		for _, x := range list {
-			if p := s.running(x); p != "" && len(r.Services) > 0 {
-				return fmt.Errorf("cannot remove the containers of %s: %s runs; stop it first, or use --stop", x.DisplayName(), p)
-			}
-		}
-	}
-	for _, x := range list {
-		var err error
-		switch {
-		case r.Verb == "rm" && s.running(x) != "" && !r.Stop:
-		case r.Verb == "rm":
-			s.removeVolumes(r, x)
-			s.suspend(r, x)
-		case x.Plain():
-			s.controlPlain(r, x)
-		case r.Verb == "stop":
-			s.suspend(r, x)
-		case r.Verb == "start":
-			s.resume(x)
-		default:
-			err = s.cluster.Restart(x.Name(), time.Now())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return s.saveStopped()
 }
 
 // trigger runs CronJobs now, beside their schedule, and Jobs again. Called by the loop.
@@ -196,26 +182,6 @@ func (s *Supervisor) running(x *services.Workload) string {
 		}
 	}
 	return ""
-}
-
-func (s *Supervisor) controlPlain(r Control, x *services.Workload) {
-	if r.Verb == "start" {
-		s.resume(x)
-	}
-	for _, p := range s.cluster.PodsOf(x.Name()) {
-		w := s.pods.Plain(p.Name)
-		if w == nil {
-			continue
-		}
-		switch r.Verb {
-		case "restart":
-			w.Restart(r.Grace, "is restarted by hand")
-		case "stop":
-			w.Stop(r.Grace)
-		case "start":
-			w.Start()
-		}
-	}
 }
 
 // signal sends a signal to the services' containers, or freezes or thaws them.

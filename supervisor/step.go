@@ -36,6 +36,7 @@ func (s *Supervisor) step(ctx context.Context) (ended bool) {
 	case s.stopping:
 		if len(s.cluster.Pods()) == 0 {
 			s.publish(now)
+			s.answerAwaited()
 			return true
 		}
 		for _, p := range s.cluster.MayStop() {
@@ -52,6 +53,7 @@ func (s *Supervisor) step(ctx context.Context) (ended bool) {
 	s.saveState()
 	s.offerTable()
 	s.publish(now)
+	s.answerAwaited()
 	s.timer.Reset(max(time.Until(next), time.Millisecond))
 	return false
 }

@@ -92,6 +92,8 @@ type Supervisor struct {
 	applied uint64
 	// stopGrace is the grace period in seconds of workloads that are stopped or removed by hand with one.
 	stopGrace map[string]*int64
+	// awaited is what somebody waits for; see await.
+	awaited []awaited
 	// advice is what people should know of the wanted stack.
 	advice []string
 	builds []state.Build

@@ -78,7 +78,7 @@ func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
 func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 	p := ui.NewProgress(st, quiet)
 	defer p.Close()
-	show := func(s *state.Status) bool { p.Show(s); return true }
+	show := func(s *state.Status) bool { p.Show(withGrace(s, c.Int64("timeout"))); return true }
 	answers, err := t.answers(c.Context)
 	if err == nil && !answers {
 		answers, err = waitUnlocked(c.Context, t)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -27,6 +28,23 @@ func cutShort(c *cli.Context, stop func()) (end func()) {
 	return func() { t.Stop() }
 }
 
+// withGrace is a state in which no pod has a longer grace period than --timeout allows, in seconds; below 0 is no limit.
+func withGrace(s *state.Status, limit int64) *state.Status {
+	if limit < 0 {
+		return s
+	}
+	out := *s
+	out.Pods = slices.Clone(s.Pods)
+	for i, p := range out.Pods {
+		if g := p.DeletionGracePeriodSeconds; g != nil && *g > limit {
+			shorter := *p
+			shorter.DeletionGracePeriodSeconds = &limit
+			out.Pods[i] = &shorter
+		}
+	}
+	return &out
+}
+
 // downServices stops and removes the containers of services, as `rm --stop` does, and blocks until they are gone.
 func downServices(c *cli.Context, st *ui.Streams, names []string) error {
 	if c.Bool("volumes") {
@@ -46,27 +64,23 @@ func downServices(c *cli.Context, st *ui.Streams, names []string) error {
 	if err := checkServices(s, names); err != nil {
 		return err
 	}
-	if seconds := c.Int64("timeout"); seconds >= 0 { // rm knows only the services' own grace periods
-		r := api.ControlRequest{Verb: "stop", Services: names, Grace: &seconds}
-		if err := t.client.Control(c.Context, r); err != nil {
-			return err
-		}
-		if err := awaitControl(c, t, s, r); err != nil {
-			return err
-		}
-	}
-	if err := t.client.Control(c.Context, api.ControlRequest{Verb: "rm", Services: names, Stop: true}); err != nil {
-		return err
+	r := api.ControlRequest{Verb: "rm", Services: names, Stop: true}
+	if seconds := c.Int64("timeout"); seconds >= 0 {
+		r.Grace = &seconds
 	}
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
 	defer stop()
+	shown, endShow := context.WithCancel(ctx)
 	p := ui.NewProgress(st, c.Bool("quiet"))
-	defer p.Close()
-	err = t.client.WatchState(ctx, func(s *state.Status) bool {
-		p.Show(s)
-		return slices.ContainsFunc(names, func(n string) bool { return len(s.PodsOf(internalName(s, n))) > 0 })
+	var showing sync.WaitGroup
+	showing.Go(func() {
+		_ = t.client.WatchState(shown, func(s *state.Status) bool { p.Show(withGrace(s, c.Int64("timeout"))); return true })
 	})
-	if errors.Is(err, context.Canceled) {
+	err = t.client.Control(ctx, r)
+	endShow()
+	showing.Wait()
+	p.Close()
+	if ctx.Err() != nil && c.Context.Err() == nil {
 		return exitCode(exitInterrupted)
 	}
 	return err

@@ -1,17 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
-	corev1 "k8s.io/api/core/v1"
 
-	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/api"
-	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -91,114 +89,24 @@ func control(c *cli.Context, st *ui.Streams, verb, doing string) error {
 	if c.IsSet("timeout") {
 		r.Grace = new(c.Int64("timeout"))
 	}
-	if err := t.client.Control(c.Context, r); err != nil {
-		return err
-	}
 	what := strings.Join(names, ", ")
 	if what == "" {
 		what = "all services"
 	}
 	fmt.Fprintf(st.Err, "%s %s\n", doing, what)
-	return awaitControl(c, t, before, r)
+	return controlled(c.Context, t, r)
 }
 
-// awaitControl blocks until what was asked for can be seen in the state.
-func awaitControl(c *cli.Context, t *target, before *state.Status, r api.ControlRequest) error {
-	done := map[string]func(*state.Status, state.Workload) bool{
-		"stop": allStopped, "rm": noPods, "start": allStarted,
-		"restart": func(s *state.Status, w state.Workload) bool { return restarted(before, s, w) },
-	}[r.Verb]
-	if done == nil {
-		return nil
-	}
-	finished := make(chan error, 1)
-	go func() {
-		finished <- t.client.WatchState(c.Context, func(s *state.Status) bool {
-			for _, w := range s.Workloads {
-				if (len(r.Services) == 0 || among(w, r.Services)) && !done(s, w) {
-					return true
-				}
-			}
-			return false
-		})
-	}()
-	select {
-	case err := <-finished:
-		return err
-	case <-time.After(controlLimit):
-		return withCode(exitNotReady, errors.New("it has not happened within "+controlLimit.String()+"; see `lyandev ps` and `lyandev events`"))
-	}
-}
-
-// controlLimit bounds the wait for stop, start and restart.
+// controlLimit bounds the wait for stop, start, restart and rm.
 const controlLimit = 5 * time.Minute
 
-// among reports whether a workload is among the names of services.
-func among(w state.Workload, names []string) bool {
-	for _, n := range names {
-		if n == w.Name || n == w.Service {
-			return true
-		}
+// controlled asks the supervisor for something, and blocks until it is done.
+func controlled(ctx context.Context, t *target, r api.ControlRequest) error {
+	limited, cancel := context.WithTimeout(ctx, controlLimit)
+	defer cancel()
+	err := t.client.Control(limited, r)
+	if limited.Err() != nil && ctx.Err() == nil {
+		return withCode(exitNotReady, errors.New("it has not happened within "+controlLimit.String()+"; see `lyandev ps` and `lyandev events`"))
 	}
-	return false
-}
-
-func allStopped(s *state.Status, w state.Workload) bool {
-	for _, p := range s.PodsOf(w.Name) {
-		if p.Status.Phase == corev1.PodRunning || p.DeletionTimestamp != nil {
-			return false
-		}
-	}
-	return true
-}
-
-// noPods is about rm: what was not stopped stays.
-func noPods(s *state.Status, w state.Workload) bool {
-	for _, p := range s.PodsOf(w.Name) {
-		if p.Status.Phase != corev1.PodRunning || p.DeletionTimestamp != nil {
-			return false
-		}
-	}
-	return true
-}
-
-func allStarted(s *state.Status, w state.Workload) bool {
-	for _, p := range s.PodsOf(w.Name) {
-		if p.Status.Reason == services.ReasonStopped || p.Status.Phase == corev1.PodPending {
-			return false
-		}
-	}
-	return w.Hold == nil || w.Hold.Kind != "stopped"
-}
-
-// restarted reports whether the containers of a plain service have been started since before.
-func restarted(before, now *state.Status, w state.Workload) bool {
-	if w.Kind != services.ComposeServiceKind.Kind {
-		return true
-	}
-	for _, p := range now.PodsOf(w.Name) {
-		if old := before.Pod(p.Name); old != nil && old.UID == p.UID && startOf(p).Equal(startOf(old)) && restartsOf(p) == restartsOf(old) {
-			return false
-		}
-	}
-	return true
-}
-
-func startOf(p *corev1.Pod) time.Time {
-	for _, c := range p.Status.ContainerStatuses {
-		switch {
-		case c.State.Running != nil:
-			return c.State.Running.StartedAt.Time
-		case c.State.Terminated != nil:
-			return c.State.Terminated.StartedAt.Time
-		}
-	}
-	return time.Time{}
-}
-
-func restartsOf(p *corev1.Pod) (n int32) {
-	for _, c := range p.Status.ContainerStatuses {
-		n += c.RestartCount
-	}
-	return n
+	return err
 }
