@@ -17,6 +17,8 @@ func TestBounds(t *testing.T) {
 		{"replicas in words", "services:\n  a:\n    image: x\n    deploy:\n      replicas: three\n", `compose.yaml:5: services.a.deploy.replicas: "three" cannot be used here: it is not a number`},
 		{"replicas", "services:\n  a:\n    image: x\n    deploy:\n      replicas: 5000000\n", `compose.yaml:5: services.a.deploy.replicas: the stack asks for 5000000 containers, 5000000 of them for a; its network has addresses for about 1000 (lower it)`},
 		{"replicas together", "services:\n  a: {image: x, scale: 600}\n  b: {image: x, scale: 500}\n", `the stack asks for 1100 containers, 600 of them for a`},
+		{"replicas of one name", "services:\n  a:\n    image: x\n    container_name: fixed\n    deploy: {replicas: 2}\n", `compose.yaml:4: services.a.container_name: fixed can be the name of one container, and the service has 2 (remove container_name or run one container)`},
+		{"scale of one name", "services:\n  a: {image: x, container_name: fixed, scale: 3}\n", `compose.yaml:2: services.a.container_name: fixed can be the name of one container, and the service has 3`},
 		{"nested defaults", "services:\n  a:\n    image: x\n    environment: {E: '" + nested + "'}\n", `compose.yaml:4: services.a.environment.E: the value has more than 5000 variables, or more than 100 inside each other`},
 		{"many variables", "services:\n  a:\n    image: x\n    environment: {E: '" + strings.Repeat("${A:-x}", 6000) + "'}\n", `the value has more than 5000 variables`},
 	}

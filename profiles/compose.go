@@ -149,6 +149,9 @@ func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 	if enabled && s.Image == "" && s.Build == nil && s.Provider == nil {
 		x.bad("one of them is required", at, "the service has neither image nor build")
 	}
+	if n := s.GetScale(); enabled && s.ContainerName != "" && n > 1 {
+		x.bad("remove container_name or run one container", at.with("container_name"), "%s can be the name of one container, and the service has %d", s.ContainerName, n)
+	}
 	shares, _ := strings.CutPrefix(s.NetworkMode, types.ServicePrefix)
 	for _, on := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		if on == shares {

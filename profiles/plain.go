@@ -44,11 +44,12 @@ func (c *converter) plainService(s types.ServiceConfig) {
 		c.bad(p.at, "", "%v", err)
 		return
 	}
+	fixed := p.fixedName()
 	name, ext := c.workloadName(s.Name), c.ext[s.Name]
 	labels := map[string]string{appLabel: name, nameLabel: name}
 	replicas := int32(min(s.GetScale(), 1<<31-1))
 	w := &services.Workload{
-		Source: c.source(s.Name), Reload: ext.Reload, Watch: append(c.watch(s), p.reload(ext.Reload, name)...),
+		Source: c.source(s.Name), FixedName: fixed, Reload: ext.Reload, Watch: append(c.watch(s), p.reload(ext.Reload, name)...),
 		Object: &services.ComposeService{
 			TypeMeta:   metav1.TypeMeta{APIVersion: services.ComposeServiceKind.GroupVersion().String(), Kind: services.ComposeServiceKind.Kind},
 			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: metav1.NamespaceDefault, Labels: labels, Annotations: deployLabels(s)},
@@ -66,6 +67,15 @@ func (c *converter) plainService(s types.ServiceConfig) {
 	}
 	c.stack.Workloads = append(c.stack.Workloads, w)
 	p.publish(w)
+}
+
+// fixedName is file:line of container_name, "" for none.
+func (p *plain) fixedName() string {
+	if p.s.ContainerName == "" {
+		return ""
+	}
+	pos, _ := p.c.l.loc.find(p.at.with("container_name")...)
+	return pos.String()
 }
 
 // apiSocket gives a service with use_api_socket the engine's socket, and says where the credentials of the Docker CLI are.

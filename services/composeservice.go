@@ -1,6 +1,7 @@
 package services
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -51,6 +52,14 @@ func (s *ComposeService) DeepCopy() *ComposeService {
 		out.Spec.Replicas = new(*s.Spec.Replicas)
 	}
 	return &out
+}
+
+// CheckReplicas returns an error if a workload cannot have a number of containers, because container_name names its only one.
+func (w *Workload) CheckReplicas(n int) error {
+	if w.FixedName == "" || n <= 1 {
+		return nil
+	}
+	return fmt.Errorf("%s: container_name is the name of one container; remove it to run several", w.FixedName)
 }
 
 // Plain reports whether the workload is a Compose service without Kubernetes' semantics.

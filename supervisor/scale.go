@@ -50,7 +50,11 @@ func scaled(stack *services.Stack, replicas map[string]int) (*services.Stack, er
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(replicas)) {
 		n := replicas[name]
+		var fixed error
 		i := slices.IndexFunc(next.Workloads, func(w *services.Workload) bool { return w == stack.Find(name) })
+		if i >= 0 {
+			fixed = next.Workloads[i].CheckReplicas(n)
+		}
 		switch {
 		case i < 0:
 			errs = append(errs, fmt.Errorf("cannot scale %s: there is no such service; there are %s", name, strings.Join(scalable(stack), ", ")))
@@ -61,6 +65,8 @@ func scaled(stack *services.Stack, replicas map[string]int) (*services.Stack, er
 		case !hasReplicas(next.Workloads[i]):
 			errs = append(errs, fmt.Errorf("cannot scale %s: a %s has no replicas; Deployments, StatefulSets and ReplicaSets have",
 				name, next.Workloads[i].Kind()))
+		case fixed != nil:
+			errs = append(errs, fmt.Errorf("cannot scale %s to %d: %w", name, n, fixed))
 		default:
 			next.Workloads[i] = next.Workloads[i].DeepCopy()
 			next.Workloads[i].SetReplicas(int32(n))

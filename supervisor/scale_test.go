@@ -41,6 +41,11 @@ func TestScaledChangesOnlyWhatIsNamed(t *testing.T) {
 }
 
 func TestScaledRefuses(t *testing.T) {
+	fixed := scaleStack()
+	fixed.Find("web").FixedName = "compose.yaml:4"
+	if _, err := scaled(fixed, map[string]int{"web": 1}); err != nil {
+		t.Errorf("a service with container_name cannot have its one container: %v", err)
+	}
 	for _, c := range []struct {
 		stack    *services.Stack
 		replicas map[string]int
@@ -50,6 +55,7 @@ func TestScaledRefuses(t *testing.T) {
 		{scaleStack(), map[string]int{"web": 101}, "cannot scale web to 101: 100 are the most for one machine"},
 		{scaleStack(), map[string]int{"wbe": 2}, "cannot scale wbe: there is no such service; there are "},
 		{scaleStack(), map[string]int{"job": 2}, "cannot scale job: a Job has no replicas"},
+		{fixed, map[string]int{"web": 2}, "cannot scale web to 2: compose.yaml:4: container_name is the name of one container"},
 		{scaleStack(), map[string]int{"ds": 2}, "cannot scale ds: a DaemonSet has no replicas"},
 		{nil, map[string]int{"web": 2}, "cannot scale: no stack has been applied yet"},
 	} {

@@ -22,6 +22,9 @@ func applyOverrides(c *cli.Context, stack *services.Stack) error {
 		if w == nil {
 			return fmt.Errorf("cannot scale %s: there is no such service", name)
 		}
+		if err := w.CheckReplicas(replicas[name]); err != nil {
+			return fmt.Errorf("cannot scale %s to %d: %w", name, replicas[name], err)
+		}
 		if !w.SetReplicas(int32(replicas[name])) {
 			return fmt.Errorf("cannot scale %s: a %s has no replicas", name, w.Kind())
 		}
