@@ -27,6 +27,9 @@ func PodStatus(p *corev1.Pod) string {
 	} else {
 		status = containersStatus(p, status)
 	}
+	if p.Status.Reason == services.ReasonStopped {
+		status = stoppedWord(p)
+	}
 	if status == string(corev1.PodRunning) && condition(p, services.Paused) {
 		status = "Paused"
 	}
@@ -37,6 +40,16 @@ func PodStatus(p *corev1.Pod) string {
 		return "Terminating"
 	}
 	return status
+}
+
+// stoppedWord is the status of a pod whose container was stopped: its own end says less than that somebody asked for it.
+func stoppedWord(p *corev1.Pod) string {
+	for _, c := range p.Status.ContainerStatuses {
+		if t := c.State.Terminated; t != nil {
+			return fmt.Sprintf("%s (%d)", services.ReasonStopped, t.ExitCode)
+		}
+	}
+	return services.ReasonStopped
 }
 
 func condition(p *corev1.Pod, typ corev1.PodConditionType) bool {

@@ -164,3 +164,16 @@ func TestUnhealthy(t *testing.T) {
 		t.Errorf("the status is %s", got)
 	}
 }
+
+// TestStopped: a container that was stopped shows as stopped, whatever its exit code.
+func TestStopped(t *testing.T) {
+	for want, states := range map[string][]corev1.ContainerStatus{
+		"Stopped (0)": of(done), "Stopped (137)": of(ended(137, "Error")), "Stopped": of(waits(services.ReasonStopped)),
+	} {
+		p := &corev1.Pod{}
+		p.Status.Phase, p.Status.Reason, p.Status.ContainerStatuses = corev1.PodFailed, services.ReasonStopped, states
+		if got := PodStatus(p); got != want {
+			t.Errorf("the status is %s, want %s", got, want)
+		}
+	}
+}

@@ -104,6 +104,9 @@ func (p *plain) showWorkload(s *state.Status, w state.Workload) {
 	case w.Hold != nil:
 		step += w.Hold.For
 		text = "waits for " + w.Hold.For
+		if w.Hold.For == w.Name { // it waits for no other workload
+			text = w.Hold.Reason
+		}
 	default:
 		for _, pod := range s.PodsOf(w.Name) {
 			if word := PodStatus(pod); troubled[strings.TrimPrefix(word, "Init:")] {

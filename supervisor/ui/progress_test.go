@@ -268,3 +268,15 @@ func TestOneLine(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestHoldOfItsOwn: a workload that waits for no other one, because somebody removed it, does not wait for itself.
+func TestHoldOfItsOwn(t *testing.T) {
+	var out bytes.Buffer
+	p := NewProgress(&Streams{Out: &out, Err: &out}, false)
+	hold := &state.Hold{Kind: "stopped", For: "web", Reason: "was removed with `lyandev rm`"}
+	p.Show(&state.Status{Phase: state.Ready, Workloads: []state.Workload{{Name: "web", Want: 1, Hold: hold}}})
+	p.Close()
+	if text := out.String(); !strings.Contains(text, "web: was removed with `lyandev rm`") {
+		t.Errorf("it prints %q", text)
+	}
+}
