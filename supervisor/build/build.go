@@ -246,12 +246,12 @@ func (b *Builder) solve(ctx context.Context, x *services.Build, src *source, opt
 		return &Error{Name: x.Name, Err: err}
 	}
 	opt := bkclient.SolveOpt{
-		Frontend:      "dockerfile.v0",
-		FrontendAttrs: b.attributes(x, src, opts, hosts),
-		LocalMounts:   map[string]fsutil.FS{"context": contextFS, "dockerfile": dockerfileFS},
-		SharedKey:     src.context, // lets BuildKit reuse an earlier transfer of the directory
-		Session:       attachables,
-		Exports:       []bkclient.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": strings.Join(append([]string{x.Image}, x.Tags...), ",")}}},
+		Frontend:            "dockerfile.v0",
+		FrontendAttrs:       b.attributes(x, src, opts, hosts),
+		LocalMounts:         map[string]fsutil.FS{"context": contextFS, "dockerfile": dockerfileFS},
+		SharedKey:           src.context, // lets BuildKit reuse an earlier transfer of the directory
+		Session:             attachables,
+		Exports:             []bkclient.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": strings.Join(append([]string{x.Image}, x.Tags...), ",")}}},
 		AllowedEntitlements: x.Entitlements,
 	}
 	for name, dir := range src.contexts {
