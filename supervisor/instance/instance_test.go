@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -172,7 +173,7 @@ func holdLock(root string) {
 	}
 	defer lock.Release() // keeps the file from the garbage collector, which would close it
 	fmt.Println("held")
-	select {}
+	time.Sleep(time.Hour) // select {} would be a deadlock to the runtime, which ends the process
 }
 
 func TestWriteFileIsAllOrNothing(t *testing.T) {
