@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -31,18 +32,8 @@ func collect(s *services.Stack) []string {
 			add(p)
 		}
 	}
-	for _, sec := range s.Secrets {
-		for _, v := range sec.Data {
-			add(string(v))
-		}
-		for _, v := range sec.StringData {
-			add(v)
-		}
-	}
-	for _, b := range s.Builds {
-		for _, v := range b.SecretValues {
-			add(v)
-		}
+	for _, v := range secretValues(s) {
+		add(v)
 	}
 	for _, m := range s.ConfigMaps {
 		for k, v := range m.Data {
@@ -68,6 +59,21 @@ func collect(s *services.Stack) []string {
 		for k, v := range b.Args {
 			named(k, v)
 		}
+	}
+	return out
+}
+
+// secretValues are the values of the stack's Secrets and of its builds' secrets.
+func secretValues(s *services.Stack) []string {
+	var out []string
+	for _, sec := range s.Secrets {
+		for _, v := range sec.Data {
+			out = append(out, string(v))
+		}
+		out = slices.AppendSeq(out, maps.Values(sec.StringData))
+	}
+	for _, b := range s.Builds {
+		out = slices.AppendSeq(out, maps.Values(b.SecretValues))
 	}
 	return out
 }

@@ -89,7 +89,8 @@ func TestNever(t *testing.T) {
 		{"db", Facts{Failed: "container db-1 exited with 3"}, "dependency db failed to start: container db-1 exited with 3"},
 		{"db", Facts{Unhealthy: "it is unhealthy: refused"}, "dependency db failed to start: it is unhealthy: refused"},
 		{
-			"db", Facts{Right: true, NoCheck: "container p-db-1 has no healthcheck configured"},
+			"db",
+			Facts{Right: true, NoCheck: "container p-db-1 has no healthcheck configured"},
 			"dependency db failed to start: container p-db-1 has no healthcheck configured; give service db a healthcheck, or depend on it with condition: service_started",
 		},
 		{"db", Facts{Waiting: "has just begun"}, ""},
@@ -123,7 +124,8 @@ func TestWaits(t *testing.T) {
 		{"unhealthy", "db", Facts{Started: true, Unhealthy: "it is unhealthy: refused"}, "waits for db to become healthy; it is unhealthy: refused"},
 		{"unhealthy, but only started is asked for", "db/started", Facts{Started: true, Unhealthy: "it is unhealthy"}, ""},
 		{
-			"without a health check", "db", Facts{Started: true, Right: true, NoCheck: "container p-db-1 has no healthcheck configured"},
+			"without a health check", "db",
+			Facts{Started: true, Right: true, NoCheck: "container p-db-1 has no healthcheck configured"},
 			"waits for db to become healthy; container p-db-1 has no healthcheck configured",
 		},
 		{"without a health check, started", "db/started", Facts{Started: true, Right: true, NoCheck: "x"}, ""},

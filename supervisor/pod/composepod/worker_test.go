@@ -23,7 +23,6 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 	"github.com/lyandev/lyandev/supervisor/pod"
-	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 // rig runs workers on a fake engine in virtual time, and passes the engine's events on as package workers does.
@@ -413,12 +412,12 @@ func TestReadinessIsTheEnginesHealth(t *testing.T) {
 			r.SetHealth("p-web-1", status, "refused")
 			r.pass(time.Second)
 			r.want("web-1", want)
-			if is, said := state.Health(r.workers["web-1"].Pod()); is != status || status == "unhealthy" && said != "refused" {
+			if is, said := healthOf(r.workers["web-1"].Pod()); is != status || status == "unhealthy" && said != "refused" {
 				t.Errorf("the health is %s: %q, want %s", is, said, status)
 			}
 		}
 		r.start("plain-1", nil)
-		if is, said := state.Health(r.workers["plain-1"].Pod()); is != services.HealthNone || said != "p-plain-1" {
+		if is, said := healthOf(r.workers["plain-1"].Pod()); is != services.HealthNone || said != "p-plain-1" {
 			t.Errorf("without a health check the health is %s: %q", is, said)
 		}
 	})
@@ -568,4 +567,12 @@ func TestNameServersOfTheStack(t *testing.T) {
 		check("another Service", []string{"10.9.0.2"}, false)
 		check("no Service", nil, true)
 	})
+}
+
+// healthOf is what the pod's condition says about the engine's health check, and the message.
+func healthOf(p *corev1.Pod) (health, output string) {
+	if c := pod.FindCondition(&p.Status, services.HealthCheck); c != nil {
+		return c.Reason, c.Message
+	}
+	return "", ""
 }

@@ -115,8 +115,13 @@ func TestOneOffOfATemplate(t *testing.T) {
 			string(x.Host.RestartPolicy.Name), len(x.Host.PortBindings), x.Host.DNS, x.Config.Hostname, spec.Labels[services.PodUIDLabel], spec.Labels[OneOffLabel],
 		}
 		want := []any{
-			[]string{"python"}, []string{"-V"}, []string{"KEY=secret", "MODE=test"}, "/app", "1000", true, true,
-			"", 0, []string{"10.9.0.2"}, "web", "", "s-web-run-1",
+			[]string{"python"},
+			[]string{"-V"},
+			[]string{"KEY=secret", "MODE=test"},
+			"/app", "1000", true, true,
+			"", 0,
+			[]string{"10.9.0.2"},
+			"web", "", "s-web-run-1",
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("the container (-want +got):\n%s", d)
