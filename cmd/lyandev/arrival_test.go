@@ -186,6 +186,17 @@ func TestBlocked(t *testing.T) {
 	}
 }
 
+// TestHealthOfPlainServices: ps --format json says what the engine's health check says.
+func TestHealthOfPlainServices(t *testing.T) {
+	for reason, want := range map[string]string{services.HealthUnhealthy: "unhealthy", services.HealthStarting: "starting", services.HealthNone: ""} {
+		p := crashing("web", "new")
+		p.Status.Conditions = []corev1.PodCondition{{Type: services.HealthCheck, Reason: reason}}
+		if got := healthOf(p, p.Status.ContainerStatuses[0]); got != want {
+			t.Errorf("%s: %q", reason, got)
+		}
+	}
+}
+
 var _ api.Backend = backend{}
 
 // TestWaitForOneShots: a changed one-shot that a running service depends on counts as ready while it runs. --wait ended with success

@@ -24,17 +24,18 @@ func newLifecycleCommands(st *ui.Streams) []*cli.Command {
 			Name: "restart", Usage: "restart services", ArgsUsage: "[SERVICE...]",
 			Description: "Containers of plain Compose services are stopped and started again in place; a one-shot runs again. Services with\n" +
 				"Kubernetes' semantics get a rolling update of their pods, as with kubectl rollout restart, and the command does not\n" +
-				"wait for its end. Services whose depends_on says restart: true are restarted too.",
+				"wait for its end. Services whose depends_on says restart: true are restarted after it.",
 			Flags: []cli.Flag{grace}, Action: action("restart", "restarting"),
 		},
 		{
 			Name: "stop", Usage: "stop services, until start or up", ArgsUsage: "[SERVICE...]",
-			Description: "Containers of plain Compose services are kept; pods of services with Kubernetes' semantics are removed. Volumes stay.\n" +
+			Description: "Services are stopped after those that depend on them. Containers of plain Compose services are kept; pods of services with Kubernetes' semantics are removed. Volumes stay.\n" +
 				"The supervisor goes on: `lyandev down` ends it.",
 			Flags: []cli.Flag{grace}, Action: action("stop", "stopping"),
 		},
 		{
 			Name: "start", Usage: "start services that were stopped or whose containers have ended", ArgsUsage: "[SERVICE...]",
+			Description: "What a service depends on is started first, and its condition (healthy, completed) waited for.",
 			Action: action("start", "starting"),
 		},
 		{

@@ -119,8 +119,11 @@ func containerLine(snap *state.Status, p *corev1.Pod, s corev1.ContainerStatus) 
 	return l
 }
 
-// healthOf is the health of a running container that has a readiness probe, in Docker's words; "" for others.
+// healthOf is the health of a running container that has a health check or a readiness probe, in Docker's words; "" for others.
 func healthOf(p *corev1.Pod, s corev1.ContainerStatus) string {
+	if is, _ := state.Health(p); is != "" && is != services.HealthNone {
+		return is
+	}
 	i := slices.IndexFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.Name == s.Name })
 	switch {
 	case i < 0 || p.Spec.Containers[i].ReadinessProbe == nil || s.State.Running == nil:
