@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/services/compose"
 )
 
 // pod is a pod template under construction.
@@ -27,8 +26,6 @@ type pod struct {
 	claims []corev1.PersistentVolumeClaim
 	// localhost are the ports of the pod's loopback that lead elsewhere.
 	localhost services.Localhost
-	// joins are the Docker networks that the pod is in beside the stack's.
-	joins []compose.Attachment
 }
 
 func newPod(c *converter, service, kind string) *pod {
@@ -114,7 +111,6 @@ func (p *pod) finish(s types.ServiceConfig, ext serviceExt) {
 	if len(p.localhost) > 0 {
 		p.meta.Annotations[services.LocalhostAnnotation] = p.localhost.String()
 	}
-	p.annotateNetworks()
 	if len(p.meta.Annotations) == 0 {
 		p.meta.Annotations = nil
 	}
@@ -258,7 +254,11 @@ func (p *pod) shared(s types.ServiceConfig) {
 	case s.NetworkMode != "" && !strings.HasPrefix(s.NetworkMode, types.ServicePrefix):
 		p.c.note(at.with("network_mode"), "ignored: every pod is on the stack's network")
 	}
-	p.networks(s)
+	for _, n := range slices.Sorted(maps.Keys(s.Networks)) {
+		if n != "default" {
+			p.c.note(at.with("networks", n), "approximated: there is one network; all pods can reach each other")
+		}
+	}
 	if len(s.GroupAdd) > 0 || len(s.Sysctls) > 0 {
 		p.podSecurity(s)
 	}

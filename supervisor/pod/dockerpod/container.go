@@ -2,7 +2,6 @@ package dockerpod
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
@@ -43,9 +41,6 @@ func (r *Runtime) CreateContainer(ctx context.Context, q pod.CreateRequest) (str
 	if err != nil {
 		return "", err
 	}
-	if err := r.join(ctx, q.Pod, spec, id); err != nil {
-		return "", errors.Join(err, r.cfg.Engine.RemoveContainer(context.WithoutCancel(ctx), id))
-	}
 	if err := r.fill(ctx, id, q, spec, plan); err != nil {
 		_ = r.cfg.Engine.RemoveContainer(context.WithoutCancel(ctx), id)
 		return "", err
@@ -73,27 +68,6 @@ func (r *Runtime) create(ctx context.Context, p *corev1.Pod, spec engine.Contain
 		spec.Name = fit(spec.Name + "-" + string(p.UID)[:min(5, len(p.UID))])
 	}
 	return r.cfg.Engine.CreateContainer(ctx, spec)
-}
-
-// join connects a new container that has the pod's address to the other networks that the pod is in. Its names there are resolved by
-// Docker, as those of plain containers; an init container has none.
-func (r *Runtime) join(ctx context.Context, p *corev1.Pod, spec engine.ContainerSpec, id string) error {
-	if spec.Network != r.cfg.Network {
-		return nil
-	}
-	list, err := compose.DecodeNetworks(p.Annotations[compose.NetworksAnnotation], r.cfg.Project)
-	if err != nil {
-		return err
-	}
-	for _, a := range list {
-		if spec.Labels[services.KindLabel] == KindInit {
-			a.Settings.Aliases = nil
-		}
-		if err := r.cfg.Engine.ConnectNetwork(ctx, a.Network, id, a.Settings); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // StartContainer implements pod.Containers.

@@ -2,7 +2,6 @@ package dockerpod
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -83,9 +82,6 @@ func (r *Runtime) runSandbox(ctx context.Context, p *corev1.Pod, attempt int) er
 	id, err := r.create(ctx, p, spec)
 	if err != nil {
 		return err
-	}
-	if err := r.join(ctx, p, spec, id); err != nil {
-		return errors.Join(err, r.cfg.Engine.RemoveContainer(context.WithoutCancel(ctx), id))
 	}
 	return r.startAddressed(ctx, id)
 }
