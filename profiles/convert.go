@@ -80,6 +80,7 @@ func (l *load) convert(p *types.Project) *services.Stack {
 
 	c.aliases(names)
 	c.topServices()
+	c.podNetworks(names)
 	c.topIngresses()
 	c.ingressPort()
 	c.hostPorts(names)

@@ -68,7 +68,7 @@ func (p *plain) hardwareAddr(s string, at keyPath) string {
 // endpoint is the attachment to one network.
 func (p *plain) endpoint(key string, links []string) *network.EndpointSettings {
 	cfg := p.s.Networks[key]
-	out := &network.EndpointSettings{Links: links, Aliases: p.aliases(cfg)}
+	out := &network.EndpointSettings{Links: links, Aliases: networkAliases(p.s, cfg)}
 	if cfg == nil {
 		return out
 	}
@@ -106,15 +106,15 @@ func (p *plain) address(s string, at keyPath) string {
 	return addr.Unmap().String()
 }
 
-// aliases are the names of the container on a network: its container_name, the service's name and its own aliases. The name
-// PROJECT-SERVICE-NUMBER is the first one of a container without container_name; who creates the container adds it.
-func (p *plain) aliases(cfg *types.ServiceNetworkConfig) []string {
+// networkAliases are the names of a service's containers on a network: container_name, the service's name and the aliases of the
+// file. A plain container without container_name has the name PROJECT-SERVICE-NUMBER too; whoever creates it adds that.
+func networkAliases(s types.ServiceConfig, cfg *types.ServiceNetworkConfig) []string {
 	var out []string
-	if p.s.ContainerName != "" {
-		out = append(out, p.s.ContainerName)
+	if s.ContainerName != "" {
+		out = append(out, s.ContainerName)
 	}
 	if cfg.ServiceNameAliasEnabled() {
-		out = append(out, p.s.Name)
+		out = append(out, s.Name)
 	}
 	if cfg != nil {
 		out = append(out, cfg.Aliases...)
@@ -176,16 +176,17 @@ func (c *converter) dockerName(name, key string, external bool) string {
 	return name
 }
 
-// dockerNetworks sets the stack's Docker networks: those that enabled plain services use.
+// dockerNetworks sets the stack's Docker networks: those that enabled plain services use, and the external ones that pods are
+// attached to.
 func (c *converter) dockerNetworks(names []string) {
 	networks := map[string]bool{}
+	users := c.networkUsers(names)
 	for _, n := range names {
 		s := c.project.Services[n]
-		if !c.plain[n] || s.Provider != nil {
-			continue
-		}
 		for key := range s.Networks {
-			networks[key] = true
+			if c.plain[n] && s.Provider == nil || !c.plain[n] && c.attaches(key, users) {
+				networks[key] = true
+			}
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(networks)) {

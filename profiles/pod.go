@@ -254,11 +254,6 @@ func (p *pod) shared(s types.ServiceConfig) {
 	case s.NetworkMode != "" && !strings.HasPrefix(s.NetworkMode, types.ServicePrefix):
 		p.c.note(at.with("network_mode"), "ignored: every pod is on the stack's network")
 	}
-	for _, n := range slices.Sorted(maps.Keys(s.Networks)) {
-		if n != "default" {
-			p.c.note(at.with("networks", n), "approximated: there is one network; all pods can reach each other")
-		}
-	}
 	if len(s.GroupAdd) > 0 || len(s.Sysctls) > 0 {
 		p.podSecurity(s)
 	}

@@ -143,7 +143,7 @@ services.*.healthcheck.timeout aa
 services.*.models ai |  | give the service Compose's semantics
 services.*.models.*.endpoint_var ai |  | not supported
 services.*.models.*.model_var ai |  | not supported
-services.*.networks ap |  | all pods are in one network; aliases are names of the service
+services.*.networks ap |  | pods are in the network PROJECT_default, and in the named networks that they share with plain services; aliases are names of the service
 services.*.networks.*.aliases aa
 services.*.networks.*.driver_opts ai |  | not supported
 services.*.networks.*.gw_priority ai |  | not supported

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
@@ -78,12 +79,13 @@ func Describe(wanted, have *corev1.Pod) string {
 }
 
 // InPlace says that the pods are the same but for containers that are in one of them only, images, and what
-// can be changed in place anyway: labels and annotations. A restart by hand replaces the pod, and so does a sandbox: a pod
+// can be changed in place anyway: labels and annotations. A restart by hand replaces the pod, as other networks do, and so does a sandbox: a pod
 // of one container without one has no network that another could join.
 func InPlace(a, b *corev1.Pod) bool {
 	if a.Annotations[RestartedAt] != b.Annotations[RestartedAt] ||
 		a.Annotations[pod.SandboxAnnotation] != b.Annotations[pod.SandboxAnnotation] ||
 		a.Annotations[services.LocalhostAnnotation] != b.Annotations[services.LocalhostAnnotation] ||
+		a.Annotations[compose.NetworksAnnotation] != b.Annotations[compose.NetworksAnnotation] ||
 		joins(a, b) && !(pod.NeedsSandbox(a) && pod.NeedsSandbox(b)) {
 		return false
 	}

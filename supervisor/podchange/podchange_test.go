@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/podchange"
 )
@@ -61,6 +62,11 @@ func TestInPlace(t *testing.T) {
 	led.Annotations[services.LocalhostAnnotation] = "6379=redis:6379"
 	if podchange.InPlace(led, have) {
 		t.Error("the sandbox serves the loopback's ports: other ports need another sandbox")
+	}
+	moved := sandboxed("redis", "master").Object.(*corev1.Pod)
+	moved.Annotations[compose.NetworksAnnotation] = `[{"network":"back"}]`
+	if podchange.InPlace(moved, have) {
+		t.Error("a pod is attached to its networks when it is made: other networks need another pod")
 	}
 	restarted := sandboxed("redis", "master").Object.(*corev1.Pod)
 	restarted.Annotations[podchange.RestartedAt] = "now"

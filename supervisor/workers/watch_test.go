@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 	"github.com/lyandev/lyandev/supervisor/pod"
@@ -305,5 +306,38 @@ func TestSignalsWakeNoWorker(t *testing.T) {
 		if n := len(r.Calls("ListContainers")); n != lists {
 			t.Errorf("the worker looked %d times", n-lists)
 		}
+	})
+}
+
+// TestFurtherNetworks: a pod is in the named networks of its service too, under the names that it has there, and comes back into
+// one that it was taken out of.
+func TestFurtherNetworks(t *testing.T) {
+	onRig(t, func(r *rig) {
+		if _, err := r.CreateNetwork(r.t.Context(), engine.NetworkSpec{Name: "s_back"}); err != nil {
+			t.Fatal(err)
+		}
+		r.start(newPod("a", "a-1", func(p *corev1.Pod) {
+			p.Annotations = map[string]string{
+				compose.NetworksAnnotation: `[{"network":"` + compose.Project + `_back","settings":{"Aliases":["web"]}}]`,
+			}
+		}))
+		want := func() {
+			t.Helper()
+			c := r.container("a")
+			if got := c.Networks["s_back"].Aliases; !slices.Contains(got, "web") || !slices.Contains(got, "a") {
+				t.Errorf("names in s_back: %v", got)
+			}
+			if ip := c.IPs["s_default"]; ip.String() != "10.9.0.10" {
+				t.Errorf("its address is %v", ip)
+			}
+		}
+		want()
+		if err := r.DisconnectNetwork(r.t.Context(), "s_back", r.container("a").ID); err != nil {
+			t.Fatal(err)
+		}
+		if pods, err := r.Rejoin(r.t.Context()); err != nil || !slices.Equal(pods, []string{"a"}) {
+			t.Fatalf("put back: %v, %v", pods, err)
+		}
+		want()
 	})
 }

@@ -54,7 +54,7 @@ func (r *Runtime) create(ctx context.Context, p *corev1.Pod, spec engine.Contain
 	if r.cfg.Warn != nil {
 		spec.Warn = func(text string) { r.cfg.Warn(p.Name, text) }
 	}
-	id, err := r.cfg.Engine.CreateContainer(ctx, spec)
+	id, err := r.createAttached(ctx, p, spec)
 	if !engine.IsConflict(err) {
 		return id, err
 	}
@@ -67,7 +67,7 @@ func (r *Runtime) create(ctx context.Context, p *corev1.Pod, spec engine.Contain
 	} else if lookErr == nil {
 		spec.Name = fit(spec.Name + "-" + string(p.UID)[:min(5, len(p.UID))])
 	}
-	return r.cfg.Engine.CreateContainer(ctx, spec)
+	return r.createAttached(ctx, p, spec)
 }
 
 // StartContainer implements pod.Containers.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -14,9 +16,9 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod/composepod"
 )
 
-// Rejoin reconnects every running container that should be in the project's network and is not, with its own address: the network
-// was removed and recreated, or the container was disconnected. It returns the names of the reconnected pods, also together
-// with an error.
+// Rejoin reconnects every running container to the networks that it should be in and is not, with its own address in the project's
+// network: a network was removed and made again, or the container was disconnected. It returns the names of the reconnected
+// pods, also together with an error.
 func (r *Runtime) Rejoin(ctx context.Context) (pods []string, err error) {
 	all, err := r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, services.PodUIDLabel: ""})
 	if err != nil {
@@ -29,12 +31,9 @@ func (r *Runtime) Rejoin(ctx context.Context) (pods []string, err error) {
 		} else if err != nil {
 			errs = append(errs, err)
 		}
-		if p := r.outside(&all[i]); p != nil {
-			ip, err := r.cfg.PodIP(p.Name)
-			if err == nil {
-				err = r.cfg.Engine.ConnectNetwork(ctx, r.cfg.Network, all[i].ID, engine.EndpointAt(ip))
-			}
-			if err == nil {
+		if p := carried(&all[i]); p != nil {
+			back, err := r.rejoinPod(ctx, p, &all[i])
+			if back {
 				pods = append(pods, p.Name)
 			}
 			errs = append(errs, err)
@@ -43,9 +42,25 @@ func (r *Runtime) Rejoin(ctx context.Context) (pods []string, err error) {
 	return pods, errors.Join(errs...)
 }
 
-// outside returns the pod of a running container that should be in the network and is not, else nil.
-func (r *Runtime) outside(c *engine.Container) *corev1.Pod {
-	if _, in := c.IPs[r.cfg.Network]; in || c.State != engine.StateRunning {
+// rejoinPod reconnects the container that carries a pod's addresses. back is true if it was connected to a network.
+func (r *Runtime) rejoinPod(ctx context.Context, p *corev1.Pod, c *engine.Container) (back bool, err error) {
+	if _, in := c.IPs[r.cfg.Network]; !in {
+		ip, err := r.cfg.PodIP(p.Name)
+		if err == nil {
+			err = r.cfg.Engine.ConnectNetwork(ctx, r.cfg.Network, c.ID, engine.EndpointAt(ip))
+		}
+		if err != nil {
+			return false, err
+		}
+		back = true
+	}
+	made, err := r.attach(ctx, p, c.ID, slices.Collect(maps.Keys(c.Networks)))
+	return back || made > 0, err
+}
+
+// carried returns the pod of Kubernetes' semantics whose addresses a running container has, nil if it has none.
+func carried(c *engine.Container) *corev1.Pod {
+	if c.State != engine.StateRunning {
 		return nil
 	}
 	p := new(corev1.Pod)
