@@ -98,6 +98,11 @@ func TestComposeFields(t *testing.T) {
 		{"group_add", "group_add: ['20']", `{"securityContext":{"supplementalGroups":[20]}}`},
 		{"sysctls", "sysctls: {net.core.somaxconn: 1024}", `{"securityContext":{"sysctls":[{"name":"net.core.somaxconn","value":"1024"}]}}`},
 		{"sysctls of a service and its pod", "sysctls: {net.core.somaxconn: 1024}\n  b:\n    image: x\n    network_mode: service:a\n    sysctls: {net.core.somaxconn: 1024}", `{"securityContext":{"sysctls":[{"name":"net.core.somaxconn","value":"1024"}]}}`},
+		{"Compose's default, not that of Kubernetes for :latest", "init: true", container(`"image":"x","imagePullPolicy":"IfNotPresent"`)},
+		{
+			"an image of a sidecar alone", "x-lyandev: {sidecars: [{name: s, image: y}]}",
+			`{"containers":[{"name":"a"},{"name":"s","image":"y","imagePullPolicy":"IfNotPresent"}]}`,
+		},
 		{"pull_policy", "pull_policy: always", container(`"imagePullPolicy":"Always"`)},
 		{"hooks", "post_start: [{command: [x]}]\n    pre_stop: [{command: [y, z]}]", container(`"lifecycle":{"postStart":{"exec":{"command":["x"]}},"preStop":{"exec":{"command":["y","z"]}}}`)},
 		{"ports and expose", "ports: ['8080:80', {target: 53, protocol: udp, name: dns}]\n    expose: ['90-91']", container(`"ports":[{"containerPort":80,"protocol":"TCP"},{"containerPort":53,"protocol":"UDP","name":"dns"},{"containerPort":90},{"containerPort":91}]`)},

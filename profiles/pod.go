@@ -84,6 +84,9 @@ func (p *pod) extras(s types.ServiceConfig, ext serviceExt, main corev1.Containe
 			if out[i].Image == "" {
 				out[i].Image, out[i].ImagePullPolicy = main.Image, main.ImagePullPolicy
 			}
+			if out[i].ImagePullPolicy == "" {
+				out[i].ImagePullPolicy = corev1.PullIfNotPresent
+			}
 			if out[i].Name == "" {
 				out[i].Name = p.c.workloadName(s.Name) + "-" + strconv.Itoa(i)
 			}
@@ -304,19 +307,17 @@ func (p *pod) dns(s types.ServiceConfig) {
 	}
 }
 
-// pullPolicy converts Compose's pull_policy. Images built by the stack are never pulled.
+// pullPolicy converts Compose's pull_policy, with Compose's default, which is missing. Images built by the stack are never pulled.
 func (p *pod) pullPolicy(s types.ServiceConfig) corev1.PullPolicy {
 	if p.c.built(s) {
 		return corev1.PullIfNotPresent
 	}
 	switch s.PullPolicy {
-	case "":
-		return ""
 	case types.PullPolicyAlways:
 		return corev1.PullAlways
 	case types.PullPolicyNever:
 		return corev1.PullNever
-	case types.PullPolicyMissing, types.PullPolicyIfNotPresent, types.PullPolicyBuild:
+	case "", types.PullPolicyMissing, types.PullPolicyIfNotPresent, types.PullPolicyBuild:
 		return corev1.PullIfNotPresent
 	}
 	p.c.note(keyPath{"services", s.Name, "pull_policy"}, "approximated: pulled if missing")

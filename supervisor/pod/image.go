@@ -43,7 +43,7 @@ func (w *Worker) ensureImage(ctx context.Context, c *corev1.Container) (Image, e
 		w.event(c.Name, corev1.EventTypeWarning, ReasonErrImageNeverPull, msg)
 		return Image{}, &WaitError{Reason: ReasonErrImageNeverPull, Message: msg}
 	}
-	return w.pull(ctx, c, ref)
+	return w.pull(ctx, c, ref, present)
 }
 
 // taggedImage is an image's name with the tag latest if it has neither tag nor digest (R63).
@@ -58,8 +58,9 @@ func taggedImage(image string) (string, error) {
 	return image, nil
 }
 
-// pull pulls an image, whose tagged name is ref, with the back-off of R62.
-func (w *Worker) pull(ctx context.Context, c *corev1.Container, ref string) (Image, error) {
+// pull pulls an image, whose tagged name is ref, with the back-off of R62. present says that the machine has it already, and that
+// only its policy asks for a pull: an error says so.
+func (w *Worker) pull(ctx context.Context, c *corev1.Container, ref string, present bool) (Image, error) {
 	now := time.Now()
 	if e, ok := w.pulls.Entry(c.Image); ok && now.Before(e.Updated.Add(e.Wait)) {
 		w.alarm.by(e.Updated.Add(e.Wait))
@@ -74,6 +75,10 @@ func (w *Worker) pull(ctx context.Context, c *corev1.Container, ref string) (Ima
 	if err := w.deps.Runtime.PullImage(ctx, ref); err != nil {
 		if ctx.Err() != nil {
 			return Image{}, err
+		}
+		if present {
+			err = fmt.Errorf("%w; the image is on this machine, but its pull policy is Always: set pull_policy: missing (in a manifest "+
+				"imagePullPolicy: IfNotPresent) to use it as it is", err)
 		}
 		w.event(c.Name, corev1.EventTypeWarning, "Failed", fmt.Sprintf("Failed to pull image %q: %v", c.Image, err))
 		w.pullErrs[c.Image] = err.Error()

@@ -401,3 +401,22 @@ func TestWhatEndedWithTheEngineHasNoBackOff(t *testing.T) {
 		})
 	}
 }
+
+// TestAFailedPullOfAnImageThatIsThere: the message says that the machine has the image and which setting uses it.
+func TestAFailedPullOfAnImageThatIsThere(t *testing.T) {
+	on(t, `{}`, func(t *testing.T, s *stage) {
+		sc, err := parse([]byte(`{"pod": {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "app", "image": "img:1", "imagePullPolicy": "Always"}]}},
+			"behaviors": {}, "images": {"img:1": {"present": true, "pullError": "no registry"}}, "duration": 1}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := newRecorder()
+		failing := begin(t, &sc.Pod, newEngine(sc, log, false), log, time.Time{})
+		failing.pass(1)
+		failing.end()
+		w := failing.Pod().Status.ContainerStatuses[0].State.Waiting
+		if w == nil || !strings.Contains(w.Message, "no registry; the image is on this machine, but its pull policy is Always: set pull_policy: missing") {
+			t.Errorf("%+v", w)
+		}
+	})
+}
