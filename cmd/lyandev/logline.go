@@ -23,6 +23,8 @@ type logWriter struct {
 	names map[source]string
 	// plain leaves out the names.
 	plain bool
+	// above calls what writes to Out; see ui.Progress.
+	above func(write func())
 }
 
 // source is where a line comes from.
@@ -31,14 +33,27 @@ type source struct{ pod, container string }
 // newLogWriter returns a writer to Out. On a terminal it drops control sequences but colours; elsewhere a container's bytes are
 // unchanged.
 func newLogWriter(st *ui.Streams, m *mask.Masker) *logWriter {
-	w := &logWriter{st: st, mask: m, names: map[source]string{}, out: bufio.NewWriterSize(st.RawOut(), 64<<10)}
+	w := &logWriter{st: st, mask: m, names: map[source]string{}, above: func(write func()) { write() }, out: bufio.NewWriterSize(st.RawOut(), 64<<10)}
 	if st.OutTTY {
 		w.out = bufio.NewWriterSize(st.Out, 64<<10)
 	}
 	return w
 }
 
+// line writes one line. What is waiting is flushed with it when there is much of it, so that the buffer does not flush itself in the
+// middle of a line.
 func (w *logWriter) line(l logs.Line) {
+	if w.out.Buffered()+len(l.Text) < w.out.Size()/2 {
+		w.write(l)
+		return
+	}
+	w.above(func() {
+		w.write(l)
+		_ = w.out.Flush()
+	})
+}
+
+func (w *logWriter) write(l logs.Line) {
 	text := w.mask.String(l.Text)
 	if w.st.OutTTY {
 		text = printable(w.st, text)
@@ -50,7 +65,11 @@ func (w *logWriter) line(l logs.Line) {
 	_ = w.out.WriteByte('\n')
 }
 
-func (w *logWriter) flush() { _ = w.out.Flush() }
+func (w *logWriter) flush() {
+	if w.out.Buffered() > 0 {
+		w.above(func() { _ = w.out.Flush() })
+	}
+}
 
 // maxNameWidth bounds the column of names; a longer name shifts its lines.
 const maxNameWidth = 44

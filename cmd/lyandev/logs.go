@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/mask"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/logs"
@@ -28,6 +29,12 @@ type logOptions struct {
 	// since and until are the zero time if there is no limit.
 	since, until time.Time
 	names        []string
+	// mask hides secrets; nil is a masker for the pods that run now.
+	mask *mask.Masker
+	// above, if not nil, is called with what writes lines; see ui.Progress.
+	above func(write func())
+	// silent are workloads whose lines are left out.
+	silent map[string]bool
 }
 
 func newLogsCommand(st *ui.Streams) *cli.Command {
@@ -85,23 +92,15 @@ func parseLogOptions(c *cli.Context) (logOptions, error) {
 	return o, nil
 }
 
-// followLogs prints that up has attached and follows the logs and, unless quiet, the changes until Ctrl-C or until the supervisor exits.
-func followLogs(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
-	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	fmt.Fprintln(st.Err, st.Paint(ui.Dim, "attached to the running supervisor; Ctrl-C detaches, `lyandev down` stops the stack"))
-	if !quiet {
-		go tellChanges(ctx, t, st)
-	}
-	return printLogs(ctx, c, st, t, logOptions{follow: true, tail: 0})
-}
-
 // printLogs prints log lines, each prefixed with its pod's name. Secrets in the pods' environments are masked.
 func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o logOptions) error {
-	s, m := maskerOf(c, t)
-	if s != nil {
-		if err := checkPods(s, o.names); err != nil {
-			return err
+	m := o.mask
+	if m == nil {
+		var s *state.Status
+		if s, m = maskerOf(c, t); s != nil {
+			if err := checkPods(s, o.names); err != nil {
+				return err
+			}
 		}
 	}
 	eng, err := connect(ctx)
@@ -114,10 +113,15 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 	defer eng.Close()
 	opts := logs.Options{
 		Project: t.instance.Name, Follow: o.follow, Tail: o.tail, Since: o.since, Until: o.until, Timestamps: o.timestamps, Previous: o.previous,
-		Match: func(l map[string]string) bool { return len(o.names) == 0 || slices.ContainsFunc(o.names, isNamed(l)) },
+		Match: func(l map[string]string) bool {
+			return !o.silent[l[services.WorkloadLabel]] && (len(o.names) == 0 || slices.ContainsFunc(o.names, isNamed(l)))
+		},
 	}
 	w := newLogWriter(st, m)
 	w.plain = o.plain
+	if o.above != nil {
+		w.above = o.above
+	}
 	opts.Flush = w.flush
 	err = logs.Stream(ctx, eng, opts, w.line)
 	if errors.Is(err, context.Canceled) {

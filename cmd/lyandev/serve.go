@@ -162,6 +162,7 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 
 	began := time.Now()
 	o.wait, o.timeout = true, 24*time.Hour
+	o.followLogs(view, c, t, began)
 	err = applyAndShow(view, t, o)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		var coded *codedError
@@ -176,9 +177,6 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	}
 	if !o.quiet && view.Err() == nil {
 		go tellChanges(view, t, o.st)
-	}
-	if !o.noLogs && view.Err() == nil {
-		go func() { _ = printLogs(view, c, o.st, t, logOptions{follow: true, tail: 0}) }()
 	}
 	return waitForEnd(s, t, o, view, interrupted)
 }

@@ -33,6 +33,8 @@ type upOptions struct {
 	quiet   bool
 	noLogs  bool
 	request api.ApplyRequest
+	// shown, if not nil, is called when the progress begins to be shown.
+	shown func(ui.Progress)
 }
 
 func newUpCommand(st *ui.Streams) *cli.Command {
@@ -214,23 +216,6 @@ func detached(c *cli.Context, t *target, o upOptions) error {
 	return nil
 }
 
-// attach applies the stack to the running supervisor and, unless detached, follows the logs.
-func attach(c *cli.Context, t *target, o upOptions) error {
-	if o.detach {
-		return detached(c, t, o)
-	}
-	began := time.Now()
-	o.wait = true
-	if err := applyAndShow(c.Context, t, o); err != nil {
-		return err
-	}
-	printWhereToLook(o.st, t, began)
-	if o.noLogs {
-		return nil
-	}
-	return followLogs(c, o.st, t, o.quiet)
-}
-
 // applyAndShow applies the stack, shows progress and blocks until the stack has started or, with o.wait, is ready. If the
 // stack cannot be applied and no pods exist, it also ends the supervisor.
 func applyAndShow(ctx context.Context, t *target, o upOptions) error {
@@ -245,6 +230,9 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	}
 	progress := ui.NewProgress(o.st, o.quiet)
 	go watchEvents(shown, t, progress, resources.IsNote) // the answer to the apply has the notes
+	if o.shown != nil {
+		o.shown(progress)
+	}
 	w := arrivalWatch{
 		wait: o.wait, limit: timeoutOf(o), show: progress.Show,
 		apply:     func() (uint64, error) { return applyAndTell(shown, t, o, bound, progress) },

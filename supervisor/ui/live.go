@@ -23,6 +23,8 @@ type live struct {
 
 	mu   sync.Mutex
 	snap *state.Status
+	// closed is true after Close: nothing is drawn any more.
+	closed bool
 	// above are the lines that scroll up above the picture at the next draw.
 	above []string
 	drawn int
@@ -83,8 +85,36 @@ func (l *live) scroll(style Style, text string) {
 func (l *live) Close() {
 	close(l.done)
 	l.ended.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.draw()
+	l.closed = true
 	fmt.Fprint(l.st.Err, l.st.sequence("?25h"))
+}
+
+// Above takes the picture away for what write writes, and draws it again.
+func (l *live) Above(write func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		write()
+		return
+	}
+	if l.drawn > 0 {
+		fmt.Fprint(l.st.Err, l.erase())
+		l.drawn = 0
+	}
+	write()
+	l.draw()
+}
+
+// erase moves to where the picture begins and clears the screen from there.
+func (l *live) erase() string {
+	up := ""
+	if l.drawn > 0 {
+		up = l.st.sequence(fmt.Sprintf("%dA", l.drawn))
+	}
+	return up + l.st.sequence("1G") + l.st.sequence("J")
 }
 
 // draw overwrites the previous lines. Events and notes scroll up above them.
@@ -95,10 +125,7 @@ func (l *live) draw() {
 	columns, rows := l.st.Size()
 	lines := l.picture(max(rows-2, 1))
 	var b strings.Builder
-	if l.drawn > 0 {
-		b.WriteString(l.st.sequence(fmt.Sprintf("%dA", l.drawn)))
-	}
-	b.WriteString(l.st.sequence("1G") + l.st.sequence("J")) // to the first column, and clear to the end of the screen
+	b.WriteString(l.erase())
 	for _, line := range l.above {
 		b.WriteString(line + "\n")
 	}

@@ -18,6 +18,9 @@ type Progress interface {
 	// Note shows a line at once; Warn shows a warning, with quiet too.
 	Note(text string)
 	Warn(text string)
+	// Above calls write, which writes whole lines to the terminal that Err may be. A live view is taken away before and drawn again
+	// below them. It can be called from any goroutine, also after Close.
+	Above(write func())
 	// Close ends the output and restores the terminal.
 	Close()
 }
@@ -171,6 +174,8 @@ func (p *plain) Note(text string) {
 func (p *plain) Warn(text string) {
 	fmt.Fprintf(p.st.Err, "%s %s\n", p.st.Paint(Yellow, "warning:"), text)
 }
+
+func (p *plain) Above(write func()) { write() }
 
 func (p *plain) Close() {}
 

@@ -216,6 +216,25 @@ func TestLiveProgress(t *testing.T) {
 	})
 }
 
+// TestLinesAboveTheLiveProgress: what others write scrolls above the picture, whole, and does not disturb it.
+func TestLinesAboveTheLiveProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := NewProgress(&Streams{Err: &out, ErrTTY: true}, false)
+		p.Above(func() { out.WriteString("db-1 | early\n") })
+		p.Show(&state.Status{Project: "shop", Phase: "starting", Workloads: []state.Workload{{Name: "db", Want: 1, Have: 1}}})
+		time.Sleep(150 * time.Millisecond)
+		p.Above(func() { out.WriteString("db-1 | one\ndb-1 | two\n") })
+		time.Sleep(150 * time.Millisecond)
+		p.Close()
+		p.Above(func() { out.WriteString("db-1 | late\n") })
+		want := []string{"db-1 | early", "db-1 | one", "db-1 | two", "shop  starting  300ms", "⠸ db  0/1 ready", "db-1 | late"}
+		if got := screen(t, out.String()); strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("in the end:\n%s", strings.Join(got, "\n"))
+		}
+	})
+}
+
 func TestLiveProgressFitsTheTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

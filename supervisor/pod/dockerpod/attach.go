@@ -30,23 +30,23 @@ func (r *Runtime) attachments(p *corev1.Pod) ([]compose.Attachment, error) {
 // createAttached creates a container and, if it carries the pod's addresses, attaches it to the further networks of the pod. After
 // an error nothing is left.
 func (r *Runtime) createAttached(ctx context.Context, p *corev1.Pod, spec engine.ContainerSpec) (string, error) {
+	list, err := r.attachments(p)
+	if err != nil {
+		return "", err
+	}
 	id, err := r.cfg.Engine.CreateContainer(ctx, spec)
 	if err != nil || spec.Network != r.cfg.Network {
 		return id, err
 	}
-	if _, err := r.attach(ctx, p, id, nil); err != nil {
+	if _, err := r.joinNetworks(ctx, id, list, nil); err != nil {
 		_ = r.cfg.Engine.RemoveContainer(context.WithoutCancel(ctx), id)
 		return "", err
 	}
 	return id, nil
 }
 
-// attach connects a container of a pod to those of the pod's further networks that it is not in, and counts them.
-func (r *Runtime) attach(ctx context.Context, p *corev1.Pod, id string, in []string) (made int, err error) {
-	list, err := r.attachments(p)
-	if err != nil {
-		return 0, err
-	}
+// joinNetworks connects a container to those networks of the list that it is not in, and counts them.
+func (r *Runtime) joinNetworks(ctx context.Context, id string, list []compose.Attachment, in []string) (made int, err error) {
 	for _, a := range list {
 		if slices.Contains(in, a.Network) {
 			continue
@@ -57,4 +57,17 @@ func (r *Runtime) attach(ctx context.Context, p *corev1.Pod, id string, in []str
 		made++
 	}
 	return made, nil
+}
+
+// joinNamelessly connects a one-off container of a pod's service to the further networks of the pod, without the service's names.
+func (r *Runtime) joinNamelessly(ctx context.Context, p *corev1.Pod, id string) error {
+	list, err := r.attachments(p)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		list[i].Settings.Aliases = nil
+	}
+	_, err = r.joinNetworks(ctx, id, list, nil)
+	return err
 }

@@ -124,6 +124,9 @@ func (o *oneOff) makeSandbox(ctx context.Context) error {
 	if o.sandbox, err = o.cfg.Engine.CreateContainer(ctx, spec); err != nil {
 		return err
 	}
+	if err := o.joinNamelessly(ctx, o.pod, o.sandbox); err != nil {
+		return err
+	}
 	if err := o.cfg.Engine.StartContainer(ctx, o.sandbox); err != nil {
 		return err
 	}
@@ -190,6 +193,11 @@ func (o *oneOff) create(ctx context.Context, c *corev1.Container, labels map[str
 			err = composepod.NameTaken(spec.Name, &holder)
 		}
 		return "", err
+	}
+	if o.sandbox == "" && !o.pod.Spec.HostNetwork {
+		if err := o.joinNamelessly(ctx, o.pod, id); err != nil {
+			return id, err
+		}
 	}
 	return id, o.fill(ctx, id, q, spec, plan)
 }

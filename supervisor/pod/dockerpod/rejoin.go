@@ -54,7 +54,11 @@ func (r *Runtime) rejoinPod(ctx context.Context, p *corev1.Pod, c *engine.Contai
 		}
 		back = true
 	}
-	made, err := r.attach(ctx, p, c.ID, slices.Collect(maps.Keys(c.Networks)))
+	list, err := r.attachments(p)
+	if err != nil {
+		return back, err
+	}
+	made, err := r.joinNetworks(ctx, c.ID, list, slices.Collect(maps.Keys(c.Networks)))
 	return back || made > 0, err
 }
 
