@@ -165,7 +165,7 @@ func (s *Supervisor) needs(ctx context.Context, x *services.Workload) error {
 	return s.await(ctx, func() (bool, error) {
 		wait, waits := s.cluster.Wait(x.Name())
 		switch {
-		case !waits || s.halted(wait.For):
+		case !waits || s.allStopped(wait.For):
 			return true, nil
 		case wait.Never != "":
 			return false, errors.New(wait.Never)
@@ -174,8 +174,8 @@ func (s *Supervisor) needs(ctx context.Context, x *services.Workload) error {
 	})
 }
 
-// halted reports whether a workload has no pod but stopped ones. Called by the loop.
-func (s *Supervisor) halted(name string) bool {
+// allStopped reports whether a workload has no pod but stopped ones. Called by the loop.
+func (s *Supervisor) allStopped(name string) bool {
 	return !slices.ContainsFunc(s.cluster.PodsOf(name), func(p *corev1.Pod) bool { return p.Status.Reason != services.ReasonStopped })
 }
 

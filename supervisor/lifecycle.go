@@ -226,6 +226,7 @@ func (s *Supervisor) startEnded(stack *services.Stack, only []string) (again []s
 		for _, p := range s.cluster.PodsOf(x.Name()) {
 			ended := p.Status.Phase == corev1.PodFailed || p.Status.Reason == services.ReasonStopped
 			if w := s.pods.Plain(p.Name); w != nil && ended && p.DeletionTimestamp == nil {
+				s.pods.Hold(p.Name, s.cluster.Recovery.HoldPlain(p.UID)) // in the order of depends_on
 				w.Start()
 				s.noteStarting(p)
 				starts = true

@@ -203,13 +203,24 @@ func (m awaitPush) handle(s *Supervisor) {
 	s.podnet.AfterNextPush("", func() { close(m.pushed) })
 }
 
-// stopRequest asks to end the stack; a second one hurries.
-type stopRequest struct{}
+// stopRequest asks to end the stack; a second one hurries. keep is that of Halt; a request without it after one with it only
+// changes that.
+type stopRequest struct{ keep bool }
 
-func (m stopRequest) String() string { return "stop the stack" }
+func (m stopRequest) String() string {
+	if m.keep {
+		return "stop the stack and keep its containers"
+	}
+	return "stop the stack"
+}
 
 func (m stopRequest) handle(s *Supervisor) {
-	if s.stopping {
+	switch {
+	case !s.stopping:
+		s.keeping = m.keep
+	case s.keeping && !m.keep:
+		s.keeping = false
+	default:
 		s.pods.Hurry()
 	}
 	s.stopping = true

@@ -23,6 +23,7 @@ func Observe(ctx context.Context, eng engine.Engine, i *instance.Instance) (*sta
 	if err != nil {
 		return nil, err
 	}
+	showSaved(i, pods)
 	return &state.Status{
 		Time: time.Now(), Project: i.Name, Dir: i.Dir, Phase: state.Stopped, Pods: pods,
 		Message: "no supervisor looks after it: `lyandev up` takes it over as it is, `lyandev down` stops it",

@@ -94,6 +94,9 @@ func (s *Supervisor) adoptNetwork(ctx context.Context) (*agent.Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.early.Load() { // nothing is to be started: an agent that is there is used, none is made
+		r.Agent = false
+	}
 	return s.podnet.Adopt(ctx, r)
 }
 

@@ -49,10 +49,11 @@ func (s *Supervisor) phase(snap *state.Status) (state.Phase, string) {
 		notReady = state.Degraded
 	}
 	switch {
-	case s.stopping && len(snap.Pods) == 0:
-		return state.Stopped, ""
 	case s.stopping:
-		return state.Stopping, fmt.Sprintf("%d pods to go", len(snap.Pods))
+		if n := len(slices.DeleteFunc(slices.Clone(snap.Pods), s.kept)); n > 0 {
+			return state.Stopping, fmt.Sprintf("%d pods to go", n)
+		}
+		return state.Stopped, ""
 	case s.engineTrouble != "":
 		return notReady, s.engineTrouble
 	case c.Stack() == nil:

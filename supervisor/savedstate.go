@@ -91,6 +91,19 @@ func (s *Supervisor) loadState(pods []*corev1.Pod) []*corev1.Pod {
 	return m.over(pods)
 }
 
+// showSaved gives pods that have ended the status that the last supervisor of the instance saved: it knew why they ended.
+func showSaved(i *instance.Instance, pods []*corev1.Pod) {
+	var m podState
+	if b, err := os.ReadFile(i.File(podStateFile)); err != nil || json.Unmarshal(b, &m) != nil {
+		return
+	}
+	for _, p := range pods {
+		if was := m.Ended[p.UID]; was != nil && pod.Final(p.Status.Phase) {
+			p.Status = was.Status
+		}
+	}
+}
+
 func (m *podState) over(pods []*corev1.Pod) []*corev1.Pod {
 	for _, p := range pods {
 		if was := m.Ended[p.UID]; was != nil {

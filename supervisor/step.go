@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,12 +35,17 @@ func (s *Supervisor) step(ctx context.Context) (ended bool) {
 	next := now.Add(idleLook)
 	switch {
 	case s.stopping:
-		if len(s.cluster.Pods()) == 0 {
+		if left := slices.DeleteFunc(slices.Clone(s.cluster.Pods()), s.kept); len(left) == 0 {
+			s.saveState()
 			s.publish(now)
 			s.answerAwaited()
 			return true
 		}
-		for _, p := range s.cluster.MayStop() {
+		for _, p := range s.cluster.MayStop(s.kept) {
+			if s.keeps(p) {
+				s.halt(p)
+				continue
+			}
 			s.deletePod(p, "the stack is being stopped", now)
 		}
 	case s.cluster.Stack() != nil:

@@ -15,9 +15,11 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/build"
@@ -86,8 +88,12 @@ type Supervisor struct {
 	timer   *time.Timer
 	// received counts the messages.
 	received uint64
-	// stopping says that the stack is being stopped.
-	stopping bool
+	// stopping says that the stack is being stopped, keeping that the containers of plain services stay.
+	stopping, keeping bool
+	// halted are the pods whose containers were told to stop and stay.
+	halted map[types.UID]bool
+	// early says that Stop was called before Run.
+	early atomic.Bool
 	// applied counts the stacks that Apply has made the wanted one.
 	applied uint64
 	// stopGrace is the grace period in seconds of workloads that are stopped or removed by hand with one.
@@ -115,7 +121,7 @@ func New(cfg Config) *Supervisor {
 	}
 	s := &Supervisor{
 		cfg: cfg, log: cfg.Log, store: state.NewStore(first), events: state.NewEvents(),
-		callers: newCallers(), stopGrace: map[string]*int64{}, inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
+		callers: newCallers(), stopGrace: map[string]*int64{}, halted: map[types.UID]bool{}, inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
 	}
 	s.image = selfimage.New(cfg.Engine, cfg.Binary)
 	s.images = newImages(s)
@@ -173,14 +179,17 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	return err
 }
 
-// cleanUp takes away the agent and the network when the stack has been stopped, and leaves them when only the supervisor
-// ends. Nobody makes anything any more when it is called. It gives itself 20 s.
+// cleanUp takes away the agent and the network when the stack has been stopped, the agent alone when containers were kept (Halt),
+// and leaves them when only the supervisor ends. Nobody makes anything any more when it is called. It gives itself 20 s.
 func (s *Supervisor) cleanUp() error {
 	if !s.ended {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	if len(s.cluster.Pods()) > 0 { // kept; see Halt
+		return s.podnet.Rest(ctx)
+	}
 	s.removeOneOffs(ctx)
 	err := errors.Join(s.podnet.Remove(ctx), s.forget())
 	s.inner.RemoveVolumes(ctx)
@@ -229,7 +238,10 @@ func (s *Supervisor) loop(ctx context.Context) error {
 
 // Stop ends the stack in reverse order, each pod with its grace period, and then Run. A second call hurries. It does not
 // wait: Run's end says that it is done. Volumes stay.
-func (s *Supervisor) Stop() { s.post(stopRequest{}) }
+func (s *Supervisor) Stop() {
+	s.early.Store(true)
+	s.post(stopRequest{})
+}
 
 // RestartWorkload is Control with the verb restart for one service: a rolling restart as of `kubectl rollout restart`, and for a
 // plain service a restart of its containers in place. A Job or a one-shot runs again.

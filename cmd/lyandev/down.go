@@ -88,7 +88,13 @@ func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
 	}
 	if answers {
 		defer cutShort(c, func() { _ = t.client.Stop(c.Context) })()
-		return stopRunning(c.Context, t, show)
+		if err := stopRunning(c.Context, t, show); err != nil {
+			return err
+		}
+		if _, kept := supervisor.SavedProfile(t.instance); !kept {
+			return nil
+		}
+		// A Ctrl-C had begun to stop the stack and to keep its containers.
 	}
 	s, err := serve(c.Context, c, t.instance, logger(c, st), true)
 	if err != nil {

@@ -169,7 +169,7 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 		if errors.As(err, &coded) && coded.code == exitNotReady {
 			fmt.Fprintln(o.st.Err, o.st.Paint(ui.Yellow, err.Error())) // the stack may still become ready: keep running
 		} else {
-			s.sup.Stop()
+			s.sup.Halt()
 			return errors.Join(err, <-s.done)
 		}
 	} else if err == nil {
@@ -196,13 +196,13 @@ func stopOnSignal(s *served, st *ui.Streams, endView context.CancelFunc) <-chan 
 		} else {
 			fmt.Fprintln(st.Err, "\nstopping; Ctrl-C again stops immediately")
 		}
-		s.sup.Stop()
+		s.sup.Halt()
 		for range signals {
 			if s.sup.Store().Latest().Engine != "" {
 				fmt.Fprintln(st.Err, "\nthe pods are left running; once the engine answers, `lyandev up` takes them over and `lyandev down` stops them")
 				s.leave()
 			}
-			s.sup.Stop()
+			s.sup.Halt()
 		}
 	}()
 	return interrupted

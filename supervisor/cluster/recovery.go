@@ -29,6 +29,8 @@ type recovering struct {
 	// waits is why it may not be started yet; released says that it may.
 	waits    string
 	released bool
+	// plain: it is a plain service's pod, whose container is started again and not made anew.
+	plain bool
 }
 
 // waitsForOrder is what a recovering pod waits for until the start order has been looked at.
@@ -58,6 +60,12 @@ func (c *Cluster) EndedWithEngine(observed []*corev1.Pod) []*corev1.Pod {
 		out = append(out, p)
 	}
 	return out
+}
+
+// HoldPlain has a plain service's pod, whose container has ended and is to be started again, wait for its turn. It returns why.
+func (r *Recovery) HoldPlain(uid types.UID) string {
+	r.add(uid, &recovering{waits: waitsForOrder, plain: true})
+	return waitsForOrder
 }
 
 func (r *Recovery) add(uid types.UID, p *recovering) {
@@ -115,12 +123,15 @@ func (c *Cluster) orderRecovery(facts map[string]order.Facts) {
 func (c *Cluster) forgetRecovered() {
 	maps.DeleteFunc(c.Recovery.pods, func(uid types.UID, r *recovering) bool {
 		p := c.Pod(uid)
-		return p == nil || p.DeletionTimestamp != nil || pod.Final(p.Status.Phase) || r.startedAgain(p)
+		return p == nil || p.DeletionTimestamp != nil || pod.Final(p.Status.Phase) && (r.released || !r.plain) || r.startedAgain(p)
 	})
 }
 
 // startedAgain says that a container of the pod has been made since.
 func (r *recovering) startedAgain(p *corev1.Pod) bool {
+	if r.plain {
+		return view.Runs(p)
+	}
 	found := false
 	view.EachStatus(p, func(s *corev1.ContainerStatus) { found = found || s.ContainerID != "" && !r.ran[s.ContainerID] })
 	return found

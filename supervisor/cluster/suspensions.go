@@ -83,11 +83,12 @@ func (c *Cluster) SuspendMore(names []string, why string) (left int) {
 }
 
 // MayStop are the pods that may end now when the whole stack is stopped: those of workloads without a dependent that still
-// has pods, and those that are in no stack.
-func (c *Cluster) MayStop() []*corev1.Pod {
+// has pods, and those that are in no stack. Pods of which stopped is true do not count, and are not among them.
+func (c *Cluster) MayStop(stopped func(*corev1.Pod) bool) []*corev1.Pod {
 	facts := map[string]order.Facts{}
 	for name, pods := range c.index().byWorkload {
-		facts[name] = order.Facts{Pods: len(pods)}
+		left := slices.DeleteFunc(slices.Clone(pods), stopped)
+		facts[name] = order.Facts{Pods: len(left)}
 	}
 	var may map[string]bool
 	if c.stack != nil {
@@ -96,7 +97,7 @@ func (c *Cluster) MayStop() []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, p := range c.Pods() {
 		name := p.Labels[services.WorkloadLabel]
-		if c.stack == nil || c.stack.Workload(name) == nil || may[name] {
+		if !stopped(p) && (c.stack == nil || c.stack.Workload(name) == nil || may[name]) {
 			out = append(out, p)
 		}
 	}

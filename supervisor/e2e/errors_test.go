@@ -13,6 +13,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/e2e/harness"
+	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
 // Exit codes, as the README says.
@@ -204,7 +205,8 @@ func TestNeverReady(t *testing.T) {
 	}
 }
 
-// TestForeground: up in the foreground serves until Ctrl-C, which stops the stack and exits with 130; a second one hurries.
+// TestForeground: up in the foreground serves until Ctrl-C, which stops the stack, keeps its containers and exits with 130; a second
+// one hurries.
 func TestForeground(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -239,6 +241,15 @@ func TestForeground(t *testing.T) {
 			if took := time.Since(began); took > 20*time.Second {
 				t.Errorf("it took %s", took)
 			}
+			if i.Client().Alive(t.Context()) {
+				t.Error("the supervisor is left")
+			}
+			for _, c := range containers(t, i) {
+				if c.State != engine.StateExited || c.Labels[services.WorkloadLabel] == "" {
+					t.Errorf("container %s is %s", c.Name, c.State)
+				}
+			}
+			i.Must("down", "--quiet")
 			nothingLeft(t, i)
 			if vols, err := i.Engine().ListVolumes(context.Background(), map[string]string{services.ProjectLabel: i.Name}); err != nil || len(vols) != 1 {
 				t.Errorf("volumes: %v %v", vols, err)

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/e2e/harness"
+	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
 // written collects what a command writes.
@@ -82,4 +84,87 @@ services:
 	if strings.Contains(text, "secretly") || strings.Contains(text, "xY7") || strings.Count(text, "first line") != 1 {
 		t.Error(text)
 	}
+}
+
+// TestForegroundKeepsContainers: Ctrl-C stops the containers of plain services in order and keeps them, with their networks and
+// what was written into them; pods of Kubernetes' semantics and the agent go. The next up starts the same containers, in order;
+// down removes everything.
+func TestForegroundKeepsContainers(t *testing.T) {
+	t.Parallel()
+	i := harness.New(t, `
+services:
+  db:
+    image: debian:trixie-slim
+    init: true
+    command: [sh, -c, "echo db up; sleep infinity"]
+    healthcheck: {test: [CMD, "true"], interval: 1s}
+    networks: [back]
+  seed: {image: "debian:trixie-slim", command: ["true"], networks: [back]}
+  web:
+    image: debian:trixie-slim
+    init: true
+    command: [sh, -c, "echo web up; sleep infinity"]
+    depends_on: {db: {condition: service_healthy}}
+    networks: [back]
+  kube: {image: "debian:trixie-slim", init: true, command: [sleep, infinity], networks: [back], x-lyandev: {semantics: kubernetes}}
+networks: {back: {}}
+`)
+	out, end := inForeground(t, i)
+	i.Ready(30 * time.Second)
+	before := containers(t, i)
+	if len(before) != 5 {
+		t.Fatalf("containers: %v", before)
+	}
+	i.Must("exec", "web", "touch", "/written")
+	end()
+	kept := containers(t, i)
+	for _, name := range []string{"db", "seed", "web"} {
+		name = i.Name + "-" + name + "-1"
+		if kept[name].ID != before[name].ID || kept[name].State != engine.StateExited {
+			t.Errorf("%s: %+v\n%s", name, kept[name], out)
+		}
+	}
+	if len(kept) != 3 || kept[i.Name+"-web-1"].Exited.After(kept[i.Name+"-db-1"].Exited) {
+		t.Errorf("after Ctrl-C: %+v", kept)
+	}
+	if _, err := i.Engine().InspectNetwork(t.Context(), i.Name+"_back"); err != nil {
+		t.Error(err)
+	}
+	if ps := i.Must("ps"); strings.Count(ps, "Stopped") != 2 {
+		t.Errorf("ps:\n%s", ps)
+	}
+	if logs := i.Must("logs", "web"); !strings.Contains(logs, "web up") {
+		t.Errorf("logs: %s", logs)
+	}
+
+	i.Up("--wait")
+	again := containers(t, i)
+	for name := range kept {
+		if again[name].ID != before[name].ID {
+			t.Errorf("%s is another container", name)
+		}
+	}
+	if !again[i.Name+"-seed-1"].Started.Equal(before[i.Name+"-seed-1"].Started) {
+		t.Error("the one-shot ran again")
+	}
+	if !again[i.Name+"-web-1"].Started.After(again[i.Name+"-db-1"].Started.Add(500 * time.Millisecond)) {
+		t.Error("web did not wait for db")
+	}
+	i.Must("exec", "web", "ls", "/written")
+	i.Must("down", "--quiet")
+	nothingLeft(t, i)
+}
+
+// containers are the instance's containers, by name.
+func containers(t *testing.T, i *harness.Instance) map[string]engine.Container {
+	t.Helper()
+	list, err := i.Engine().ListContainers(t.Context(), map[string]string{services.ProjectLabel: i.Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]engine.Container{}
+	for _, c := range list {
+		out[c.Name] = c
+	}
+	return out
 }

@@ -289,6 +289,13 @@ func (n *Network) isLocal(ctx context.Context) (bool, error) {
 	return info.Local, nil
 }
 
+// Rest takes away the agent, and leaves the networks to the containers in them.
+func (n *Network) Rest(ctx context.Context) error {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	return n.dropAgent(ctx)
+}
+
 // Remove takes away the agent and all networks that were made for the stack. A network that containers of others are in stays,
 // and the log says so.
 func (n *Network) Remove(ctx context.Context) error {

@@ -197,7 +197,7 @@ func (l *live) items(s *state.Status) []item {
 	}
 	for _, w := range s.Workloads {
 		if stopping {
-			out = append(out, item{l.stopLine(s, w, width), len(s.PodsOf(w.Name)) == 0})
+			out = append(out, item{l.stopLine(s, w, width), len(toStop(s.PodsOf(w.Name))) == 0})
 			continue
 		}
 		mark, style := l.spinner(), Cyan
@@ -233,11 +233,21 @@ func (l *live) buildLine(b state.Build) string {
 }
 
 func (l *live) stopLine(s *state.Status, w state.Workload, width int) string {
-	pods := s.PodsOf(w.Name)
+	pods := toStop(s.PodsOf(w.Name))
 	if len(pods) == 0 {
 		return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Green, "✔"), width, w.Name, l.st.Paint(Dim, "stopped"))
 	}
 	return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Cyan, l.spinner()), width, w.Name, l.st.Paint(Dim, podsToGo(pods)))
+}
+
+// toStop are the pods that are being removed, or run: the containers of others that have ended may be kept.
+func toStop(pods []*corev1.Pod) (out []*corev1.Pod) {
+	for _, p := range pods {
+		if p.DeletionTimestamp != nil || p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // podsToGo describes the pods that are still to be removed.

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -140,8 +141,11 @@ func (p *plain) showStopping(s *state.Status) {
 	alive := map[string]bool{}
 	for _, pod := range s.Pods {
 		alive[pod.Name] = true
-		if pod.DeletionTimestamp != nil {
+		switch {
+		case pod.DeletionTimestamp != nil:
 			p.line("pod/"+pod.Name, "stopping "+pod.Name+graceOf(pod))
+		case pod.Status.Reason == services.ReasonStopped:
+			p.line("kept/"+pod.Name, pod.Name+" is stopped")
 		}
 	}
 	for key := range p.seen {

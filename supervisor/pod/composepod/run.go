@@ -76,7 +76,7 @@ func (w *Worker) obey(m letters) {
 		w.stopped, w.refused = false, ""
 	}
 	if m.stop != nil {
-		w.stopped, w.refused = *m.stop, ""
+		w.stopped, w.begin, w.refused = *m.stop, !*m.stop, ""
 	}
 }
 
@@ -150,7 +150,7 @@ func (w *Worker) sync(ctx context.Context, m letters) error {
 	case c == nil && w.finished():
 		return nil // its work is done; somebody removed the container
 	case w.hold != "" && (c == nil || !runs(c)):
-		if c == nil || c.State == engine.StateCreated {
+		if c == nil || c.State == engine.StateCreated || w.begin {
 			w.waiting = &pod.WaitError{Reason: pod.ReasonHeld, Message: w.hold}
 		}
 		return nil
@@ -159,7 +159,8 @@ func (w *Worker) sync(ctx context.Context, m letters) error {
 	case m.restart != "" && c.State != engine.StateCreated:
 		w.event(corev1.EventTypeNormal, "Killing", fmt.Sprintf("Container %s %s, will be restarted", w.container(), m.restart))
 		return w.again(ctx, c, m.stopGrace, m.restart)
-	case c.State == engine.StateCreated, m.stop != nil && !*m.stop && !runs(c):
+	case c.State == engine.StateCreated, w.begin && !runs(c):
+		w.begin = false
 		return w.startAfterHooks(ctx, c.ID, c.State == engine.StateCreated)
 	}
 	return nil
@@ -204,7 +205,7 @@ func (w *Worker) find(ctx context.Context) (*engine.Container, error) {
 func (w *Worker) stop(ctx context.Context, c *engine.Container, m letters) error {
 	if c == nil || !runs(c) {
 		w.waiting = nil
-		if c == nil {
+		if c == nil || c.State == engine.StateCreated {
 			w.waiting = &pod.WaitError{Reason: services.ReasonStopped, Message: "it was stopped"}
 		}
 		w.asked = true

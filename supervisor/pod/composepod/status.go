@@ -124,7 +124,7 @@ func (in *Input) observed(s *corev1.PodStatus, cs *corev1.ContainerStatus) (read
 		cs.State.Terminated = ended
 		why = fmt.Sprintf("container %s exited with %d", cs.Name, c.ExitCode)
 	}
-	if in.Waiting != nil && in.Waiting.Reason == pod.ReasonContainerCreating && !runs(c) { // it is about to be started
+	if in.Waiting != nil && (in.Waiting.Reason == pod.ReasonContainerCreating || in.Waiting.Reason == pod.ReasonHeld) && !runs(c) { // it is about to be started
 		s.Phase, s.Reason, s.Message, cs.State = corev1.PodPending, "", "", corev1.ContainerState{Waiting: waiting(in.Waiting)}
 	}
 	if in.Refused != "" && !runs(c) {

@@ -84,8 +84,8 @@ type Worker struct {
 	ours bool
 	// excuse is the last period in which the engine was away.
 	excuse *span
-	// stopped: the container stays stopped until Start.
-	stopped bool
+	// stopped: the container stays stopped until Start. begin: a container that has ended is to be started, as soon as hold allows.
+	stopped, begin bool
 	// starts counts the starts made here after the first; with the engine's own restarts it is the restart count.
 	starts, engineRestarts int32
 	// failures counts failed attempts in a row, for the time of the next.
@@ -182,6 +182,13 @@ func (w *Worker) Restart(grace *int64, reason string) <-chan error {
 // Run does not run or ends before.
 func (w *Worker) Stop(grace *int64) <-chan error {
 	return w.mail.ask(func(m *letters) { m.stop, m.stopGrace, m.restart = new(true), grace, "" })
+}
+
+// Halt is Stop, and abandons what the worker is doing, such as pulling an image. The status tells when nothing runs: the pod has
+// ended, or its container waits for services.ReasonStopped.
+func (w *Worker) Halt() {
+	_ = w.Stop(nil)
+	w.mail.interrupt()
 }
 
 // Start starts a container that has ended or was stopped, and does nothing to one that runs. See Stop for what it returns.
