@@ -40,8 +40,8 @@ type upOptions struct {
 func newUpCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "up", Usage: "start the stack, or apply changes of the file to a running one", ArgsUsage: "[SERVICE...]",
-		Description: "Runs in the foreground and follows the logs until Ctrl-C, which stops the stack (a second Ctrl-C stops it\n" +
-			"immediately). If a supervisor is already running, up applies the stack to it and attaches; Ctrl-C then only detaches.",
+		Description: "Runs in the foreground and follows the logs until Ctrl-C, which stops the stack and keeps the containers of plain\n" +
+			"services for the next up (a second Ctrl-C stops it immediately); lyandev down removes them. If a supervisor is already running, up applies the stack to it and attaches; Ctrl-C then only detaches.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "run the supervisor in the background"},
 			&cli.BoolFlag{Name: "wait", Usage: "return when the stack is ready (implies -d)"},

@@ -488,6 +488,40 @@ func TestHold(t *testing.T) {
 	})
 }
 
+// TestStartWhileHeld: a container that has ended is started when the hold ends; until then it waits, and its last end is not
+// taken for one of this start.
+func TestStartWhileHeld(t *testing.T) {
+	onRig(t, func(r *rig) {
+		w := r.start("web-1", nil)
+		id := r.container("p-web-1").ID
+		w.Halt()
+		r.pass(11 * time.Second)
+		w.Hold("waits for db")
+		w.Start()
+		r.pass(time.Hour)
+		r.want("web-1", "Pending Held")
+		w.Hold("")
+		r.pass(time.Second)
+		r.want("web-1", "Running ready restarts=1")
+		if r.container("p-web-1").ID != id {
+			t.Error("the container was made anew")
+		}
+	})
+}
+
+// TestHaltAbandonsAPull: a worker that pulls an image stops at once, and says that nothing runs.
+func TestHaltAbandonsAPull(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.Inject(func(f *enginefake.Faults) {
+			f.CreateContainer = func(ctx context.Context, _ enginefake.Call) error { <-ctx.Done(); return ctx.Err() }
+		})
+		w := r.start("web-1", nil)
+		w.Halt()
+		r.pass(time.Second)
+		r.want("web-1", "Pending Stopped")
+	})
+}
+
 // TestJoining: a container that uses the network of another one is made anew when that one is.
 func TestJoining(t *testing.T) {
 	onRig(t, func(r *rig) {
