@@ -72,6 +72,9 @@ func (s *session) normalise(snap *snapshot, others []object) (*snapshot, error) 
 		if pid, ok := at(c.Self, "PID").(float64); ok && pid != 1 {
 			asObject(c.Self)["PID"] = "not 1"
 		}
+		if !strings.Contains(s.c.text, "interface_name") { // from 1.48 on, which of several is eth0 is left to chance
+			s.unnumbered(at(c.Seen, "Interfaces"))
+		}
 		remove(c.Inspect, "container")
 		labels(at(c.Inspect, "Config", "Labels"))
 		c.Inspect, c.Self, c.Seen = s.clean(r, key, c.Inspect), s.clean(r, key, c.Self), s.clean(r, key, c.Seen)
@@ -106,6 +109,18 @@ func (s *session) normalise(snap *snapshot, others []object) (*snapshot, error) 
 	}
 	return snap, nil
 }
+
+// unnumbered removes the numbers of network interfaces.
+func (s *session) unnumbered(interfaces any) {
+	list := asList(interfaces)
+	for i, v := range list {
+		if text, ok := v.(string); ok {
+			list[i] = interfaceNumber.ReplaceAllString(text, "eth ")
+		}
+	}
+}
+
+var interfaceNumber = regexp.MustCompile(`^eth[0-9]+ `)
 
 // pinned keeps an endpoint's addresses if the case's file has them.
 func (s *session) pinned(endpoint any) {
