@@ -31,11 +31,14 @@ func IsNotFound(err error) bool { return errdefs.IsNotFound(err) }
 // IsConflict reports a name in use, or an operation that is already in progress.
 func IsConflict(err error) bool { return errdefs.IsConflict(err) || errdefs.IsAlreadyExists(err) }
 
-// IsInvalid reports that the engine refused the request as invalid: the same request is refused again.
-func IsInvalid(err error) bool { return errdefs.IsInvalidArgument(err) }
+// IsInvalid reports that the engine refused the request as invalid: the same request is refused again. For mounts that it looks at
+// late, Docker answers 500 with this text.
+func IsInvalid(err error) bool {
+	return errdefs.IsInvalidArgument(err) || err != nil && strings.Contains(err.Error(), "invalid mount config")
+}
 
 // IsPortTaken reports that a published port could not be bound. Docker has no error class for that (20.10 to 28 answer 500
-// with the text of bind(2)), so this is the only predicate that matches text.
+// with the text of bind(2)), so this one matches text.
 func IsPortTaken(err error) bool {
 	if err == nil {
 		return false

@@ -41,14 +41,27 @@ func (w *Worker) Run(ctx context.Context) error {
 		} else {
 			next = w.turn(ctx, m)
 		}
-		t := time.NewTimer(next)
+		if err := w.rest(ctx, next); err != nil {
+			return err
+		}
+	}
+}
+
+// rest blocks until there is mail, for the given time at most, or until ctx ends (its error). After a failure it does not wake for events
+// of other containers: an engine that refuses a container late has made it, and tells of its removal.
+func (w *Worker) rest(ctx context.Context, at time.Duration) error {
+	t := time.NewTimer(at)
+	defer t.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-			t.Stop()
 			return ctx.Err()
-		case <-w.mail.wake:
-			t.Stop()
 		case <-t.C:
+			return nil
+		case <-w.mail.wake:
+			if w.failures == 0 || !w.mail.onlyOthers(w.id) {
+				return nil
+			}
 		}
 	}
 }

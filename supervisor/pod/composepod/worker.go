@@ -7,6 +7,7 @@ package composepod
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -298,6 +299,15 @@ func (b *inbox) take() letters {
 	m := b.m
 	b.m = letters{deleted: m.deleted, grace: m.grace}
 	return m
+}
+
+// onlyOthers reports whether the letters are nothing but events of other containers than that of an ID.
+func (b *inbox) onlyOthers(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.m
+	asked := m.deleted || m.pod != nil || m.conditions != nil || m.restart != "" || m.stop != nil || m.hold != nil || m.excuse != nil || m.names || m.answers != nil
+	return !asked && len(m.events) > 0 && !slices.ContainsFunc(m.events, func(e pod.ContainerEvent) bool { return e.ID == id })
 }
 
 func (b *inbox) interrupt() {

@@ -439,6 +439,30 @@ func TestRefusedAsInvalid(t *testing.T) {
 	})
 }
 
+// TestRefusedLate: an engine that refuses a container late tells of its removal; that is no reason to try again at once.
+func TestRefusedLate(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.Inject(func(f *enginefake.Faults) {
+			f.CreateContainer = func(context.Context, enginefake.Call) error {
+				if w := r.workers["web-1"]; w != nil {
+					w.Notify(pod.ContainerEvent{Type: pod.ContainerRemoved, ID: "refused"})
+				}
+				return fmt.Errorf("invalid mount config for type \"volume\": destination can't be '/'")
+			}
+		})
+		w := r.start("web-1", nil)
+		r.pass(time.Minute)
+		r.want("web-1", "Pending InvalidContainer")
+		if n := len(r.Calls("CreateContainer")); n > 7 {
+			t.Errorf("it was tried %d times in a minute", n)
+		}
+		r.Heal()
+		w.Resync()
+		r.pass(time.Minute)
+		r.want("web-1", "Running ready")
+	})
+}
+
 func TestDelete(t *testing.T) {
 	onRig(t, func(r *rig) {
 		r.On("p-web-1", enginefake.Script{IgnoreStop: true})
