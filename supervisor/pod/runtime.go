@@ -2,6 +2,7 @@ package pod
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,8 +34,9 @@ type Sandboxes interface {
 
 // Containers are the operations on instances. IDs are those that CreateContainer and Status give.
 type Containers interface {
-	// CreateContainer creates an instance without starting it. A *WaitError has the waiting reason for the container's status; any
-	// other error means CreateContainerError (R61).
+	// CreateContainer creates an instance without starting it. A *WaitError has the waiting reason for the container's status; after
+	// a *MountError the container waits as before its first start, with an event FailedMount (R142); any other error means
+	// CreateContainerError (R61).
 	CreateContainer(ctx context.Context, r CreateRequest) (id string, err error)
 	// StartContainer starts a created instance. After an error the instance counts as exited with 128 (R61).
 	StartContainer(ctx context.Context, pod *corev1.Pod, id string) error
@@ -160,6 +162,19 @@ type WaitError struct {
 }
 
 func (e *WaitError) Error() string { return e.Message }
+
+// MountError is a volume of a pod that cannot be made ready.
+type MountError struct {
+	// Volume is its name in the pod.
+	Volume string
+	Err    error
+}
+
+func (e *MountError) Error() string {
+	return fmt.Sprintf("MountVolume.SetUp failed for volume %q : %v", e.Volume, e.Err)
+}
+
+func (e *MountError) Unwrap() error { return e.Err }
 
 // Waiting reasons of containers (R61, R62, R79).
 const (

@@ -102,6 +102,7 @@ func (w *Worker) launch(ctx context.Context, s Start, entry *backoff.Entry) (cre
 	if err != nil {
 		return false, w.failed(ctx, name, err)
 	}
+	w.mounting.retry.reset()
 	w.event(name, corev1.EventTypeNormal, "Created", "Container created")
 	if err := w.deps.Runtime.StartContainer(ctx, w.pod, id); err != nil {
 		w.event(name, corev1.EventTypeWarning, "Failed", "Error: "+err.Error())
@@ -112,10 +113,14 @@ func (w *Worker) launch(ctx context.Context, s Start, entry *backoff.Entry) (cre
 	return true, w.postStart(ctx, s.Container, id)
 }
 
-// failed tells why a container could not be created; it is tried again after a while (R61).
+// failed tells why a container could not be created; it is tried again after a while (R61, R142).
 func (w *Worker) failed(ctx context.Context, name string, err error) error {
 	if ctx.Err() != nil {
 		return err
+	}
+	var mount *MountError
+	if errors.As(err, &mount) {
+		return w.mounting.refused(w, err)
 	}
 	text := err.Error()
 	var reason *WaitError

@@ -182,18 +182,24 @@ type mounting struct{ retry retry }
 
 // failed tells why no container can start, and when it is tried again.
 func (m *mounting) failed(w *Worker, err error) {
+	wait := m.refused(w, err)
+	for _, list := range [][]corev1.Container{w.pod.Spec.InitContainers, w.pod.Spec.Containers} {
+		for i := range list {
+			w.reasons[list[i].Name] = *wait
+		}
+	}
+}
+
+// refused says by an event that a volume cannot be mounted, sets when it is tried again, and returns why a container waits.
+func (m *mounting) refused(w *Worker, err error) *WaitError {
 	w.event("", corev1.EventTypeWarning, "FailedMount", err.Error())
+	m.retry.first, m.retry.last = mountRetryFirst, mountRetryLast
+	w.alarm.by(time.Now().Add(m.retry.next()))
 	reason := ReasonContainerCreating
 	if len(w.pod.Spec.InitContainers) > 0 {
 		reason = ReasonPodInitializing
 	}
-	for _, list := range [][]corev1.Container{w.pod.Spec.InitContainers, w.pod.Spec.Containers} {
-		for i := range list {
-			w.reasons[list[i].Name] = WaitError{Reason: reason, Message: err.Error()}
-		}
-	}
-	m.retry.first, m.retry.last = mountRetryFirst, mountRetryLast
-	w.alarm.by(time.Now().Add(m.retry.next()))
+	return &WaitError{Reason: reason, Message: err.Error()}
 }
 
 // publish makes the status of what the last look saw, lets the probes fill in their part, and shows it. trigger is R15.

@@ -7,7 +7,8 @@
 //
 // All state that must survive the supervisor is in the containers' labels: Observe rebuilds the pods from them.
 //
-// Volumes: a claim is the volume of the Compose file that it stands for, else the named volume <project>_<claim>; it is never removed here. An emptyDir is a volume that is removed with the
+// Volumes: a claim is the volume of the Compose file that it stands for, else the named volume <project>_<claim>; it is never removed
+// here, and all that is in it is given to the pod's fsGroup at every start of the pod. An emptyDir is a volume that is removed with the
 // pod (medium Memory: a tmpfs, if only one container uses it). configMap, secret, downwardAPI and projected volumes are volumes
 // that are removed with the pod and filled before the container starts; if the mount has a subPath, the file is copied into the
 // container's own layer. A hostPath is the named volume <project>_host_<path>, unless the pod's annotation "dev.lyandev/bind"
@@ -55,7 +56,8 @@ type Config struct {
 	// DNS returns the address of the stack's name server; with nil or an invalid address Docker's is used.
 	DNS func() netip.Addr
 	// SandboxImage returns the reference of the sandbox image, and creates the image if it is missing. Its command "sandbox" must
-	// sleep until SIGTERM; with an argument, a services.Localhost as text, it must serve these ports of the loopback meanwhile.
+	// sleep until SIGTERM; with an argument, a services.Localhost as text, it must serve these ports of the loopback meanwhile. Its
+	// command fsgroup.Command must be fsgroup.Main.
 	SandboxImage func(ctx context.Context) (string, error)
 	// Volume returns the volume of the Compose file that a claim stands for, whose existence was looked at; nil, and a nil function,
 	// is none.
@@ -89,6 +91,8 @@ type Runtime struct {
 	messages map[string]string
 	// fresh are new volumes whose owner and mode have not been set yet.
 	fresh map[string]bool
+	// owned are the Docker volumes that were given to the fsGroup of a pod since its sandbox was made, by podKey.
+	owned map[string]map[string]bool
 	// making are the names of one-off containers that are being made.
 	making map[string]bool
 }
@@ -111,7 +115,7 @@ func New(cfg Config) *Runtime {
 	}
 	return &Runtime{
 		cfg: cfg, sandboxes: map[string]bareSandbox{}, failed: map[string]startFailure{}, stopped: map[string]bool{},
-		messages: map[string]string{}, fresh: map[string]bool{}, making: map[string]bool{},
+		messages: map[string]string{}, fresh: map[string]bool{}, owned: map[string]map[string]bool{}, making: map[string]bool{},
 	}
 }
 

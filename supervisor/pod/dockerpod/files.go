@@ -14,12 +14,16 @@ import (
 
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
+	"github.com/lyandev/lyandev/supervisor/pod/fsgroup"
 )
 
-// fill writes the files of a created container and sets owner and mode of new volumes.
+// fill writes the files of a created container, and sets owner and mode of its volumes.
 func (r *Runtime) fill(ctx context.Context, id string, q pod.CreateRequest, spec engine.ContainerSpec, p plan) error {
 	group := fsGroup(q.Pod)
 	if err := r.setUpAll(ctx, id, spec, p.setup, group); err != nil {
+		return err
+	}
+	if err := r.own(ctx, id, q.Pod, spec, p.claims); err != nil {
 		return err
 	}
 	return r.copyAll(ctx, id, p.copies, group)
@@ -111,9 +115,9 @@ func directory(name string, mode int64, group *int64) []byte {
 	return b.Bytes()
 }
 
-// setUp sets group and mode of a new volume, once: an emptyDir is writable for all, a volume of a pod with fsGroup belongs to the
-// group (R154), and a claim without an owner (its mount point is not in the image) is writable for all, as with the
-// provisioners of single-node clusters.
+// setUp sets group and mode of a new volume, once: an emptyDir is writable for all and, in a pod with fsGroup, belongs to the group
+// (R154); a claim or hostPath without an owner (its mount point is not in the image) is writable for all, as with the provisioners
+// of single-node clusters. Claims of pods with fsGroup are left to own.
 func (r *Runtime) setUp(ctx context.Context, id string, s setup, group *int64) error {
 	root, err := engine.Stat(ctx, r.cfg.Engine, id, s.target)
 	if err != nil {
@@ -121,11 +125,11 @@ func (r *Runtime) setUp(ctx context.Context, id string, s setup, group *int64) e
 	}
 	untouched := root.Uid == 0 && root.Gid == 0 && root.Mode&0o777 == 0o755
 	mode, owner := root.Mode&0o777, int64(root.Gid)
-	if s.open || untouched && group == nil {
+	if s.open || untouched {
 		mode = 0o777
 	}
-	if group != nil {
-		mode, owner = mode|0o2070, *group
+	if s.open && group != nil {
+		mode, owner = mode|fsgroup.DirMode, *group
 	}
 	if mode != root.Mode&0o7777 || owner != int64(root.Gid) {
 		if err := r.chmod(ctx, id, s.target, root.Uid, mode, &owner); err != nil {

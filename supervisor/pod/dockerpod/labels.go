@@ -46,11 +46,13 @@ const (
 	KindLoopback    = "loopback"
 	LoopbackOfLabel = "dev.lyandev.loopback-of"
 	StartLabel      = "dev.lyandev.start"
-	KindInit        = "init"
-	KindSandbox     = "sandbox"
-	KindClaim       = "claim"
-	KindPodVolume   = "pod-volume"
-	KindHostPath    = "host-path"
+	// KindOwner is a container that gives volumes to a pod's fsGroup.
+	KindOwner     = "owner"
+	KindInit      = "init"
+	KindSandbox   = "sandbox"
+	KindClaim     = "claim"
+	KindPodVolume = "pod-volume"
+	KindHostPath  = "host-path"
 )
 
 // podLabels are the labels common to all containers of a pod.

@@ -54,6 +54,7 @@ type oneOff struct {
 // removed again; see also SweepOneOffs.
 func (r *Runtime) CreateOneOff(ctx context.Context, x OneOff) (id string, err error) {
 	o := &oneOff{OneOff: x, Runtime: r, pod: x.Pod.DeepCopy()}
+	defer r.disown(o.pod)
 	if err := o.choose(); err != nil {
 		return "", err
 	}
@@ -256,6 +257,7 @@ func (p *plan) without(volumes []string) {
 		})
 	}
 	p.setup = slices.DeleteFunc(p.setup, func(s setup) bool { return over(s.target) })
+	p.claims = slices.DeleteFunc(p.claims, func(c claimed) bool { return over(c.target) })
 	for i := range p.copies {
 		c := &p.copies[i]
 		kept := pod.Files{}

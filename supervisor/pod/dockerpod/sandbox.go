@@ -36,6 +36,7 @@ func (r *Runtime) LoseSandbox(p *corev1.Pod) {
 
 // RunSandbox implements pod.Sandboxes.
 func (r *Runtime) RunSandbox(ctx context.Context, p *corev1.Pod, attempt int) (string, error) {
+	r.disown(p)
 	if !pod.NeedsSandbox(p) {
 		r.mu.Lock()
 		r.sandboxes[string(p.UID)] = bareSandbox{attempt: attempt}
@@ -213,6 +214,7 @@ func (r *Runtime) RemovePod(ctx context.Context, p *corev1.Pod) error {
 			return err
 		}
 	}
+	r.disown(p)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.sandboxes, string(p.UID))

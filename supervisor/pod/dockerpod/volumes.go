@@ -23,6 +23,8 @@ type plan struct {
 	copies []copying
 	// setup are the mount points of volumes whose owner and mode are set when they are new.
 	setup []setup
+	// claims are the mounted claims that the pod's fsGroup applies to.
+	claims []claimed
 }
 
 type volume struct {
@@ -40,7 +42,7 @@ type copying struct {
 
 type setup struct {
 	volume, target string
-	// open makes the volume writable for all, as an emptyDir is.
+	// open makes the volume writable for all and gives it to the pod's fsGroup, as an emptyDir.
 	open bool
 }
 
@@ -102,10 +104,11 @@ func (r *Runtime) volumeMount(out *plan, p *corev1.Pod, v *corev1.Volume, m core
 		return nil
 	}
 	var vol volume
-	open := false
+	open, grouped := false, false
 	switch {
 	case v.PersistentVolumeClaim != nil:
 		vol = r.claim(v.PersistentVolumeClaim.ClaimName)
+		grouped = fsGroup(p) != nil && !v.PersistentVolumeClaim.ReadOnly
 		mount.ReadOnly = mount.ReadOnly || v.PersistentVolumeClaim.ReadOnly
 	case v.HostPath != nil:
 		vol = volume{name: fit(r.cfg.Project + "_host_" + fit(v.HostPath.Path)), labels: r.volumeLabels(KindHostPath, HostPathLabel, v.HostPath.Path)}
@@ -121,7 +124,10 @@ func (r *Runtime) volumeMount(out *plan, p *corev1.Pod, v *corev1.Volume, m core
 	mount.Volume = vol.name
 	out.volumes = append(out.volumes, vol)
 	out.mounts = append(out.mounts, mount)
-	if !mount.ReadOnly {
+	switch {
+	case grouped:
+		out.claims = append(out.claims, claimed{v.Name, vol.name, m.MountPath, mount.ReadOnly})
+	case !mount.ReadOnly:
 		out.setup = append(out.setup, setup{vol.name, m.MountPath, open})
 	}
 	return nil

@@ -316,16 +316,41 @@ func TestMain(m *testing.M) {
 
 var sandboxOnce sync.Once
 
-const sandboxRef = "lyandev-test/sandbox:latest"
+// sandboxRef is this process's own: tests of several work trees may run at the same time.
+var sandboxRef = fmt.Sprintf("lyandev-test/sandbox:%d", os.Getpid())
 
-// sandboxImage is an image of one static binary that sleeps until SIGTERM.
+// sandboxProgram sleeps until SIGTERM, or gives volumes to a group.
+const sandboxProgram = `package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/lyandev/lyandev/supervisor/pod/fsgroup"
+)
+
+func main() {
+	if os.Args[1] == fsgroup.Command {
+		if err := fsgroup.Main(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGTERM)
+	<-c
+}
+`
+
+// sandboxImage is an image of one static binary, sandboxProgram.
 func sandboxImage(t *testing.T, docker *engine.Docker) string {
 	sandboxOnce.Do(func() {
 		dir := t.TempDir()
 		source := filepath.Join(dir, "main.go")
-		program := "package main\nimport (\"os\"; \"os/signal\"; \"syscall\")\n" +
-			"func main() { c := make(chan os.Signal, 1); signal.Notify(c, syscall.SIGTERM); <-c }\n"
-		if err := os.WriteFile(source, []byte(program), 0o600); err != nil {
+		if err := os.WriteFile(source, []byte(sandboxProgram), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, "sandbox"), source)
