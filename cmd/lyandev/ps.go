@@ -16,6 +16,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -25,22 +26,27 @@ func compare(a, b string) int { return cmp.Compare(a, b) }
 func newPsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "ps", Usage: "list the pods", ArgsUsage: "[SERVICE|POD...]",
-		Description: "The table and --json list all pods, also those that have ended. --quiet, --services and --format json list containers as\n" +
-			"docker compose ps does: those that run, with --all also those that have ended.",
+		Description: "Lists what runs; with --all also containers of plain services that have ended, and those of `lyandev run`. Pods of services\n" +
+			"with Kubernetes' semantics are always in the table, also those that have ended, as with kubectl. --json lists all pods.\n\n" +
+			"--quiet, --services and --format list containers as docker compose ps does. The fields of --format json and of Go templates are\n" +
+			strings.Join(fieldsOf(psContainerLine{}), ", ") + ".",
 		Flags: []cli.Flag{
 			jsonFlag(),
-			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "with --quiet, --services and --format json: also containers that have ended"},
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also containers that have ended, and those of run"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only the IDs of the containers"},
 			&cli.BoolFlag{Name: "services", Usage: "print only the names of the services"},
-			&cli.StringFlag{Name: "format", Value: "table", Usage: "`table`, or json: one line of JSON per container, with the names of docker compose ps"},
-			&cli.StringSliceFlag{Name: "status", Usage: "only pods with a container in `STATE`: " + strings.Join(composeStates, ", ")},
+			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json (one line of JSON per container), a Go `TEMPLATE`, or 'table TEMPLATE'"},
+			&cli.StringSliceFlag{Name: "status", Usage: "only containers in `STATE`: " + strings.Join(composeStates, ", ")},
+			&cli.StringSliceFlag{Name: "filter", Usage: "the same as --status: `status=STATE`"},
+			&cli.BoolFlag{Name: "no-trunc", Usage: "with --format: whole IDs"},
+			&cli.BoolFlag{Name: "orphans", Value: true, Usage: "also containers of services that have left the file and are about to be removed"},
 		},
 		Action: func(c *cli.Context) error {
 			o := psOptions{
-				json: c.Bool("json"), all: c.Bool("all"), quiet: c.Bool("quiet"), services: c.Bool("services"), format: c.String("format"),
-				status: c.StringSlice("status"), names: c.Args().Slice(),
+				json: c.Bool("json"), all: c.Bool("all"), quiet: c.Bool("quiet"), services: c.Bool("services"), whole: c.Bool("no-trunc"),
+				orphans: c.Bool("orphans"), status: c.StringSlice("status"), names: c.Args().Slice(),
 			}
-			if err := o.check(); err != nil {
+			if err := o.parse(c.String("format"), c.StringSlice("filter")); err != nil {
 				return withCode(exitUsage, err)
 			}
 			return runPs(c, st, o)
@@ -50,20 +56,29 @@ func newPsCommand(st *ui.Streams) *cli.Command {
 
 type psOptions struct {
 	json, all, quiet, services bool
-	format                     string
-	status, names              []string
+	// whole prints whole IDs. orphans includes pods of services that have left the stack.
+	whole, orphans bool
+	// format is nil for the table of pods.
+	format        *rowFormat
+	status, names []string
 }
 
-func (o psOptions) check() error {
-	if o.format != "table" && o.format != "json" {
-		return fmt.Errorf("cannot use --format %q: it must be table or json", o.format)
+// parse parses the values of --format, --filter and --status.
+func (o *psOptions) parse(format string, filters []string) (err error) {
+	for _, f := range filters {
+		name, value, _ := strings.Cut(f, "=")
+		if name != "status" {
+			return fmt.Errorf("cannot use --filter %q: it must be status=STATE", f)
+		}
+		o.status = append(o.status, value)
 	}
 	for _, s := range o.status {
 		if !slices.Contains(composeStates, s) {
 			return fmt.Errorf("cannot use --status %q: it must be one of %s", s, strings.Join(composeStates, ", "))
 		}
 	}
-	return nil
+	o.format, err = parseFormat(format, psContainerLine{})
+	return err
 }
 
 // psPod is the JSON form of one pod.
@@ -107,21 +122,57 @@ func runPs(c *cli.Context, st *ui.Streams, o psOptions) error {
 	if err := checkPods(snap, o.names); err != nil {
 		return err
 	}
-	if o.quiet || o.services || o.format == "json" {
-		return printContainers(st, snap, o)
+	if o.json {
+		return printPodsJSON(st, snap, o)
 	}
+	var runs []engine.Container
+	if o.all {
+		if runs, err = oneOffsOf(c.Context, t, o.names); err != nil {
+			fmt.Fprintf(st.Err, "%s the containers of `lyandev run` are not listed: %v\n", st.Paint(ui.Yellow, "warning:"), err)
+		}
+	}
+	if o.quiet || o.services || o.format != nil {
+		return printContainers(st, snap, runs, o)
+	}
+	pods, hidden := o.choose(snap)
+	printPods(st, snap, pods, runs, o)
+	if hidden > 0 && st.ErrTTY {
+		fmt.Fprintf(st.Err, "%d that ended %s not shown; `lyandev ps -a` shows all\n", hidden, isOrAre(hidden))
+	}
+	warnEngine(st, snap)
+	return nil
+}
+
+func isOrAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// choose returns the pods of the table, and how many were left out because they have ended.
+func (o psOptions) choose(snap *state.Status) (pods []psPod, hidden int) {
+	for _, p := range snap.Pods {
+		if !o.wants(snap, p) || !o.hasState(p) {
+			continue
+		}
+		if len(o.status) == 0 && !o.all && isPlain(p) && ended(p) {
+			hidden++
+			continue
+		}
+		pods = append(pods, describePod(snap, p))
+	}
+	return pods, hidden
+}
+
+func printPodsJSON(st *ui.Streams, snap *state.Status, o psOptions) error {
 	pods := []psPod{}
 	for _, p := range snap.Pods {
-		if o.wants(p) && (len(o.status) == 0 || slices.ContainsFunc(p.Status.ContainerStatuses, o.hasState)) {
+		if o.wants(snap, p) && o.hasState(p) {
 			pods = append(pods, describePod(snap, p))
 		}
 	}
-	if o.json {
-		return printJSON(st.Out, pods)
-	}
-	printPods(st, snap, pods)
-	warnEngine(st, snap)
-	return nil
+	return printJSON(st.Out, pods)
 }
 
 func describePod(snap *state.Status, p *corev1.Pod) psPod {
@@ -173,7 +224,7 @@ func imageOf(p *corev1.Pod, s corev1.ContainerStatus) string {
 	return s.Image
 }
 
-func printPods(st *ui.Streams, snap *state.Status, pods []psPod) {
+func printPods(st *ui.Streams, snap *state.Status, pods []psPod, runs []engine.Container, o psOptions) {
 	if snap.Message != "" && st.ErrTTY && snap.Engine == "" {
 		fmt.Fprintf(st.Err, "%s: %s\n", snap.Phase, snap.Message)
 	}
@@ -184,9 +235,16 @@ func printPods(st *ui.Streams, snap *state.Status, pods []psPod) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s/%s\n", p.Name, ui.ReadyContainers(snap.Pod(p.Name)), p.Status, p.Restarts,
 			ui.Age(p.Created, now), cmp.Or(p.IP, "-"), cmp.Or(p.Role, "-"), ui.Kind(p.Kind), p.Workload)
 	}
+	for _, c := range runs {
+		if l := oneOffLine(snap, c); o.statusWanted(l.State) {
+			fmt.Fprintf(w, "%s\t-\t%s\t0\t%s\t-\t-\trun/%s\n", l.Name, l.Status, ui.Age(c.Created, now), l.Service)
+		}
+	}
 	_ = w.Flush()
 	for _, h := range snap.Bound {
-		fmt.Fprintln(st.Out, hostPortLine(h))
+		if len(o.names) == 0 || slices.ContainsFunc(snap.Pods, func(p *corev1.Pod) bool { return o.wants(snap, p) && leadsTo(snap, h, p) }) {
+			fmt.Fprintln(st.Out, hostPortLine(h))
+		}
 	}
 }
 

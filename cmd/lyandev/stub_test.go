@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -194,6 +195,10 @@ func stubPod(w *services.Workload, ordinal int, ready bool) *corev1.Pod {
 			cs.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 7, Reason: "Error", StartedAt: began, FinishedAt: began}
 		}
 		p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, cs)
+	}
+	if w.Plain() {
+		p.Labels[services.NumberLabel], p.Annotations = strconv.Itoa(ordinal+1), w.PodMeta().Annotations
+		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: services.HealthCheck, Reason: services.HealthHealthy})
 	}
 	return p
 }
