@@ -64,10 +64,14 @@ func (c *converter) podNetworks(names []string) {
 		w := c.stack.Workload(p.name)
 		var list []compose.Attachment
 		for _, key := range slices.Sorted(maps.Keys(s.Networks)) {
-			c.noteNetwork(s, key)
 			if c.attaches(key, users) {
 				list = append(list, c.attachment(w, s, key, users[key]))
+			} else if key != defaultNetwork {
+				c.note(keyPath{"services", n, "networks", key}, "approximated: no plain service is in this network, so it is not made; pods of "+
+					"Kubernetes' semantics reach each other in the network PROJECT_default")
+				continue
 			}
+			c.noteNetwork(s, key)
 		}
 		if len(list) == 0 {
 			continue

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
@@ -38,6 +39,9 @@ func (r *Runtime) createAttached(ctx context.Context, p *corev1.Pod, spec engine
 	if err != nil || spec.Network != r.cfg.Network {
 		return id, err
 	}
+	if spec.Labels[services.KindLabel] == KindInit {
+		nameless(list)
+	}
 	if _, err := r.joinNetworks(ctx, id, list, nil); err != nil {
 		_ = r.cfg.Engine.RemoveContainer(context.WithoutCancel(ctx), id)
 		return "", err
@@ -65,9 +69,14 @@ func (r *Runtime) joinNamelessly(ctx context.Context, p *corev1.Pod, id string) 
 	if err != nil {
 		return err
 	}
+	nameless(list)
+	_, err = r.joinNetworks(ctx, id, list, nil)
+	return err
+}
+
+// nameless takes the names away from attachments: an init container or a one-off container does not serve.
+func nameless(list []compose.Attachment) {
 	for i := range list {
 		list[i].Settings.Aliases = nil
 	}
-	_, err = r.joinNetworks(ctx, id, list, nil)
-	return err
 }
