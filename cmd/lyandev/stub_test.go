@@ -269,6 +269,7 @@ func (s *stub) Stop() {
 }
 
 func (s *stub) stopped() {
+	_ = os.Remove(s.instance.File("stack.json")) // as the supervisor does when nothing is left
 	s.store.Publish(&state.Status{Project: s.stack.Name, Phase: state.Stopped})
 	s.end()
 }
