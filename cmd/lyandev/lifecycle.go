@@ -36,7 +36,7 @@ func newLifecycleCommands(st *ui.Streams) []*cli.Command {
 		{
 			Name: "start", Usage: "start services that were stopped or whose containers have ended", ArgsUsage: "[SERVICE...]",
 			Description: "What a service depends on is started first, and its condition (healthy, completed) waited for.",
-			Action: action("start", "starting"),
+			Action:      action("start", "starting"),
 		},
 		{
 			Name: "kill", Usage: "send a signal to the containers of services", ArgsUsage: "[SERVICE...]",

@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -24,34 +23,25 @@ func serviceNames(s *state.Status) []string {
 		out = append(out, w.Name)
 	}
 	for _, p := range s.Pods { // without a supervisor only the pods are known
-		out = append(out, p.Labels[services.WorkloadLabel], displayName(p))
+		out = append(out, p.Labels[services.WorkloadLabel], state.ShownService(p))
 	}
 	slices.Sort(out)
 	return slices.DeleteFunc(slices.Compact(out), func(n string) bool { return n == "" })
-}
-
-// displayName is the name of a pod's service as the file has it.
-func displayName(p *corev1.Pod) string {
-	if text := p.Annotations[compose.Annotation]; text != "" {
-		if c, err := compose.Decode(text, ""); err == nil && c.Service != "" {
-			return c.Service
-		}
-	}
-	return p.Labels[services.WorkloadLabel]
 }
 
 // isNamed returns a function that reports whether a name means a container with these labels: it is the name of its service, of
 // its pod, or POD/CONTAINER.
 func isNamed(l map[string]string) func(name string) bool {
 	pod := l[services.PodLabel]
+	shown := services.ShownName(l[composeServiceLabel], l[services.WorkloadLabel], pod)
 	return func(name string) bool {
-		return name != "" && (name == pod || name == l[services.WorkloadLabel] || name == l[composeServiceLabel] || name == pod+"/"+l[services.ContainerLabel])
+		return name != "" && (name == pod || name == shown || name == l[services.WorkloadLabel] || name == l[composeServiceLabel] || name == pod+"/"+l[services.ContainerLabel])
 	}
 }
 
 // isPod reports whether a name means a pod: it is its name or that of its service.
 func isPod(p *corev1.Pod, name string) bool {
-	return name == p.Name || name == p.Labels[services.WorkloadLabel] || name == displayName(p)
+	return name == p.Name || name == state.ShownPod(p) || name == p.Labels[services.WorkloadLabel] || name == state.ShownService(p)
 }
 
 // checkServices returns an error with exitUsage if one of the names is not a service of the stack.

@@ -232,8 +232,12 @@ func printPods(st *ui.Streams, snap *state.Status, pods []psPod, runs []engine.C
 	fmt.Fprintln(w, "NAME\tREADY\tSTATUS\tRESTARTS\tAGE\tIP\tROLE\tWORKLOAD")
 	now := time.Now()
 	for _, p := range pods {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s/%s\n", p.Name, ui.ReadyContainers(snap.Pod(p.Name)), p.Status, p.Restarts,
-			ui.Age(p.Created, now), cmp.Or(p.IP, "-"), cmp.Or(p.Role, "-"), ui.Kind(p.Kind), p.Workload)
+		name, workload := p.Name, p.Workload
+		if pod := snap.Pod(p.Name); pod != nil {
+			name, workload = state.ShownPod(pod), state.ShownService(pod)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s/%s\n", name, ui.ReadyContainers(snap.Pod(p.Name)), p.Status, p.Restarts,
+			ui.Age(p.Created, now), cmp.Or(p.IP, "-"), cmp.Or(p.Role, "-"), ui.Kind(p.Kind), workload)
 	}
 	for _, c := range runs {
 		if l := oneOffLine(snap, c); o.statusWanted(l.State) {

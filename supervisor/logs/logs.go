@@ -159,7 +159,8 @@ func (f *follower) chosen(labels map[string]string) bool {
 }
 
 func lineOf(labels map[string]string) Line {
-	return Line{Pod: labels[services.PodLabel], Container: labels[services.ContainerLabel]}
+	shown := services.ShownName(labels["com.docker.compose.service"], labels[services.WorkloadLabel], labels[services.PodLabel])
+	return Line{Pod: shown, Container: labels[services.ContainerLabel]}
 }
 
 func (f *follower) follow(ctx context.Context, id string, labels map[string]string, tail int, since time.Time) {

@@ -161,10 +161,15 @@ func (s *Status) Workload(name string) (Workload, bool) {
 	return Workload{}, false
 }
 
-// Pod returns a pod by name, or nil.
+// Pod returns a pod by its name or by the one that people see (ShownPod), or nil.
 func (s *Status) Pod(name string) *corev1.Pod {
 	for _, p := range s.Pods {
 		if p.Name == name {
+			return p
+		}
+	}
+	for _, p := range s.Pods {
+		if ShownPod(p) == name {
 			return p
 		}
 	}

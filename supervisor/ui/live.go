@@ -193,7 +193,7 @@ func (l *live) items(s *state.Status) []item {
 	}
 	width := 0
 	for _, w := range s.Workloads {
-		width = max(width, len(w.Name))
+		width = max(width, len(w.Shown()))
 	}
 	for _, w := range s.Workloads {
 		if stopping {
@@ -207,7 +207,7 @@ func (l *live) items(s *state.Status) []item {
 		case w.Hold != nil:
 			mark, style = "·", Dim
 		}
-		out = append(out, item{fmt.Sprintf("%s %-*s  %s", l.st.Paint(style, mark), width, w.Name, l.st.Paint(Dim, describe(s, w))), w.Right})
+		out = append(out, item{fmt.Sprintf("%s %-*s  %s", l.st.Paint(style, mark), width, w.Shown(), l.st.Paint(Dim, describe(s, w))), w.Right})
 	}
 	for _, w := range s.Warnings {
 		out = append(out, item{text: l.st.Paint(Yellow, "! "+w)})
@@ -235,9 +235,9 @@ func (l *live) buildLine(b state.Build) string {
 func (l *live) stopLine(s *state.Status, w state.Workload, width int) string {
 	pods := toStop(s.PodsOf(w.Name))
 	if len(pods) == 0 {
-		return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Green, "✔"), width, w.Name, l.st.Paint(Dim, "stopped"))
+		return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Green, "✔"), width, w.Shown(), l.st.Paint(Dim, "stopped"))
 	}
-	return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Cyan, l.spinner()), width, w.Name, l.st.Paint(Dim, podsToGo(pods)))
+	return fmt.Sprintf("%s %-*s  %s", l.st.Paint(Cyan, l.spinner()), width, w.Shown(), l.st.Paint(Dim, podsToGo(pods)))
 }
 
 // toStop are the pods that are being removed, or run: the containers of others that have ended may be kept.
@@ -254,7 +254,7 @@ func toStop(pods []*corev1.Pod) (out []*corev1.Pod) {
 func podsToGo(pods []*corev1.Pod) string {
 	for _, p := range pods {
 		if p.DeletionTimestamp != nil {
-			return fmt.Sprintf("%d to go, %s is being stopped%s", len(pods), p.Name, graceOf(p))
+			return fmt.Sprintf("%d to go, %s is being stopped%s", len(pods), state.ShownPod(p), graceOf(p))
 		}
 	}
 	return fmt.Sprintf("%d to go", len(pods))

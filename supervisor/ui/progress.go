@@ -114,19 +114,19 @@ func (p *plain) showWorkload(s *state.Status, w state.Workload) {
 	default:
 		for _, pod := range s.PodsOf(w.Name) {
 			if word := PodStatus(pod); troubled[strings.TrimPrefix(word, "Init:")] {
-				step, text = step+word, text+", "+pod.Name+" "+word
+				step, text = step+word, text+", "+state.ShownPod(pod)+" "+word
 			}
 		}
 	}
 	key := "workload/" + w.Name
 	if p.steps[key] != step {
 		p.steps[key], p.since[key] = step, time.Now()
-		p.line(key, w.Name+": "+text)
+		p.line(key, w.Shown()+": "+text)
 		return
 	}
 	if !w.Right && time.Since(p.since[key]) > patience {
 		p.since[key] = time.Now()
-		p.line(key, w.Name+": "+describe(s, w))
+		p.line(key, w.Shown()+": "+describe(s, w))
 	}
 }
 
@@ -140,12 +140,13 @@ var troubled = map[string]bool{
 func (p *plain) showStopping(s *state.Status) {
 	alive := map[string]bool{}
 	for _, pod := range s.Pods {
-		alive[pod.Name] = true
+		name := state.ShownPod(pod)
+		alive[name] = true
 		switch {
 		case pod.DeletionTimestamp != nil:
-			p.line("pod/"+pod.Name, "stopping "+pod.Name+graceOf(pod))
+			p.line("pod/"+name, "stopping "+name+graceOf(pod))
 		case pod.Status.Reason == services.ReasonStopped:
-			p.line("kept/"+pod.Name, pod.Name+" is stopped")
+			p.line("kept/"+name, name+" is stopped")
 		}
 	}
 	for key := range p.seen {
@@ -203,7 +204,7 @@ func describe(s *state.Status, w state.Workload) string {
 	text := fmt.Sprintf("%d/%d ready", w.Ready, w.Want)
 	for _, p := range s.PodsOf(w.Name) {
 		if why := PodStatus(p); why != "Running" || !state.PodReady(p) {
-			text += ", " + p.Name + " " + why
+			text += ", " + state.ShownPod(p) + " " + why
 			if m := state.NotRight(p); m != "" {
 				text += " (" + oneLine(m) + ")"
 			}

@@ -1,0 +1,31 @@
+package state
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
+)
+
+// TestShownPod: people see the names that they wrote.
+func TestShownPod(t *testing.T) {
+	text, err := (&compose.Container{Service: "Web_app.v1"}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Name: "web-app-v1-2", Labels: map[string]string{services.WorkloadLabel: "web-app-v1"}, Annotations: map[string]string{compose.Annotation: text},
+	}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "db-0", Labels: map[string]string{services.WorkloadLabel: "db"}}}
+	for p, want := range map[*corev1.Pod]string{plain: "Web_app.v1-2", pod: "db-0"} {
+		if got := ShownPod(p); got != want {
+			t.Errorf("%s is shown as %q, want %q", p.Name, got, want)
+		}
+		if got := (&Status{Pods: []*corev1.Pod{p}}).Pod(want); got != p {
+			t.Errorf("%q is not found", want)
+		}
+	}
+}
