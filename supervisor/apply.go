@@ -36,12 +36,26 @@ type ApplyOptions struct {
 	Only []string `json:"only,omitempty"`
 	// NoDeps leaves out what Only depends on.
 	NoDeps bool `json:"noDeps,omitempty"`
+	// Way says how what changes is changed.
+	Way ApplyWay `json:"way,omitzero"`
 	// Meanwhile, if set, is done while images, network and agent are made. No pod starts before it has returned, and its
 	// error is Apply's.
 	Meanwhile func(ctx context.Context) error `json:"-"`
 
 	// warn is told what is not as the file says; nil drops it.
 	warn func(text string)
+}
+
+// ApplyWay says how an Apply changes what runs. The zero value is what the file says.
+type ApplyWay struct {
+	// Pull is the pull policy of all images that are not built, whatever the file says: always, missing or never.
+	Pull string `json:"pull,omitempty"`
+	// NoRecreate leaves workloads that run as they are, but for the number of their pods.
+	NoRecreate bool `json:"noRecreate,omitempty"`
+	// NewVolumes gives containers that are made anew new anonymous volumes, and deletes those of the former container.
+	NewVolumes bool `json:"newVolumes,omitempty"`
+	// Grace is the time in seconds between the stop signal and SIGKILL for the pods that the apply stops; nil is the file's.
+	Grace *int64 `json:"grace,omitempty"`
 }
 
 // Applied is what an Apply has done.
@@ -77,6 +91,9 @@ func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts Appl
 	if err != nil {
 		return none, err
 	}
+	if opts.Way.NoRecreate {
+		stack = prepare.NoRecreate(running, stack)
+	}
 	var warnings []string
 	opts.warn = func(text string) { warnings = append(warnings, text) }
 	prepared, err := s.prepareStack(ctx, stack, opts)
@@ -92,6 +109,7 @@ func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts Appl
 	s.inner.WatchFiles(!opts.NoWatch)
 	return ask(ctx, s, "apply a stack", func() (Applied, error) {
 		again := s.startEnded(prepared, opts.Only)
+		s.useWay(opts.Way)
 		n, err := s.takeApplied(prepared)
 		return Applied{Applied: n, Warnings: warnings, Again: again}, err
 	})
@@ -135,7 +153,7 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	var made map[string]string
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		made, err = s.images.Make(gctx, stack, images.Options{Force: opts.Build, NoBuild: opts.NoBuild})
+		made, err = s.images.Make(gctx, stack, images.Options{Force: opts.Build, NoBuild: opts.NoBuild, Pull: opts.Way.Pull})
 		return err
 	})
 	g.Go(func() error { return s.ensureNetwork(gctx, stack, opts.PortsAuto, warn) })
@@ -154,6 +172,16 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 		return nil, err
 	}
 	return prepared, s.podnet.ClusterIPs(prepared.Services)
+}
+
+// useWay prepares the pods that run for being replaced in that way, until the next apply. Called by the loop.
+func (s *Supervisor) useWay(way ApplyWay) {
+	s.applyGrace = way.Grace
+	for _, p := range s.cluster.Pods() {
+		if w := s.pods.Plain(p.Name); w != nil {
+			w.RemoveVolumes(way.NewVolumes)
+		}
+	}
 }
 
 // takeApplied makes the prepared stack the wanted one and returns the number of this apply. Called by the loop.

@@ -163,7 +163,7 @@ func (s *Supervisor) suspend(r Control, x *services.Workload) {
 func (s *Supervisor) removeVolumes(r Control, x *services.Workload) {
 	for _, p := range s.cluster.PodsOf(x.Name()) {
 		if w := s.pods.Plain(p.Name); w != nil && r.Volumes {
-			w.RemoveVolumes()
+			w.RemoveVolumes(true)
 		}
 	}
 }

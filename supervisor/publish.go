@@ -37,6 +37,7 @@ func (s *Supervisor) publish(now time.Time) {
 	snap.Phase, snap.Message = s.phase(snap)
 	if snap.Phase == state.Ready {
 		c.SetReady()
+		s.applyGrace = nil
 	}
 	s.store.Publish(snap)
 }

@@ -137,6 +137,9 @@ func (s *Supervisor) deletePod(wanted *corev1.Pod, cause string, now time.Time) 
 	}
 	s.log.Debug("delete pod", "pod", p.Name, "cause", cause)
 	grace := s.stopGrace[p.Labels[services.WorkloadLabel]]
+	if grace == nil && !s.stopping {
+		grace = s.applyGrace
+	}
 	s.podnet.AfterNextPush(p.Name, func() { s.pods.Delete(p.Name, grace) })
 }
 

@@ -100,6 +100,9 @@ type Supervisor struct {
 	stopGrace map[string]*int64
 	// awaited is what somebody waits for; see await.
 	awaited []awaited
+	// applyGrace is the grace period in seconds of the pods that the last apply stops, nil for the file's. It ends when the stack is
+	// ready or is stopped.
+	applyGrace *int64
 	// advice is what people should know of the wanted stack.
 	advice []string
 	builds []state.Build

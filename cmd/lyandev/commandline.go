@@ -119,6 +119,9 @@ func (l *commandLine) noCommand(word string, list []*cli.Command) error {
 	if other := otherWords[word]; len(l.path) == 0 && other != "" {
 		hint = "did you mean " + other + "?"
 	}
+	if why := notHere[word]; len(l.path) == 0 && why != "" {
+		return fmt.Errorf("there is no command %q: %s", word, why)
+	}
 	where := name + " --help"
 	if len(l.path) > 0 {
 		word = l.command().Name + " " + word
@@ -128,7 +131,7 @@ func (l *commandLine) noCommand(word string, list []*cli.Command) error {
 
 // otherWords are other tools' words for commands.
 var otherWords = map[string]string{
-	"apply": "up", "create": "up", "delete": "down", "destroy": "down", "get": "ps", "inspect": "describe", "list": "ls",
+	"apply": "up", "delete": "down", "destroy": "down", "get": "ps", "inspect": "describe", "list": "ls",
 	"remove": "down", "rollout": "restart", "shell": "exec", "sh": "exec",
 }
 

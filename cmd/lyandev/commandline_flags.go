@@ -97,6 +97,16 @@ func flagNamed(list []cli.Flag, name string) cli.Flag {
 	return nil
 }
 
+// whyNot returns what notHere says of a flag, "" if it says nothing.
+func (l *commandLine) whyNot(flag string) string {
+	if c := l.command(); c != nil {
+		if why := notHere[c.Name+" --"+flag]; why != "" {
+			return why
+		}
+	}
+	return notHere["--"+flag]
+}
+
 // noFlag is the error for a flag that is unknown here.
 func (l *commandLine) noFlag(word, name string) error {
 	var known []string
@@ -110,6 +120,9 @@ func (l *commandLine) noFlag(word, name string) error {
 				known = append(known, "--"+n)
 			}
 		}
+	}
+	if why := l.whyNot(name); why != "" {
+		return fmt.Errorf("there is no flag %s here: %s", word, why)
 	}
 	if l.command() == nil && slices.ContainsFunc(l.app.Commands, func(c *cli.Command) bool { return flagNamed(c.Flags, name) != nil }) {
 		return fmt.Errorf("unknown flag %s: a command's flag comes after the command: %s COMMAND %s; see %s --help", word, l.app.Name, word, l.name())

@@ -28,7 +28,8 @@ type logOptions struct {
 	tail  int
 	// since and until are the zero time if there is no limit.
 	since, until time.Time
-	names        []string
+	// names are services, pods or POD/CONTAINER, all if there are none; those of except are left out.
+	names, except []string
 	// mask hides secrets; nil is a masker for the pods that run now.
 	mask *mask.Masker
 	// above, if not nil, is called with what writes lines; see ui.Progress.
@@ -114,7 +115,8 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 	opts := logs.Options{
 		Project: t.instance.Name, Follow: o.follow, Tail: o.tail, Since: o.since, Until: o.until, Timestamps: o.timestamps, Previous: o.previous,
 		Match: func(l map[string]string) bool {
-			return !o.silent[l[services.WorkloadLabel]] && (len(o.names) == 0 || slices.ContainsFunc(o.names, isNamed(l)))
+			return !o.silent[l[services.WorkloadLabel]] && (len(o.names) == 0 || slices.ContainsFunc(o.names, isNamed(l))) &&
+				!slices.ContainsFunc(o.except, isNamed(l))
 		},
 	}
 	w := newLogWriter(st, m)

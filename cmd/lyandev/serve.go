@@ -106,6 +106,7 @@ type backend struct{ *supervisor.Supervisor }
 func (b backend) Apply(ctx context.Context, r api.ApplyRequest) (api.ApplyAnswer, error) {
 	a, err := b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{
 		PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild, NoWatch: r.NoWatch, Only: r.Only, NoDeps: r.NoDeps,
+		Way: supervisor.ApplyWay(r.ApplyWay),
 	})
 	return api.ApplyAnswer(a), err
 }
@@ -158,7 +159,7 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	}
 	view, endView := context.WithCancel(ctx)
 	defer endView()
-	interrupted := stopOnSignal(s, o.st, endView)
+	interrupted := stopOnSignal(s, o.st, func() { endView(); o.cutShort(s.sup.Stop) })
 
 	began := time.Now()
 	o.wait, o.timeout = true, 24*time.Hour

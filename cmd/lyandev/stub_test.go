@@ -161,7 +161,7 @@ func (s *stub) snapshot() *state.Status {
 			}
 			if s.mode == "ended" {
 				p.Status.Phase = corev1.PodFailed
-				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7}}
+				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7, FinishedAt: metav1.Now()}}
 			}
 			snap.Pods = append(snap.Pods, p)
 		}
@@ -222,6 +222,18 @@ func (s *stub) Apply(_ context.Context, r api.ApplyRequest) (api.ApplyAnswer, er
 	line := fmt.Sprintf("apply %s %s", r.Stack.Name, r.Stack.Profile)
 	if len(r.Only) > 0 {
 		line += " only " + strings.Join(r.Only, " ")
+	}
+	if r.Pull != "" {
+		line += " pull " + r.Pull
+	}
+	if r.NoRecreate {
+		line += " no-recreate"
+	}
+	if r.NewVolumes {
+		line += " new-volumes"
+	}
+	if r.Grace != nil {
+		line += fmt.Sprintf(" in %d s", *r.Grace)
 	}
 	s.ask("%s", line)
 	s.mu.Lock()

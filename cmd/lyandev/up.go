@@ -35,6 +35,11 @@ type upOptions struct {
 	request api.ApplyRequest
 	// shown, if not nil, is called when the progress begins to be shown.
 	shown func(ui.Progress)
+	// logs are the options of the logs that are followed.
+	logs logOptions
+	// quietPull and quietBuild leave pulls and builds out of the progress.
+	quietPull, quietBuild bool
+	until                 untilEnd
 }
 
 func newUpCommand(st *ui.Streams) *cli.Command {
@@ -42,10 +47,11 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 		Name: "up", Usage: "start the stack, or apply changes of the file to a running one", ArgsUsage: "[SERVICE...]",
 		Description: "Runs in the foreground and follows the logs until Ctrl-C, which stops the stack and keeps the containers of plain\n" +
 			"services for the next up (a second Ctrl-C stops it immediately); lyandev down removes them. If a supervisor is already running, up applies the stack to it and attaches; Ctrl-C then only detaches.",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "run the supervisor in the background"},
 			&cli.BoolFlag{Name: "wait", Usage: "return when the stack is ready (implies -d)"},
-			&cli.DurationFlag{Name: "timeout", Value: 5 * time.Minute, Usage: "with --wait: give up after `DURATION`"},
+			&cli.StringFlag{Name: "timeout", Aliases: []string{"t"}, Usage: "kill containers that have not stopped after `SECONDS`, those that this up replaces and those that Ctrl-C stops; with a unit (90s) it is --wait-timeout"},
+			&cli.StringFlag{Name: "wait-timeout", Value: "5m", Usage: "with --wait: give up after `TIME`, a duration or a number of seconds"},
 			&cli.StringFlag{Name: "ports", Value: "fixed", Usage: "if a host port is in use: `fixed` (fail) or auto (use the next free port)"},
 			&cli.StringFlag{Name: "timing", Usage: "probe timing: `fast` or strict; default: the file's"},
 			&cli.BoolFlag{Name: "build", Usage: "build images even if nothing changed"},
@@ -61,15 +67,11 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "with --dry-run: print JSON"},
 			&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
-		},
+		}, composeUpFlags()...),
 		Action: func(c *cli.Context) error {
-			o := upOptions{
-				st: st, profile: chosenProfile(c), detach: c.Bool("detach") || c.Bool("wait"), wait: c.Bool("wait"), finish: c.Bool("wait"),
-				timeout: c.Duration("timeout"), quiet: c.Bool("quiet"), noLogs: c.Bool("no-logs"),
-				request: api.ApplyRequest{Build: c.Bool("build"), NoBuild: c.Bool("no-build"), NoWatch: c.Bool("no-watch"), PortsAuto: c.String("ports") == "auto", Only: c.Args().Slice(), NoDeps: c.Bool("no-deps")},
-			}
-			if p := c.String("ports"); p != "fixed" && p != "auto" {
-				return withCode(exitUsage, fmt.Errorf("cannot use --ports %q: it must be fixed or auto", p))
+			o, err := upOptionsOf(c, st)
+			if err != nil {
+				return withCode(exitUsage, err)
 			}
 			return runUp(c, o)
 		},
@@ -108,6 +110,9 @@ func runUp(c *cli.Context, o upOptions) error {
 	answers, err := t.answers(c.Context)
 	if err != nil {
 		return err
+	}
+	if o.until.any() {
+		return runUntilEnd(c, t, o, answers)
 	}
 	if answers {
 		return attach(c, t, o)
@@ -234,7 +239,7 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 		o.shown(progress)
 	}
 	w := arrivalWatch{
-		wait: o.wait, limit: timeoutOf(o), show: progress.Show,
+		wait: o.wait, limit: timeoutOf(o), show: func(s *state.Status) { progress.Show(o.pruned(s)) },
 		apply:     func() (uint64, error) { return applyAndTell(shown, t, o, bound, progress) },
 		snapshots: func(f func(*state.Status) bool) error { return t.client.WatchState(shown, f) },
 		stays:     func(s *state.Status) bool { return stays(ctx, t, s) },

@@ -48,7 +48,8 @@ func (o *upOptions) followLogs(ctx context.Context, c *cli.Context, t *target, b
 		return followed
 	}
 	o.shown = func(p ui.Progress) {
-		logs := logOptions{follow: true, tail: -1, since: began, mask: mask.New(o.request.Stack), above: p.Above, silent: silent(o.request.Stack)}
+		logs := o.logs
+		logs.tail, logs.since, logs.mask, logs.above, logs.silent = -1, began, mask.New(o.request.Stack), p.Above, silent(o.request.Stack)
 		go func() { followed <- printLogs(ctx, c, o.st, t, logs) }()
 	}
 	return followed

@@ -11,7 +11,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
-// applyOverrides changes a loaded stack as the flags --scale and --force-recreate of `up` say.
+// applyOverrides changes a loaded stack as the flags --scale, --force-recreate and --always-recreate-deps of `up` say.
 func applyOverrides(c *cli.Context, stack *services.Stack) error {
 	replicas, err := parseScale(c.StringSlice("scale"))
 	if err != nil {
@@ -29,12 +29,17 @@ func applyOverrides(c *cli.Context, stack *services.Stack) error {
 			return fmt.Errorf("cannot scale %s: a %s has no replicas", name, w.Kind())
 		}
 	}
-	if !c.Bool("force-recreate") {
-		return nil
-	}
 	only := c.Args().Slice()
+	var needed []string // only and what they depend on
+	for _, name := range only {
+		if x := stack.Find(name); x != nil {
+			needed = stack.WithDependencies(needed, x)
+		}
+	}
 	for _, w := range stack.Workloads {
-		if len(only) > 0 && !slices.Contains(only, w.DisplayName()) && !slices.Contains(only, w.Name()) {
+		named := len(only) == 0 || slices.Contains(only, w.DisplayName()) || slices.Contains(only, w.Name())
+		anew := named && c.Bool("force-recreate") || !named && slices.Contains(needed, w.Name()) && c.Bool("always-recreate-deps")
+		if !anew {
 			continue
 		}
 		meta := w.PodMeta()

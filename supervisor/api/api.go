@@ -47,6 +47,15 @@ type ApplyRequest struct {
 	Only []string `json:"only,omitempty"`
 	// NoDeps leaves out what Only depends on.
 	NoDeps bool `json:"noDeps,omitempty"`
+	ApplyWay
+}
+
+// ApplyWay says how a stack is applied; see supervisor.ApplyWay.
+type ApplyWay struct {
+	Pull       string `json:"pull,omitempty"`
+	NoRecreate bool   `json:"noRecreate,omitempty"`
+	NewVolumes bool   `json:"newVolumes,omitempty"`
+	Grace      *int64 `json:"grace,omitempty"`
 }
 
 // ControlRequest is the body of POST /v1/control: what to do with which services; see supervisor.Control.

@@ -42,6 +42,8 @@ type Config struct {
 type Options struct {
 	// Force builds even when nothing changed; NoBuild uses the images that are there.
 	Force, NoBuild bool
+	// Pull takes the place of the pull policies of the stack; "" leaves them.
+	Pull string
 }
 
 // Maker makes images. Its methods may be called concurrently.
@@ -61,7 +63,7 @@ func (m *Maker) Make(ctx context.Context, stack *services.Stack, opts Options) (
 	if err != nil {
 		return nil, err
 	}
-	return built, m.pullDue(ctx, stack, built)
+	return built, m.pullDue(ctx, stack, built, opts.Pull)
 }
 
 // Build builds one image of a stack, or finds that it is current, and blocks until that is done or ctx ends.

@@ -322,6 +322,30 @@ func TestPullPoliciesOfPlainServices(t *testing.T) {
 	}
 }
 
+// TestPullOption: it takes the place of the policies of the file, and what the stack builds is not pulled.
+func TestPullOption(t *testing.T) {
+	for pull, want := range map[string]int{"": 0, "always": 1, "missing": 0, "never": 0} {
+		onRig(t, func(r *rig) {
+			r.Publish("x:1", enginefake.Image{})
+			r.AddImage("x:1", enginefake.Image{})
+			s := withBuilds(pods("x:1", "web:dev"), "web")
+			if _, err := r.Make(r.t.Context(), s, Options{Pull: pull}); err != nil {
+				t.Errorf("--pull %s: %v", pull, err)
+			}
+			if got := len(r.Calls("PullImage")); got != want {
+				t.Errorf("--pull %s: pulled %d times, want %d", pull, got, want)
+			}
+		})
+	}
+	onRig(t, func(r *rig) {
+		r.Publish("x:1", enginefake.Image{})
+		_, err := r.Make(r.t.Context(), pods("x:1"), Options{Pull: "never"})
+		if err == nil || !strings.Contains(err.Error(), "its pull policy is never") || len(r.Calls("PullImage")) != 0 {
+			t.Errorf("a missing image with --pull never: %v, %v", err, r.Calls("PullImage"))
+		}
+	})
+}
+
 // TestPlatformOfPlainServices is asked for; an image of another one counts as missing. Images of pre_start and mounted images are
 // pulled too.
 func TestPlatformOfPlainServices(t *testing.T) {

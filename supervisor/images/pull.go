@@ -1,6 +1,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,14 +29,15 @@ type need struct {
 	policy string
 }
 
-// pullDue pulls the images that no build makes where their policies ask for it, concurrently and each once, and returns the
-// errors in the order of the stack.
-func (m *Maker) pullDue(ctx context.Context, stack *services.Stack, built map[string]string) error {
+// pullDue pulls the images that no build makes where their policies, or instead of them policy, ask for it, concurrently and each
+// once, and returns the errors in the order of the stack.
+func (m *Maker) pullDue(ctx context.Context, stack *services.Stack, built map[string]string, policy string) error {
 	var wg sync.WaitGroup
 	var errs []*error
 	seen := map[need]bool{}
 	want := func(n need, who string) {
-		if _, ok := built[n.image]; ok || seen[n] {
+		n.policy = cmp.Or(policy, n.policy)
+		if _, ok := built[n.image]; ok || seen[n] || policy != "" && strings.HasPrefix(n.image, "sha256:") {
 			return
 		}
 		seen[n] = true

@@ -202,11 +202,11 @@ func (w *Worker) Resync() { w.mail.put(func(*letters) {}) }
 // way round: the stack has got its first Services of Kubernetes' semantics, whose names it would not find, or has lost the last.
 func (w *Worker) CheckNames() { w.mail.put(func(m *letters) { m.names = true }) }
 
-// RemoveVolumes makes the removal of the container, by Delete or for the next one, remove its anonymous volumes too.
-func (w *Worker) RemoveVolumes() {
+// RemoveVolumes says whether the removal of the container, by Delete or for the next one, removes its anonymous volumes too.
+func (w *Worker) RemoveVolumes(yes bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.volumesToo = true
+	w.volumesToo = yes
 }
 
 func (w *Worker) dropsVolumes() bool {
