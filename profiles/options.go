@@ -68,6 +68,15 @@ func (o Options) resolve() (Options, types.Mapping, error) {
 	return o, env, o.addVariables(env, dir)
 }
 
+// Environment returns the variables that the files can use, in the form of os.Environ: those of Env, and those of the env files.
+func Environment(o Options) ([]string, error) {
+	_, env, err := o.resolve()
+	if err != nil {
+		return nil, err
+	}
+	return env.Values(), nil
+}
+
 // base is the directory that relative paths start from: WorkDir, else that of the first file, else the current one.
 func (o Options) base() string {
 	if o.WorkDir != "" {

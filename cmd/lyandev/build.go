@@ -24,7 +24,12 @@ func newBuildCommand(st *ui.Streams) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "no-cache", Usage: "build every step again, without the build cache"},
 			&cli.BoolFlag{Name: "force", Usage: "build even if nothing changed"},
-			&cli.StringFlag{Name: "progress", Value: "plain", Usage: "progress format: `plain` (one line per step), json (one line of JSON per step) or quiet"},
+			&cli.StringSliceFlag{Name: "build-arg", Usage: "set the build argument `NAME=VALUE` of all builds, or NAME as it is here"},
+			&cli.BoolFlag{Name: "pull", Usage: "pull the base images again; --pull=false uses those that are here, whatever the file says"},
+			&cli.BoolFlag{Name: "with-dependencies", Usage: "with SERVICE: build the images of what it depends on too"},
+			&cli.StringSliceFlag{Name: "ssh", Usage: "give builds the SSH agent (`default`), or ID=PATH: a socket or key"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
+			&cli.StringFlag{Name: "progress", Value: "plain", Usage: "progress format: `plain` (one line per step; auto and tty are the same), json (one line of JSON per step) or quiet"},
 		},
 		Action: func(c *cli.Context) error {
 			stack, err := loadStack(c, chosenProfile(c))
@@ -37,11 +42,21 @@ func newBuildCommand(st *ui.Streams) *cli.Command {
 }
 
 func runBuild(c *cli.Context, st *ui.Streams, stack *services.Stack, only []string) error {
+	if c.Bool("with-dependencies") {
+		only = withBuiltDependencies(stack, only)
+	}
 	list, err := chooseBuilds(stack, only)
 	if err != nil {
 		return withCode(exitUsage, err)
 	}
-	sink, err := buildSink(st, c.String("progress"))
+	if err := changeBuilds(c, list); err != nil {
+		return withCode(exitUsage, err)
+	}
+	how := c.String("progress")
+	if c.Bool("quiet") {
+		how = "quiet"
+	}
+	sink, err := buildSink(st, how)
 	if err != nil {
 		return withCode(exitUsage, err)
 	}
@@ -55,9 +70,56 @@ func runBuild(c *cli.Context, st *ui.Streams, stack *services.Stack, only []stri
 		Log: logger(c, st),
 	}
 	_, err = b.All(c.Context, list, build.Options{
-		Force: c.Bool("force"), NoCache: c.Bool("no-cache"), Refs: build.RefsOf(stack.Builds),
+		Force: c.Bool("force") || c.Bool("pull"), NoCache: c.Bool("no-cache"), Refs: build.RefsOf(stack.Builds),
 	}, sink)
+	if err == nil && len(c.StringSlice("build-arg")) > 0 {
+		fmt.Fprintf(st.Err, "%s `lyandev up` builds again with the arguments of the file; `lyandev up --no-build` uses this image\n", st.Paint(ui.Yellow, "note:"))
+	}
 	return err
+}
+
+// changeBuilds changes builds as --build-arg, --pull and --ssh say.
+func changeBuilds(c *cli.Context, list []*services.Build) error {
+	for _, b := range list {
+		for _, arg := range withValues(c.StringSlice("build-arg")) {
+			name, value, _ := strings.Cut(arg, "=")
+			if name == "" {
+				return fmt.Errorf("cannot use --build-arg %q: it must be NAME=VALUE or NAME", arg)
+			}
+			if b.Args == nil {
+				b.Args = map[string]string{}
+			}
+			b.Args[name] = value
+		}
+		if c.IsSet("pull") {
+			b.Pull = c.Bool("pull")
+		}
+		for _, s := range c.StringSlice("ssh") {
+			id, path, _ := strings.Cut(s, "=")
+			if b.SSH == nil {
+				b.SSH = map[string]string{}
+			}
+			b.SSH[id] = path
+		}
+	}
+	return nil
+}
+
+// withBuiltDependencies adds to names of services what they depend on and the stack builds.
+func withBuiltDependencies(stack *services.Stack, names []string) []string {
+	var all []string
+	for _, n := range names {
+		if x := stack.Find(n); x != nil {
+			all = stack.WithDependencies(all, x)
+		}
+	}
+	out := slices.Clone(names)
+	for _, b := range stack.Builds {
+		if x := stack.Find(b.Name); x != nil && slices.Contains(all, x.Name()) && !slices.Contains(out, b.Name) {
+			out = append(out, b.Name)
+		}
+	}
+	return out
 }
 
 func chooseBuilds(stack *services.Stack, only []string) ([]*services.Build, error) {
@@ -82,7 +144,7 @@ func chooseBuilds(stack *services.Stack, only []string) ([]*services.Build, erro
 // buildSink returns the printer for a value of --progress.
 func buildSink(st *ui.Streams, how string) (build.Sink, error) {
 	switch how {
-	case "plain":
+	case "plain", "auto", "tty":
 		return buildLines(st), nil
 	case "json":
 		return buildJSON(st.Out), nil

@@ -12,14 +12,15 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/services/mask"
+	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
 func newConfigCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "config", Usage: "check the file and print the effective, merged stack",
+		Name: "config", Usage: "check the file and print the effective, merged stack", ArgsUsage: "[SERVICE...]",
 		Description: "The stack is printed as lyandev runs it: Kubernetes' objects, and for plain services what Docker is asked for. The lists are\n" +
-			"sorted, one name a line, as docker compose config prints them.",
+			"sorted, one name a line, as docker compose config prints them. With services, only they and what they depend on are printed.",
 		Flags: append([]cli.Flag{
 			jsonFlag(),
 			&cli.StringFlag{Name: "format", Value: "yaml", Usage: "`yaml` or json"},
@@ -38,9 +39,12 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			stack, err := loadStack(c, chosenProfile(c))
+			stack, err := loadStackFor(c, chosenProfile(c), c.Args().Slice())
 			if err != nil {
 				return err
+			}
+			if stack, err = onlyServices(stack, c.Args().Slice()); err != nil {
+				return withCode(exitUsage, err)
 			}
 			if c.Bool("strict") {
 				if err := checkApplied(c, st, stack); err != nil {
@@ -77,6 +81,20 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 			return writeConfig(c, st, append(b, '\n'))
 		},
 	}
+}
+
+// onlyServices limits a stack to services and what they depend on; no names means all.
+func onlyServices(stack *services.Stack, names []string) (*services.Stack, error) {
+	if len(names) == 0 {
+		return stack, nil
+	}
+	for _, n := range names {
+		if stack.Find(n) == nil {
+			return nil, unknownName("service", n, stack.DisplayNames())
+		}
+	}
+	out, _, err := prepare.Only(nil, stack, names, true)
+	return out, err
 }
 
 // shownStack is a stack in the form that people read: each workload says its semantics, and what Docker is asked for a plain

@@ -11,7 +11,9 @@ import (
 	"github.com/urfave/cli/v2"
 	appsv1 "k8s.io/api/apps/v1"
 
+	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/mask"
 )
 
 // configLists are the flags of config that print a list, one name a line, instead of the stack.
@@ -22,6 +24,8 @@ func configLists() []cli.Flag {
 		&cli.BoolFlag{Name: "volumes", Usage: "print only the names of the volumes"},
 		&cli.BoolFlag{Name: "networks", Usage: "print only the names of the networks"},
 		&cli.BoolFlag{Name: "profiles", Usage: "print only the names of the profiles"},
+		&cli.BoolFlag{Name: "models", Usage: "print only the names of the models"},
+		&cli.BoolFlag{Name: "environment", Usage: "print the variables that the file can use: NAME=VALUE, from the environment and the env files"},
 		&cli.StringFlag{Name: "hash", Usage: "print a hash of the configuration of `SERVICE`, or of all with *"},
 	}
 }
@@ -47,6 +51,20 @@ func printConfigList(c *cli.Context, stack *services.Stack, out io.Writer) (done
 		}
 		for _, p := range all {
 			list = append(list, p.Name)
+		}
+	case c.Bool("models"):
+		for _, m := range stack.Models {
+			list = append(list, m.Model)
+		}
+	case c.Bool("environment"):
+		if list, err = profiles.Environment(loadOptions(c, "", nil)); err != nil {
+			return true, err
+		}
+		if !c.Bool("show-secrets") {
+			m := mask.New(nil)
+			for i := range list {
+				list[i] = m.String(list[i])
+			}
 		}
 	case c.String("hash") != "":
 		if list, err = stackHashes(stack, c.String("hash")); err != nil {

@@ -30,15 +30,48 @@ func newDownCommand(st *ui.Streams) *cli.Command {
 			&cli.Int64Flag{Name: "timeout", Aliases: []string{"t"}, Value: -1, Usage: "kill what has not stopped after `SECONDS`; default: each service's own grace period"},
 			&cli.BoolFlag{Name: "remove-orphans", Usage: "accepted as in docker compose: all containers of the stack are always removed"},
 			&cli.BoolFlag{Name: "volumes", Aliases: []string{"v"}, Usage: "delete the stack's volumes too and list them; snapshots are kept (snapshot rm deletes them)"},
+			&cli.StringFlag{Name: "rmi", Usage: "remove images that lyandev has built too: `local` are those to which the file gives no name, all are all"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 		},
 		Action: func(c *cli.Context) error {
+			if which := c.String("rmi"); which != "" && which != "local" && which != "all" {
+				return withCode(exitUsage, fmt.Errorf("cannot use --rmi %q: it must be local or all", which))
+			}
 			if c.NArg() > 0 {
 				return downServices(c, st, c.Args().Slice())
 			}
-			return runDown(c, st, c.Bool("volumes"), c.Bool("quiet"))
+			stack := stackOfImages(c)
+			if err := runDown(c, st, c.Bool("volumes"), c.Bool("quiet")); err != nil || c.String("rmi") == "" {
+				return err
+			}
+			if stack == nil {
+				return errors.New("cannot tell which images to remove: the stack was not running and its file cannot be read; `lyandev config` says why")
+			}
+			eng, err := connect(c.Context)
+			if err != nil {
+				return err
+			}
+			defer eng.Close()
+			return removeImages(c.Context, st, eng, stack, c.String("rmi"))
 		},
 	}
+}
+
+// stackOfImages is the stack whose images --rmi removes: that of the file, with all Compose profiles, else the one that runs; nil without
+// --rmi or if there is neither.
+func stackOfImages(c *cli.Context) *services.Stack {
+	if c.String("rmi") == "" {
+		return nil
+	}
+	if stack, err := loadStack(c, "*"); err == nil {
+		return stack
+	}
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return nil
+	}
+	stack, _ := supervisor.SavedStack(t.instance)
+	return stack
 }
 
 func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {

@@ -47,6 +47,9 @@ func withGrace(s *state.Status, limit int64) *state.Status {
 
 // downServices stops and removes the containers of services, as `rm --stop` does, and blocks until they are gone.
 func downServices(c *cli.Context, st *ui.Streams, names []string) error {
+	if c.String("rmi") != "" {
+		return withCode(exitUsage, errors.New("cannot remove the images of single services: --rmi is for the whole stack; remove an image with docker rmi"))
+	}
 	if c.Bool("volumes") {
 		return withCode(exitUsage, errors.New("cannot delete the volumes of single services: --volumes is for the whole stack; remove a volume with docker volume rm"))
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/mask"
@@ -26,6 +27,8 @@ type logOptions struct {
 	// plain leaves out the prefix with the pod's name.
 	plain bool
 	tail  int
+	// index is the number of the pod of each named service, from 1; 0 is all.
+	index int
 	// since and until are the zero time if there is no limit.
 	since, until time.Time
 	// names are services, pods or POD/CONTAINER, all if there are none; those of except are left out.
@@ -46,6 +49,7 @@ func newLogsCommand(st *ui.Streams) *cli.Command {
 			&cli.StringFlag{Name: "tail", Aliases: []string{"n"}, Value: "all", Usage: "print only the last `N` lines of each container"},
 			&cli.StringFlag{Name: "since", Usage: "print only lines after `TIME`: a duration before now (42m) or a date (2006-01-02T15:04:05Z)"},
 			&cli.StringFlag{Name: "until", Usage: "print only lines before `TIME`"},
+			&cli.IntFlag{Name: "index", Usage: "with SERVICE: only the pod number `N`, from 1"},
 			&cli.BoolFlag{Name: "timestamps", Aliases: []string{"t"}, Usage: "print the time of each line"},
 			&cli.BoolFlag{Name: "no-log-prefix", Usage: "print the lines without the names of their pods"},
 			&cli.BoolFlag{Name: "no-color", Usage: "print without colours"},
@@ -76,6 +80,10 @@ func newLogsCommand(st *ui.Streams) *cli.Command {
 func parseLogOptions(c *cli.Context) (logOptions, error) {
 	o := logOptions{
 		follow: c.Bool("follow"), timestamps: c.Bool("timestamps"), previous: c.Bool("previous"), plain: c.Bool("no-log-prefix"), tail: -1, names: c.Args().Slice(),
+		index: c.Int("index"),
+	}
+	if c.IsSet("index") && (o.index < 1 || len(o.names) == 0) {
+		return o, fmt.Errorf("cannot use --index %d: it is the number of a pod of SERVICE, from 1", o.index)
 	}
 	if n := c.String("tail"); n != "all" {
 		var err error
@@ -101,6 +109,12 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 		if s, m = maskerOf(c, t); s != nil {
 			if err := checkPods(s, o.names); err != nil {
 				return err
+			}
+		}
+		if o.index > 0 {
+			var err error
+			if o.names, err = podsByIndex(s, o.names, o.index); err != nil {
+				return withCode(exitUsage, err)
 			}
 		}
 	}
@@ -130,6 +144,22 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 		return nil
 	}
 	return err
+}
+
+// podsByIndex returns the names of the pods number index of services.
+func podsByIndex(s *state.Status, names []string, index int) (out []string, err error) {
+	if s == nil {
+		return nil, fmt.Errorf("cannot use --index %d: neither a supervisor nor the engine says which pods there are", index)
+	}
+	for _, n := range names {
+		list := s.PodsOf(n)
+		slices.SortStableFunc(list, func(a, b *corev1.Pod) int { return len(a.Name) - len(b.Name) }) // web-2 comes before web-10
+		if index > len(list) {
+			return nil, fmt.Errorf("cannot use --index %d: %s has %d %s", index, n, len(list), plural(len(list), "pod"))
+		}
+		out = append(out, list[index-1].Name)
+	}
+	return out, nil
 }
 
 // maskerOf returns the status of the stack and a masker for the secrets of its pods. If the pods cannot be listed, the status is

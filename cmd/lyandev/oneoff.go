@@ -45,6 +45,9 @@ func newRunCommand(st *ui.Streams) *cli.Command {
 			&cli.StringSliceFlag{Name: "cap-add", Usage: "add the Linux capability `CAP`"},
 			&cli.StringSliceFlag{Name: "cap-drop", Usage: "drop the Linux capability `CAP`"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
+			&cli.BoolFlag{Name: "quiet-pull", Usage: "do not show the progress of pulls"},
+			&cli.BoolFlag{Name: "quiet-build", Usage: "do not show the progress of builds"},
+			&cli.BoolFlag{Name: "remove-orphans", Usage: "accepted for Compose's sake: the next up removes containers of services that left the file"},
 		},
 		Action: func(c *cli.Context) error { return runOneOff(c, st) },
 	}

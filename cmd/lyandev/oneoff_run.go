@@ -29,7 +29,7 @@ func runOneOff(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	up := upOptions{st: st, profile: chosenProfile(c), quiet: c.Bool("quiet")}
+	up := upOptions{st: st, profile: chosenProfile(c), quiet: c.Bool("quiet"), quietPull: c.Bool("quiet-pull"), quietBuild: c.Bool("quiet-build")}
 	stack, err := loadForUp(c, &up)
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func createOneOff(c *cli.Context, t *target, up upOptions, x *services.Workload,
 		if err != nil {
 			return api.OneOffAnswer{}, err
 		}
-		if err := awaitDependencies(c.Context, t, x.DependsOn, func(s *state.Status) bool { progress.Show(s); return s.Applied >= applied.Applied }); err != nil {
+		if err := awaitDependencies(c.Context, t, x.DependsOn, func(s *state.Status) bool { progress.Show(up.pruned(s)); return s.Applied >= applied.Applied }); err != nil {
 			return api.OneOffAnswer{}, withCode(exitNotReady, fmt.Errorf("cannot run %s: %w", x.DisplayName(), err))
 		}
 	}

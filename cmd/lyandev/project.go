@@ -49,11 +49,18 @@ func loadStackFor(c *cli.Context, profile string, names []string) (*services.Sta
 		}
 		files[i] = abs
 	}
-	stack, err := profiles.Load(c.Context, profiles.Options{
-		Files: files, Stdin: stdinOnce, ProjectName: c.String("project-name"), Profiles: []string{profile}, Services: names, Env: os.Environ(),
-		EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory"),
-	})
+	o := loadOptions(c, profile, names)
+	o.Files = files
+	stack, err := profiles.Load(c.Context, o)
 	return stack, withCode(exitUsage, err)
+}
+
+// loadOptions are the options of the command line for loading the files.
+func loadOptions(c *cli.Context, profile string, names []string) profiles.Options {
+	return profiles.Options{
+		Files: c.StringSlice("file"), Stdin: stdinOnce, ProjectName: c.String("project-name"), Profiles: []string{profile}, Services: names, Env: os.Environ(),
+		EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory"),
+	}
 }
 
 // stdinOnce is standard input, for -f -; a command may load its stack more than once.

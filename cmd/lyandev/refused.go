@@ -20,6 +20,12 @@ var notHere = map[string]string{
 	"build --print":      "lyandev does not use bake; `lyandev config --format json` prints the builds of the stack",
 	"build --check":      "`docker buildx build --check` checks a Dockerfile",
 
+	"config --variables": "the variables that a file asks for are in the file; `lyandev config --environment` prints those that are set, and `docker compose config " +
+		"--variables` lists both",
+	"stats --all": "a container that has ended uses nothing; `lyandev ps -a` lists it",
+	"stats --a":   "a container that has ended uses nothing; `lyandev ps -a` lists it",
+	"run --pull":  "`lyandev pull SERVICE` pulls the image first",
+
 	"push":    "it pushes nothing: `docker push IMAGE` pushes what `lyandev config --images` lists",
 	"export":  "`docker export CONTAINER` does it; `lyandev ps -q SERVICE` prints the ID of the container",
 	"commit":  "`docker commit CONTAINER IMAGE` does it; `lyandev ps -q SERVICE` prints the ID of the container",

@@ -20,6 +20,8 @@ func newStatsCommand(st *ui.Streams) *cli.Command {
 			"containers. CPU is the share of one processor within the last second.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "no-stream", Usage: "show it once"},
+			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json (one line of JSON per pod, with the names of docker compose stats), a Go `TEMPLATE`, or 'table TEMPLATE'; shown once"},
+			&cli.BoolFlag{Name: "no-trunc", Usage: "with --format: whole IDs"},
 			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error { return runStats(c, st) },

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -37,10 +39,44 @@ type podUsage struct {
 	BlockRead   uint64  `json:"blockReadBytes"`
 	BlockWrite  uint64  `json:"blockWriteBytes"`
 	PIDs        uint64  `json:"pids"`
+
+	// id and container are the ID and the name of a plain service's container, "" for other pods.
+	id, container string
+}
+
+// statsLine is what a pod uses, with the names of docker compose stats --format json. Container, ID and Name are those of the container of a
+// plain service; other pods have only Name, that of the pod.
+type statsLine struct {
+	BlockIO, CPUPerc, Container, ID, MemPerc, MemUsage, Name, NetIO, PIDs string
+}
+
+// memoryShare is the share of the memory limit in percent, 0 without a limit.
+func (p podUsage) memoryShare() float64 {
+	if p.MemoryLimit == 0 {
+		return 0
+	}
+	return float64(p.Memory) / float64(p.MemoryLimit) * 100
+}
+
+func (p podUsage) line(whole bool) statsLine {
+	l := statsLine{
+		BlockIO: size(int64(p.BlockRead)) + " / " + size(int64(p.BlockWrite)), CPUPerc: fmt.Sprintf("%.2f%%", p.CPUPercent),
+		Container: p.id, ID: p.id, MemPerc: fmt.Sprintf("%.2f%%", p.memoryShare()),
+		MemUsage: units.BytesSize(float64(p.Memory)) + " / " + units.BytesSize(float64(p.MemoryLimit)), Name: cmp.Or(p.container, p.Pod),
+		NetIO: size(int64(p.NetRx)) + " / " + size(int64(p.NetTx)), PIDs: strconv.FormatUint(p.PIDs, 10),
+	}
+	if !whole {
+		l.ID = l.ID[:min(12, len(l.ID))]
+	}
+	return l
 }
 
 // runStats shows what the pods use, on a terminal again and again until Ctrl-C, else and with --no-stream once.
 func runStats(c *cli.Context, st *ui.Streams) error {
+	format, err := parseFormat(c.String("format"), statsLine{})
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
 	t, eng, err := openTarget(c)
 	if err != nil {
 		return err
@@ -54,7 +90,7 @@ func runStats(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	repeat := st.OutTTY && os.Getenv("TERM") != "dumb" && !c.Bool("no-stream") && !c.Bool("json")
+	repeat := st.OutTTY && os.Getenv("TERM") != "dumb" && !c.Bool("no-stream") && !c.Bool("json") && format == nil
 	for first := true; first || repeat; first = false {
 		select {
 		case <-ctx.Done():
@@ -72,6 +108,13 @@ func runStats(c *cli.Context, st *ui.Streams) error {
 		before = now
 		if c.Bool("json") {
 			return printJSON(st.Out, rows)
+		}
+		if format != nil {
+			var lines []any
+			for _, r := range rows {
+				lines = append(lines, r.line(c.Bool("no-trunc")))
+			}
+			return format.print(st.Out, lines)
 		}
 		var text strings.Builder
 		if err := printUsage(&text, rows); err != nil {
@@ -130,6 +173,9 @@ func usageBetween(before, now map[string]sample) []podUsage {
 		p := pods[name]
 		if p == nil {
 			p = &podUsage{Pod: name, Service: serviceOf(s.container)}
+			if s.container.Labels[services.NumberLabel] != "" {
+				p.id, p.container = s.container.ID, s.container.Name
+			}
 			pods[name] = p
 		}
 		if b, ok := before[id]; ok && s.stats.SystemNanos > b.stats.SystemNanos && s.stats.CPUNanos > b.stats.CPUNanos {
@@ -153,12 +199,8 @@ func printUsage(out io.Writer, rows []podUsage) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "POD\tCPU\tMEMORY / LIMIT\tMEM\tNET IN / OUT\tDISK READ / WRITE\tPIDS")
 	for _, p := range rows {
-		share := 0.0
-		if p.MemoryLimit > 0 {
-			share = float64(p.Memory) / float64(p.MemoryLimit) * 100
-		}
 		fmt.Fprintf(w, "%s\t%.2f%%\t%s / %s\t%.2f%%\t%s / %s\t%s / %s\t%d\n", p.Pod, p.CPUPercent, units.BytesSize(float64(p.Memory)),
-			units.BytesSize(float64(p.MemoryLimit)), share, size(int64(p.NetRx)), size(int64(p.NetTx)), size(int64(p.BlockRead)), size(int64(p.BlockWrite)), p.PIDs)
+			units.BytesSize(float64(p.MemoryLimit)), p.memoryShare(), size(int64(p.NetRx)), size(int64(p.NetTx)), size(int64(p.BlockRead)), size(int64(p.BlockWrite)), p.PIDs)
 	}
 	return w.Flush()
 }
