@@ -51,7 +51,7 @@ func (l *load) convert(p *types.Project) *services.Stack {
 		l: l, project: p, ext: map[string]serviceExt{}, plain: map[string]bool{}, owner: map[string]string{},
 		container: map[string]string{}, awaited: map[string]bool{}, extraHosts: map[string]bool{hostGateway: true}, declaredAt: map[string]keyPath{},
 		pods:  map[string]*pod{},
-		stack: &services.Stack{Name: l.name, Profile: l.profile, Dir: l.o.WorkDir},
+		stack: &services.Stack{Name: l.name, Profile: l.profile, OwnProfile: l.own, Dir: l.o.WorkDir},
 	}
 	names := c.order()
 	c.nameAll()

@@ -26,7 +26,9 @@ type load struct {
 	profiles map[string]*profile
 	// profile is the name of the active profile, chain are the profiles it is merged from, activated the active Compose
 	// profiles.
-	profile   string
+	profile string
+	// own is the active profile of x-lyandev, "" for none.
+	own       string
 	chain     []*profile
 	activated []string
 

@@ -27,6 +27,11 @@ type Options struct {
 	// several names, separated by commas. Default: the names in COMPOSE_PROFILES. If there is no x-lyandev profile among
 	// those of COMPOSE_PROFILES, x-lyandev.defaultProfile applies as well.
 	Profiles []string
+	// Active are names, separated by commas, of which the one of x-lyandev.profiles applies if Profiles and COMPOSE_PROFILES have none,
+	// before x-lyandev.defaultProfile does. Others are ignored.
+	Active string
+	// NoProfiles: no Compose profile is active, whatever COMPOSE_PROFILES says.
+	NoProfiles bool
 	// Services are services that are asked for by name: the Compose profiles that they belong to are active too.
 	Services []string
 	// Env are variables in the form of os.Environ. They override those of the env files.

@@ -199,18 +199,26 @@ func (l *load) choose() []*profile {
 		names = appendNew(names, splitList(p)...)
 	}
 	own, isDefault := "", false
-	if len(names) > 0 {
+	if l.o.NoProfiles {
+		isDefault = true
+	} else if len(names) > 0 {
 		own = l.chosen(names, true)
 		l.profile, isDefault = strings.Join(names, ","), !slices.ContainsFunc(names, func(n string) bool { return n != allProfiles })
 	} else {
 		own = l.chosen(splitList(l.env["COMPOSE_PROFILES"]), false)
 		l.profile, isDefault = own, true
 	}
+	for _, n := range splitList(l.o.Active) {
+		if own == "" && l.choosable(n) {
+			own, l.profile = n, strings.Join(append([]string{n}, names...), ",")
+		}
+	}
 	if own == "" && isDefault {
 		if own = l.defaultProfile(); l.profile == "" {
 			l.profile = own
 		}
 	}
+	l.own = own
 	l.activateServices()
 	if l.profiles[own] == nil {
 		return nil

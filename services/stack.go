@@ -24,6 +24,8 @@ type Stack struct {
 	Name string `json:"name"`
 	// Profile is the active profile, "" for a stack without profiles.
 	Profile string `json:"profile,omitempty"`
+	// OwnProfile is the profile of x-lyandev among those of Profile, "" for none. Compose's profiles are as each command line says.
+	OwnProfile string `json:"ownProfile,omitempty"`
 	// Namespace is that of objects that name none; "" is "default".
 	Namespace string `json:"namespace,omitempty"`
 	// Dir is the absolute base directory of relative paths in the source file.

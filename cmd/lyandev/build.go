@@ -32,7 +32,7 @@ func newBuildCommand(st *ui.Streams) *cli.Command {
 			&cli.StringFlag{Name: "progress", Value: "plain", Usage: "progress format: `plain` (one line per step; auto and tty are the same), json (one line of JSON per step) or quiet"},
 		},
 		Action: func(c *cli.Context) error {
-			stack, err := loadStack(c, chosenProfile(c))
+			stack, err := loadActive(c, chosenProfile(c), nil)
 			if err != nil {
 				return err
 			}

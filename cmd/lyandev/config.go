@@ -39,7 +39,7 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			stack, err := loadStackFor(c, chosenProfile(c), c.Args().Slice())
+			stack, err := loadActive(c, chosenProfile(c), c.Args().Slice())
 			if err != nil {
 				return err
 			}

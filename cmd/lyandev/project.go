@@ -33,11 +33,30 @@ func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON
 
 // loadStack loads the stack named on the command line for a profile ("" is the file's default). Errors have exitUsage.
 func loadStack(c *cli.Context, profile string) (*services.Stack, error) {
-	return loadStackFor(c, profile, nil)
+	return loadStackFor(c, profile, nil, "")
 }
 
-// loadStackFor is loadStack with the Compose profiles of some services active too.
-func loadStackFor(c *cli.Context, profile string, names []string) (*services.Stack, error) {
+// loadActive loads the stack for the profiles of the command line, with the Compose profiles of some services active too. If none of them is
+// a profile of x-lyandev, that of the stack that runs goes on, else the file's default.
+func loadActive(c *cli.Context, profile string, names []string) (*services.Stack, error) {
+	stack, err := loadStackFor(c, profile, names, "")
+	if err != nil {
+		return nil, err
+	}
+	t, err := findTarget(c, stack)
+	if err != nil {
+		return stack, nil // the caller looks for it again
+	}
+	running, _ := supervisor.SavedProfile(t.instance)
+	if running == "" || running == stack.OwnProfile {
+		return stack, nil
+	}
+	return loadStackFor(c, profile, names, running)
+}
+
+// loadStackFor is loadStack with the Compose profiles of some services active too, and the profile of x-lyandev that is active if the
+// command line names none.
+func loadStackFor(c *cli.Context, profile string, names []string, active string) (*services.Stack, error) {
 	files := c.StringSlice("file")
 	for i, f := range files {
 		if f == "-" {
@@ -50,7 +69,7 @@ func loadStackFor(c *cli.Context, profile string, names []string) (*services.Sta
 		files[i] = abs
 	}
 	o := loadOptions(c, profile, names)
-	o.Files = files
+	o.Files, o.Active = files, active
 	stack, err := profiles.Load(c.Context, o)
 	return stack, withCode(exitUsage, err)
 }
@@ -59,7 +78,7 @@ func loadStackFor(c *cli.Context, profile string, names []string) (*services.Sta
 func loadOptions(c *cli.Context, profile string, names []string) profiles.Options {
 	return profiles.Options{
 		Files: c.StringSlice("file"), Stdin: stdinOnce, ProjectName: c.String("project-name"), Profiles: []string{profile}, Services: names, Env: os.Environ(),
-		EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory"),
+		EnvFiles: c.StringSlice("env-file"), WorkDir: c.String("project-directory"), NoProfiles: profile == "" && c.IsSet("profile"),
 	}
 }
 

@@ -36,7 +36,7 @@ func newPullCommand(st *ui.Streams) *cli.Command {
 			if p := c.String("policy"); p != "always" && p != "missing" {
 				return withCode(exitUsage, fmt.Errorf("cannot use --policy %q: it must be always or missing", p))
 			}
-			stack, err := loadStack(c, chosenProfile(c))
+			stack, err := loadActive(c, chosenProfile(c), nil)
 			if err != nil {
 				return err
 			}

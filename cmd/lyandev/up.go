@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/resources"
@@ -126,20 +125,11 @@ func runUp(c *cli.Context, o upOptions) error {
 	return foreground(c, t, o)
 }
 
-// loadForUp loads the stack for the profile of --profile, else the active profile, else the file's default.
+// loadForUp loads the stack as loadActive does, changed as the command line says.
 func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
-	stack, err := loadStackFor(c, o.profile, o.request.Only)
+	stack, err := loadActive(c, o.profile, o.request.Only)
 	if err != nil {
 		return nil, err
-	}
-	if o.profile == "" {
-		if t, err := findTarget(c, stack); err == nil {
-			if running, ok := supervisor.SavedProfile(t.instance); ok && running != "" && running != stack.Profile {
-				if stack, err = loadStackFor(c, running, o.request.Only); err != nil {
-					return nil, err
-				}
-			}
-		}
 	}
 	switch timing := c.String("timing"); timing {
 	case "":

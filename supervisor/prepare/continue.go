@@ -11,7 +11,8 @@ import (
 // Continue adds to a loaded stack what of the running one, which may be nil, goes on beside it or in it:
 //
 //   - workloads that run although no active Compose profile has them any more (services.Stack.Inactive), with what they use: somebody
-//     has started them by name, and as in Docker Compose only their removal from the file ends them. In another profile they end.
+//     has started them by name or with --profile, and as in Docker Compose only down or their removal from the file ends them. In another
+//     profile of x-lyandev they end.
 //   - the mark of a forced recreation (services.RecreatedAnnotation), without which the containers would be made anew once more.
 //
 // It returns the stack to apply, which shares with both what it does not change, and the names of the workloads that were added.
@@ -32,7 +33,7 @@ func Continue(running, next *services.Stack) (stack *services.Stack, added []str
 			Annotate(out.Workloads[i], services.RecreatedAnnotation, at)
 		}
 	}
-	if running.Profile != next.Profile {
+	if running.OwnProfile != next.OwnProfile {
 		return &out, nil
 	}
 	kept := *running

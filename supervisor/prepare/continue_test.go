@@ -7,11 +7,18 @@ import (
 	"github.com/lyandev/lyandev/services"
 )
 
+// ofProfile is a stack that was started with a Compose profile.
+func ofProfile(name string) *services.Stack {
+	s := onlyStack(":1")
+	s.Profile = name
+	return s
+}
+
 // TestContinue: an up without service names removed the services of inactive Compose profiles that were started by name.
 func TestContinue(t *testing.T) {
 	without := func(profile string, inactive ...string) *services.Stack {
 		s := onlyStack(":2")
-		s.Profile, s.Inactive = profile, inactive
+		s.Profile, s.OwnProfile, s.Inactive = profile, profile, inactive
 		s.Workloads, s.Services, s.HostPorts = s.Workloads[:1], s.Services[:1], s.HostPorts[:1]
 		return s
 	}
@@ -25,6 +32,7 @@ func TestContinue(t *testing.T) {
 		{onlyStack(":1"), without("", "web"), "db:2 web:1 | db web | db web |"}, // api is gone, and web depends on it
 		{onlyStack(":1"), without("", "api", "web"), "db:2 api:1 web:1 | db api web | db api web | api->db web->api"},
 		{onlyStack(":1"), without("other", "api"), "db:2 | db | db |"},
+		{ofProfile("dbg"), without("", "api"), "db:2 api:1 | db api | db api | api->db"}, // a Compose profile is that of one command line
 	} {
 		got, added := Continue(c.running, c.next)
 		var words, ends []string
