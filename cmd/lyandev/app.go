@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -26,7 +27,10 @@ func newApp(st *ui.Streams) *cli.App {
 			&cli.StringSliceFlag{Name: "profile", Usage: "a `PROFILE` for this command: of Compose, default COMPOSE_PROFILES, \"\" for none; or of x-lyandev, which stays active until another is chosen, default the active one, else the file's", EnvVars: []string{"LYANDEV_PROFILE"}},
 			&cli.StringSliceFlag{Name: "env-file", Usage: "read variables from `FILE`"},
 			&cli.StringFlag{Name: "project-directory", Usage: "the `DIR` that relative paths in the file are relative to; default: the first file's directory"},
-			&cli.BoolFlag{Name: "debug", Usage: "log the supervisor's decisions", EnvVars: []string{"LYANDEV_DEBUG"}},
+			&cli.StringFlag{Name: "ansi", Value: "auto", Usage: "colours: `auto` (on a terminal), always or never"},
+			&cli.StringFlag{Name: "progress", Value: "auto", Usage: "progress: `auto` (live on a terminal), tty, plain (lines) or quiet"},
+			&cli.IntFlag{Name: "parallel", Value: -1, Usage: "with pull: pull `N` images at a time; -1 is the default"},
+			&cli.BoolFlag{Name: "debug", Aliases: []string{"verbose"}, Usage: "log the supervisor's decisions", EnvVars: []string{"LYANDEV_DEBUG"}},
 		},
 		Commands: []*cli.Command{
 			newUpCommand(st), newDownCommand(st), newPsCommand(st), newLogsCommand(st), newExecCommand(st), newConfigCommand(st),
@@ -36,6 +40,7 @@ func newApp(st *ui.Streams) *cli.App {
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // main reports and exits
 		OnUsageError:   badValue,
+		Before:         func(c *cli.Context) error { return withCode(exitUsage, applyDisplay(c, st)) },
 		Action:         cli.ShowAppHelp,
 	}
 	app.Commands = append(app.Commands, newLifecycleCommands(st)...)
@@ -43,6 +48,35 @@ func newApp(st *ui.Streams) *cli.App {
 		setUp(cmd)
 	}
 	return app
+}
+
+// applyDisplay applies --ansi, --progress and --parallel to the streams, and returns an error for a value that they cannot have.
+func applyDisplay(c *cli.Context, st *ui.Streams) error {
+	switch how := c.String("ansi"); how {
+	case "auto":
+	case "always":
+		st.Color = true
+	case "never":
+		st.Color, st.ErrTTY = false, false
+	default:
+		return fmt.Errorf("cannot use --ansi %q: it must be auto, always or never", how)
+	}
+	switch how := c.String("progress"); how {
+	case "auto", "tty":
+	case "plain":
+		st.ErrTTY = false
+	case "quiet":
+		st.Quiet = true
+	case "json":
+		return errors.New("cannot use --progress json: `lyandev build --progress json` and `lyandev events --json` print JSON; the others are auto, tty, plain and quiet")
+	default:
+		return fmt.Errorf("cannot use --progress %q: it must be auto, tty, plain or quiet", how)
+	}
+	if n := c.Int("parallel"); n != -1 && (n < 1 || c.Args().First() != "pull") {
+		return fmt.Errorf("cannot use --parallel %d: only pull has a limit that can be set, from 1 (-1 is the default, %d); containers start when what they depend on is there",
+			n, parallelPulls)
+	}
+	return nil
 }
 
 // setUp gives a command and those below it what all commands have.

@@ -53,7 +53,7 @@ func newPullCommand(st *ui.Streams) *cli.Command {
 			if c.Bool("quiet") {
 				out = io.Discard
 			}
-			err = pullAll(c.Context, eng, list, c.String("policy") == "missing", out)
+			err = pullAll(c.Context, eng, list, pullOptions{onlyMissing: c.String("policy") == "missing", parallel: c.Int("parallel")}, out)
 			if err != nil && c.Bool("ignore-pull-failures") && c.Context.Err() == nil {
 				fmt.Fprintf(st.Err, "%s %v\n", st.Paint(ui.Yellow, "warning:"), err)
 				return nil
@@ -117,15 +117,26 @@ type puller interface {
 	PullImage(ctx context.Context, ref string, opts engine.PullOptions) error
 }
 
-// pullAll pulls images, several at a time, and returns all errors. With onlyMissing, images that are there are left out.
-func pullAll(ctx context.Context, eng puller, list []imagePull, onlyMissing bool, out io.Writer) error {
+// pullOptions choose how pullAll pulls.
+type pullOptions struct {
+	// onlyMissing leaves out images that are there.
+	onlyMissing bool
+	// parallel is how many are pulled at a time; below 1 it is parallelPulls.
+	parallel int
+}
+
+// pullAll pulls images, several at a time, and returns all errors.
+func pullAll(ctx context.Context, eng puller, list []imagePull, o pullOptions, out io.Writer) error {
 	out = &oneAtATime{to: out}
 	errs := make([]error, len(list))
 	var g errgroup.Group
 	g.SetLimit(parallelPulls)
+	if o.parallel > 0 {
+		g.SetLimit(o.parallel)
+	}
 	for i, p := range list {
 		g.Go(func() error {
-			if onlyMissing {
+			if o.onlyMissing {
 				if _, err := eng.InspectImage(ctx, p.image); !engine.IsNotFound(err) {
 					errs[i] = err
 					return nil

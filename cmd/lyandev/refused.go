@@ -10,7 +10,8 @@ var notHere = map[string]string{
 		"gives a container another name",
 	"--all-resources": "lyandev makes the networks and volumes that services use; `docker network create` and `docker volume create` make others, which the file " +
 		"can name as external",
-	"--tls": "lyandev talks to the engine of DOCKER_HOST; set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+	"--dry-run": "of the commands that change something only up and profile use can tell what they would do: `lyandev up --dry-run`, `lyandev profile use NAME --dry-run`",
+	"--tls":     "lyandev talks to the engine of DOCKER_HOST; set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
 
 	"build --push":       "lyandev pushes nothing: it builds for this machine; `docker push IMAGE` pushes what `lyandev config --images` lists",
 	"build --memory":     "BuildKit has no memory limit, also under Docker Compose",
@@ -26,6 +27,7 @@ var notHere = map[string]string{
 	"stats --a":   "a container that has ended uses nothing; `lyandev ps -a` lists it",
 	"run --pull":  "`lyandev pull SERVICE` pulls the image first",
 
+	"watch":   "`lyandev up` watches the paths in develop.watch, also with -d; `lyandev up` attaches to a stack that runs, and `lyandev events -f` follows its edits",
 	"push":    "it pushes nothing: `docker push IMAGE` pushes what `lyandev config --images` lists",
 	"export":  "`docker export CONTAINER` does it; `lyandev ps -q SERVICE` prints the ID of the container",
 	"commit":  "`docker commit CONTAINER IMAGE` does it; `lyandev ps -q SERVICE` prints the ID of the container",

@@ -26,8 +26,9 @@ type Progress interface {
 	Close()
 }
 
-// NewProgress returns a live view if Err is a terminal, else plain lines. With quiet it shows only warnings.
+// NewProgress returns a live view if Err is a terminal, else plain lines. With quiet or st.Quiet it shows only warnings.
 func NewProgress(st *Streams, quiet bool) Progress {
+	quiet = quiet || st.Quiet
 	if st.ErrTTY && !quiet {
 		return newLive(st)
 	}

@@ -17,6 +17,8 @@ type Streams struct {
 	// OutTTY and ErrTTY are true if the stream is a terminal. Color allows colours.
 	InTTY, OutTTY, ErrTTY bool
 	Color                 bool
+	// Quiet leaves out the progress of all commands.
+	Quiet bool
 
 	// key marks our own control sequences; "" if the streams are not protected. See Protect.
 	key string
