@@ -115,6 +115,9 @@ func (l *load) crossReference(p *types.Project) {
 	x := crossRef{l: l, p: p, all: map[string]types.ServiceConfig{}}
 	maps.Copy(x.all, p.DisabledServices)
 	maps.Copy(x.all, p.Services)
+	if len(x.all) == 0 && len(p.Volumes)+len(p.Networks) > 0 {
+		return // a file of volumes and networks is valid for Compose; there is nothing to run
+	}
 	if len(x.all) == 0 {
 		l.p.at(l.loc.pos("services"), keyPath{"services"}, "", "the file declares no services")
 		return

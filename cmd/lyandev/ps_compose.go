@@ -187,7 +187,7 @@ func containerLine(snap *state.Status, p *corev1.Pod, s corev1.ContainerStatus) 
 	if end != nil {
 		ended = end.FinishedAt.Time
 	}
-	l.Status = cmp.Or(dockerStatus(l, began, ended, snap.Time), ui.PodStatus(p))
+	l.Status = cmp.Or(dockerStatus(l, began, ended, time.Now()), ui.PodStatus(p))
 	return l.completed(p.CreationTimestamp.Time)
 }
 

@@ -138,6 +138,9 @@ func loadForUp(c *cli.Context, o *upOptions) (*services.Stack, error) {
 	default:
 		return nil, withCode(exitUsage, fmt.Errorf("cannot use --timing %q: it must be fast or strict", timing))
 	}
+	if len(stack.Workloads)+len(stack.Providers) == 0 {
+		return nil, withCode(exitUsage, errors.New("cannot start the stack: the file has no services; docker compose up says `no service selected`"))
+	}
 	if err := applyOverrides(c, stack); err != nil {
 		return nil, withCode(exitUsage, err)
 	}
