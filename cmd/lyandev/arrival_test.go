@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -190,6 +191,8 @@ func TestBlocked(t *testing.T) {
 func TestHealthOfPlainServices(t *testing.T) {
 	for reason, want := range map[string]string{services.HealthUnhealthy: "unhealthy", services.HealthStarting: "starting", services.HealthNone: ""} {
 		p := crashing("web", "new")
+		p.Annotations = map[string]string{compose.Annotation: "{}"}
+		p.Status.ContainerStatuses[0].State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
 		p.Status.Conditions = []corev1.PodCondition{{Type: services.HealthCheck, Reason: reason}}
 		if got := healthOf(p, p.Status.ContainerStatuses[0]); got != want {
 			t.Errorf("%s: %q", reason, got)
