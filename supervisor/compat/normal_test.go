@@ -24,6 +24,9 @@ var drop = map[string][]string{
 	"volume":   {"CreatedAt", "Mountpoint"},
 }
 
+// mountedImage is where an image is mounted, for a mount of the type image.
+var mountedImage = regexp.MustCompile(`/overlay2/[0-9a-f]{64}/`)
+
 func decode(text string) any {
 	var v any
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
@@ -198,7 +201,7 @@ func asList(v any) []any {
 func (s *session) clean(r *strings.Replacer, path string, v any) any {
 	switch v := v.(type) {
 	case string:
-		return r.Replace(v)
+		return mountedImage.ReplaceAllString(r.Replace(v), "/overlay2/<image>/")
 	case object:
 		out := object{}
 		for k, e := range v {
