@@ -1,7 +1,5 @@
 package services
 
-import "strings"
-
 // Labels of lyandev on pods and, with the same names, on their Docker objects.
 const (
 	// ProjectLabel is on every object that lyandev creates. Objects without it are never changed or removed.
@@ -33,12 +31,3 @@ const (
 // NamesAnnotation is on a Service: further names under which DNS knows it, separated by commas. They need not be valid names of
 // Kubernetes: they are what a Compose file has ("my_db", "Api", "auth.local").
 const NamesAnnotation = "dev.lyandev/names"
-
-// ShownName is the name of a pod that people see, given its service's name as the Compose file has it ("" for other workloads), its
-// workload's name and its own.
-func ShownName(service, workload, pod string) string {
-	if number, ok := strings.CutPrefix(pod, workload); ok && service != "" {
-		return service + number
-	}
-	return pod
-}

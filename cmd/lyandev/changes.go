@@ -96,7 +96,7 @@ func (c *changes) restarts(before, p *corev1.Pod) []string {
 		if s.RestartCount <= counts[s.Name] {
 			continue
 		}
-		text := fmt.Sprintf("%s: container %s of pod %s was restarted (%d so far)", state.ShownService(p), s.Name, p.Name, s.RestartCount)
+		text := fmt.Sprintf("%s: container %s of pod %s was restarted (%d so far)", services.ShownService(p), s.Name, p.Name, s.RestartCount)
 		if t := s.LastTerminationState.Terminated; t != nil {
 			text += "; "
 			if t.Reason == services.ReasonRestarted {

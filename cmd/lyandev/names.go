@@ -23,7 +23,7 @@ func serviceNames(s *state.Status) []string {
 		out = append(out, w.Name)
 	}
 	for _, p := range s.Pods { // without a supervisor only the pods are known
-		out = append(out, p.Labels[services.WorkloadLabel], state.ShownService(p))
+		out = append(out, p.Labels[services.WorkloadLabel], services.ShownService(p))
 	}
 	slices.Sort(out)
 	return slices.DeleteFunc(slices.Compact(out), func(n string) bool { return n == "" })
@@ -41,7 +41,7 @@ func isNamed(l map[string]string) func(name string) bool {
 
 // isPod reports whether a name means a pod: it is its name or that of its service.
 func isPod(p *corev1.Pod, name string) bool {
-	return name == p.Name || name == state.ShownPod(p) || name == p.Labels[services.WorkloadLabel] || name == state.ShownService(p)
+	return name == p.Name || name == services.ShownPod(p) || name == p.Labels[services.WorkloadLabel] || name == services.ShownService(p)
 }
 
 // checkServices returns an error with exitUsage if one of the names is not a service of the stack.

@@ -234,7 +234,7 @@ func printPods(st *ui.Streams, snap *state.Status, pods []psPod, runs []engine.C
 	for _, p := range pods {
 		name, workload := p.Name, p.Workload
 		if pod := snap.Pod(p.Name); pod != nil {
-			name, workload = state.ShownPod(pod), state.ShownService(pod)
+			name, workload = services.ShownPod(pod), services.ShownService(pod)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s/%s\n", name, ui.ReadyContainers(snap.Pod(p.Name)), p.Status, p.Restarts,
 			ui.Age(p.Created, now), cmp.Or(p.IP, "-"), cmp.Or(p.Role, "-"), ui.Kind(p.Kind), workload)

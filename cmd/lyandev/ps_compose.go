@@ -153,7 +153,7 @@ func printContainers(st *ui.Streams, snap *state.Status, runs []engine.Container
 // that of the pod and, if there are several, the container's.
 func containerLine(snap *state.Status, p *corev1.Pod, s corev1.ContainerStatus) psContainerLine {
 	l := psContainerLine{
-		ID: strings.TrimPrefix(s.ContainerID, "docker://"), Name: p.Name, Project: snap.Project, Service: state.ShownService(p), Image: imageOf(p, s),
+		ID: strings.TrimPrefix(s.ContainerID, "docker://"), Name: p.Name, Project: snap.Project, Service: services.ShownService(p), Image: imageOf(p, s),
 		State: composeState(p, s), Health: healthOf(p, s), Publishers: []psPublisher{},
 	}
 	if len(p.Status.ContainerStatuses) > 1 {
@@ -231,7 +231,7 @@ func leadsTo(snap *state.Status, h services.HostPort, p *corev1.Pod) bool {
 	if h.Service == "" {
 		return false // an ingress
 	}
-	if h.Service == p.Labels[services.WorkloadLabel] || h.Service == state.ShownService(p) {
+	if h.Service == p.Labels[services.WorkloadLabel] || h.Service == services.ShownService(p) {
 		return true
 	}
 	v := serviceOfPort(snap, h)

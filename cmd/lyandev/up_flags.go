@@ -68,8 +68,12 @@ func (o *upOptions) check(c *cli.Context) error {
 		return fmt.Errorf("cannot use --pull %q: it must be always, missing or never", p)
 	}
 	for _, pair := range [][2]string{
-		{"no-recreate", "force-recreate"}, {"no-recreate", "always-recreate-deps"}, {"watch", "no-watch"}, {"build", "no-build"},
-		{"abort-on-container-exit", "abort-on-container-failure"}, {"exit-code-from", "abort-on-container-failure"},
+		{"no-recreate", "force-recreate"},
+		{"no-recreate", "always-recreate-deps"},
+		{"watch", "no-watch"},
+		{"build", "no-build"},
+		{"abort-on-container-exit", "abort-on-container-failure"},
+		{"exit-code-from", "abort-on-container-failure"},
 	} {
 		if given(c, pair[0]) && given(c, pair[1]) {
 			return fmt.Errorf("cannot use --%s together with --%s: leave out one of them", pair[0], pair[1])

@@ -135,7 +135,7 @@ func (u untilEnd) endIn(s *state.Status, stack *services.Stack, began time.Time)
 		if at.Before(began.Truncate(time.Second)) {
 			continue
 		}
-		e := podEnd{Pod: p.Name, Service: state.ShownService(p), ExitCode: exitCodeOf(p)}
+		e := podEnd{Pod: p.Name, Service: services.ShownService(p), ExitCode: exitCodeOf(p)}
 		if e.ExitCode == 0 && e.Service != u.from && w.Name != u.from && (u.failure || awaited(stack, w.Name)) {
 			continue
 		}

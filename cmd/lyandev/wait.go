@@ -90,7 +90,7 @@ func endsOf(s *state.Status, names []string, former []podEnd, retries map[string
 		if !slices.ContainsFunc(names, func(n string) bool { return isPod(p, n) }) {
 			continue
 		}
-		have[state.ShownService(p)] = true
+		have[services.ShownService(p)] = true
 		have[p.Labels[services.WorkloadLabel]] = true
 		if p.Status.Phase == corev1.PodFailed {
 			failed[p.Labels[services.WorkloadLabel]]++
@@ -100,7 +100,7 @@ func endsOf(s *state.Status, names []string, former []podEnd, retries map[string
 			continue
 		}
 		ends = slices.DeleteFunc(ends, func(e podEnd) bool { return e.Pod == p.Name })
-		ends = append(ends, podEnd{p.Name, state.ShownService(p), exitCodeOf(p)})
+		ends = append(ends, podEnd{p.Name, services.ShownService(p), exitCodeOf(p)})
 	}
 	for _, n := range names {
 		w, ok := s.Workload(n)

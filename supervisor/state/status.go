@@ -169,7 +169,7 @@ func (s *Status) Pod(name string) *corev1.Pod {
 		}
 	}
 	for _, p := range s.Pods {
-		if ShownPod(p) == name {
+		if services.ShownPod(p) == name {
 			return p
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -254,7 +255,7 @@ func toStop(pods []*corev1.Pod) (out []*corev1.Pod) {
 func podsToGo(pods []*corev1.Pod) string {
 	for _, p := range pods {
 		if p.DeletionTimestamp != nil {
-			return fmt.Sprintf("%d to go, %s is being stopped%s", len(pods), state.ShownPod(p), graceOf(p))
+			return fmt.Sprintf("%d to go, %s is being stopped%s", len(pods), services.ShownPod(p), graceOf(p))
 		}
 	}
 	return fmt.Sprintf("%d to go", len(pods))

@@ -115,7 +115,7 @@ func (p *plain) showWorkload(s *state.Status, w state.Workload) {
 	default:
 		for _, pod := range s.PodsOf(w.Name) {
 			if word := PodStatus(pod); troubled[strings.TrimPrefix(word, "Init:")] {
-				step, text = step+word, text+", "+state.ShownPod(pod)+" "+word
+				step, text = step+word, text+", "+services.ShownPod(pod)+" "+word
 			}
 		}
 	}
@@ -141,7 +141,7 @@ var troubled = map[string]bool{
 func (p *plain) showStopping(s *state.Status) {
 	alive := map[string]bool{}
 	for _, pod := range s.Pods {
-		name := state.ShownPod(pod)
+		name := services.ShownPod(pod)
 		alive[name] = true
 		switch {
 		case pod.DeletionTimestamp != nil:
@@ -205,7 +205,7 @@ func describe(s *state.Status, w state.Workload) string {
 	text := fmt.Sprintf("%d/%d ready", w.Ready, w.Want)
 	for _, p := range s.PodsOf(w.Name) {
 		if why := PodStatus(p); why != "Running" || !state.PodReady(p) {
-			text += ", " + state.ShownPod(p) + " " + why
+			text += ", " + services.ShownPod(p) + " " + why
 			if m := state.NotRight(p); m != "" {
 				text += " (" + oneLine(m) + ")"
 			}

@@ -1,4 +1,4 @@
-package state
+package services
 
 import (
 	"testing"
@@ -6,7 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
 )
 
@@ -17,15 +16,12 @@ func TestShownPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-		Name: "web-app-v1-2", Labels: map[string]string{services.WorkloadLabel: "web-app-v1"}, Annotations: map[string]string{compose.Annotation: text},
+		Name: "web-app-v1-2", Labels: map[string]string{WorkloadLabel: "web-app-v1"}, Annotations: map[string]string{compose.Annotation: text},
 	}}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "db-0", Labels: map[string]string{services.WorkloadLabel: "db"}}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "db-0", Labels: map[string]string{WorkloadLabel: "db"}}}
 	for p, want := range map[*corev1.Pod]string{plain: "Web_app.v1-2", pod: "db-0"} {
 		if got := ShownPod(p); got != want {
 			t.Errorf("%s is shown as %q, want %q", p.Name, got, want)
-		}
-		if got := (&Status{Pods: []*corev1.Pod{p}}).Pod(want); got != p {
-			t.Errorf("%q is not found", want)
 		}
 	}
 }

@@ -1,0 +1,45 @@
+package services
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services/compose"
+)
+
+// ShownPod is the name of a pod that people see: for a plain service SERVICE-NUMBER with the service's name as its Compose file has
+// it.
+func ShownPod(p *corev1.Pod) string {
+	return ShownName(ShownService(p), p.Labels[WorkloadLabel], p.Name)
+}
+
+// ShownService is the name of a pod's service as its Compose file has it, else that of its workload.
+func ShownService(p *corev1.Pod) string {
+	if c := plainContainer(p); c != nil && c.Service != "" {
+		return c.Service
+	}
+	return p.Labels[WorkloadLabel]
+}
+
+// plainContainer is what Docker is asked for the pod of a plain service; nil for other pods.
+func plainContainer(p *corev1.Pod) *compose.Container {
+	text := p.Annotations[compose.Annotation]
+	if text == "" {
+		return nil
+	}
+	c, err := compose.Decode(text, "")
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+// ShownName is the name of a pod that people see, given its service's name as the Compose file has it ("" for other workloads), its
+// workload's name and its own.
+func ShownName(service, workload, pod string) string {
+	if number, ok := strings.CutPrefix(pod, workload); ok && service != "" {
+		return service + number
+	}
+	return pod
+}
