@@ -95,6 +95,7 @@ func TestArrangeRefuses(t *testing.T) {
 		"up --timeout":         `flag --timeout requires a value; see lyandev up --help`,
 		"logs -n":              `flag -n requires a value; see lyandev logs --help`,
 		"status web":           `status accepts no arguments, got "web": lyandev status; see lyandev status --help`,
+		"version web":          `version accepts no arguments, got "web": lyandev version; see lyandev version --help`,
 		"snapshot ls web":      `snapshot ls accepts no arguments, got "web": lyandev snapshot ls; see lyandev snapshot ls --help`,
 		"why a b":              `why accepts at most 1 argument, got 2: lyandev why [SERVICE|POD]; see lyandev why --help`,
 		"profile diff a":       `profile diff requires B: lyandev profile diff A B; see lyandev profile diff --help`,

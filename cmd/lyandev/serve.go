@@ -159,7 +159,7 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	}
 	view, endView := context.WithCancel(ctx)
 	defer endView()
-	interrupted := stopOnSignal(s, o.st, func() { endView(); o.cutShort(s.sup.Stop) })
+	interrupted := stopOnSignal(s, o.st, func() { endView(); o.cutShort(s.sup.Halt) })
 
 	began := time.Now()
 	o.wait, o.timeout = true, 24*time.Hour
