@@ -135,6 +135,19 @@ func (t *target) portsAuto(c *cli.Context) bool {
 	return t.instance.Name != t.instance.Project || c.String("project-name") != ""
 }
 
+// ownInstance tells that another directory has the instance's project name, so that this one has a name of its own; "" if it has the
+// project's name.
+func ownInstance(reg *instance.Registry, i *instance.Instance) string {
+	if i.Name == i.Project {
+		return ""
+	}
+	where := "another directory"
+	if other, err := reg.Get(i.Project); err == nil && other != nil && other.Dir != "" {
+		where = other.Dir
+	}
+	return fmt.Sprintf("project %s belongs to %s; here it runs as %s, with containers, networks and volumes of its own", i.Project, where, i.Name)
+}
+
 func newTarget(i *instance.Instance) *target {
 	t := &target{instance: i, client: api.NewClient(i.Socket())}
 	t.client.Holder = i.Holder

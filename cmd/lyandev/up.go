@@ -15,6 +15,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/explain"
+	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/resources"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -92,6 +93,9 @@ func runUp(c *cli.Context, o upOptions) error {
 	}
 	if c.Bool("dry-run") {
 		return dryRun(c, o.st, t, stack, o.request)
+	}
+	if text := ownInstance(instance.Open(), t.instance); text != "" && !o.quiet && c.String("project-name") == "" {
+		fmt.Fprintln(o.st.Err, text)
 	}
 	o.request.Stack = stack
 	if t.portsAuto(c) && !c.IsSet("ports") {

@@ -30,7 +30,7 @@ var meantDifferences = []meant{
 	},
 	{
 		id:    "done-once",
-		what:  "A one-shot that has done its work is not started again by the next up, unless it has changed.",
+		what:  "A one-shot that has done its work is not started again by the next up, unless it has changed or was stopped or removed since.",
 		why:   "A seed or a migration is not repeated by every up; `lyandev restart NAME` repeats it. One that failed is tried again.",
 		where: regexp.MustCompile(`^/Containers/[^/]+/(Identity|Self/Starts)$`),
 	},
