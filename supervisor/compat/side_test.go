@@ -192,7 +192,7 @@ func (s *sessions) sweep(ctx context.Context) {
 			}
 		}
 	}
-	if out, _ := docker(ctx, "images", "-q", "--filter", "reference="+s.project+"-*"); out != "" {
+	if out, _ := docker(ctx, "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference="+s.project+"-*"); out != "" {
 		_, _ = docker(ctx, append([]string{"rmi", "-f"}, strings.Fields(out)...)...)
 	}
 }
