@@ -130,7 +130,7 @@ networks: {back: {}}
 	if _, err := i.Engine().InspectNetwork(t.Context(), i.Name+"_back"); err != nil {
 		t.Error(err)
 	}
-	if ps := i.Must("ps"); strings.Count(ps, "Stopped") != 2 {
+	if ps := i.Must("ps", "-a"); strings.Count(ps, "Stopped") != 2 {
 		t.Errorf("ps:\n%s", ps)
 	}
 	if logs := i.Must("logs", "web"); !strings.Contains(logs, "web up") {
