@@ -458,14 +458,7 @@ func TestReplaceUnready(t *testing.T) {
 		"another Deployment is told": {false, 2, "img:1=3 img:2=1", "img:1=2 img:2=2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			w.store(deployment(t, 3))
-			w.settle()
-			w.readyAll("img:1")
-			w.settle()
-			for _, p := range slices.Clone(w.view.Pods)[:c.unready] {
-				w.setReady(false, p.Name)
-			}
+			w := partlyReady(t, c.unready)
 			w.view.ReplaceUnready = map[string]bool{"web": c.replace, "other": true}
 			w.editDeployment(deployImage("img:2"))
 			w.wantSizes(t, c.want)
@@ -492,14 +485,7 @@ func TestStartFirst(t *testing.T) {
 		"an old one serves":    {1, 2, func(*world, *corev1.Pod) {}, "img:1=1 img:2=1", "img:1=1 img:2=1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			w.store(deployment(t, 3))
-			w.settle()
-			w.readyAll("img:1")
-			w.settle()
-			for _, p := range slices.Clone(w.view.Pods)[:c.unready] {
-				w.setReady(false, p.Name)
-			}
+			w := partlyReady(t, c.unready)
 			w.view.ReplaceUnready, w.view.StartFirst = map[string]bool{"web": true}, int32(c.first)
 			w.editDeployment(deployImage("img:2"))
 			w.wantSizes(t, c.before)
@@ -513,4 +499,18 @@ func TestStartFirst(t *testing.T) {
 // crashed makes the container of a pod one that has ended and runs again.
 func crashed(p *corev1.Pod) {
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", RestartCount: 1}}
+}
+
+// partlyReady is a world with a Deployment of three pods, of which some are not ready any more.
+func partlyReady(t *testing.T, unready int) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.store(deployment(t, 3))
+	w.settle()
+	w.readyAll("img:1")
+	w.settle()
+	for _, p := range slices.Clone(w.view.Pods)[:unready] {
+		w.setReady(false, p.Name)
+	}
+	return w
 }
