@@ -24,11 +24,10 @@ func ShownService(p *corev1.Pod) string {
 
 // plainContainer is what Docker is asked for the pod of a plain service; nil for other pods.
 func plainContainer(p *corev1.Pod) *compose.Container {
-	text := p.Annotations[compose.Annotation]
-	if text == "" {
+	if !PlainPod(p) {
 		return nil
 	}
-	c, err := compose.Decode(text, "")
+	c, err := compose.Decode(p.Annotations[compose.Annotation], "")
 	if err != nil {
 		return nil
 	}
@@ -43,3 +42,6 @@ func ShownName(service, workload, pod string) string {
 	}
 	return pod
 }
+
+// PlainPod reports whether a pod is one of a plain service.
+func PlainPod(p *corev1.Pod) bool { return p.Annotations[compose.Annotation] != "" }

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/cluster/view"
@@ -34,7 +33,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	pods = s.loadState(pods)
 	ready := readyIn(table)
 	for _, p := range pods {
-		if p.Annotations[compose.Annotation] == "" { // Docker chose the addresses of plain pods
+		if !services.PlainPod(p) { // Docker chose the addresses of plain pods
 			s.podnet.AdoptPod(p.Name, p.Status.PodIP)
 		}
 		if ready[string(p.UID)] && view.Runs(p) {

@@ -4,7 +4,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
@@ -15,7 +14,7 @@ func (s *Supervisor) Halt() { s.post(stopRequest{keep: true}) }
 
 // keeps reports whether a pod's container stays when the stack ends. Called by the loop.
 func (s *Supervisor) keeps(p *corev1.Pod) bool {
-	return s.keeping && p.Annotations[compose.Annotation] != "" && p.DeletionTimestamp == nil
+	return s.keeping && services.PlainPod(p) && p.DeletionTimestamp == nil
 }
 
 // kept reports whether a pod's container stays and does not run any more. Called by the loop.

@@ -156,7 +156,7 @@ func (o psOptions) choose(snap *state.Status) (pods []psPod, hidden int) {
 		if !o.wants(snap, p) || !o.hasState(p) {
 			continue
 		}
-		if len(o.status) == 0 && !o.all && isPlain(p) && ended(p) {
+		if len(o.status) == 0 && !o.all && services.PlainPod(p) && ended(p) {
 			hidden++
 			continue
 		}

@@ -76,9 +76,6 @@ func (o psOptions) hasState(p *corev1.Pod) bool {
 	})
 }
 
-// isPlain reports whether a pod is that of a plain Compose service.
-func isPlain(p *corev1.Pod) bool { return p.Annotations[compose.Annotation] != "" }
-
 // ended reports whether all containers of a pod have ended.
 func ended(p *corev1.Pod) bool {
 	return len(p.Status.ContainerStatuses) > 0 && !slices.ContainsFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
@@ -166,7 +163,7 @@ func containerLine(snap *state.Status, p *corev1.Pod, s corev1.ContainerStatus) 
 	if end != nil {
 		l.ExitCode = end.ExitCode
 	}
-	if want, err := compose.Decode(p.Annotations[compose.Annotation], snap.Project); isPlain(p) && err == nil {
+	if want, err := compose.Decode(p.Annotations[compose.Annotation], snap.Project); services.PlainPod(p) && err == nil {
 		l.Name = cmp.Or(want.Name, fmt.Sprintf("%s-%s-%s", snap.Project, want.Service, p.Labels[services.NumberLabel]))
 		l.Publishers = append(l.Publishers, bindingsOf(want)...)
 		var networks []string
@@ -300,7 +297,7 @@ func healthOf(p *corev1.Pod, s corev1.ContainerStatus) string {
 	if s.State.Running == nil {
 		return ""
 	}
-	if isPlain(p) {
+	if services.PlainPod(p) {
 		if is, _ := state.Health(p); is != services.HealthNone {
 			return is
 		}

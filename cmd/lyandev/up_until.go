@@ -113,7 +113,7 @@ func runAgain(ctx context.Context, t *target, before *state.Status, o upOptions)
 		return nil
 	}
 	for _, p := range before.PodsOf(o.until.from) {
-		if isPlain(p) && p.Status.Phase == corev1.PodSucceeded {
+		if services.PlainPod(p) && p.Status.Phase == corev1.PodSucceeded {
 			return t.client.Control(ctx, api.ControlRequest{Verb: "restart", Services: []string{o.until.from}})
 		}
 	}
@@ -127,7 +127,7 @@ func (u untilEnd) endIn(s *state.Status, stack *services.Stack, began time.Time)
 	var firstAt time.Time
 	for _, p := range s.Pods {
 		w, _ := s.Workload(p.Labels[services.WorkloadLabel])
-		over := isPlain(p) || w.Kind == "Job" && (w.Right || w.Failed != "")
+		over := services.PlainPod(p) || w.Kind == "Job" && (w.Right || w.Failed != "")
 		if !over || p.DeletionTimestamp != nil || p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 			continue
 		}

@@ -38,7 +38,7 @@ func (f *containerFiles) readOnly(p *corev1.Pod) bool {
 
 // wanted is what Docker is asked for the container of a plain service's pod, nil for any other pod.
 func (f *containerFiles) wanted(p *corev1.Pod) *compose.Container {
-	if !plain(p) {
+	if !services.PlainPod(p) {
 		return nil
 	}
 	c, err := compose.Decode(p.Annotations[compose.Annotation], f.l.cfg.Instance.Name)

@@ -7,16 +7,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 // idPrefix precedes the IDs of containers in the statuses of plain pods, as in Kubernetes.
 const idPrefix = "docker://"
-
-// plain reports whether a pod is one of a plain Compose service. Its container is exactly what Compose would make, so there is no
-// shim in it: a restart stops and starts the same container, which gets its files while it is stopped.
-func plain(p *corev1.Pod) bool { return p.Annotations[compose.Annotation] != "" }
 
 // needsShim reports whether a container of the stack mounts the shim's volume.
 func needsShim(stack *services.Stack) bool {
@@ -27,12 +22,12 @@ func needsShim(stack *services.Stack) bool {
 
 // settled reports whether a pod is as it should be: ready, or, of a plain service, ended with success.
 func settled(p *corev1.Pod) bool {
-	return state.PodReady(p) || plain(p) && p.Status.Phase == corev1.PodSucceeded
+	return state.PodReady(p) || services.PlainPod(p) && p.Status.Phase == corev1.PodSucceeded
 }
 
 // failedPlain returns why a plain pod does not run, "" if it may: Docker does not start it again, or it crashes.
 func failedPlain(p *corev1.Pod) string {
-	if !plain(p) {
+	if !services.PlainPod(p) {
 		return ""
 	}
 	for _, c := range p.Status.ContainerStatuses {

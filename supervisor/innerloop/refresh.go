@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -331,7 +332,7 @@ func (l *Loop) awaitReady(ctx context.Context, p *corev1.Pod, seq uint64, good f
 			if end == nil {
 				continue
 			}
-			if plain(now) && now.Status.Phase == corev1.PodSucceeded {
+			if services.PlainPod(now) && now.Status.Phase == corev1.PodSucceeded {
 				return nil
 			}
 			return fmt.Errorf("pod %s does not become ready: container %s ended with exit code %d (%s); see `lyandev logs %s`",
@@ -350,7 +351,7 @@ func ended(before, now *corev1.Pod) (container string, end *corev1.ContainerStat
 		switch {
 		case s.State.Waiting != nil && s.State.Waiting.Reason == crashLoop:
 			end = s.LastTerminationState.Terminated
-		case plain(now):
+		case services.PlainPod(now):
 			end = s.State.Terminated
 		default:
 			continue

@@ -23,7 +23,9 @@ const ShimAnnotation = "dev.lyandev/shim"
 // shimKind is the kind label of the volume that holds the shim. It is a cache: down removes it.
 const shimKind = "shim"
 
-func shimmed(p *corev1.Pod) bool { return p.Annotations[ShimAnnotation] != "false" && !plain(p) }
+func shimmed(p *corev1.Pod) bool {
+	return p.Annotations[ShimAnnotation] != "false" && !services.PlainPod(p)
+}
 
 // shimSocket names a container's shim; the name of an abstract socket has 107 bytes at most.
 func shimSocket(p *corev1.Pod, container string) string {

@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/controller"
 )
@@ -78,13 +77,13 @@ func (b *builder) note(format string, args ...any) {
 func (b *builder) pods(pods []*corev1.Pod) {
 	b.indexes = make(map[string]int, len(pods))
 	for _, p := range pods {
-		b.table.DockerNames = b.table.DockerNames || plain(p)
+		b.table.DockerNames = b.table.DockerNames || services.PlainPod(p)
 		addr, ok := addressIn(b.networks, p)
 		if !ok || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 			continue
 		}
 		b.indexes[p.Name+"/"+string(p.UID)] = len(b.table.Pods)
-		b.plain = append(b.plain, plain(p))
+		b.plain = append(b.plain, services.PlainPod(p))
 		b.table.Pods = append(b.table.Pods, agent.Pod{
 			Name: p.Name, UID: string(p.UID), Address: addr, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
 			Ready: podReady(p), Terminating: p.DeletionTimestamp != nil,
@@ -93,13 +92,10 @@ func (b *builder) pods(pods []*corev1.Pod) {
 	b.all = pods
 }
 
-// plain says that a pod is one of a plain Compose service.
-func plain(p *corev1.Pod) bool { return p.Annotations[compose.Annotation] != "" }
-
 // addressIn returns the IPv4 address of a pod that can be reached from networks; see View.
 func addressIn(networks []string, p *corev1.Pod) (netip.Addr, bool) {
 	text := p.Status.PodIP
-	if plain(p) && len(networks) > 0 && text != "" {
+	if services.PlainPod(p) && len(networks) > 0 && text != "" {
 		text = ""
 		var all map[string]string
 		if json.Unmarshal([]byte(plainAddresses(p)), &all) == nil {

@@ -84,7 +84,7 @@ func carried(c *engine.Container) *corev1.Pod {
 // true if it was connected to one.
 func (r *Runtime) rejoinPlain(ctx context.Context, c *engine.Container) (pod string, back bool, err error) {
 	p := new(corev1.Pod)
-	if c.State != engine.StateRunning || json.Unmarshal([]byte(c.Labels[ManifestLabel]), p) != nil || p.Annotations[compose.Annotation] == "" {
+	if c.State != engine.StateRunning || json.Unmarshal([]byte(c.Labels[ManifestLabel]), p) != nil || !services.PlainPod(p) {
 		return "", false, nil
 	}
 	want, err := compose.Decode(p.Annotations[compose.Annotation], r.cfg.Project)
