@@ -1,9 +1,7 @@
 package profiles
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -36,6 +34,8 @@ type Change struct {
 	Name string `json:"name"`
 	// Reasons name the fields that differ. They never contain values that may be secret.
 	Reasons []string `json:"reasons,omitempty"`
+	// Fields are the fields that differ, with their values, in the order of Reasons. A reason that is about no field has none.
+	Fields []Field `json:"fields,omitempty"`
 }
 
 // String is one line: "scale    Deployment/web: replicas 1 -> 3".
@@ -70,10 +70,27 @@ func Diff(a, b *services.Stack) []Change {
 type differ struct {
 	from, to *services.Stack
 	changes  []Change
+	// masker masks the secrets of both stacks; nil until the first difference is told.
+	masker *stackMasker
 }
 
 func (d *differ) add(action Action, kind, name string, reasons ...string) {
 	d.changes = append(d.changes, Change{Action: action, Kind: kind, Name: name, Reasons: reasons})
+}
+
+// addFields adds a change whose reasons are fields.
+func (d *differ) addFields(action Action, kind, name string, list []difference) {
+	if d.masker == nil {
+		d.masker = newStackMasker(d.from, d.to)
+	}
+	c := Change{Action: action, Kind: kind, Name: name}
+	for _, x := range list {
+		c.Reasons = append(c.Reasons, x.reason())
+		if f, ok := d.masker.field(kind, x); ok {
+			c.Fields = append(c.Fields, f)
+		}
+	}
+	d.changes = append(d.changes, c)
 }
 
 // why returns which profile has or lacks an object.
@@ -125,9 +142,9 @@ func (d *differ) workload(a, b *services.Workload) {
 	if a.Equal(b) {
 		return
 	}
-	var scale, template, rest []string
+	var scale, template, rest []difference
 	if a.Replicas() != b.Replicas() {
-		scale = []string{fmt.Sprintf("replicas %d -> %d", a.Replicas(), b.Replicas())}
+		scale = []difference{{path: "replicas", was: a.Replicas(), is: b.Replicas()}}
 	}
 	template = append(differences("labels", asJSON(a.PodMeta().Labels), asJSON(b.PodMeta().Labels)),
 		differences("annotations", asJSON(withoutContainer(a)), asJSON(withoutContainer(b)))...)
@@ -141,13 +158,13 @@ func (d *differ) workload(a, b *services.Workload) {
 	case len(scale) > 0 && len(rest) == 0:
 		action = Scale
 	}
-	if reasons := slices.Concat(scale, template, rest); len(reasons) > 0 {
-		d.add(action, b.Kind(), b.Name(), reasons...)
+	if all := slices.Concat(scale, template, rest); len(all) > 0 {
+		d.addFields(action, b.Kind(), b.Name(), all)
 	}
 }
 
 // outside returns the differences other than replicas and pod template.
-func (d *differ) outside(a, b *services.Workload) []string {
+func (d *differ) outside(a, b *services.Workload) []difference {
 	strip := func(w *services.Workload) any {
 		c := w.DeepCopy()
 		c.Source = ""
@@ -157,107 +174,6 @@ func (d *differ) outside(a, b *services.Workload) []string {
 		return asJSON(c)
 	}
 	return differences("", strip(a), strip(b))
-}
-
-// differences compares two JSON values. Lists of objects with a name are compared by name.
-func differences(path string, a, b any) []string {
-	am, aok := a.(map[string]any)
-	bm, bok := b.(map[string]any)
-	if (aok || a == nil) && (bok || b == nil) && (aok || bok) {
-		return mapDifferences(path, am, bm)
-	}
-	al, aIsList := a.([]any)
-	bl, bIsList := b.([]any)
-	if aIsList && bIsList {
-		if x, y := byName(al), byName(bl); x != nil && y != nil {
-			return mapDifferences(path, x, y)
-		}
-	}
-	if equalJSON(a, b) {
-		return nil
-	}
-	return []string{describeChange(path, a, b)}
-}
-
-func mapDifferences(path string, a, b map[string]any) []string {
-	var out []string
-	keys := slices.Sorted(maps.Keys(a))
-	for _, k := range slices.Sorted(maps.Keys(b)) {
-		if _, ok := a[k]; !ok {
-			keys = append(keys, k)
-		}
-	}
-	for _, k := range keys {
-		x, inA := a[k]
-		y, inB := b[k]
-		at := strings.TrimPrefix(path+"."+k, ".")
-		switch {
-		case !inA:
-			out = append(out, at+" added")
-		case !inB:
-			out = append(out, at+" removed")
-		default:
-			out = append(out, differences(at, x, y)...)
-		}
-	}
-	return out
-}
-
-// byName converts a list of objects with a name to a map, nil if it is not such a list.
-func byName(list []any) map[string]any {
-	out := map[string]any{}
-	for _, e := range list {
-		m, ok := e.(map[string]any)
-		if !ok {
-			return nil
-		}
-		name, ok := m["name"].(string)
-		if !ok {
-			name, ok = m["workload"].(string)
-		}
-		if !ok || out[name] != nil {
-			return nil
-		}
-		out[name] = e
-	}
-	return out
-}
-
-// describeChange describes a changed field, with its values if they are short and cannot be secret.
-func describeChange(path string, a, b any) string {
-	x, xok := shortScalar(a)
-	y, yok := shortScalar(b)
-	if xok && yok && !strings.Contains(path, "env.") && !strings.Contains(path, "ata.") {
-		return fmt.Sprintf("%s %s -> %s", path, x, y)
-	}
-	return path + " changed"
-}
-
-func shortScalar(v any) (string, bool) {
-	switch v.(type) {
-	case map[string]any, []any:
-		return "", false
-	}
-	s := fmt.Sprint(v)
-	return s, len(s) <= 60
-}
-
-func asJSON(v any) any {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return nil
-	}
-	var out any
-	if err := json.Unmarshal(raw, &out); err != nil {
-		return nil
-	}
-	return out
-}
-
-func equalJSON(a, b any) bool {
-	x, errA := json.Marshal(a)
-	y, errB := json.Marshal(b)
-	return errA == nil && errB == nil && string(x) == string(y)
 }
 
 type named interface{ GetName() string }
@@ -278,7 +194,7 @@ func each[T named](d *differ, kind string, from, to []T) {
 		if !ok {
 			d.add(Start, kind, o.GetName(), d.why(d.to))
 		} else if diffs := differences("", asJSON(old), asJSON(o)); len(diffs) > 0 {
-			d.add(Update, kind, o.GetName(), diffs...)
+			d.addFields(Update, kind, o.GetName(), diffs)
 		}
 	}
 	for _, o := range from {
@@ -294,7 +210,7 @@ func (d *differ) builds() {
 		if old == nil {
 			d.add(Start, "Build", b.Name, d.why(d.to))
 		} else if diffs := differences("", asJSON(old), asJSON(b)); len(diffs) > 0 {
-			d.add(Update, "Build", b.Name, diffs...)
+			d.addFields(Update, "Build", b.Name, diffs)
 		}
 	}
 	for _, b := range d.from.Builds {

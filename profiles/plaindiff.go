@@ -18,17 +18,19 @@ func withoutContainer(w *services.Workload) map[string]string {
 
 // containerDifferences compares what Docker is asked for the containers of two plain services. What the pod's container shows
 // too (environment, command, entrypoint) is left to the comparison of the pods, except where only Docker can tell a difference.
-func containerDifferences(a, b *services.Workload) []string {
+func containerDifferences(a, b *services.Workload) []difference {
 	if !a.Plain() || !b.Plain() {
 		return nil
 	}
 	was, wasErr := compose.Decode(a.PodMeta().Annotations[compose.Annotation], compose.Project)
 	now, nowErr := compose.Decode(b.PodMeta().Annotations[compose.Annotation], compose.Project)
 	if wasErr != nil || nowErr != nil {
-		return []string{"the container changed"}
+		return []difference{{text: "the container changed"}}
 	}
-	var out []string
-	out = append(out, changedFiles(was.FilesHash, now.FilesHash)...)
+	var out []difference
+	for _, text := range changedFiles(was.FilesHash, now.FilesHash) {
+		out = append(out, difference{text: text})
+	}
 	shown := len(differences("", asJSON(a.PodSpec()), asJSON(b.PodSpec()))) > 0
 	for _, c := range []*compose.Container{was, now} {
 		c.FilesHash = ""
