@@ -5,8 +5,6 @@ package build
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -197,6 +195,7 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 	if err != nil {
 		return Result{}, fmt.Errorf("cannot find the new image: %w", err)
 	}
+	b.saveInputs(x.Image, src)
 	r.ImageID, r.Took = made.ID, time.Since(began)
 	sink(Progress{Build: x.Name, State: "done", Took: r.Took})
 	return r, nil
@@ -209,8 +208,7 @@ func (b *Builder) addImages(ctx context.Context, x *services.Build, src *source,
 		if err != nil {
 			return &Error{Name: x.Name, Err: fmt.Errorf("cannot use the image of %s: %w", dep, err)}
 		}
-		sum := sha256.Sum256([]byte(src.fingerprint + dep + img.ID))
-		src.fingerprint = hex.EncodeToString(sum[:])
+		src.addPart("the image of "+dep, dep+img.ID)
 	}
 	return nil
 }

@@ -1,10 +1,7 @@
 package build
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"maps"
@@ -31,7 +28,9 @@ type source struct {
 	contexts      map[string]string
 	images        map[string]string
 	fingerprint   string
-	temp          string
+	// inputs are hashes of the inputs by name; see inputHash.
+	inputs map[string]string
+	temp   string
 }
 
 func (s *source) cleanup() {
@@ -63,7 +62,7 @@ func (b *Builder) source(x *services.Build, refs map[string]string) (*source, er
 			s.contexts[name] = v
 		}
 	}
-	if s.fingerprint, err = s.takeFingerprint(x); err != nil {
+	if s.fingerprint, s.inputs, err = s.takeFingerprint(x); err != nil {
 		s.cleanup()
 		return nil, err
 	}
@@ -115,37 +114,49 @@ func (b *Builder) ContextDir(context string) (string, error) {
 
 // takeFingerprint hashes the build's inputs: its description, the Dockerfile, and name, mode and content of every file in the
 // contexts that .dockerignore does not exclude. With an equal fingerprint a build would give the same image, except for
-// files that its steps download.
-func (s *source) takeFingerprint(x *services.Build) (string, error) {
-	h := sha256.New()
-	fmt.Fprintf(h, "v1 %s %s %s %s %s\n", x.Image, x.Target, x.Platform, x.Network, s.dockerfile)
-	for _, list := range [][]string{x.Tags, x.ExtraHosts, x.Ulimits, x.Entitlements} {
+// files that its steps download. It also returns a hash of each input.
+func (s *source) takeFingerprint(x *services.Build) (string, map[string]string, error) {
+	h := newInputHash()
+	for _, v := range [][2]string{{"image", "v1 " + x.Image}, {"target", " " + x.Target}, {"platform", " " + x.Platform}, {"network", " " + x.Network}, {"dockerfile", " " + s.dockerfile + "\n"}} {
+		h.begin("build." + v[0])
+		fmt.Fprint(h, v[1])
+	}
+	for i, list := range [][]string{x.Tags, x.ExtraHosts, x.Ulimits, x.Entitlements} {
 		if len(list) > 0 {
+			h.begin("build." + []string{"tags", "extra_hosts", "ulimits", "entitlements"}[i])
 			fmt.Fprintf(h, "%q\n", list)
 		}
 	}
 	if x.ShmSize != 0 {
+		h.begin("build.shm_size")
 		fmt.Fprintf(h, "shm %d\n", x.ShmSize)
 	}
-	for _, m := range []map[string]string{x.Args, x.Labels, x.AdditionalContexts} {
+	for i, m := range []map[string]string{x.Args, x.Labels, x.AdditionalContexts} {
 		for _, k := range slices.Sorted(maps.Keys(m)) {
+			h.begin("build." + []string{"args", "labels", "additional_contexts"}[i] + "." + k)
 			fmt.Fprintf(h, "%q=%q\n", k, m[k])
 		}
 	}
+	h.begin(dockerfileInput)
 	if err := hashFile(h, filepath.Join(s.dockerfileDir, s.dockerfile)); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	dirs := append([]string{s.context}, slices.Sorted(maps.Values(s.contexts))...)
 	for i, dir := range dirs {
 		ignore, err := s.ignorePatterns(dir, i == 0)
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
-		if err := hashTree(h, dir, ignore); err != nil {
-			return "", err
+		within := ""
+		if i > 0 {
+			within = dir
+		}
+		if err := hashTree(h, dir, within, ignore); err != nil {
+			return "", nil, err
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	sum, parts := h.sums()
+	return sum, parts, nil
 }
 
 // ignorePatterns reads Dockerfile's own ignore file (NAME.dockerignore) or the context's .dockerignore.
@@ -168,7 +179,8 @@ func (s *source) ignorePatterns(dir string, main bool) ([]string, error) {
 	return nil, nil
 }
 
-func hashTree(h hash.Hash, dir string, ignore []string) error {
+// hashTree hashes the files of a directory. within is a directory that names of inputs begin with, "" for none.
+func hashTree(h *inputHash, dir, within string, ignore []string) error {
 	pm, err := patternmatcher.New(ignore)
 	if err != nil {
 		return fmt.Errorf("cannot use %s/.dockerignore: %w", dir, err)
@@ -194,11 +206,12 @@ func hashTree(h hash.Hash, dir string, ignore []string) error {
 			}
 			return nil
 		}
+		h.begin(filepath.ToSlash(filepath.Join(within, rel)))
 		return hashEntry(h, path, rel, e)
 	})
 }
 
-func hashEntry(h hash.Hash, path, rel string, e fs.DirEntry) error {
+func hashEntry(h io.Writer, path, rel string, e fs.DirEntry) error {
 	info, err := e.Info()
 	if os.IsNotExist(err) {
 		return nil // removed during the walk: the next fingerprint differs
@@ -220,7 +233,7 @@ func hashEntry(h hash.Hash, path, rel string, e fs.DirEntry) error {
 	return nil
 }
 
-func hashFile(h hash.Hash, path string) error {
+func hashFile(h io.Writer, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("cannot read the build context: %w", err)
