@@ -49,7 +49,7 @@ func runExec(c *cli.Context, st *ui.Streams, name string, cmd []string) error {
 	}
 	spec := engine.ExecSpec{
 		Cmd: cmd, Env: c.StringSlice("env"), User: c.String("user"), WorkingDir: c.String("workdir"), Privileged: c.Bool("privileged"),
-		Stdin: st.In, Stdout: st.RawOut(), Stderr: st.RawErr(),
+		Unmarked: true, Stdin: st.In, Stdout: st.RawOut(), Stderr: st.RawErr(),
 	}
 	ctx := c.Context
 	if c.Bool("detach") {

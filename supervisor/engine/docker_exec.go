@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,8 +17,9 @@ import (
 	"github.com/docker/docker/pkg/stdcopy"
 )
 
-// execMark is the environment variable that identifies a hung command and its children, so that they can be killed: Docker has
-// no call to end an exec, and closing the connection leaves the process running (20.10 to 28).
+// execMark is the environment variable that identifies a hung command and its children where their process IDs are not known,
+// so that they can be killed: Docker has no call to end an exec, and closing the connection leaves the process running (20.10 to 28).
+// Commands with ExecSpec.Unmarked do not have it.
 const execMark = "LYANDEV_EXEC"
 
 // Exec implements Containers.
@@ -31,9 +33,13 @@ func (d *Docker) execMarked(ctx context.Context, id string, spec ExecSpec, mark 
 		return ExecResult{}, fmt.Errorf("cannot run %s in container %s: %w: %w", spec.Cmd[0], short(id), ErrExecNotStarted, err)
 	}
 	defer leave()
+	env := spec.Env
+	if !spec.Unmarked {
+		env = append(slices.Clone(env), execMark+"="+mark)
+	}
 	made, err := within(ctx, answerLimit, func(ctx context.Context) (container.ExecCreateResponse, error) {
 		return d.api.ContainerExecCreate(ctx, id, container.ExecOptions{
-			Cmd: spec.Cmd, Env: append(append([]string(nil), spec.Env...), execMark+"="+mark), User: spec.User,
+			Cmd: spec.Cmd, Env: env, User: spec.User,
 			WorkingDir: spec.WorkingDir, Privileged: spec.Privileged, Tty: spec.TTY, AttachStdin: spec.Stdin != nil, AttachStdout: true, AttachStderr: true,
 		})
 	})
@@ -66,7 +72,7 @@ func (d *Docker) execMarked(ctx context.Context, id string, spec ExecSpec, mark 
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		d.endExec(ctx, made.ID, id, mark)
+		d.endExec(ctx, made.ID, id, mark, spec.Unmarked)
 		return ExecResult{ExitCode: -1, Output: out.bytes()}, fmt.Errorf("cannot run %s in container %s: %w", spec.Cmd[0], short(id), err)
 	}
 	return d.execResult(ctx, made.ID, id, spec, out)
@@ -147,25 +153,38 @@ func (d *Docker) execBegun(ctx context.Context, execID string) bool {
 	return err == nil && st.Pid != 0
 }
 
-// endExec kills a command whose caller no longer waits, with its children: directly if this process may (Linux, same PID
-// namespace, root), else through a short-lived command in the container. It takes 5 s at most.
-func (d *Docker) endExec(ctx context.Context, execID, id, mark string) {
+// endExec kills a command whose caller no longer waits, with its children. If the engine runs on this Linux host, they are found by
+// process ID and killed directly, or by a short-lived command in the container if this process may not; else by their mark, which
+// unmarked ones do not have: those go on. It takes 5 s at most.
+func (d *Docker) endExec(ctx context.Context, execID, id, mark string, unmarked bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	st, err := d.api.ContainerExecInspect(ctx, execID)
 	if err != nil || !st.Running {
 		return
 	}
-	if killMarked("/proc", execMark+"="+mark) == 0 {
+	killed, refused := killTree("/proc", st.Pid, id)
+	if len(refused) > 0 {
+		d.inside(ctx, id, "kill -9 "+strings.Join(refused, " "))
+	}
+	switch {
+	case unmarked:
+	case killed+len(refused) > 0: // and what has left the tree
+		killMarked("/proc", execMark+"="+mark)
+	default:
 		d.killInside(ctx, id, mark)
 	}
 }
 
 // killInside kills the marked processes through a command in the container.
 func (d *Docker) killInside(ctx context.Context, id, mark string) {
-	// Images without a shell are not supported: their commands hardly ever hang.
-	script := `for p in /proc/[0-9]*; do if tr '\0' '\n' <$p/environ 2>/dev/null | grep -qx "` + execMark + "=" + mark +
-		`"; then kill -9 ${p#/proc/}; fi; done`
+	d.inside(ctx, id, `for p in /proc/[0-9]*; do if tr '\0' '\n' <$p/environ 2>/dev/null | grep -qx "`+execMark+"="+mark+
+		`"; then kill -9 ${p#/proc/}; fi; done`)
+}
+
+// inside has the engine start a shell script in the container, as root. Images without a shell are not supported: their commands
+// hardly ever hang.
+func (d *Docker) inside(ctx context.Context, id, script string) {
 	name, leave, err := d.gate.enter(ctx, id)
 	if err != nil {
 		return

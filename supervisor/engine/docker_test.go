@@ -172,6 +172,15 @@ func TestExecEndsInTheContainer(t *testing.T) {
 	}
 	b.processes(id, "7001", func(n int) bool { return n == 0 })
 
+	spec.Cmd, spec.Unmarked = hang("7004").Cmd, true
+	if _, err := b.Exec(b.ctx, id, spec); !errors.Is(err, ErrExecTimeout) {
+		t.Errorf("unmarked, timeout: %v", err)
+	}
+	b.processes(id, "7004", func(n int) bool { return n == 0 })
+	if r, err := b.Exec(b.ctx, id, ExecSpec{Cmd: []string{"env"}, Unmarked: true}); err != nil || strings.Contains(string(r.Output), "LYANDEV") {
+		t.Errorf("the environment of an unmarked command is %s, %v", r.Output, err)
+	}
+
 	for mark, end := range map[string]func(cancel func()){
 		"7002": func(cancel func()) { cancel() },
 		"7003": func(func()) { b.killInside(b.ctx, id, "by-hand-7003") },

@@ -307,6 +307,9 @@ type ExecSpec struct {
 	OutputLimit    int
 	// Resize delivers terminal sizes (columns, rows) while a TTY runs.
 	Resize <-chan [2]uint
+	// Unmarked gives the command no environment but Env. If its caller stops waiting, it is killed only where the engine runs on this
+	// Linux host; other commands are found by a variable in their environment.
+	Unmarked bool
 }
 
 // ExecResult is the result of a command. Output is stdout followed by stderr.

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -32,4 +34,61 @@ func hasEntry(env []byte, entry string) bool {
 		}
 	}
 	return false
+}
+
+// killTree sends SIGKILL to the process pid of a container and to its descendants, as proc has them now, and returns how many it has
+// killed. refused are the process IDs, as the container has them, of those that this process may not kill. A process that is not in
+// the container's cgroup is left alone: the engine then counts processes elsewhere, and its number means another one here.
+func killTree(proc string, pid int, containerID string) (killed int, refused []string) {
+	cgroup, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cgroup"))
+	if err != nil || pid <= 1 || !bytes.Contains(cgroup, []byte(containerID)) {
+		return 0, nil
+	}
+	for _, p := range descendants(proc, pid) {
+		switch err := syscall.Kill(p, syscall.SIGKILL); {
+		case err == nil:
+			killed++
+		case errors.Is(err, syscall.EPERM):
+			if inner := field(proc, p, "NSpid:"); len(inner) > 0 {
+				refused = append(refused, inner[len(inner)-1])
+			}
+		}
+	}
+	return killed, refused
+}
+
+// descendants are a process and the processes below it, parents first.
+func descendants(proc string, pid int) []int {
+	children := map[int][]int{}
+	dirs, _ := filepath.Glob(filepath.Join(proc, "[0-9]*"))
+	for _, dir := range dirs {
+		p, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			continue
+		}
+		if parent := field(proc, p, "PPid:"); len(parent) == 1 {
+			if n, err := strconv.Atoi(parent[0]); err == nil {
+				children[n] = append(children[n], p)
+			}
+		}
+	}
+	out := []int{pid}
+	for i := 0; i < len(out); i++ {
+		out = append(out, children[out[i]]...)
+	}
+	return out
+}
+
+// field are the values of a line of a process's status file.
+func field(proc string, pid int, name string) []string {
+	text, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "status"))
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			return strings.Fields(rest)
+		}
+	}
+	return nil
 }

@@ -127,7 +127,7 @@ func (l *Loop) execAll(ctx context.Context, t *task, container string, cmds []*c
 		for _, cmd := range cmds {
 			res, err := l.cfg.Engine.Exec(ctx, at.id, engine.ExecSpec{
 				Cmd: cmd.Command, Env: cmd.Env, User: cmd.User, WorkingDir: cmd.WorkingDir, Privileged: cmd.Privileged,
-				Timeout: execLimit, OutputLimit: 4 << 10,
+				Timeout: execLimit, OutputLimit: 4 << 10, Unmarked: services.PlainPod(at.pod),
 			})
 			if err != nil {
 				return err
