@@ -14,20 +14,38 @@ func ShownPod(p *corev1.Pod) string {
 	return ShownName(ShownService(p), p.Labels[WorkloadLabel], p.Name)
 }
 
+// ServiceAnnotation is on the pods of plain services: the service's name as the file has it.
+const ServiceAnnotation = "dev.lyandev/service"
+
 // ShownService is the name of a pod's service as its Compose file has it, else that of its workload.
 func ShownService(p *corev1.Pod) string {
-	if c := plainContainer(p); c != nil && c.Service != "" {
+	if name := p.Annotations[ServiceAnnotation]; name != "" {
+		return name
+	}
+	if c := plainContainer(p, ""); c != nil && c.Service != "" { // an earlier version made the pod
 		return c.Service
 	}
 	return p.Labels[WorkloadLabel]
 }
 
-// plainContainer is what Docker is asked for the pod of a plain service; nil for other pods.
-func plainContainer(p *corev1.Pod) *compose.Container {
+// DockerName is the name that the container of a plain service's pod has on the engine, in a project (instance); "" for other pods.
+func DockerName(project string, p *corev1.Pod) string {
+	c := plainContainer(p, project)
+	switch {
+	case c == nil:
+		return ""
+	case c.Name != "":
+		return c.Name
+	}
+	return project + "-" + c.Service + "-" + p.Labels[NumberLabel]
+}
+
+// plainContainer is what Docker is asked for the pod of a plain service in a project; nil for other pods.
+func plainContainer(p *corev1.Pod, project string) *compose.Container {
 	if !PlainPod(p) {
 		return nil
 	}
-	c, err := compose.Decode(p.Annotations[compose.Annotation], "")
+	c, err := compose.Decode(p.Annotations[compose.Annotation], project)
 	if err != nil {
 		return nil
 	}

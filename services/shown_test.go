@@ -24,4 +24,20 @@ func TestShownPod(t *testing.T) {
 			t.Errorf("%s is shown as %q, want %q", p.Name, got, want)
 		}
 	}
+	plain.Labels[NumberLabel] = "2"
+	if a, b := DockerName("shop", plain), DockerName("shop", pod); a != "shop-Web_app.v1-2" || b != "" {
+		t.Errorf("the containers are %q and %q on the engine", a, b)
+	}
+	text, err = (&compose.Container{Service: "web", Name: compose.Project + "_web"}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain.Annotations[compose.Annotation] = text
+	if got := DockerName("shop", plain); got != "shop_web" {
+		t.Errorf("with container_name it is %q", got)
+	}
+	plain.Annotations[ServiceAnnotation] = "Web"
+	if got := ShownService(plain); got != "Web" {
+		t.Errorf("the annotation gives the service %q", got)
+	}
 }

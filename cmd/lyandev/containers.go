@@ -45,7 +45,7 @@ func chooseContainers(ctx context.Context, eng lister, project string, want choi
 		if !want.ended && c.State != engine.StateRunning && c.State != engine.StatePaused {
 			continue
 		}
-		named := isNamed(c.Labels)
+		named := isNamed(c.Name, c.Labels)
 		if want.container != "" && c.Labels[services.ContainerLabel] != want.container || len(want.names) > 0 && !slices.ContainsFunc(want.names, named) {
 			continue
 		}

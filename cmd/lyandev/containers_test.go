@@ -19,7 +19,7 @@ func (l containers) ListContainers(context.Context, map[string]string) ([]engine
 	var out []engine.Container
 	for _, text := range l {
 		f := strings.Fields(text)
-		c := engine.Container{ID: f[1] + "/" + f[2], State: engine.StateRunning, Labels: map[string]string{
+		c := engine.Container{ID: f[1] + "/" + f[2], Name: "shop_" + f[1] + "_" + f[2], State: engine.StateRunning, Labels: map[string]string{
 			services.KindLabel: dockerpod.KindContainer, services.WorkloadLabel: f[0], services.PodLabel: f[1], services.ContainerLabel: f[2],
 			composeServiceLabel: strings.ReplaceAll(f[0], "-", "_"),
 		}}
@@ -49,6 +49,7 @@ func TestChooseContainers(t *testing.T) {
 		{name: "a service", want: choice{names: []string{"web"}}, get: "web-2/app web-2/log web-10/app"},
 		{name: "as the file has it", want: choice{names: []string{"my_db"}}, get: "my-db-0/db"},
 		{name: "a pod", want: choice{names: []string{"web-10"}}, get: "web-10/app"},
+		{name: "as the engine has it", want: choice{names: []string{"shop_web-10_app"}}, get: "web-10/app"},
 		{name: "a pod's container", want: choice{names: []string{"web-2/log"}}, get: "web-2/log"},
 		{name: "a named container", want: choice{names: []string{"web"}, container: "log"}, get: "web-2/log"},
 		{name: "ended too", want: choice{names: []string{"job"}, ended: true}, get: "job-x/job"},

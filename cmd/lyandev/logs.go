@@ -128,9 +128,9 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 	defer eng.Close()
 	opts := logs.Options{
 		Project: t.instance.Name, Follow: o.follow, Tail: o.tail, Since: o.since, Until: o.until, Timestamps: o.timestamps, Previous: o.previous,
-		Match: func(l map[string]string) bool {
-			return !o.silent[l[services.WorkloadLabel]] && (len(o.names) == 0 || slices.ContainsFunc(o.names, isNamed(l))) &&
-				!slices.ContainsFunc(o.except, isNamed(l))
+		Match: func(name string, l map[string]string) bool {
+			return !o.silent[l[services.WorkloadLabel]] && (len(o.names) == 0 || slices.ContainsFunc(o.names, isNamed(name, l))) &&
+				!slices.ContainsFunc(o.except, isNamed(name, l))
 		},
 	}
 	w := newLogWriter(st, m)

@@ -29,19 +29,20 @@ func serviceNames(s *state.Status) []string {
 	return slices.DeleteFunc(slices.Compact(out), func(n string) bool { return n == "" })
 }
 
-// isNamed returns a function that reports whether a name means a container with these labels: it is the name of its service, of
-// its pod, or POD/CONTAINER.
-func isNamed(l map[string]string) func(name string) bool {
+// isNamed returns a function that reports whether a name means a container with this name on the engine and these labels: it is that
+// name or the one of its service, of its pod, or POD/CONTAINER.
+func isNamed(container string, l map[string]string) func(name string) bool {
 	pod := l[services.PodLabel]
 	shown := services.ShownName(l[composeServiceLabel], l[services.WorkloadLabel], pod)
 	return func(name string) bool {
-		return name != "" && (name == pod || name == shown || name == l[services.WorkloadLabel] || name == l[composeServiceLabel] || name == pod+"/"+l[services.ContainerLabel])
+		return name != "" && (name == container || name == pod || name == shown || name == l[services.WorkloadLabel] || name == l[composeServiceLabel] || name == pod+"/"+l[services.ContainerLabel])
 	}
 }
 
-// isPod reports whether a name means a pod: it is its name or that of its service.
-func isPod(p *corev1.Pod, name string) bool {
-	return name == p.Name || name == services.ShownPod(p) || name == p.Labels[services.WorkloadLabel] || name == services.ShownService(p)
+// isPod reports whether a name means a pod of the status: it is its name, that of its service or that of its container on the engine.
+func isPod(s *state.Status, p *corev1.Pod, name string) bool {
+	return name == p.Name || name == services.ShownPod(p) || name == p.Labels[services.WorkloadLabel] || name == services.ShownService(p) ||
+		name != "" && name == services.DockerName(s.Project, p)
 }
 
 // checkServices returns an error with exitUsage if one of the names is not a service of the stack.

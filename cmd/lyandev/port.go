@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -109,10 +110,13 @@ func enginePorts(list []engine.Container, number int32, protocol string) []strin
 	return slices.Compact(out)
 }
 
-// internalName is the name of the workload of a service that people know under a name.
+// internalName is the name of the workload of a service that people know under a name, or under that of its container on the engine.
 func internalName(s *state.Status, name string) string {
 	if w, ok := s.Workload(name); ok {
 		return w.Name
+	}
+	if p := s.Pod(name); p != nil && services.PlainPod(p) {
+		return p.Labels[services.WorkloadLabel]
 	}
 	return name
 }

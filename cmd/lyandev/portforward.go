@@ -138,7 +138,7 @@ func declaredPorts(s *state.Status, name string) []forward {
 		return out
 	}
 	for _, p := range s.Pods {
-		if !isPod(p, name) {
+		if !isPod(s, p, name) {
 			continue
 		}
 		for _, c := range p.Spec.Containers {
@@ -162,7 +162,7 @@ func whereTo(s *state.Status, name string, port int32) (string, error) {
 	}
 	var best *corev1.Pod
 	for _, p := range s.Pods {
-		if isPod(p, name) && p.Status.PodIP != "" && p.Status.Phase == corev1.PodRunning && (best == nil || !state.PodReady(best) && state.PodReady(p)) {
+		if isPod(s, p, name) && p.Status.PodIP != "" && p.Status.Phase == corev1.PodRunning && (best == nil || !state.PodReady(best) && state.PodReady(p)) {
 			best = p
 		}
 	}
@@ -176,7 +176,7 @@ func whereTo(s *state.Status, name string, port int32) (string, error) {
 func envOf(s *state.Status, name string) map[string]string {
 	out := map[string]string{}
 	for _, p := range s.Pods {
-		if !isPod(p, name) {
+		if !isPod(s, p, name) {
 			continue
 		}
 		for _, c := range p.Spec.Containers {

@@ -61,7 +61,7 @@ func (o psOptions) wants(snap *state.Status, p *corev1.Pod) bool {
 	if w, in := snap.Workload(p.Labels[services.WorkloadLabel]); !o.orphans && (!in || w.Leaving) {
 		return false
 	}
-	return len(o.names) == 0 || slices.ContainsFunc(o.names, func(n string) bool { return isPod(p, n) })
+	return len(o.names) == 0 || slices.ContainsFunc(o.names, func(n string) bool { return isPod(snap, p, n) })
 }
 
 // statusWanted reports whether a state is one of those of --status; without --status all are.

@@ -87,7 +87,7 @@ func endsOf(s *state.Status, names []string, former []podEnd, retries map[string
 	ends, over = slices.Clone(former), true
 	have, failed := map[string]bool{}, map[string]int{}
 	for _, p := range s.Pods {
-		if !slices.ContainsFunc(names, func(n string) bool { return isPod(p, n) }) {
+		if !slices.ContainsFunc(names, func(n string) bool { return isPod(s, p, n) }) {
 			continue
 		}
 		have[services.ShownService(p)] = true

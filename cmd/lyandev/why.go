@@ -107,7 +107,7 @@ func logsOf(ctx context.Context, t *target, containers []string) []explain.LogLi
 	var out []explain.LogLine
 	_ = logs.Stream(ctx, eng, logs.Options{
 		Project: t.instance.Name, Tail: explain.LogTail,
-		Match: func(l map[string]string) bool {
+		Match: func(_ string, l map[string]string) bool {
 			return slices.Contains(containers, l[services.PodLabel]+"/"+l[services.ContainerLabel])
 		},
 	}, func(l logs.Line) {

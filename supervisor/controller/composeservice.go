@@ -115,6 +115,7 @@ func (st *composeState) create(n int) {
 	p.GenerateName = ""
 	p.Name = fmt.Sprintf("%s-%d", st.service.Name, n)
 	label(p, services.NumberLabel, strconv.Itoa(n))
+	p.Annotations = withLabel(p.Annotations, services.ServiceAnnotation, st.service.Spec.ServiceName)
 	label(p, appsv1.DefaultDeploymentUniqueLabelKey, st.hash)
 	st.add(CreatePod{p, Why(fmt.Sprintf("%s wants container %d", st.owner.text(), n))})
 	st.updated = append(st.updated, p)

@@ -30,8 +30,8 @@ type Line struct {
 // Options choose the lines.
 type Options struct {
 	Project string
-	// Match selects containers by their labels; nil selects all containers of pods.
-	Match func(labels map[string]string) bool
+	// Match selects containers by their names on the engine and their labels; nil selects all containers of pods.
+	Match func(name string, labels map[string]string) bool
 	// Follow continues until ctx ends. Tail is the number of last lines per container; < 0 is all.
 	Follow bool
 	Tail   int
@@ -73,14 +73,14 @@ func Stream(ctx context.Context, src Source, o Options, out func(Line)) error {
 		return err
 	}
 	list = slices.DeleteFunc(list, func(c engine.Container) bool { // not started: nothing printed, and the start event follows
-		return c.State == engine.StateCreated || !f.chosen(c.Labels)
+		return c.State == engine.StateCreated || !f.chosen(c.Name, c.Labels)
 	})
 	if !o.Follow {
 		f.readAll(ctx, list)
 		return f.err
 	}
 	for _, c := range list {
-		f.follow(ctx, c.ID, c.Labels, o.Tail, o.Since)
+		f.follow(ctx, c.ID, c.Name, c.Labels, o.Tail, o.Since)
 	}
 	return f.watch(ctx, events, why)
 }
@@ -108,7 +108,7 @@ func (f *follower) watch(ctx context.Context, events <-chan engine.Event, why fu
 			case !ok:
 				return why()
 			case e.Type == "start":
-				f.follow(ctx, e.ID, e.Labels, -1, later(f.opts.Since, died[e.ID]))
+				f.follow(ctx, e.ID, e.Labels["name"], e.Labels, -1, later(f.opts.Since, died[e.ID]))
 			case e.Type == "die": // after another start its log is followed again
 				died[e.ID] = e.Time
 				f.forget(e.ID)
@@ -154,8 +154,8 @@ func (f *follower) forget(id string) {
 }
 
 // chosen reports whether the labels are those of a pod's container that was asked for.
-func (f *follower) chosen(labels map[string]string) bool {
-	return labels[services.PodLabel] != "" && labels[services.ContainerLabel] != "" && (f.opts.Match == nil || f.opts.Match(labels))
+func (f *follower) chosen(name string, labels map[string]string) bool {
+	return labels[services.PodLabel] != "" && labels[services.ContainerLabel] != "" && (f.opts.Match == nil || f.opts.Match(name, labels))
 }
 
 func lineOf(labels map[string]string) Line {
@@ -163,10 +163,10 @@ func lineOf(labels map[string]string) Line {
 	return Line{Pod: shown, Container: labels[services.ContainerLabel]}
 }
 
-func (f *follower) follow(ctx context.Context, id string, labels map[string]string, tail int, since time.Time) {
+func (f *follower) follow(ctx context.Context, id, name string, labels map[string]string, tail int, since time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.following[id] || !f.chosen(labels) {
+	if f.following[id] || !f.chosen(name, labels) {
 		return
 	}
 	f.following[id] = true

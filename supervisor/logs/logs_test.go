@@ -157,7 +157,7 @@ func TestMatchAndWhatIsNoPodsContainer(t *testing.T) {
 			r.script(name, nil, 0, 1)
 			r.run(name)
 		}
-		r.stream(Options{Follow: true, Tail: -1, Match: func(labels map[string]string) bool { return labels[services.PodLabel] != "db-0" }})
+		r.stream(Options{Follow: true, Tail: -1, Match: func(_ string, labels map[string]string) bool { return labels[services.PodLabel] != "db-0" }})
 		r.script("db-1_db", nil, 0)
 		r.run("db-1_db")
 		time.Sleep(2 * time.Second)
@@ -288,7 +288,7 @@ func TestPrevious(t *testing.T) {
 			t.Errorf("the last line of the run before: %q", lines)
 		}
 		// Without it the instances come one after the other.
-		r.same(read(Options{Match: func(l map[string]string) bool { return l[services.PodLabel] == "again-a" }}),
+		r.same(read(Options{Match: func(_ string, l map[string]string) bool { return l[services.PodLabel] == "again-a" }}),
 			"again-a/web again-a_web run 0", "again-a/web again-a_web_2 run 0")
 	})
 }

@@ -62,7 +62,7 @@ func Last(ctx context.Context, src Source, project, pod, container string, n int
 	var lines []string
 	err := Stream(ctx, src, Options{
 		Project: project, Tail: n, Previous: true,
-		Match: func(l map[string]string) bool {
+		Match: func(_ string, l map[string]string) bool {
 			return l[services.PodLabel] == pod && l[services.ContainerLabel] == container
 		},
 	}, func(l Line) { lines = append(lines, l.Text) })

@@ -161,7 +161,8 @@ func (s *Status) Workload(name string) (Workload, bool) {
 	return Workload{}, false
 }
 
-// Pod returns a pod by its name or by the one that people see (ShownPod), or nil.
+// Pod returns a pod by its name, by the one that people see (services.ShownPod) or by that of its container on the engine
+// (services.DockerName), or nil.
 func (s *Status) Pod(name string) *corev1.Pod {
 	for _, p := range s.Pods {
 		if p.Name == name {
@@ -170,6 +171,11 @@ func (s *Status) Pod(name string) *corev1.Pod {
 	}
 	for _, p := range s.Pods {
 		if services.ShownPod(p) == name {
+			return p
+		}
+	}
+	for _, p := range s.Pods {
+		if name != "" && services.DockerName(s.Project, p) == name {
 			return p
 		}
 	}

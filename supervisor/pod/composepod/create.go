@@ -114,7 +114,7 @@ func (w *Worker) spec(ctx context.Context) (engine.ContainerSpec, error) {
 		},
 	}
 	if spec.Name == "" {
-		spec.Name = fmt.Sprintf("%s-%s-%s", w.deps.Project, w.want.Service, w.pod.Labels[services.NumberLabel])
+		spec.Name = services.DockerName(w.deps.Project, w.pod)
 	}
 	exact.Networks = Attachments(w.want, spec.Name)
 	return spec, w.readOnlyFiles(&exact.Host)
