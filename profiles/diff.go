@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,6 +63,9 @@ func Diff(a, b *services.Stack) []Change {
 	each(&d, "ConfigMap", a.ConfigMaps, b.ConfigMaps)
 	each(&d, "Secret", a.Secrets, b.Secrets)
 	each(&d, "Ingress", a.Ingresses, b.Ingresses)
+	// Networks and volumes that only a has stay.
+	each(&d, "Network", common(networksOf(a), networksOf(b)), networksOf(b))
+	each(&d, "Volume", common(volumesOf(a), volumesOf(b)), volumesOf(b))
 	d.builds()
 	d.hostPorts()
 	return d.changes
@@ -177,6 +181,44 @@ func (d *differ) outside(a, b *services.Workload) []difference {
 }
 
 type named interface{ GetName() string }
+
+// keyed is an object of Docker under its key in the file.
+type keyed struct {
+	key    string
+	object any
+}
+
+func (k keyed) GetName() string { return k.key }
+
+// MarshalJSON implements json.Marshaler: the object alone.
+func (k keyed) MarshalJSON() ([]byte, error) { return json.Marshal(k.object) }
+
+// common are the objects of list that are in other too.
+func common(list, other []keyed) []keyed {
+	return slices.DeleteFunc(list, func(k keyed) bool {
+		return !slices.ContainsFunc(other, func(o keyed) bool { return o.key == k.key })
+	})
+}
+
+func networksOf(s *services.Stack) []keyed {
+	var out []keyed
+	for _, n := range s.Networks {
+		n = n.DeepCopy()
+		n.Source = ""
+		out = append(out, keyed{n.Key, n})
+	}
+	return out
+}
+
+func volumesOf(s *services.Stack) []keyed {
+	var out []keyed
+	for _, v := range s.Volumes {
+		v = v.DeepCopy()
+		v.Source = ""
+		out = append(out, keyed{v.Key, v})
+	}
+	return out
+}
 
 // each compares objects other than workloads.
 func each[T named](d *differ, kind string, from, to []T) {

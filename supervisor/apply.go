@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -258,40 +257,6 @@ func SavedStack(i *instance.Instance) (*services.Stack, error) {
 		return nil, fmt.Errorf("cannot read the stack that runs: %w", err)
 	}
 	return stack, nil
-}
-
-// Planned is what Apply would make of a loaded stack, limited to the services of only if there are any, to be compared with the
-// running one, which may be nil. Images that the stack builds are assumed to stay as they are. Nothing is changed.
-func Planned(running, stack *services.Stack, instanceName string, only []string, deps bool) (*services.Stack, error) {
-	stack, _, err := limited(running, stack.DeepCopy(), only, deps)
-	if err != nil {
-		return nil, err
-	}
-	if err := stack.UseVolumesOf(running); err != nil {
-		return nil, err
-	}
-	network.Expose(stack)
-	built := map[string]string{}
-	if running != nil {
-		for _, x := range running.Workloads {
-			spec := x.PodSpec()
-			for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-				if ref := x.PodMeta().Annotations[services.ImageAnnotation+c.Name]; ref != "" {
-					built[ref] = c.Image
-				}
-			}
-		}
-	}
-	planned, err := prepare.Stack(stack, instanceName, built)
-	if err != nil || running == nil {
-		return planned, err
-	}
-	for _, v := range planned.Services {
-		if old := running.Service(v.Name); old != nil && v.Spec.ClusterIP == "" {
-			v.Spec.ClusterIP, v.Spec.ClusterIPs = old.Spec.ClusterIP, old.Spec.ClusterIPs
-		}
-	}
-	return planned, nil
 }
 
 func newImages(s *Supervisor) *images.Maker {

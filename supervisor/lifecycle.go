@@ -224,8 +224,7 @@ func (s *Supervisor) startEnded(stack *services.Stack, only []string) (again []s
 		_, starts := s.cluster.Suspensions.ByHand()[x.Name()]
 		s.resume(x)
 		for _, p := range s.cluster.PodsOf(x.Name()) {
-			ended := p.Status.Phase == corev1.PodFailed || p.Status.Reason == services.ReasonStopped
-			if w := s.pods.Plain(p.Name); w != nil && ended && p.DeletionTimestamp == nil {
+			if w := s.pods.Plain(p.Name); w != nil && startsAgain(p) {
 				s.pods.Hold(p.Name, s.cluster.Recovery.HoldPlain(p.UID)) // in the order of depends_on
 				w.Start()
 				s.noteStarting(p)
@@ -270,18 +269,30 @@ func (s *Supervisor) saveStopped() error {
 
 // loadStopped takes the suspensions by hand of the former supervisor over.
 func (s *Supervisor) loadStopped() {
-	b, err := os.ReadFile(s.cfg.Instance.File(stoppedFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	stopped := map[string]string{}
-	if err == nil {
-		err = json.Unmarshal(b, &stopped)
-	}
+	stopped, err := stoppedByHand(s.cfg.Instance)
 	if err != nil {
 		s.log.Warn("cannot read which services are stopped", "error", err)
 	}
 	for name, why := range stopped {
 		s.cluster.Suspensions.AddByHand(name, why)
 	}
+}
+
+// stoppedByHand returns what saveStopped saved.
+func stoppedByHand(i *instance.Instance) (map[string]string, error) {
+	b, err := os.ReadFile(i.File(stoppedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	stopped := map[string]string{}
+	if err == nil {
+		err = json.Unmarshal(b, &stopped)
+	}
+	return stopped, err
+}
+
+// startsAgain reports whether an apply starts the container of a plain pod again though nothing of it has changed: it was stopped, or
+// has failed.
+func startsAgain(p *corev1.Pod) bool {
+	return p.DeletionTimestamp == nil && (p.Status.Phase == corev1.PodFailed || p.Status.Reason == services.ReasonStopped)
 }

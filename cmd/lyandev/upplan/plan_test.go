@@ -1,4 +1,4 @@
-package main
+package upplan
 
 import (
 	"os"
@@ -26,6 +26,12 @@ func stackOf(t *testing.T, text string, images map[string]string) *services.Stac
 		t.Fatal(err)
 	}
 	return stack
+}
+
+// lines are those of a plan from one stack to another.
+func lines(before, after *services.Stack, again []string) []string {
+	p := New(Look{Before: before, After: after, Again: again})
+	return p.Lines()
 }
 
 // TestWhatChanged: an up said nothing of what it changed in a running stack.
@@ -61,23 +67,23 @@ secrets: {key: {environment: KEY}}
 		{"no restart", "image: job:1", "image: job:1, depends_on: [kube]", "job: changed without a restart: depends_on"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := strings.Join(whatChanged(stackOf(t, base, nil), stackOf(t, strings.ReplaceAll(base, c.old, c.new), nil), nil), "|")
+			got := strings.Join(lines(stackOf(t, base, nil), stackOf(t, strings.ReplaceAll(base, c.old, c.new), nil), nil), "|")
 			if got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
 	}
-	rebuilt := whatChanged(stackOf(t, base, map[string]string{"x:1": "sha256:a"}), stackOf(t, base, map[string]string{"x:1": "sha256:" + strings.Repeat("b", 64)}), nil)
-	if got := strings.Join(rebuilt, "|"); got != "Web_1: made anew: image|kube: rolled out: image" {
+	rebuilt := lines(stackOf(t, base, map[string]string{"x:1": "sha256:a"}), stackOf(t, base, map[string]string{"x:1": "sha256:" + strings.Repeat("b", 64)}), nil)
+	if got := strings.Join(rebuilt, "|"); got != "Web_1: made anew: new build of image x:1|kube: rolled out: new build of image x:1" {
 		t.Errorf("a built image: %s", got)
 	}
-	if got := whatChanged(stackOf(t, base, nil), stackOf(t, base, nil), []string{"job"}); strings.Join(got, "|") != "job: started again: it had been stopped or had failed" {
+	if got := lines(stackOf(t, base, nil), stackOf(t, base, nil), []string{"job"}); strings.Join(got, "|") != "job: started again: it had been stopped or had failed" {
 		t.Errorf("started again: %s", got)
 	}
 	t.Setenv("KEY", "another")
 	after := stackOf(t, base, nil)
 	t.Setenv("KEY", "s3cret")
-	if got := whatChanged(stackOf(t, base, nil), after, nil); strings.Join(got, "|") != "secret key: its content changed" {
+	if got := lines(stackOf(t, base, nil), after, nil); strings.Join(got, "|") != "secret key: its content changed" {
 		t.Errorf("the secret of a pod: %s", got)
 	}
 }
