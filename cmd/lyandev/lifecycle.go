@@ -78,11 +78,11 @@ func control(c *cli.Context, st *ui.Streams, verb, doing string) error {
 	if err != nil {
 		return err
 	}
-	before, err := t.client.State(c.Context)
-	if err != nil {
+	names := c.Args().Slice()
+	before, err := stateOrResume(c, st, t, verb, names)
+	if err != nil || before == nil {
 		return err
 	}
-	names := c.Args().Slice()
 	if err := checkServices(before, names); err != nil {
 		return err
 	}

@@ -32,12 +32,12 @@ func newPortCommand(st *ui.Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
+			name := c.Args().First()
 			s, err := t.client.State(c.Context)
 			if err != nil {
-				return err
+				return nameFirst(c, t, err, name)
 			}
-			name := c.Args().First()
-			if err := checkServices(s, []string{name}); err != nil {
+			if err := checkPods(s, []string{name}); err != nil {
 				return err
 			}
 			list := publishedAt(s, internalName(s, name), number, c.String("protocol"))

@@ -71,7 +71,7 @@ func runPortForward(c *cli.Context, st *ui.Streams, name string, ports []forward
 	}
 	s, err := t.client.State(c.Context)
 	if err != nil {
-		return err
+		return nameFirst(c, t, err, name)
 	}
 	if err := checkPods(s, []string{name}); err != nil {
 		return err

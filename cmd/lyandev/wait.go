@@ -28,9 +28,9 @@ func newWaitCommand(st *ui.Streams) *cli.Command {
 			}
 			s, err := t.client.State(c.Context)
 			if err != nil {
-				return err
+				return nameFirst(c, t, err, c.Args().Slice()...)
 			}
-			if err := checkServices(s, c.Args().Slice()); err != nil {
+			if err := checkPods(s, c.Args().Slice()); err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)

@@ -36,7 +36,7 @@ func runWhy(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	}
 	f, err := findFacts(c, t)
 	if err != nil {
-		return err
+		return nameFirst(c, t, err, c.Args().First())
 	}
 	f.Logs = logsOf(c.Context, t, f.Suspects(c.Args().First()))
 	a, err := explain.Why(f, c.Args().First())

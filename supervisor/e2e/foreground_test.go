@@ -168,3 +168,36 @@ func containers(t *testing.T, i *harness.Instance) map[string]engine.Container {
 	}
 	return out
 }
+
+// TestStartAfterCtrlC: start, restart and rm go on with the containers that Ctrl-C on up has kept, and stop has nothing to do. They
+// refused: no supervisor ran.
+func TestStartAfterCtrlC(t *testing.T) {
+	t.Parallel()
+	i := harness.New(t, `
+services:
+  db: {image: "debian:trixie-slim", init: true, command: [sleep, infinity]}
+  web: {image: "debian:trixie-slim", init: true, command: [sleep, infinity], depends_on: [db]}
+  other: {image: "debian:trixie-slim", init: true, command: [sleep, infinity]}
+`)
+	_, end := inForeground(t, i)
+	i.Ready(30 * time.Second)
+	before := containers(t, i)
+	end()
+	if text := i.Must("stop"); strings.Contains(text, "started the supervisor") {
+		t.Errorf("stop: %s", text)
+	}
+	i.Must("start", "web")
+	again := containers(t, i)
+	for name, want := range map[string]string{"db": engine.StateRunning, "web": engine.StateRunning, "other": engine.StateExited} {
+		name = i.Name + "-" + name + "-1"
+		if c := again[name]; c.State != want || c.ID != before[name].ID {
+			t.Errorf("%s is %s (%.6s), want %s (%.6s)", name, c.State, c.ID, want, before[name].ID)
+		}
+	}
+	i.Must("restart", "other")
+	if c := containers(t, i)[i.Name+"-other-1"]; c.State != engine.StateRunning || c.ID != before[c.Name].ID {
+		t.Errorf("other: %+v", c)
+	}
+	i.Must("down", "--quiet")
+	nothingLeft(t, i)
+}
