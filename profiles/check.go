@@ -106,7 +106,7 @@ func (c checker) top(ext *item, path keyPath, inProfile bool) {
 		return
 	}
 	if inProfile {
-		for _, k := range []string{"profiles", "defaultProfile"} {
+		for _, k := range []string{versionKey, "profiles", "defaultProfile"} {
 			if it := ext.get(k); it != nil {
 				c.l.p.at(ext.keyPos[k], path.with(k), "set it in the top-level x-lyandev", "a profile cannot have %s", k)
 			}

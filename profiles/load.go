@@ -115,6 +115,7 @@ func open(ctx context.Context, o Options) (*load, error) {
 			return nil, err
 		}
 	}
+	l.refuseNewer()
 	if !l.p.empty() {
 		return nil, l.p.err()
 	}

@@ -276,15 +276,6 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-func TestSchemaIsWellFormed(t *testing.T) {
-	if _, err := loadSchemas(); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(Schema()), `"$defs"`) {
-		t.Error("no definitions")
-	}
-}
-
 func TestSuggest(t *testing.T) {
 	known := []string{"image", "environment", "command", "ports"}
 	for in, want := range map[string]string{"imgae": "image", "enviroment": "environment", "Ports": "ports", "zzzzzz": ""} {

@@ -18,12 +18,11 @@ import (
 	"golang.org/x/text/message"
 )
 
+// extensionSchema is the schema of x-lyandev: the root for the top level of the file, "#/$defs/service" for a Compose service.
+// Kubernetes objects are plain objects in it; they are checked against Kubernetes' types.
+//
 //go:embed schema/x-lyandev.json
 var extensionSchema []byte
-
-// Schema is the JSON schema of x-lyandev: the root schema for the top level of the file, "#/$defs/service" for a Compose
-// service. Kubernetes objects are plain objects in it; they are checked against Kubernetes' types.
-func Schema() []byte { return slices.Clone(extensionSchema) }
 
 // schemaSet is a compiled schema and its source, from which the known keys are read.
 type schemaSet struct {

@@ -36,7 +36,7 @@ func newApp(st *ui.Streams) *cli.App {
 			newUpCommand(st), newDownCommand(st), newPsCommand(st), newLogsCommand(st), newExecCommand(st), newConfigCommand(st),
 			newBuildCommand(st), newEndpointsCommand(st), newEventsCommand(st), newStatsCommand(st), newTopCommand(st), newWaitCommand(st), newPortCommand(st), newPortForwardCommand(st), newImagesCommand(st), newPullCommand(st), newAttachCommand(st), newRunCommand(st), newCpCommand(st), newLsCommand(st),
 			newProfileCommand(st), newSnapshotCommand(st), newCopyVolumeCommand(st), newFSGroupCommand(st), newDrillCommand(st), newWhyCommand(st), newDescribeCommand(st), newStatusCommand(st), newScaleCommand(st), newMariaDBCommand(st), newRedisCommand(st),
-			newAutostartCommand(st), newTestCommand(st), newReaperCommand(st), newVersionCommand(st), newVolumesCommand(st), newSuperviseCommand(st), newAgentCommand(st), newSandboxCommand(st),
+			newAutostartCommand(st), newTestCommand(st), newReaperCommand(st), newVersionCommand(st), newVolumesCommand(st), newSchemaCommand(st), newSuperviseCommand(st), newAgentCommand(st), newSandboxCommand(st),
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // main reports and exits
 		OnUsageError:   badValue,
