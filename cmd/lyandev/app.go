@@ -33,7 +33,7 @@ func newApp(st *ui.Streams) *cli.App {
 			&cli.BoolFlag{Name: "debug", Aliases: []string{"verbose"}, Usage: "log the supervisor's decisions", EnvVars: []string{"LYANDEV_DEBUG"}},
 		},
 		Commands: []*cli.Command{
-			newUpCommand(st), newDownCommand(st), newPsCommand(st), newLogsCommand(st), newExecCommand(st), newConfigCommand(st),
+			newUpCommand(st), newDiffCommand(st), newDownCommand(st), newPsCommand(st), newLogsCommand(st), newExecCommand(st), newConfigCommand(st),
 			newBuildCommand(st), newEndpointsCommand(st), newEventsCommand(st), newStatsCommand(st), newTopCommand(st), newWaitCommand(st), newPortCommand(st), newPortForwardCommand(st), newImagesCommand(st), newPullCommand(st), newAttachCommand(st), newRunCommand(st), newCpCommand(st), newLsCommand(st),
 			newProfileCommand(st), newSnapshotCommand(st), newCopyVolumeCommand(st), newFSGroupCommand(st), newDrillCommand(st), newWhyCommand(st), newDescribeCommand(st), newStatusCommand(st), newScaleCommand(st), newMariaDBCommand(st), newRedisCommand(st),
 			newAutostartCommand(st), newTestCommand(st), newReaperCommand(st), newVersionCommand(st), newVolumesCommand(st), newSchemaCommand(st), newSuperviseCommand(st), newAgentCommand(st), newSandboxCommand(st),

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/explain"
@@ -63,11 +64,10 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 			&cli.BoolFlag{Name: "no-deps", Usage: "with SERVICE: leave what it depends on as it is"},
 			&cli.StringSliceFlag{Name: "scale", Usage: "run `SERVICE=N` containers, whatever the file says"},
 			&cli.BoolFlag{Name: "remove-orphans", Usage: "accepted for Compose's sake: containers of services that left the file are always removed"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, and change nothing"},
-			&cli.BoolFlag{Name: "json", Usage: "with --dry-run: print JSON"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, as lyandev diff does, and change nothing"},
 			&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
-		}, composeUpFlags()...),
+		}, append(output.Flags(output.Wide, output.Name), composeUpFlags()...)...),
 		Action: func(c *cli.Context) error {
 			o, err := upOptionsOf(c, st)
 			if err != nil {
@@ -223,12 +223,12 @@ func detached(c *cli.Context, t *target, o upOptions) error {
 func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	shown, endShow := context.WithCancel(ctx)
 	defer endShow()
-	var bound []services.HostPort
-	if s, err := t.client.State(ctx); err == nil {
-		if err := engineAway("bring up", s); err != nil {
-			return err
-		}
-		bound = s.Bound
+	now, err := t.client.State(ctx)
+	if err != nil {
+		now = nil // it may have begun a moment ago
+	}
+	if err := engineAway("bring up", now); err != nil {
+		return err
 	}
 	progress := ui.NewProgress(o.st, o.quiet)
 	go watchEvents(shown, t, progress, resources.IsNote) // the answer to the apply has the notes
@@ -237,14 +237,14 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	}
 	w := arrivalWatch{
 		wait: o.wait, limit: timeoutOf(o), show: func(s *state.Status) { progress.Show(o.pruned(s)) },
-		apply:     func() (uint64, error) { return applyAndTell(shown, t, o, bound, progress) },
+		apply:     func() (uint64, error) { return applyAndTell(shown, t, o, now, progress) },
 		snapshots: func(f func(*state.Status) bool) error { return t.client.WatchState(shown, f) },
 		stays:     func(s *state.Status) bool { return stays(ctx, t, s) },
 	}
 	if o.finish {
 		w.unfinished = unfinished(o.request.Stack)
 	}
-	err := w.run(shown)
+	err = w.run(shown)
 	var refused *applyError
 	switch {
 	case errors.As(err, &refused):

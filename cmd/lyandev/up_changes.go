@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/upplan"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -11,8 +12,8 @@ import (
 )
 
 // applyAndTell applies the stack, and returns the number of the apply. It shows the supervisor's warnings and, unless nothing ran
-// before, what changed. bound are the host ports as they were bound before.
-func applyAndTell(ctx context.Context, t *target, o upOptions, bound []services.HostPort, p ui.Progress) (uint64, error) {
+// before, what changed. now is the state before, nil if it is not known.
+func applyAndTell(ctx context.Context, t *target, o upOptions, now *state.Status, p ui.Progress) (uint64, error) {
 	before, _ := supervisor.SavedStack(t.instance) // one that cannot be read cannot be compared
 	answer, err := t.client.Apply(ctx, o.request)
 	if err != nil {
@@ -25,9 +26,14 @@ func applyAndTell(ctx context.Context, t *target, o upOptions, bound []services.
 	if before == nil || after == nil {
 		return answer.Applied, nil
 	}
-	setBound(before, bound)
+	look := upplan.Look{Before: before, After: after, Again: answer.Again}
+	if now != nil {
+		setBound(before, now.Bound)
+		look.Pods, look.Adopted = now.Pods, now.Applied == 0
+	}
 	setBound(after, boundAt(ctx, t, answer.Applied))
-	lines := whatChanged(before, after, answer.Again)
+	plan := upplan.New(look)
+	lines := plan.Lines()
 	if len(lines) == 0 && len(answer.Warnings) == 0 {
 		lines = []string{"nothing changed: what runs is what the file says"}
 	}
