@@ -157,3 +157,29 @@ func fieldDocs(t reflect.Type) map[string]string {
 	}
 	return out
 }
+
+// goTypeName says in words what a field of a Kubernetes type is.
+func goTypeName(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t {
+	case quantityType:
+		return "quantity"
+	case intstrType:
+		return "number or name"
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return t.Name()
+	case reflect.Map:
+		return "mapping"
+	case reflect.Slice:
+		return "list of " + goTypeName(t.Elem())
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "number"
+	}
+	return "text"
+}

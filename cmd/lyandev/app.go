@@ -11,10 +11,11 @@ import (
 
 // newApp returns the command line: the global flags and all commands. Each command is in its own file.
 func newApp(st *ui.Streams) *cli.App {
+	cli.HelpPrinter = printHelp
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version and exit"}
 	app := &cli.App{
 		Name:            "lyandev",
-		Usage:           "run an application with Kubernetes semantics on plain Docker, without a cluster",
+		Usage:           "Kubernetes semantics on plain Docker, without a cluster",
 		Version:         version,
 		Writer:          st.Out,
 		ErrWriter:       st.Err,
@@ -31,12 +32,13 @@ func newApp(st *ui.Streams) *cli.App {
 			&cli.StringFlag{Name: "progress", Value: "auto", Usage: "progress: `auto` (live on a terminal), tty, plain (lines) or quiet"},
 			&cli.IntFlag{Name: "parallel", Value: -1, Usage: "with pull: pull `N` images at a time; -1 is the default"},
 			&cli.BoolFlag{Name: "debug", Aliases: []string{"verbose"}, Usage: "log the supervisor's decisions", EnvVars: []string{"LYANDEV_DEBUG"}},
+			cli.HelpFlag, // the library adds it only where there is no command help
 		},
 		Commands: []*cli.Command{
 			newUpCommand(st), newDiffCommand(st), newDownCommand(st), newPsCommand(st), newLogsCommand(st), newExecCommand(st), newConfigCommand(st),
 			newBuildCommand(st), newEndpointsCommand(st), newEventsCommand(st), newStatsCommand(st), newTopCommand(st), newWaitCommand(st), newPortCommand(st), newPortForwardCommand(st), newImagesCommand(st), newPullCommand(st), newAttachCommand(st), newRunCommand(st), newCpCommand(st), newLsCommand(st),
 			newProfileCommand(st), newSnapshotCommand(st), newCopyVolumeCommand(st), newFSGroupCommand(st), newDrillCommand(st), newWhyCommand(st), newDescribeCommand(st), newStatusCommand(st), newScaleCommand(st), newMariaDBCommand(st), newRedisCommand(st),
-			newAutostartCommand(st), newTestCommand(st), newReaperCommand(st), newVersionCommand(st), newVolumesCommand(st), newSchemaCommand(st), newSuperviseCommand(st), newAgentCommand(st), newSandboxCommand(st),
+			newAutostartCommand(st), newTestCommand(st), newReaperCommand(st), newVersionCommand(st), newVolumesCommand(st), newSchemaCommand(st), newHelpCommand(st), newSuperviseCommand(st), newAgentCommand(st), newSandboxCommand(st),
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // main reports and exits
 		OnUsageError:   badValue,
@@ -83,20 +85,10 @@ func applyDisplay(c *cli.Context, st *ui.Streams) error {
 func setUp(cmd *cli.Command) {
 	cmd.OnUsageError = badValue
 	cmd.HideHelpCommand = true // arrange does it; the library would take an argument "help" for a command
-	cmd.CustomHelpTemplate = cli.CommandHelpTemplate + projectFlagsHelp
-	if len(cmd.Subcommands) > 0 {
-		cmd.CustomHelpTemplate = cli.SubcommandHelpTemplate
-	}
 	for _, sub := range cmd.Subcommands {
 		setUp(sub)
 	}
 }
-
-// projectFlagsHelp ends the help of every command.
-const projectFlagsHelp = `
-The project flags (--file, --project-name, --profile, --env-file ...; see lyandev --help) can come before or after the command.
-Flags can come before or after the arguments; "--" ends them.
-`
 
 // badValue is the library's error for a value that a flag cannot have.
 func badValue(c *cli.Context, err error, _ bool) error {

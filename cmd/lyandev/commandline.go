@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	helptext "github.com/lyandev/lyandev/cmd/lyandev/topics"
 )
 
 // A command line is parsed here for all commands, by these rules, and handed to the library in the one order that it accepts:
@@ -17,7 +19,7 @@ import (
 //   - "--" ends the flags. In commands that run a command in a container (CMD in ArgsUsage), the flags end at CMD.
 //   - Short flags can be joined (-it), and a value can be joined to its flag (-n5, --tail=5).
 //   - A command accepts the arguments that its ArgsUsage shows, no more and no fewer.
-//   - `help COMMAND` is `COMMAND --help`.
+//   - `help COMMAND` is `COMMAND --help`; what is no command but a topic goes to the command help.
 //
 // Errors have exitUsage.
 
@@ -45,6 +47,9 @@ func arrange(app *cli.App, given []string) ([]string, error) {
 	l := &commandLine{app: app}
 	rest := given[1:]
 	if len(rest) > 0 && rest[0] == "help" {
+		if isTopic(rest[1:]) {
+			return append([]string{given[0], "help", "--"}, rest[1:]...), nil
+		}
 		l.help, rest = true, rest[1:]
 	}
 	for len(rest) > 0 {
@@ -112,6 +117,11 @@ func (l *commandLine) noCommand(word string, list []*cli.Command) error {
 	for _, c := range list {
 		if !c.Hidden {
 			known = append(known, c.Names()...)
+		}
+	}
+	if l.help && len(l.path) == 0 {
+		for _, t := range helptext.All() {
+			known = append(known, t.Name)
 		}
 	}
 	name := l.name()

@@ -12,7 +12,7 @@ import (
 func (l *commandLine) takeFlag(rest []string) (int, error) {
 	word := rest[0]
 	name, value, joined := strings.Cut(strings.TrimLeft(word, "-"), "=")
-	if name == "help" || word == "-h" && l.find("h") == nil {
+	if h := l.find("h"); name == "help" || word == "-h" && (h == nil || h == cli.HelpFlag) {
 		l.help = true
 		return 1, nil
 	}
