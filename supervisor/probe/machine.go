@@ -21,6 +21,7 @@ type facts struct {
 	// renewal counts the restarts of the process; suspended: one is going on, so nothing is tried.
 	renewal   renewal
 	suspended bool
+	pause     Pause
 }
 
 // publication is a result to publish for an instance.
@@ -66,6 +67,8 @@ type machine struct {
 	tried int
 	// renewed is the last restart of the process within the instance (Pod.Suspend).
 	renewed renewal
+	// pause is the pause of the last iteration.
+	pause Pause
 }
 
 // begin decides what one iteration does.
@@ -88,6 +91,9 @@ func (m *machine) begin(f facts) step {
 	if f.renewal.count != m.renewed.count {
 		m.renew(f.renewal)
 	}
+	if f.pause != m.pause {
+		m.turn(f.pause, &s)
+	}
 	switch {
 	case f.suspended || m.hold:
 	case c.State.Running == nil:
@@ -96,7 +102,7 @@ func (m *machine) begin(f facts) step {
 	case f.deleting && m.typ != Readiness:
 		s.publish = append(s.publish, publication{m.id, Success})
 		s.end = true
-	case !m.open(c):
+	case !m.open(c), m.rests(c):
 	default:
 		s.probe = m.may(c, f)
 		s.target = Target{PodIP: f.status.PodIP, ContainerID: m.id}
@@ -164,7 +170,7 @@ func (m *machine) finish(o Outcome, early bool) step {
 		m.fresh = false
 	}
 	s.again = m.fresh
-	if early && result == Failure {
+	if result == Failure && (early || m.spared()) {
 		return s
 	}
 	if result != m.last {

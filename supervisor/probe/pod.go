@@ -52,6 +52,7 @@ type Pod struct {
 	// suspended and renewals are about processes that are restarted within their container (Suspend).
 	suspended map[string]bool
 	renewals  map[string]renewal
+	pause     Pause
 	// ready: the pod was ready when the supervisor began and no container has been unready since (R21).
 	ready bool
 }

@@ -155,9 +155,10 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 	began := time.Now()
 	m := &w.machine
 	renewed, suspended := w.pod.renewal(m.container.Name)
+	pause := w.pod.paused()
 	s := m.begin(facts{
 		now: began, early: early, deleting: w.pod.cfg.Pod.DeletionTimestamp != nil, status: w.pod.seen(),
-		renewal: renewed, suspended: suspended,
+		renewal: renewed, suspended: suspended, pause: pause,
 	})
 	w.carryOut(s)
 	if s.probe {
@@ -168,6 +169,9 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 		}
 		if now, _ := w.pod.renewal(m.container.Name); now.count != renewed.count {
 			return false // the answer of a process that was replaced; its replacement triggers another try
+		}
+		if outcome.result() == Failure && w.pod.paused() != pause {
+			return false // the pause that has begun may be the reason that it stands
 		}
 		w.remember(s.target, outcome, tried, early)
 		if e, ok := eventFor(m.typ, outcome); ok && !early && !m.renewing(began) {
