@@ -94,6 +94,9 @@ func (w *Worker) herald(ctx context.Context) {
 				}
 			})
 		}
+		if m.pause != nil {
+			w.published.change(w.deps.Sink, func(pod *corev1.Pod) { m.pause.Note(&pod.Status) })
+		}
 		if m.forced {
 			w.published.leave(w.deps.Sink)
 		}

@@ -20,6 +20,7 @@ type probes struct {
 	// covered are the containers whose probes exist or never will.
 	covered map[string]bool
 	stopped bool
+	pause   probe.Pause
 }
 
 // probeSet is some containers' probes.
@@ -93,6 +94,7 @@ func (p *probes) add(ctx context.Context, part *corev1.Pod, names map[string]boo
 		Pod: part, Sink: probeSink{p.worker}, Timing: d.Timing, Began: d.Began,
 		Handlers: d.Probes.Handlers(), Jitter: d.Probes.Jitter,
 	})
+	set.pod.Pause(p.pause)
 	p.sets = append(p.sets, set)
 	p.wg.Go(func() { _ = set.pod.Run(ctx) })
 }

@@ -175,6 +175,7 @@ type mail struct {
 	conditions []corev1.PodCondition
 	restarts   map[string]string
 	resync     bool
+	pause      *Pause
 	hold       *string
 	excuse     *span
 	// probe: a probe result has changed.

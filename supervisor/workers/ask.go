@@ -71,6 +71,13 @@ func (w *Workers) SetCondition(name string, c corev1.PodCondition) {
 	}
 }
 
+// PauseProbes begins, changes or ends a pause of a pod's probes; see pod.Worker.PauseProbes and composepod.Worker.PauseProbes.
+func (w *Workers) PauseProbes(name string, p pod.Pause) {
+	if x := w.Get(name); x != nil {
+		x.PauseProbes(p)
+	}
+}
+
 // ProbeReadiness runs a pod's readiness probes now and does not wait for their results; see pod.Worker.ProbeReadiness. It does
 // nothing for a plain pod, whose health the engine checks.
 func (w *Workers) ProbeReadiness(name string) {

@@ -44,7 +44,7 @@ type Addresses interface {
 	DNS() netip.Addr
 }
 
-// Config is what Workers work with. All but Wrap, BeforeStart, Warn, MessageDir, Jitter and Log must be set.
+// Config is what Workers work with. All but Wrap, BeforeStart, Warn, MessageDir, Jitter, Pause and Log must be set.
 type Config struct {
 	Engine engine.Engine
 	// Project is the instance's name, Dir its directory, Network its Docker network, Node the name of the one node.
@@ -78,6 +78,8 @@ type Config struct {
 	EngineBack func(ctx context.Context, pods []*corev1.Pod, since time.Time) error
 	// Jitter is the random part of a probe's first wait; see probe.Config. nil is chance.
 	Jitter func() float64
+	// Pause is the pause of a pod's probes when its worker starts; nil is none. It is called by Start.
+	Pause func(p *corev1.Pod) pod.Pause
 	// AgentChanged says that the agent's container has started or ended.
 	AgentChanged func()
 
@@ -126,6 +128,7 @@ type Runner interface {
 	RestartContainer(name, reason string)
 	SuspendProbes(container string)
 	ResumeProbes(container string)
+	PauseProbes(p pod.Pause)
 	Resync()
 	Notify(e pod.ContainerEvent)
 	Hold(why string)
@@ -202,6 +205,9 @@ func (w *Workers) Start(p *corev1.Pod, hold string) {
 	x := &worker{uid: p.UID, Runner: w.runner(p)}
 	w.pods[p.Name] = x
 	x.Hold(cmp.Or(w.held, hold))
+	if w.cfg.Pause != nil {
+		x.PauseProbes(w.cfg.Pause(p))
+	}
 	w.running.Go(func() { w.run(x, p.Name) })
 }
 

@@ -77,6 +77,9 @@ func (w *Worker) obey(m letters) {
 	if m.hold != nil {
 		w.hold = *m.hold
 	}
+	if m.pause != nil {
+		w.probePause = *m.pause
+	}
 	for _, e := range m.events {
 		if e.ID == w.id {
 			w.heard(e)

@@ -15,6 +15,7 @@ import (
 	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
+	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
 // Input is what a status is computed from.
@@ -35,7 +36,9 @@ type Input struct {
 	// Last is the last end of the container that is known, nil if none is.
 	Last   *end
 	Starts int32
-	Now    time.Time
+	// Pause is the pause of the pod's probes.
+	Pause pod.Pause
+	Now   time.Time
 }
 
 // Status computes the status of a plain service's pod. Ready is what Docker's health check says, or, without one, that the
@@ -193,6 +196,8 @@ func (in *Input) healthy() (ready bool, why string) {
 		return false, in.HookFailed
 	case h == nil || h.Status == "healthy" || h.Status == "none" || h.Status == "":
 		return true, ""
+	case in.stays():
+		return true, ""
 	case h.Status == "starting":
 		return false, "the health check of container " + name + " has not passed yet" + output(h)
 	default:
@@ -200,13 +205,23 @@ func (in *Input) healthy() (ready bool, why string) {
 	}
 }
 
+// stays reports whether the pause keeps the container ready: it was, in this run.
+func (in *Input) stays() bool {
+	if in.Pause.Probes != probe.PauseAll || len(in.Pod.Status.ContainerStatuses) != 1 {
+		return false
+	}
+	was, c := in.Pod.Status.ContainerStatuses[0], in.Container
+	return was.Ready && was.ContainerID == "docker://"+c.ID && was.State.Running != nil && was.State.Running.StartedAt.Time.Equal(c.Started)
+}
+
 // health is the condition services.HealthCheck of a running container.
-func health(c *engine.Container) corev1.PodCondition {
+func (in *Input) health() corev1.PodCondition {
+	c := in.Container
 	out := corev1.PodCondition{Type: services.HealthCheck, Status: corev1.ConditionFalse}
 	switch h := c.Health; {
 	case h == nil || h.Status == "none" || h.Status == "":
 		out.Status, out.Reason, out.Message = corev1.ConditionUnknown, services.HealthNone, c.Name
-	case h.Status == engine.HealthHealthy:
+	case h.Status == engine.HealthHealthy, in.stays():
 		out.Status, out.Reason = corev1.ConditionTrue, services.HealthHealthy
 	default:
 		out.Reason, out.Message = h.Status, strings.TrimSpace(h.LastOutput)
@@ -253,6 +268,7 @@ func (in *Input) conditions(s *corev1.PodStatus, ready bool, why string) {
 	set(corev1.PodScheduled, true, "", "")
 	set(corev1.ContainersReady, ready, "ContainersNotReady", why)
 	set(corev1.PodReady, ready, "ContainersNotReady", why)
+	in.Pause.Note(s)
 	drop := func(t corev1.PodConditionType) {
 		s.Conditions = slices.DeleteFunc(s.Conditions, func(c corev1.PodCondition) bool { return c.Type == t })
 	}
@@ -265,7 +281,7 @@ func (in *Input) conditions(s *corev1.PodStatus, ready bool, why string) {
 	if c == nil || c.State != engine.StateRunning {
 		drop(services.HealthCheck)
 	} else {
-		pod.SetCondition(s, health(c), now)
+		pod.SetCondition(s, in.health(), now)
 	}
 	if c == nil || c.State != engine.StatePaused {
 		drop(services.Paused)
@@ -289,7 +305,7 @@ func (w *Worker) publish(c *engine.Container, conditions []corev1.PodCondition) 
 	now := time.Now()
 	next := Status(Input{
 		Pod: w.pod, Want: w.want, Container: c, Waiting: w.waiting, Stopped: w.asked, Unready: w.unready, HookFailed: w.hookFailed, Refused: w.refused, Last: w.last, Starts: w.starts,
-		Now: now,
+		Pause: w.probePause, Now: now,
 	})
 	for _, x := range conditions {
 		pod.SetCondition(&next, x, metav1.NewTime(now))

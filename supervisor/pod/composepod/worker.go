@@ -87,6 +87,7 @@ type Worker struct {
 	excuse *span
 	// stopped: the container stays stopped until Start. begin: a container that has ended is to be started, as soon as hold allows.
 	stopped, begin bool
+	probePause     pod.Pause
 	// starts counts the starts made here after the first; with the engine's own restarts it is the restart count.
 	starts, engineRestarts int32
 	// failures counts failed attempts in a row, for the time of the next.
@@ -144,6 +145,10 @@ func (w *Worker) SuspendProbes(string) {}
 
 // ResumeProbes does nothing; see SuspendProbes.
 func (w *Worker) ResumeProbes(string) {}
+
+// PauseProbes begins, changes or ends a pause. The engine's health check cannot be paused: it goes on, and a container that was healthy
+// stays ready whatever the check says, until the pause or the run of the container ends.
+func (w *Worker) PauseProbes(p pod.Pause) { w.mail.put(func(m *letters) { m.pause = &p }) }
 
 // Delete ends the pod: pre_stop hooks, the stop signal, the grace period, SIGKILL, and the container is removed. grace is in
 // seconds; nil is the file's, by default 10 s. A second deletion with a shorter grace shortens it.
@@ -249,6 +254,7 @@ type letters struct {
 	stop       *bool
 	stopGrace  *int64
 	hold       *string
+	pause      *pod.Pause
 	excuse     *span
 	events     []pod.ContainerEvent
 	names      bool

@@ -17,6 +17,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
 	"github.com/lyandev/lyandev/supervisor/pod"
+	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
 func restart(mode string, tries int) func(*compose.Container) {
@@ -229,6 +230,37 @@ func TestReadinessIsTheEnginesHealth(t *testing.T) {
 		if is, said := healthOf(r.workers["plain-1"].Pod()); is != services.HealthNone || said != "p-plain-1" {
 			t.Errorf("without a health check the health is %s: %q", is, said)
 		}
+	})
+}
+
+// TestAPauseKeepsAHealthyContainerReady: the engine's health check goes on, and what it says does not count for a container that was
+// healthy, until it is started again or the pause ends.
+func TestAPauseKeepsAHealthyContainerReady(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.On("p-web-1", enginefake.Script{Health: []enginefake.HealthChange{}})
+		r.start("web-1", func(c *compose.Container) {
+			c.Config.Healthcheck = &container.HealthConfig{Test: []string{"CMD", "check"}, Interval: time.Hour}
+		})
+		set := func(status, want string) {
+			t.Helper()
+			r.SetHealth("p-web-1", status, "timeout")
+			r.pass(time.Second)
+			r.want("web-1", want)
+		}
+		r.workers["web-1"].PauseProbes(pod.Pause{Probes: probe.PauseAll, Message: "by somebody"})
+		r.pass(time.Second)
+		r.want("web-1", "Running")
+		set("healthy", "Running ready")
+		set("unhealthy", "Running ready")
+		if is, _ := healthOf(r.workers["web-1"].Pod()); is != services.HealthHealthy || services.PausedProbes(r.workers["web-1"].Pod()) == nil {
+			t.Errorf("the health is %s, the pause %v", is, services.PausedProbes(r.workers["web-1"].Pod()))
+		}
+		r.workers["web-1"].PauseProbes(pod.Pause{})
+		r.pass(time.Second)
+		r.want("web-1", "Running")
+		r.workers["web-1"].PauseProbes(pod.Pause{Probes: probe.PauseLiveness})
+		set("healthy", "Running ready")
+		set("unhealthy", "Running")
 	})
 }
 
