@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/lyandev/lyandev/services"
 )
 
 // The annotations by which a Deployment and its ReplicaSets remember the roll-out, as in Kubernetes.
@@ -60,8 +62,9 @@ func (v *version) annotate(key, value string) {
 	}
 }
 
-// podCount are the pods of a ReplicaSet: active, ready and available ones, and those not ended, deleted ones included.
-type podCount struct{ active, ready, available, present int32 }
+// podCount are the pods of a ReplicaSet: active, ready and available ones, active ones whose probes are paused, and those not ended,
+// deleted ones included.
+type podCount struct{ active, ready, available, paused, present int32 }
 
 // deployment decides R180-R189. It changes the size of ReplicaSets only; pods follow by the ReplicaSets' own rules.
 func (l *look) deployment(d *appsv1.Deployment) {
@@ -115,6 +118,9 @@ func (r *rollout) count(rs *appsv1.ReplicaSet) podCount {
 		c.active++
 		if ready(p) {
 			c.ready++
+		}
+		if services.PausedProbes(p) != nil {
+			c.paused++
 		}
 		if r.look.available(p, r.d.Spec.MinReadySeconds) {
 			c.available++

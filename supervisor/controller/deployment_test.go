@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"pgregory.net/rapid"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/controller"
 )
 
@@ -233,6 +234,33 @@ func TestProgressDeadlineR185(t *testing.T) {
 	w.allReady()
 	if got := progressing(w); got != "True NewReplicaSetAvailable" {
 		t.Fatalf("after a third version: %s", got)
+	}
+}
+
+// TestNoDeadlineWhileProbesArePaused: a new pod may stand at a breakpoint for longer than progressDeadlineSeconds.
+func TestNoDeadlineWhileProbesArePaused(t *testing.T) {
+	w := newWorld(t)
+	w.view.Deployments = []*appsv1.Deployment{deployment(t, 2)}
+	w.allReady()
+	w.editDeployment(deployImage("img:2"))
+	w.settle()
+	paused := ""
+	for _, p := range w.view.Pods {
+		if p.Spec.Containers[0].Image == "img:2" {
+			paused = p.Name
+		}
+	}
+	w.change(paused, func(p *corev1.Pod) {
+		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: services.ProbesPaused, Status: corev1.ConditionTrue})
+	})
+	w.wait(time.Hour)
+	if got := progressing(w); got != "True ReplicaSetUpdated" {
+		t.Fatalf("while the probes are paused: %s", got)
+	}
+	w.change(paused, func(p *corev1.Pod) { p.Status.Conditions = nil })
+	w.wait(601 * time.Second)
+	if got := progressing(w); got != "False ProgressDeadlineExceeded" {
+		t.Fatalf("after the pause: %s", got)
 	}
 }
 

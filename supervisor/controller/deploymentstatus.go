@@ -60,7 +60,8 @@ func (r *rollout) availability(s *appsv1.DeploymentStatus) {
 }
 
 // progressing judges the roll-out: done, moving, or without progress for longer than progressDeadlineSeconds. Nothing is
-// rolled back (R185). While paused there is no deadline (R188).
+// rolled back (R185). While paused there is no deadline (R188). While the probes of a pod are paused the deadline moves on: the pod may stand
+// at a breakpoint.
 func (r *rollout) progressing(s *appsv1.DeploymentStatus) {
 	if r.d.Spec.ProgressDeadlineSeconds == nil {
 		return
@@ -105,6 +106,10 @@ func (r *rollout) judge(s *appsv1.DeploymentStatus, c *appsv1.DeploymentConditio
 		if deadline.After(r.now) {
 			r.again(deadline)
 			return
+		}
+		if slices.ContainsFunc(r.all(), func(v *version) bool { return v.pods.paused > 0 }) {
+			r.touch(s, c.Reason, c.Message)
+			break
 		}
 		r.condition(s, appsv1.DeploymentProgressing, corev1.ConditionFalse, "ProgressDeadlineExceeded", what+" has timed out progressing.")
 	}

@@ -304,7 +304,8 @@ func graceOf(p *corev1.Pod) time.Duration {
 }
 
 // awaitReady waits until a status after seq shows the pod ready with its container as wanted, or shows that the pod is gone
-// or being deleted. It is an error when a container crashes, or the pod is not ready after readyLimit.
+// or being deleted. It is an error when a container crashes, or the pod is not ready after readyLimit; there is no limit while the pod's
+// probes are paused, since it may stand at a breakpoint.
 func (l *Loop) awaitReady(ctx context.Context, p *corev1.Pod, seq uint64, good func(*corev1.Pod) bool) error {
 	limit := time.NewTimer(readyLimit)
 	defer limit.Stop()
@@ -316,6 +317,10 @@ func (l *Loop) awaitReady(ctx context.Context, p *corev1.Pod, seq uint64, good f
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-limit.C:
+			if now := l.cfg.Statuses.Latest().Pod(p.Name); now != nil && services.PausedProbes(now) != nil {
+				limit.Reset(readyLimit)
+				continue
+			}
 			return fmt.Errorf("pod %s is not ready %s after its restart", p.Name, readyLimit)
 		case s, ok := <-states:
 			if !ok || s.Seq <= seq {

@@ -141,6 +141,31 @@ func TestAPodThatDoesNotBecomeReadyEndsTheRestarts(t *testing.T) {
 	}
 }
 
+// TestAPodWithPausedProbesHasTime: its process may stand at a breakpoint.
+func TestAPodWithPausedProbesHasTime(t *testing.T) {
+	onRig(t, 2, one(actionSyncRestart), func(t *testing.T, r *rig) {
+		pause := func(c ...corev1.PodCondition) {
+			r.change("web-0", func(p *corev1.Pod) {
+				p.Status.Conditions = slices.DeleteFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == services.ProbesPaused })
+				p.Status.Conditions = append(p.Status.Conditions, c...)
+			})
+		}
+		r.stuck["web-0"] = true
+		r.edit("a.py one")
+		r.pass(10 * time.Second)
+		pause(corev1.PodCondition{Type: services.ProbesPaused, Status: corev1.ConditionTrue})
+		r.pass(time.Hour)
+		if n := len(r.loop.Records()); n != 0 {
+			t.Fatalf("%d records, %+v", n, r.last())
+		}
+		pause()
+		r.pass(readyLimit)
+		if rec := r.last(); !strings.Contains(rec.Error, "is not ready 1m0s after its restart") {
+			t.Fatalf("%+v", rec)
+		}
+	})
+}
+
 // TestANewerChangeIsNotLostByARestartThatGoesOn: what is cancelled is done with the newer change.
 func TestANewerChangeIsNotLostByARestartThatGoesOn(t *testing.T) {
 	onRig(t, 2, one(actionSyncRestart), func(t *testing.T, r *rig) {
