@@ -150,6 +150,9 @@ func (p *plain) annotations(encoded string) map[string]string {
 	if p.s.PullPolicy != "" && !p.c.built(p.s) {
 		out[PullPolicyAnnotation] = p.s.PullPolicy
 	}
+	if value := p.c.pausesProbes(p.s, p.c.ext[p.s.Name]); value != "" {
+		out[services.PauseProbesAnnotation] = value
+	}
 	return out
 }
 

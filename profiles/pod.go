@@ -199,6 +199,9 @@ func (p *pod) labels(s types.ServiceConfig, ext serviceExt) {
 	for k, v := range ext.Annotations {
 		p.meta.Annotations[k] = v
 	}
+	if value := p.c.pausesProbes(s, ext); value != "" {
+		p.meta.Annotations[services.PauseProbesAnnotation] = value
+	}
 }
 
 // annotate records a setting without a Kubernetes field. For containers other than the pod's first, it applies to that
