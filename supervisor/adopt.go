@@ -21,6 +21,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.loadPauses()
 	if len(pods) == 0 {
 		s.switcher.Discard()
 		return nil

@@ -223,13 +223,15 @@ func (s *Supervisor) saveStack(stack *services.Stack) error {
 	return instance.WriteFile(s.cfg.Instance.File(savedStack), b)
 }
 
-// forget removes the saved stack: the instance is down.
+// forget removes the saved stack and the pauses of probes: the instance is down.
 func (s *Supervisor) forget() error {
-	err := os.Remove(s.cfg.Instance.File(savedStack))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	var errs []error
+	for _, name := range []string{savedStack, pausedFile} {
+		if err := os.Remove(s.cfg.Instance.File(name)); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // SavedProfile is the profile of the stack that an instance runs, or ran when its supervisor died; ok is false for an

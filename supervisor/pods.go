@@ -31,6 +31,7 @@ func newWorkers(s *Supervisor) *workers.Workers {
 		EngineBack: func(ctx context.Context, pods []*corev1.Pod, since time.Time) error {
 			return s.change(ctx, "the engine answers again", func() error { s.engineBack(pods, since); return nil })
 		},
+		Pause:        s.firstPause,
 		AgentChanged: s.podnet.Look,
 		Log:          s.log,
 	}

@@ -53,6 +53,9 @@ func (s *Supervisor) step(ctx context.Context) (ended bool) {
 			next = at
 		}
 	}
+	if at := s.followPauses(now); !at.IsZero() && at.Before(next) {
+		next = at
+	}
 	s.releaseRecovered()
 	s.followOperators(ctx)
 	s.beginHandover(ctx)

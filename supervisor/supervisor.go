@@ -98,6 +98,7 @@ type Supervisor struct {
 	applied uint64
 	// stopGrace is the grace period in seconds of workloads that are stopped or removed by hand with one.
 	stopGrace map[string]*int64
+	pauses    probePauses
 	// awaited is what somebody waits for; see await.
 	awaited []awaited
 	// applyGrace is the grace period in seconds of the pods that the last apply stops, nil for the file's. It ends when the stack is
@@ -124,7 +125,7 @@ func New(cfg Config) *Supervisor {
 	}
 	s := &Supervisor{
 		cfg: cfg, log: cfg.Log, store: state.NewStore(first), events: state.NewEvents(),
-		callers: newCallers(), stopGrace: map[string]*int64{}, halted: map[types.UID]bool{}, inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
+		callers: newCallers(), stopGrace: map[string]*int64{}, pauses: newProbePauses(), halted: map[types.UID]bool{}, inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
 	}
 	s.image = selfimage.New(cfg.Engine, cfg.Binary)
 	s.images = newImages(s)

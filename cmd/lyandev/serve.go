@@ -116,6 +116,16 @@ func (b backend) Control(ctx context.Context, r api.ControlRequest) error {
 	return b.Supervisor.Control(ctx, supervisor.Control(r))
 }
 
+// PauseProbes implements api.ProbePauser.
+func (b backend) PauseProbes(ctx context.Context, r api.ProbePauseRequest) ([]string, error) {
+	return b.Supervisor.PauseProbes(ctx, supervisor.ProbePause(r))
+}
+
+// ResumeProbes implements api.ProbePauser.
+func (b backend) ResumeProbes(ctx context.Context, r api.ProbePauseRequest) ([]string, error) {
+	return b.Supervisor.ResumeProbes(ctx, supervisor.ProbePause(r))
+}
+
 // CreateOneOff implements api.OneOffCreator.
 func (b backend) CreateOneOff(ctx context.Context, r api.OneOffRequest) (api.OneOffAnswer, error) {
 	c, err := b.Supervisor.CreateOneOff(ctx, supervisor.OneOff(r))

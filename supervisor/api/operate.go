@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
@@ -27,6 +28,11 @@ type (
 	Scaler interface {
 		Scale(ctx context.Context, replicas map[string]int) error
 	}
+	// ProbePauser pauses and resumes probes, and returns the pods concerned; see supervisor.Supervisor.PauseProbes and ResumeProbes.
+	ProbePauser interface {
+		PauseProbes(ctx context.Context, r ProbePauseRequest) ([]string, error)
+		ResumeProbes(ctx context.Context, r ProbePauseRequest) ([]string, error)
+	}
 	// OperatorUser runs a manual action of an operator and blocks until it is done. The result is for JSON.
 	OperatorUser interface {
 		Operate(ctx context.Context, r OperateRequest) (any, error)
@@ -36,6 +42,13 @@ type (
 		CreateOneOff(ctx context.Context, r OneOffRequest) (OneOffAnswer, error)
 	}
 )
+
+// ProbePauseRequest is the body of POST /v1/probes/pause and /v1/probes/resume; see supervisor.ProbePause.
+type ProbePauseRequest struct {
+	Names    []string      `json:"names,omitempty"`
+	Liveness bool          `json:"liveness,omitempty"`
+	For      time.Duration `json:"for,omitempty"`
+}
 
 // OneOffRequest is the body of POST /v1/oneoffs; see supervisor.OneOff.
 type OneOffRequest struct {
@@ -90,6 +103,19 @@ func operations(mux *http.ServeMux, b Backend) {
 			}
 		})
 	}
+	if x, ok := b.(ProbePauser); ok {
+		for path, do := range map[string]func(context.Context, ProbePauseRequest) ([]string, error){
+			"POST /v1/probes/pause": x.PauseProbes, "POST /v1/probes/resume": x.ResumeProbes,
+		} {
+			mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+				var req ProbePauseRequest
+				if read(w, r, &req) {
+					pods, err := do(r.Context(), req)
+					reply(w, pods, err)
+				}
+			})
+		}
+	}
 	if o, ok := b.(OneOffCreator); ok {
 		mux.HandleFunc("POST /v1/oneoffs", func(w http.ResponseWriter, r *http.Request) {
 			var req OneOffRequest
@@ -132,6 +158,18 @@ func (c *Client) ProbeAnswers(ctx context.Context) (map[string][]probe.Answer, e
 // Scale changes the replicas of workloads, all of them or, after an error, none.
 func (c *Client) Scale(ctx context.Context, replicas map[string]int) error {
 	return c.do(ctx, http.MethodPost, "/v1/scale", ScaleRequest{Replicas: replicas}, nil)
+}
+
+// PauseProbes pauses the probes of services or pods and returns the pods whose probes are paused.
+func (c *Client) PauseProbes(ctx context.Context, r ProbePauseRequest) (pods []string, err error) {
+	err = c.do(ctx, http.MethodPost, "/v1/probes/pause", r, &pods)
+	return pods, err
+}
+
+// ResumeProbes ends pauses that PauseProbes began, all of them if no names are given, and returns the pods whose probes go on.
+func (c *Client) ResumeProbes(ctx context.Context, r ProbePauseRequest) (pods []string, err error) {
+	err = c.do(ctx, http.MethodPost, "/v1/probes/resume", r, &pods)
+	return pods, err
 }
 
 // CreateOneOff creates a one-off container of a service without starting it. It blocks until its image, networks and volumes are
