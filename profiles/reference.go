@@ -24,13 +24,13 @@ type Key struct {
 	// Type is what it is: "text", "list of Container (Kubernetes)", "compose or kubernetes". Default is "" if the description says it.
 	Type, Default, Description string
 	// Fields are the fields of its Kubernetes type, by name. None if it has another type.
-	Fields []Field
+	Fields []KeyField
 	// Example is a whole file that has the key. Keys that belong together have the same one, and follow each other.
 	Example string
 }
 
-// Field is a field of a Kubernetes object.
-type Field struct{ Name, Type, Description string }
+// KeyField is a field of a Kubernetes object.
+type KeyField struct{ Name, Type, Description string }
 
 // Reference returns every key of x-lyandev, in the order in which people should read about them. It is made of the schema and of
 // schema/examples.txt.
@@ -180,16 +180,16 @@ func kubernetesName(name string) string {
 }
 
 // fieldsOf returns the fields of the Kubernetes type that a schema names.
-func fieldsOf(node map[string]any) []Field {
+func fieldsOf(node map[string]any) []KeyField {
 	name, _ := node[kubernetesKey].(string)
 	t := namedTypes[strings.TrimPrefix(name, "[]")]
 	if t == nil {
 		return nil
 	}
 	docs, fields := fieldDocs(t), jsonFields(t)
-	var out []Field
+	var out []KeyField
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		out = append(out, Field{Name: key, Type: goTypeName(fields[key].Type), Description: docs[key]})
+		out = append(out, KeyField{Name: key, Type: goTypeName(fields[key].Type), Description: docs[key]})
 	}
 	return out
 }

@@ -54,6 +54,8 @@ type stub struct {
 	last     *time.Timer
 	// applied is the number of the last apply.
 	applied uint64
+	// paused is the pause of all pods' probes, nil for none.
+	paused *corev1.PodCondition
 }
 
 var (
@@ -63,6 +65,7 @@ var (
 	_ api.Scaler          = (*stub)(nil)
 	_ api.WorkloadTeller  = (*stub)(nil)
 	_ api.ProbeTeller     = (*stub)(nil)
+	_ api.ProbePauser     = (*stub)(nil)
 	_ api.LoopBackend     = (*stub)(nil)
 )
 
@@ -162,6 +165,9 @@ func (s *stub) snapshot() *state.Status {
 			if s.mode == "ended" {
 				p.Status.Phase = corev1.PodFailed
 				p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7, FinishedAt: metav1.Now()}}
+			}
+			if s.paused != nil {
+				p.Status.Conditions = append(p.Status.Conditions, *s.paused)
 			}
 			snap.Pods = append(snap.Pods, p)
 		}
@@ -352,6 +358,39 @@ func (s *stub) Workload(_ context.Context, name string) (*services.Workload, err
 }
 
 func (s *stub) ProbeAnswers() map[string][]probe.Answer { return map[string][]probe.Answer{} }
+
+func (s *stub) PauseProbes(_ context.Context, r api.ProbePauseRequest) ([]string, error) {
+	s.ask("pause probes of %s, liveness %t, for %s", strings.Join(r.Names, " "), r.Liveness, r.For)
+	reason := "all"
+	if r.Liveness {
+		reason = "liveness"
+	}
+	return s.pauseProbes(&corev1.PodCondition{
+		Type: services.ProbesPaused, Status: corev1.ConditionTrue, Reason: reason, LastTransitionTime: metav1.Now(),
+		Message: "by pause-probes; `lyandev resume-probes " + r.Names[0] + "` resumes them",
+	}), nil
+}
+
+func (s *stub) ResumeProbes(_ context.Context, r api.ProbePauseRequest) ([]string, error) {
+	s.ask("resume probes of %s", strings.Join(r.Names, " "))
+	return s.pauseProbes(nil), nil
+}
+
+// pauseProbes sets the pause of all pods, and returns those that were or are paused.
+func (s *stub) pauseProbes(c *corev1.PodCondition) (pods []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	concerned := c != nil || s.paused != nil
+	s.paused = c
+	snap := s.snapshot()
+	for _, p := range snap.Pods {
+		if concerned {
+			pods = append(pods, p.Name)
+		}
+	}
+	s.store.Publish(snap)
+	return pods
+}
 
 func (s *stub) Loop() any { return []innerloop.Record{} }
 

@@ -98,6 +98,9 @@ func (d PodDescription) Text(f Facts) string {
 	if isPaused(p) {
 		out.row(0, "Paused", condition(p, services.Paused).Message)
 	}
+	if c := services.PausedProbes(p); c != nil {
+		out.row(0, "Probes", whichProbes(c)+" "+f.pausedFor(c))
+	}
 	if p.Status.Reason != "" {
 		out.row(0, "Reason", p.Status.Reason)
 	}

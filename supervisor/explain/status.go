@@ -23,6 +23,8 @@ type Status struct {
 	Operators []OperatorStatus `json:"operators"`
 	// Hosts lists the published host ports as "ADDRESS:PORT -> SERVICE:PORT".
 	Hosts []string `json:"hosts,omitempty"`
+	// PausedProbes says whose probes are paused, by whom, and how to resume them.
+	PausedProbes []string `json:"pausedProbes,omitempty"`
 	// Warnings are current problems. Advice is about possible problems and how to prevent them; see Advise.
 	Warnings []string `json:"warnings,omitempty"`
 	Advice   []string `json:"advice,omitempty"`
@@ -61,6 +63,7 @@ func StatusOf(f Facts) Status {
 	out := Status{
 		Project: s.Project, Profile: s.Profile, Phase: s.Phase, Message: s.Message, Right: s.Phase == state.Ready,
 		Warnings: slices.Clone(s.Warnings), Advice: s.Advice, Workloads: []WorkloadStatus{}, Operators: []OperatorStatus{},
+		PausedProbes: f.pausedProbes(s.Pods),
 	}
 	if s.Engine != "" {
 		out.Warnings = append(out.Warnings, s.Engine)
@@ -144,7 +147,7 @@ func (s Status) Text(p Paint) string {
 	for _, l := range []struct {
 		title string
 		lines []string
-	}{{"Host ports", s.Hosts}, {"Warnings", s.Warnings}, {"Advice", s.Advice}} {
+	}{{"Host ports", s.Hosts}, {"Paused probes", s.PausedProbes}, {"Warnings", s.Warnings}, {"Advice", s.Advice}} {
 		if len(l.lines) > 0 {
 			fmt.Fprintf(&b, "\n%s:\n  %s\n", l.title, strings.Join(l.lines, "\n  "))
 		}

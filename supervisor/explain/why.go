@@ -67,6 +67,7 @@ func Why(f Facts, name string) (Answer, error) {
 		}
 	}
 	a.Advice = append(a.Advice, f.localhostAdvice()...)
+	a.Advice = append(a.Advice, f.pausedProbes(f.podsOf(name))...)
 	m := Masker(f.Snapshot)
 	for _, text := range f.unstable(f.podsOf(name)) {
 		a.Unstable = append(a.Unstable, m.String(text))

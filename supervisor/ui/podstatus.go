@@ -36,6 +36,9 @@ func PodStatus(p *corev1.Pod) string {
 	if is, _ := state.Health(p); status == string(corev1.PodRunning) && is == services.HealthUnhealthy {
 		status = "Unhealthy"
 	}
+	if status == string(corev1.PodRunning) && services.PausedProbes(p) != nil {
+		status += " (probes paused)"
+	}
 	if p.DeletionTimestamp != nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 		return "Terminating"
 	}
