@@ -195,7 +195,7 @@ func (s *Supervisor) cleanUp() error {
 		return s.podnet.Rest(ctx)
 	}
 	s.removeOneOffs(ctx)
-	err := errors.Join(s.podnet.Remove(ctx), s.forget())
+	err := errors.Join(s.podnet.Remove(ctx), s.resources.RemoveNetworks(ctx), s.forget())
 	s.inner.RemoveVolumes(ctx)
 	return err
 }

@@ -129,6 +129,11 @@ func (m *Maker) network(ctx context.Context, want *compose.Network) error {
 			"say external: true in networks.%s if that is meant", prefixed(want.Source), want.Name, want.Key))
 		return nil
 	}
+	if m.ofCompose(found.Labels) {
+		if err := m.saveUsed(networksFile, want.Name); err != nil {
+			return err
+		}
+	}
 	differs := networkDiffers(spec, found)
 	if len(differs) == 0 {
 		return nil

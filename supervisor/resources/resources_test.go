@@ -191,6 +191,35 @@ func TestNetworkOfOthersIsUsed(t *testing.T) {
 	}
 }
 
+// TestNetworksOfCompose that the stack has used are removed at the end, as by docker compose down; they stayed. Those that it has not
+// used, that somebody still uses, or that are nobody's, stay.
+func TestNetworksOfCompose(t *testing.T) {
+	r := newRig(t)
+	for _, name := range []string{"own", "busy", "unused"} {
+		r.network(name, ofCompose("p"))
+	}
+	r.network("others", ofCompose("q"))
+	r.container("user", "busy", nil)
+	stack := &services.Stack{Networks: []*compose.Network{{Key: "a", Name: "own"}, {Key: "b", Name: "busy"}, {Key: "c", Name: "others"}, {Key: "d", Name: "p_d"}}}
+	if _, err := r.m.Ensure(t.Context(), stack, network.Needs{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.m.RemoveNetworks(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var left []string
+	for _, name := range []string{"busy", "others", "own", "p_d", "unused"} {
+		if _, err := r.InspectNetwork(t.Context(), name); err == nil {
+			left = append(left, name)
+		}
+	}
+	if want := []string{"busy", "others", "p_d", "unused"}; !slices.Equal(left, want) {
+		t.Errorf("left are %v, want %v", left, want)
+	}
+}
+
 // The default network is lyandev's to divide unless the file or somebody else has a say; pods that need that are refused else.
 func TestDefaultNetwork(t *testing.T) {
 	change := func(f func(n *compose.Network)) *compose.Network {

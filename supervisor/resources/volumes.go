@@ -3,19 +3,14 @@ package resources
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
-	"github.com/lyandev/lyandev/supervisor/instance"
 )
 
 // claimLabel is on volumes that lyandev made for a claim: the claim's name.
@@ -84,7 +79,7 @@ func (m *Maker) volumes(ctx context.Context, list []*compose.Volume) error {
 			taken = append(taken, want.Name)
 		}
 	}
-	return m.saveVolumes(taken)
+	return m.saveUsed(volumesFile, taken...)
 }
 
 // volume makes sure of one volume. ofCompose says that `docker compose up` made it for this project before.
@@ -104,7 +99,7 @@ func (m *Maker) volume(ctx context.Context, want *compose.Volume) (ofCompose boo
 		return false, err
 	}
 	ours := found.Labels[services.ProjectLabel] == m.cfg.Instance.Name
-	ofCompose = found.Labels[services.ProjectLabel] == "" && found.Labels[ComposeProject] == m.cfg.Instance.Name
+	ofCompose = m.ofCompose(found.Labels)
 	if !ours && !ofCompose {
 		m.cfg.Note(noteVolumeOfOthers, fmt.Sprintf("%svolume %s was not made for this project; it is used as it is, and never removed: "+
 			"say external: true in volumes.%s if that is meant", prefixed(want.Source), want.Name, want.Key))
@@ -130,41 +125,4 @@ func volumeDiffers(want *compose.Volume, is engine.Volume) (out []string) {
 		}
 	}
 	return out
-}
-
-// volumesFile is the file of the instance that lists the volumes that Docker Compose made and the instance has used.
-const volumesFile = "compose-volumes.json"
-
-// ComposeVolumes are the volumes that Docker Compose made for the project and the instance has used since: they go with those of
-// the instance in `down --volumes`. They lack lyandev's labels, which a volume gets only when it is made.
-func ComposeVolumes(i *instance.Instance) ([]string, error) {
-	b, err := os.ReadFile(i.File(volumesFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var names []string
-	if err == nil {
-		err = json.Unmarshal(b, &names)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read which volumes of Docker Compose the stack has used: %w", err)
-	}
-	return names, nil
-}
-
-// saveVolumes adds to the list that ComposeVolumes returns.
-func (m *Maker) saveVolumes(more []string) error {
-	names, err := ComposeVolumes(m.cfg.Instance)
-	if err != nil {
-		return err
-	}
-	all := slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(names), more...))))
-	if len(all) == len(names) {
-		return nil
-	}
-	b, err := json.Marshal(all)
-	if err != nil {
-		return err
-	}
-	return instance.WriteFile(m.cfg.Instance.File(volumesFile), b)
 }
