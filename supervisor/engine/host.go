@@ -40,26 +40,11 @@ func dockerHost() (endpoint, error) {
 	if h := os.Getenv("DOCKER_HOST"); h != "" {
 		return endpoint{host: normalHost(h), from: "DOCKER_HOST"}, nil
 	}
-	dir := configDir()
-	name := os.Getenv("DOCKER_CONTEXT")
-	if name == "" {
-		var conf struct {
-			CurrentContext string `json:"currentContext"`
-		}
-		if b, err := os.ReadFile(filepath.Join(dir, "config.json")); err == nil {
-			_ = json.Unmarshal(b, &conf) // an invalid configuration is reported by the docker CLI
-		}
-		name = conf.CurrentContext
-	}
+	dir, name := configDir(), currentContext()
 	if name == "" || name == "default" {
 		return endpoint{from: "the default"}, nil
 	}
-	var meta struct {
-		Endpoints map[string]struct {
-			Host          string
-			SkipTLSVerify bool
-		}
-	}
+	var meta contextMeta
 	id := digest.FromString(name).Encoded()
 	b, err := os.ReadFile(filepath.Join(dir, "contexts", "meta", id, "meta.json"))
 	if err == nil {
