@@ -201,3 +201,9 @@ func (r *routes) putOff(tasks []*task) {
 		}
 	}
 }
+
+// Roots returns what is watched for a stack. Rules with patterns that cannot be used are left out.
+func Roots(stack *services.Stack) []watch.Root {
+	r, _ := newRoutes(rulesOf(stack))
+	return r.roots
+}
