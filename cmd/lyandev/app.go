@@ -79,6 +79,7 @@ func newApp(st *ui.Streams) *cli.App {
 			newSandboxCommand(st),
 			newPauseProbesCommand(st),
 			newResumeProbesCommand(st),
+			newDoctorCommand(st),
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // main reports and exits
 		OnUsageError:   badValue,
