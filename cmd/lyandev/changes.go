@@ -2,8 +2,8 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,123 +13,259 @@ import (
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
-// tellChanges prints a line for each edit that went live or failed, each restart of a container, and each rollout, until ctx ends.
-func tellChanges(ctx context.Context, t *target, st *ui.Streams) {
-	told := make(chan struct{})
-	tell := func(lines []string) {
-		for _, line := range lines {
-			fmt.Fprintf(st.Err, "%s %s\n", st.Paint(ui.Cyan, "lyandev:"), line)
-		}
-	}
-	go func() {
-		defer close(told)
-		seen := uint64(0)
-		if old, err := t.client.Events(ctx, 0); err == nil && len(old) > 0 {
-			seen = old[len(old)-1].Seq
-		}
-		_ = t.client.WatchEvents(ctx, seen, func(e state.Event) bool { tell(editLine(e)); return true })
-	}()
-	c := changes{lastLines: func(pod, container string) []string { return lastLines(ctx, t, pod, container) }}
-	_ = t.client.WatchState(ctx, func(s *state.Status) bool { tell(c.show(s)); return true })
-	<-told
+// changes describes what happened from one state to the next.
+type changes struct {
+	last *state.Status
+	// lastLines returns the last lines of the log of a container's last run; killed returns why lyandev ended a run that began at a time:
+	// "has changed files", "failed liveness probe"; "" if it did not.
+	lastLines func(pod, container string) []string
+	killed    func(pod, container string, began time.Time) string
+	// quoted are the lines that were shown last of a container: the same ones are not shown again.
+	quoted map[string]string
+	// settled: the start has been shown. Before, its picture says what is not ready.
+	settled bool
+	// rollouts are when the rollouts under way began, and unready since when workloads are not right, by workload. told are those of
+	// unready that were told.
+	rollouts, unready map[string]time.Time
+	told              map[string]bool
 }
 
-// editLine describes the event of an edit; none for other events.
-func editLine(e state.Event) []string {
-	if e.Kind != "Workload" {
+// patience is how long a workload must not be ready before that is told: a restart that is over by then tells itself.
+const patience = time.Second
+
+// show returns what happened since the last state, nothing for the first one.
+func (c *changes) show(s *state.Status) (out []screen.Happening) {
+	before := c.last
+	c.last = s
+	if c.rollouts == nil {
+		c.rollouts, c.unready, c.told, c.quoted = map[string]time.Time{}, map[string]time.Time{}, map[string]bool{}, map[string]string{}
+	}
+	if before == nil || s.Phase == state.Stopping || s.Phase == state.Stopped {
 		return nil
 	}
-	switch e.Reason {
-	case "Synced", "Restarted", "Rebuilt":
-		text, _, _ := strings.Cut(e.Message, " (batched ") // the time of each stage is in the event
-		return []string{e.Name + ": edit is live: " + text}
-	case "FailedSynced", "FailedRestarted", "FailedRebuilt":
-		return []string{e.Name + ": edit failed: " + oneLine(e.Message)}
+	if c.settled {
+		out = append(out, engineChange(before, s)...)
+	}
+	for _, p := range s.Pods {
+		out = append(out, c.ends(before.Pod(p.Name), p)...)
+		out = append(out, c.role(before.Pod(p.Name), p)...)
+	}
+	for _, w := range s.Workloads {
+		if old, ok := before.Workload(w.Name); ok {
+			out = append(out, c.rollout(before, old, w)...)
+		}
+	}
+	out = append(out, switchChange(before.Switch, s.Switch)...)
+	if c.settled {
+		out = append(out, newWarnings(before, s)...)
+	}
+	m := explain.Masker(s)
+	for i := range out {
+		out[i].Text = m.String(out[i].Text)
+		for k := range out[i].More {
+			out[i].More[k] = m.String(out[i].More[k])
+		}
+	}
+	return out
+}
+
+func engineChange(before, s *state.Status) []screen.Happening {
+	switch {
+	case before.Engine == "" && s.Engine != "":
+		return []screen.Happening{{Text: s.Engine, Style: ui.Red}}
+	case before.Engine != "" && s.Engine == "":
+		return []screen.Happening{{Text: "the Docker engine answers again", Style: ui.Green}}
 	}
 	return nil
 }
 
-// changes describes what changed from one snapshot to the next.
-type changes struct {
-	last      *state.Status
-	lastLines func(pod, container string) []string
-	// rollouts are when the rollouts under way began, by workload.
-	rollouts map[string]time.Time
-}
-
-// show returns a line for each change since the last snapshot, none for the first snapshot.
-func (c *changes) show(s *state.Status) []string {
-	before := c.last
-	c.last = s
-	if before == nil || s.Phase == state.Stopping || s.Phase == state.Stopped {
-		return nil
-	}
-	var out []string
-	for _, p := range s.Pods {
-		out = append(out, c.restarts(before.Pod(p.Name), p)...)
-	}
-	masker := explain.Masker(s)
-	for i := range out {
-		out[i] = masker.String(out[i])
-	}
-	for _, w := range s.Workloads {
-		if old, ok := before.Workload(w.Name); ok {
-			out = append(out, c.rollout(old, w, s.Time)...)
+// newWarnings are the warnings that came, but those that have happenings of their own.
+func newWarnings(before, s *state.Status) (out []screen.Happening) {
+	for _, text := range s.Warnings {
+		if !slices.Contains(before.Warnings, text) && !strings.HasPrefix(text, "edit of ") && !strings.HasPrefix(text, "rollout of ") {
+			out = append(out, screen.Happening{Text: "warning: " + text, Style: ui.Yellow})
 		}
 	}
 	return out
 }
 
-// restarts describes the containers of a pod that were restarted.
-func (c *changes) restarts(before, p *corev1.Pod) []string {
+// ends describes the ends of a pod's containers that nobody asked for.
+func (c *changes) ends(before, p *corev1.Pod) (out []screen.Happening) {
+	if p.DeletionTimestamp != nil {
+		return nil
+	}
+	if p.Status.Reason == services.ReasonStopped {
+		if before == nil || before.Status.Reason == services.ReasonStopped {
+			return nil
+		}
+		return []screen.Happening{{Text: fmt.Sprintf("%s: %s was stopped", services.ShownService(p), services.ShownPod(p))}}
+	}
+	var known []corev1.ContainerStatus
+	if before != nil && before.UID == p.UID {
+		known = slices.Concat(before.Status.InitContainerStatuses, before.Status.ContainerStatuses)
+	}
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		end := lastEnd(s)
+		i := slices.IndexFunc(known, func(old corev1.ContainerStatus) bool { return old.Name == s.Name })
+		if end == nil || i >= 0 && sameEnd(lastEnd(known[i]), end) {
+			continue
+		}
+		if h := c.end(p, s, end); h.Text != "" {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// lastEnd is the latest end of a container, nil if it has not ended.
+func lastEnd(s corev1.ContainerStatus) *corev1.ContainerStateTerminated {
+	return cmp.Or(s.State.Terminated, s.LastTerminationState.Terminated)
+}
+
+func sameEnd(a, b *corev1.ContainerStateTerminated) bool {
+	return a != nil && a.ContainerID == b.ContainerID && a.FinishedAt.Equal(&b.FinishedAt)
+}
+
+// end describes one end of a container. It is empty for an end that was meant: an edit tells of itself, and so does whoever restarts a
+// service.
+func (c *changes) end(p *corev1.Pod, s corev1.ContainerStatus, t *corev1.ContainerStateTerminated) screen.Happening {
+	name, service := services.ShownPod(p), services.ShownService(p)
+	if len(p.Spec.Containers)+len(p.Spec.InitContainers) > 1 {
+		name += "/" + s.Name
+	}
+	why := strings.TrimPrefix(t.Message, "it ")
+	if t.Reason != services.ReasonRestarted {
+		why = c.killed(p.Name, s.Name, t.StartedAt.Time)
+	}
+	what := fmt.Sprintf("%s exited with code %d", name, t.ExitCode)
+	switch {
+	case why == "has changed files":
+		return screen.Happening{}
+	case strings.HasPrefix(why, "failed "):
+		what = fmt.Sprintf("%s was killed: it %s", name, why)
+	case why != "":
+		return screen.Happening{Text: fmt.Sprintf("%s: %s %s", service, name, why)}
+	case t.ExitCode == 0 && s.State.Terminated != nil:
+		return screen.Happening{} // it has done its work
+	case t.Reason == "OOMKilled":
+		what += " (OOMKilled: it used more memory than its limit)"
+	}
+	h := screen.Happening{Text: service + ": " + what + next(s), Style: ui.Red}
+	lines := c.lastLines(p.Name, s.Name)
+	if text := strings.Join(lines, "\n"); text != c.quoted[p.Name+"/"+s.Name] {
+		c.quoted[p.Name+"/"+s.Name] = text
+		h.More = lines
+	}
+	return h
+}
+
+// next says what becomes of a container that ended.
+func next(s corev1.ContainerStatus) string {
+	waiting := s.State.Waiting
+	switch {
+	case s.State.Terminated != nil:
+		return ""
+	case s.State.Running != nil:
+		return fmt.Sprintf("; restarted (%d so far)", s.RestartCount)
+	case waiting != nil && waiting.Reason == "CrashLoopBackOff":
+		if words := strings.Fields(waiting.Message); len(words) > 1 && words[0] == "back-off" {
+			return fmt.Sprintf("; restarts in %s (%d so far)", words[1], s.RestartCount)
+		}
+	}
+	return fmt.Sprintf("; restarts (%d so far)", s.RestartCount)
+}
+
+// role describes a pod's new role. The first roles of a start are not told.
+func (c *changes) role(before, p *corev1.Pod) []screen.Happening {
 	if before == nil || before.UID != p.UID {
 		return nil
 	}
-	counts := map[string]int32{}
-	for _, s := range before.Status.ContainerStatuses {
-		counts[s.Name] = s.RestartCount
+	old, role := before.Labels[services.RoleLabel], p.Labels[services.RoleLabel]
+	switch {
+	case role == old || role == "" || old == "" && !c.settled:
+		return nil
+	case old == "":
+		return []screen.Happening{{Text: fmt.Sprintf("%s: %s is %s now", services.ShownService(p), services.ShownPod(p), role)}}
 	}
-	var out []string
-	for _, s := range p.Status.ContainerStatuses {
-		if s.RestartCount <= counts[s.Name] {
-			continue
+	return []screen.Happening{{Text: fmt.Sprintf("%s: %s is %s now (was %s)", services.ShownService(p), services.ShownPod(p), role, old)}}
+}
+
+// rollout describes the begin and the end of a rollout, and a workload that is right again.
+func (c *changes) rollout(last *state.Status, before, w state.Workload) []screen.Happening {
+	s := c.last
+	began, rolling := c.rollouts[w.Name]
+	name, stuck := w.Shown(), "rollout of "+w.Name+" is stuck"
+	if w.Right {
+		since, told := c.unready[w.Name], c.told[w.Name]
+		delete(c.unready, w.Name)
+		delete(c.told, w.Name)
+		if told && !rolling {
+			return []screen.Happening{{Text: fmt.Sprintf("%s: ready again (%d/%d) after %s", name, w.Ready, w.Want, screen.Took(s.Time.Sub(since))), Style: ui.Green}}
 		}
-		text := fmt.Sprintf("%s: container %s of pod %s was restarted (%d so far)", services.ShownService(p), s.Name, p.Name, s.RestartCount)
-		if t := s.LastTerminationState.Terminated; t != nil {
-			text += "; "
-			if t.Reason == services.ReasonRestarted {
-				text += t.Message + ", and " // somebody asked for it
-			}
-			text += fmt.Sprintf("it exited with code %d", t.ExitCode)
+	}
+	switch {
+	case w.Revision != before.Revision && before.Revision != "" && w.Revision != "":
+		c.rollouts[w.Name] = s.Time
+		return []screen.Happening{{Text: name + ": rollout of a changed version begins"}}
+	case rolling && w.Right:
+		delete(c.rollouts, w.Name)
+		return []screen.Happening{{
+			Text: fmt.Sprintf("%s: rolled out, %d/%d pods ready after %s", name, w.Ready, w.Want, screen.Took(s.Time.Sub(began))), Style: ui.Green,
+		}}
+	case !w.Right && before.Right && w.Runs == nil && !rolling:
+		c.unready[w.Name] = s.Time
+	}
+	for _, text := range s.Warnings {
+		if strings.HasPrefix(text, stuck) && !slices.Contains(last.Warnings, text) {
+			return []screen.Happening{{Text: name + ": rollout failed: " + text, Style: ui.Red}}
 		}
-		out = append(out, text)
-		for _, line := range c.lastLines(p.Name, s.Name) {
-			out = append(out, "    "+line)
+	}
+	return nil
+}
+
+// due returns the workloads that have not been ready for a while, once each.
+func (c *changes) due(now time.Time) (out []screen.Happening) {
+	if c.last == nil || !c.settled || c.last.Phase == state.Stopping || c.last.Phase == state.Stopped {
+		return nil
+	}
+	for _, w := range c.last.Workloads {
+		if since, ok := c.unready[w.Name]; ok && !c.told[w.Name] && now.Sub(since) >= patience && !c.stopped(w) {
+			c.told[w.Name] = true
+			out = append(out, screen.Happening{
+				Text: fmt.Sprintf("%s: not ready (%d/%d); `lyandev why %s` says why", w.Shown(), w.Ready, w.Want, w.Shown()), Style: ui.Yellow,
+			})
 		}
 	}
 	return out
 }
 
-// rollout describes the begin and the end of a rollout, and a workload that is not right any more or again.
-func (c *changes) rollout(before, w state.Workload, now time.Time) []string {
-	if c.rollouts == nil {
-		c.rollouts = map[string]time.Time{}
-	}
-	began, rolling := c.rollouts[w.Name]
-	name := cmp.Or(w.Service, w.Name)
+// stopped reports whether somebody stopped a pod of a workload: that was told.
+func (c *changes) stopped(w state.Workload) bool {
+	return slices.ContainsFunc(c.last.PodsOf(w.Name), func(p *corev1.Pod) bool { return p.Status.Reason == services.ReasonStopped })
+}
+
+// switchChange describes the begin and the end of a profile switch.
+func switchChange(before, s *state.Switch) []screen.Happening {
+	same := before != nil && s != nil && before.Started.Equal(s.Started)
 	switch {
-	case w.Revision != before.Revision && before.Revision != "" && w.Revision != "":
-		c.rollouts[w.Name] = now
-		return []string{name + ": rollout of a changed version begins"}
-	case rolling && w.Right:
-		delete(c.rollouts, w.Name)
-		return []string{fmt.Sprintf("%s: rolled out, %d of %d pods ready after %s", name, w.Ready, w.Want, now.Sub(began).Round(100*time.Millisecond))}
-	case rolling || w.Runs != nil || w.Right == before.Right:
+	case s == nil || same && before.Over() == s.Over():
 		return nil
-	case w.Right:
-		return []string{fmt.Sprintf("%s: ready again (%d/%d)", name, w.Ready, w.Want)}
+	case !s.Over():
+		return []screen.Happening{{Text: fmt.Sprintf("switch from profile %s to %s begins", s.From, s.To)}}
 	}
-	return []string{fmt.Sprintf("%s: not ready (%d/%d); `lyandev why %s` says why", name, w.Ready, w.Want, name)}
+	took := screen.Took(s.Ended.Sub(s.Started))
+	if s.Phase == state.SwitchDone {
+		return []screen.Happening{{Text: fmt.Sprintf("switched from profile %s to %s in %s", s.From, s.To, took), Style: ui.Green}}
+	}
+	return []screen.Happening{{Text: fmt.Sprintf("switch from profile %s to %s %s after %s: %s", s.From, s.To, switchEnd(s.Phase), took, s.Error), Style: ui.Red}}
+}
+
+func switchEnd(p state.SwitchPhase) string {
+	if p == state.SwitchRolledBack || p == state.SwitchRefused {
+		return "was " + string(p)
+	}
+	return string(p)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/snapshot"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
 func newDownCommand(st *ui.Streams) *cli.Command {
@@ -109,7 +110,7 @@ func runDown(c *cli.Context, st *ui.Streams, volumes, quiet bool) error {
 
 // stopStack stops the stack through the running supervisor, or with a supervisor in this process if none runs.
 func stopStack(c *cli.Context, st *ui.Streams, t *target, quiet bool) error {
-	p := ui.NewProgress(st, quiet)
+	p := screen.New(st, screen.Options{Quiet: quiet})
 	defer p.Close()
 	show := func(s *state.Status) bool { p.Show(withGrace(s, c.Int64("timeout"))); return true }
 	answers, err := t.answers(c.Context)

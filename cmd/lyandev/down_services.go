@@ -14,6 +14,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
 // cutShort calls stop again when --timeout has passed, which ends the grace periods, until the returned function is called.
@@ -74,7 +75,7 @@ func downServices(c *cli.Context, st *ui.Streams, names []string) error {
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
 	defer stop()
 	shown, endShow := context.WithCancel(ctx)
-	p := ui.NewProgress(st, c.Bool("quiet"))
+	p := screen.New(st, screen.Options{Quiet: c.Bool("quiet")})
 	var showing sync.WaitGroup
 	showing.Go(func() {
 		_ = t.client.WatchState(shown, func(s *state.Status) bool { p.Show(withGrace(s, c.Int64("timeout"))); return true })

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -11,6 +12,7 @@ import (
 	"github.com/lyandev/lyandev/services/mask"
 	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
 // logWriter prints log lines, each with the name of its pod, and masks secrets. Lines are written together until flush.
@@ -23,21 +25,18 @@ type logWriter struct {
 	names map[source]string
 	// plain leaves out the names.
 	plain bool
-	// above calls what writes to Out; see ui.Progress.
-	above func(write func())
 }
 
 // source is where a line comes from.
 type source struct{ pod, container string }
 
-// newLogWriter returns a writer to Out. On a terminal it drops control sequences but colours; elsewhere a container's bytes are
-// unchanged.
-func newLogWriter(st *ui.Streams, m *mask.Masker) *logWriter {
-	w := &logWriter{st: st, mask: m, names: map[source]string{}, above: func(write func()) { write() }, out: bufio.NewWriterSize(st.RawOut(), 64<<10)}
-	if st.OutTTY {
-		w.out = bufio.NewWriterSize(st.Out, 64<<10)
+// newLogWriter returns a writer to a stream; nil is Out. On a terminal it drops control sequences but colours; elsewhere a container's
+// bytes are unchanged. The stream gets whole lines.
+func newLogWriter(st *ui.Streams, m *mask.Masker, to io.Writer) *logWriter {
+	if to == nil {
+		to = screen.LogsTo(st)
 	}
-	return w
+	return &logWriter{st: st, mask: m, names: map[source]string{}, out: bufio.NewWriterSize(to, 64<<10)}
 }
 
 // line writes one line. What is waiting is flushed with it when there is much of it, so that the buffer does not flush itself in the
@@ -47,10 +46,8 @@ func (w *logWriter) line(l logs.Line) {
 		w.write(l)
 		return
 	}
-	w.above(func() {
-		w.write(l)
-		_ = w.out.Flush()
-	})
+	w.write(l)
+	_ = w.out.Flush()
 }
 
 func (w *logWriter) write(l logs.Line) {
@@ -66,9 +63,7 @@ func (w *logWriter) write(l logs.Line) {
 }
 
 func (w *logWriter) flush() {
-	if w.out.Buffered() > 0 {
-		w.above(func() { _ = w.out.Flush() })
-	}
+	_ = w.out.Flush()
 }
 
 // maxNameWidth bounds the column of names; a longer name shifts its lines.

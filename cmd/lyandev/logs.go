@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -35,8 +36,8 @@ type logOptions struct {
 	names, except []string
 	// mask hides secrets; nil is a masker for the pods that run now.
 	mask *mask.Masker
-	// above, if not nil, is called with what writes lines; see ui.Progress.
-	above func(write func())
+	// to is where the lines go; nil is Out.
+	to io.Writer
 	// silent are workloads whose lines are left out.
 	silent map[string]bool
 }
@@ -133,11 +134,8 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 				!slices.ContainsFunc(o.except, isNamed(name, l))
 		},
 	}
-	w := newLogWriter(st, m)
+	w := newLogWriter(st, m, o.to)
 	w.plain = o.plain
-	if o.above != nil {
-		w.above = o.above
-	}
 	opts.Flush = w.flush
 	err = logs.Stream(ctx, eng, opts, w.line)
 	if errors.Is(err, context.Canceled) {

@@ -18,6 +18,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
 // dependenciesLimit bounds the wait for what the service of a one-off container depends on.
@@ -127,7 +128,7 @@ func beginSupervisor(c *cli.Context, t *target) (began bool, err error) {
 
 // createOneOff starts what the service depends on, waits for it, and has the container created.
 func createOneOff(c *cli.Context, t *target, up upOptions, x *services.Workload, r api.OneOffRequest) (api.OneOffAnswer, error) {
-	progress := ui.NewProgress(up.st, up.quiet)
+	progress := screen.New(up.st, screen.Options{Quiet: up.quiet})
 	defer progress.Close()
 	shown, end := context.WithCancel(c.Context)
 	defer end()

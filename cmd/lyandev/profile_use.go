@@ -16,6 +16,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/switchplan"
 	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
 func runProfileUse(c *cli.Context, st *ui.Streams) error {
@@ -125,7 +126,7 @@ func printPlan(st *ui.Streams, plan switchplan.Plan, asJSON bool) error {
 // watchSwitch shows progress until the switch that started at began or later has ended, and prints its result. A zero
 // began means the current switch.
 func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time, quiet, asJSON bool) error {
-	progress := ui.NewProgress(st, quiet)
+	progress := screen.New(st, screen.Options{Quiet: quiet})
 	var last *state.Switch
 	phase := state.SwitchPhase("")
 	err := t.client.WatchState(ctx, func(s *state.Status) bool {

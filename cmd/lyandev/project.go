@@ -243,10 +243,13 @@ func agentBinary() (string, error) {
 }
 
 // logger returns the supervisor's logger: warnings, or everything with --debug.
-func logger(c *cli.Context, st *ui.Streams) *slog.Logger {
+func logger(c *cli.Context, st *ui.Streams) *slog.Logger { return loggerTo(c, st.Err) }
+
+// loggerTo returns the logger of a supervisor, which writes whole lines.
+func loggerTo(c *cli.Context, to io.Writer) *slog.Logger {
 	level := slog.LevelWarn
 	if c.Bool("debug") {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(st.Err, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
 // served is a supervisor that runs in this process, with its API. done receives its error when it has exited.
@@ -160,7 +161,8 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	}
 	// A signal that cancels the command's context must not end the supervisor: it has to stop the stack first.
 	ctx := context.WithoutCancel(c.Context)
-	s, err := serve(ctx, c, t.instance, logger(c, o.st), false)
+	log := &laterWriter{to: o.st.Err}
+	s, err := serve(ctx, c, t.instance, loggerTo(c, log), false)
 	if errors.Is(err, instance.ErrHeld) && t.client.Alive(ctx) {
 		return attach(c, t, o)
 	}
@@ -169,32 +171,25 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	}
 	view, endView := context.WithCancel(ctx)
 	defer endView()
-	interrupted := stopOnSignal(s, o.st, func() { endView(); o.cutShort(s.sup.Halt) })
-
 	began := time.Now()
-	o.wait, o.timeout = true, 24*time.Hour
-	o.followLogs(view, c, t, began)
-	err = applyAndShow(view, t, o)
-	if err != nil && !errors.Is(err, context.Canceled) {
-		var coded *codedError
-		if errors.As(err, &coded) && coded.code == exitNotReady {
-			fmt.Fprintln(o.st.Err, o.st.Paint(ui.Yellow, err.Error())) // the stack may still become ready: keep running
-		} else {
-			s.sup.Halt()
-			return errors.Join(err, <-s.done)
-		}
-	} else if err == nil {
-		printWhereToLook(o.st, t, began)
+	o.wait, o.timeout = true, foregroundLimit
+	v := o.open(view, c, t, began, "Ctrl-C stops")
+	defer v.close()
+	if !o.quiet {
+		log.set(noteWriter{v.progress})
+		defer log.set(o.st.Err)
 	}
-	if !o.quiet && view.Err() == nil {
-		go tellChanges(view, t, o.st)
+	interrupted := stopOnSignal(s, v.progress, func() { endView(); o.cutShort(s.sup.Halt) })
+	if err := v.start(view, began); err != nil && !errors.Is(err, context.Canceled) && !isNotReady(err) {
+		s.sup.Halt()
+		return errors.Join(err, <-s.done)
 	}
-	return waitForEnd(s, t, o, view, interrupted)
+	return waitForEnd(s, v.progress, view, interrupted)
 }
 
 // stopOnSignal stops the stack at the first Ctrl-C and cuts the grace periods short at the second. The returned channel is
 // closed at the first.
-func stopOnSignal(s *served, st *ui.Streams, endView context.CancelFunc) <-chan struct{} {
+func stopOnSignal(s *served, p screen.Progress, endView context.CancelFunc) <-chan struct{} {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	interrupted := make(chan struct{})
@@ -203,14 +198,14 @@ func stopOnSignal(s *served, st *ui.Streams, endView context.CancelFunc) <-chan 
 		close(interrupted)
 		endView()
 		if s.sup.Store().Latest().Engine != "" {
-			fmt.Fprintln(st.Err, "\nthe Docker engine does not answer, so nothing can be stopped until it does; Ctrl-C again exits and leaves the pods running")
+			p.Note("the Docker engine does not answer, so nothing can be stopped until it does; Ctrl-C again exits and leaves the pods running")
 		} else {
-			fmt.Fprintln(st.Err, "\nstopping; Ctrl-C again stops immediately")
+			p.Note("stopping the stack; containers of plain services are kept for the next up; Ctrl-C again stops immediately")
 		}
 		s.sup.Halt()
 		for range signals {
 			if s.sup.Store().Latest().Engine != "" {
-				fmt.Fprintln(st.Err, "\nthe pods are left running; once the engine answers, `lyandev up` takes them over and `lyandev down` stops them")
+				p.Note("the pods are left running; once the engine answers, `lyandev up` takes them over and `lyandev down` stops them")
 				s.leave()
 			}
 			s.sup.Halt()
@@ -220,18 +215,15 @@ func stopOnSignal(s *served, st *ui.Streams, endView context.CancelFunc) <-chan 
 }
 
 // waitForEnd blocks until the supervisor has exited and shows the progress of the teardown.
-func waitForEnd(s *served, t *target, o upOptions, view context.Context, interrupted <-chan struct{}) error {
+func waitForEnd(s *served, p screen.Progress, view context.Context, interrupted <-chan struct{}) error {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		var p ui.Progress
 		for snap := range s.sup.Store().Subscribe(view) {
 			if snap.Phase == state.Stopping || snap.Phase == state.Stopped {
 				break
 			}
 		}
-		p = ui.NewProgress(o.st, o.quiet)
-		defer p.Close()
 		for snap := range s.sup.Store().Subscribe(context.WithoutCancel(view)) {
 			p.Show(snap)
 			if snap.Phase == state.Stopped {
@@ -244,7 +236,6 @@ func waitForEnd(s *served, t *target, o upOptions, view context.Context, interru
 	case <-stopped:
 	case <-time.After(time.Second):
 	}
-	_ = t.instance // the instance and its volumes are kept for the next up
 	select {
 	case <-interrupted:
 		if err == nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/provider"
 	"github.com/lyandev/lyandev/supervisor/stacktest/throwaway"
 	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
 // testRun runs the tests of one profile on one copy of the stack.
@@ -173,7 +174,7 @@ func (r *testRun) waitReady(ctx context.Context, c *throwaway.Copy) error {
 	if r.prefix || r.o.quiet {
 		return c.WaitReady(ctx)
 	}
-	p := ui.NewProgress(r.o.st, r.o.quiet)
+	p := screen.New(r.o.st, screen.Options{Quiet: r.o.quiet})
 	defer p.Close()
 	show, cancel := context.WithCancel(ctx)
 	shown := make(chan struct{})

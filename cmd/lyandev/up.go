@@ -20,6 +20,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/resources"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
 // upOptions are the options of `up`. timeout applies only with wait.
@@ -34,8 +35,10 @@ type upOptions struct {
 	quiet   bool
 	noLogs  bool
 	request api.ApplyRequest
-	// shown, if not nil, is called when the progress begins to be shown.
-	shown func(ui.Progress)
+	// progress, if not nil, is where applyAndShow shows what it does. It stays open.
+	progress screen.Progress
+	// accepted, if not nil, is called when the supervisor has accepted the stack.
+	accepted func()
 	// logs are the options of the logs that are followed.
 	logs logOptions
 	// quietPull and quietBuild leave pulls and builds out of the progress.
@@ -230,10 +233,11 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	if err := engineAway("bring up", now); err != nil {
 		return err
 	}
-	progress := ui.NewProgress(o.st, o.quiet)
-	go watchEvents(shown, t, progress, resources.IsNote) // the answer to the apply has the notes
-	if o.shown != nil {
-		o.shown(progress)
+	progress := o.progress
+	if progress == nil {
+		progress = screen.New(o.st, screen.Options{Quiet: o.quiet, Probes: t.client.ProbeAnswers})
+		defer progress.Close()
+		go watchEvents(shown, t, progress, resources.IsNote) // the answer to the apply has the notes
 	}
 	w := arrivalWatch{
 		wait: o.wait, limit: timeoutOf(o), show: func(s *state.Status) { progress.Show(o.pruned(s)) },
@@ -256,7 +260,9 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 		err = notReady(ctx, t, err)
 	}
 	endShow()
-	progress.Close()
+	if o.progress == nil {
+		progress.Close() // before anything else is written
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return abandonEmpty(t, err)
 	}
@@ -300,7 +306,7 @@ func stays(ctx context.Context, t *target, s *state.Status) bool {
 }
 
 // watchEvents shows the events from now on, but those with a reason that skip says, until ctx ends.
-func watchEvents(ctx context.Context, t *target, p ui.Progress, skip func(reason string) bool) {
+func watchEvents(ctx context.Context, t *target, p screen.Progress, skip func(reason string) bool) {
 	seen := uint64(0)
 	if old, err := t.client.Events(ctx, 0); err == nil && len(old) > 0 {
 		seen = old[len(old)-1].Seq
@@ -329,6 +335,11 @@ func notReady(ctx context.Context, t *target, err error) error {
 }
 
 func printWhereToLook(st *ui.Streams, t *target, began time.Time) {
+	tellWhereToLook(st, t, began, func(line string) { fmt.Fprintln(st.Err, line) })
+}
+
+// tellWhereToLook says how long the start took, and the host ports and the advice of the stack, a line each.
+func tellWhereToLook(st *ui.Streams, t *target, began time.Time, say func(line string)) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	s, err := t.client.State(ctx)
@@ -339,15 +350,15 @@ func printWhereToLook(st *ui.Streams, t *target, began time.Time) {
 	if s.Profile != "" {
 		word = "(" + s.Profile + ") " + word
 	}
-	fmt.Fprintf(st.Err, "%s %s after %s\n", st.Paint(ui.Bold, s.Project), word, time.Since(began).Round(100*time.Millisecond))
+	say(fmt.Sprintf("%s %s after %s", st.Paint(ui.Bold, s.Project), word, time.Since(began).Round(100*time.Millisecond)))
 	for _, h := range s.Bound {
 		scheme := ""
 		if h.Protocol != corev1.ProtocolUDP {
 			scheme = "http://"
 		}
-		fmt.Fprintf(st.Err, "  %s%s\n", scheme, hostPortLine(h))
+		say("  " + scheme + hostPortLine(h))
 	}
 	for _, line := range s.Advice {
-		fmt.Fprintf(st.Err, "%s %s\n", st.Paint(ui.Yellow, "note:"), line)
+		say(st.Paint(ui.Yellow, "note:") + " " + line)
 	}
 }

@@ -8,16 +8,19 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/state"
-	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
 // applyAndTell applies the stack, and returns the number of the apply. It shows the supervisor's warnings and, unless nothing ran
 // before, what changed. now is the state before, nil if it is not known.
-func applyAndTell(ctx context.Context, t *target, o upOptions, now *state.Status, p ui.Progress) (uint64, error) {
+func applyAndTell(ctx context.Context, t *target, o upOptions, now *state.Status, p screen.Progress) (uint64, error) {
 	before, _ := supervisor.SavedStack(t.instance) // one that cannot be read cannot be compared
 	answer, err := t.client.Apply(ctx, o.request)
 	if err != nil {
 		return 0, err
+	}
+	if o.accepted != nil {
+		o.accepted()
 	}
 	for _, text := range answer.Warnings {
 		p.Warn(text)

@@ -18,6 +18,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
+	"github.com/lyandev/lyandev/supervisor/ui/screen"
 )
 
 // untilEnd says at which end of a container `up` stops the stack: of any (exit), of one that failed (failure), or of any, with the exit
@@ -177,7 +178,7 @@ func stopAfter(c *cli.Context, t *target, o upOptions, end *podEnd) (code int, e
 		}
 	}
 	o.cutShort(func() { _ = t.client.Stop(c.Context) })
-	p := ui.NewProgress(o.st, o.quiet)
+	p := screen.New(o.st, screen.Options{Quiet: o.quiet})
 	defer p.Close()
 	return code, stopRunning(c.Context, t, func(s *state.Status) bool { p.Show(s); return true })
 }

@@ -129,14 +129,14 @@ func (l *Loop) finish(t *task, r *Record, err error) {
 	if err != nil {
 		r.Error, typ, reason = err.Error(), corev1.EventTypeWarning, "Failed"+reason
 	}
+	l.mu.Lock() // who sees the event finds the record
+	l.records = append(l.records, *r)
+	l.records = l.records[max(0, len(l.records)-keptRecords):]
+	l.mu.Unlock()
 	line := r.Line(l.cfg.Instance.Dir)
 	l.cfg.Log.Info("edit", "workload", r.Workload, "what", line)
 	l.cfg.Event("Workload", r.Workload, typ, reason, line)
 	l.noteResult(r, err)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.records = append(l.records, *r)
-	l.records = l.records[max(0, len(l.records)-keptRecords):]
 }
 
 func reasonOf(r *Record) string {

@@ -44,14 +44,14 @@ func raw(w io.Writer) io.Writer {
 	return w
 }
 
-// sequence returns a control sequence that protected streams do not escape: CSI, the parameters, the final letter.
-func (s *Streams) sequence(text string) string { return csi + s.key + text }
+// Sequence returns a control sequence that protected streams do not escape: CSI, the parameters, the final letter.
+func (s *Streams) Sequence(text string) string { return csi + s.key + text }
 
 // SGR returns the sequence that sets colours by its parameters ("1;31"; "" resets).
-func (s *Streams) SGR(parameters string) string { return s.sequence(parameters + "m") }
+func (s *Streams) SGR(parameters string) string { return s.Sequence(parameters + "m") }
 
-// visible returns text as a protected stream writes it, but with our own sequences still marked, for measuring and truncating.
-func (s *Streams) visible(text string) string {
+// Visible returns text as a protected stream writes it, but with our own sequences still marked, for measuring and truncating.
+func (s *Streams) Visible(text string) string {
 	if s.key == "" {
 		return text
 	}

@@ -6,10 +6,6 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
-
-	corev1 "k8s.io/api/core/v1"
-
-	"github.com/lyandev/lyandev/supervisor/state"
 )
 
 // protected are streams of a terminal with colours, and what is written to them.
@@ -67,48 +63,8 @@ func TestOurOwnStylingPasses(t *testing.T) {
 	}
 }
 
-// hostile is what a container may say; terminalSafe checks what came of it.
+// hostile is what a container may say.
 const hostile = "\x1b]0;owned\a\x1b[2J\u009b31m\rlyandev: all is well\b\x7f"
-
-func terminalSafe(t *testing.T, what, text string) {
-	t.Helper()
-	if !strings.Contains(text, "all is well") {
-		t.Errorf("%s does not show the text: %q", what, text)
-	}
-	for _, r := range text {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			t.Errorf("%s has %U: %q", what, r, text)
-			return
-		}
-	}
-}
-
-func TestProgressOfHostileContainers(t *testing.T) {
-	unready := pod("db-0", "db", false, waits("CreateContainerError"))
-	unready.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse, Message: hostile}}
-	snap := &state.Status{
-		Project: "shop", Phase: state.Starting, Engine: hostile, Warnings: []string{hostile}, Pods: []*corev1.Pod{unready},
-		Builds:    []state.Build{{Name: "web", State: "running", Step: hostile}},
-		Workloads: []state.Workload{{Name: "db", Want: 1, Have: 1}, {Name: "web", Hold: &state.Hold{For: hostile, Reason: hostile}}},
-	}
-	event := state.Event{Kind: "Pod", Name: "db-0", Type: "Warning", Reason: "BackOff", Message: hostile, Count: 1}
-	for _, tty := range []bool{false, true} {
-		st, _, errs := protected()
-		st.ErrTTY, st.Color = tty, false
-		p := NewProgress(st, false)
-		p.Event(event)
-		p.Show(snap)
-		p.Close()
-		text := errs.String()
-		for _, own := range []string{"\x1b[?25l", "\x1b[?25h", "\x1b[1G", "\x1b[J"} {
-			if tty != strings.Contains(text, own) {
-				t.Errorf("on a terminal %v: our own %q is wrong", tty, own)
-			}
-			text = strings.ReplaceAll(text, own, "")
-		}
-		terminalSafe(t, "progress", text)
-	}
-}
 
 func FuzzProtect(f *testing.F) {
 	for _, s := range []string{hostile, "plain\n", "\x1b", "\x1b[", "\x9b\xc2\x9b\xe2\x82", "\x1b[1;2;3;4;5;6;31m", "\u202e"} {

@@ -17,6 +17,8 @@ type Streams struct {
 	// OutTTY and ErrTTY are true if the stream is a terminal. Color allows colours.
 	InTTY, OutTTY, ErrTTY bool
 	Color                 bool
+	// Dumb is true for terminals that cannot move their cursor: TERM is "dumb".
+	Dumb bool
 	// Quiet leaves out the progress of all commands.
 	Quiet bool
 
@@ -29,7 +31,7 @@ func System() *Streams {
 	out, err := isTTY(os.Stdout), isTTY(os.Stderr)
 	s := &Streams{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, InTTY: isTTY(os.Stdin), OutTTY: out, ErrTTY: err,
-		Color: err && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		Color: err && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", Dumb: os.Getenv("TERM") == "dumb",
 	}
 	return s.Protect()
 }
@@ -67,5 +69,5 @@ func (s *Streams) Paint(style Style, text string) string {
 	if !s.Color || text == "" {
 		return text
 	}
-	return s.sequence(string(style)+"m") + text + s.sequence("0m")
+	return s.Sequence(string(style)+"m") + text + s.Sequence("0m")
 }

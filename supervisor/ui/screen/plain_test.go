@@ -1,4 +1,4 @@
-package ui
+package screen
 
 import (
 	"bytes"
@@ -8,26 +8,13 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func pod(name, workload string, ready bool, states ...corev1.ContainerState) *corev1.Pod {
-	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{services.WorkloadLabel: workload}},
-		Status:     corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: of(states...)},
-	}
-	if ready {
-		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
-	}
-	return p
-}
 
 // story is a stack that comes up with some trouble and goes down again, a second between the snapshots.
 func story() []*state.Status {
@@ -88,7 +75,7 @@ func play(p Progress) {
 func TestPlainProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		play(NewProgress(&Streams{Err: &out}, false))
+		play(New(&ui.Streams{Err: &out}, Options{}))
 		want := `
    0.0s  build web: running
    0.0s  build web: [1/2] FROM base
@@ -116,7 +103,7 @@ func TestPlainProgress(t *testing.T) {
 func TestPlainProgressOfTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := NewProgress(&Streams{Err: &out}, false)
+		p := New(&ui.Streams{Err: &out}, Options{})
 		show := func(seconds int, now corev1.ContainerState) {
 			for range seconds {
 				p.Show(&state.Status{
@@ -147,136 +134,11 @@ func TestPlainProgressOfTrouble(t *testing.T) {
 func TestQuietProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		play(NewProgress(&Streams{Err: &out, ErrTTY: true}, true))
+		play(New(&ui.Streams{Err: &out, ErrTTY: true}, Options{Quiet: true}))
 		if out.Len() > 0 {
 			t.Errorf("said %s", out.String())
 		}
 	})
-}
-
-// screen plays escape codes on lines of text: what a person sees in the end.
-func screen(t *testing.T, out string) []string {
-	t.Helper()
-	var lines []string
-	row := 0
-	for out != "" {
-		switch {
-		case strings.HasPrefix(out, "\x1b["):
-			i := strings.IndexFunc(out[2:], func(r rune) bool { return r >= '@' }) + 2
-			switch out[i] {
-			case 'A':
-				n := 0
-				for _, c := range out[2:i] {
-					n = n*10 + int(c-'0')
-				}
-				if row -= n; row < 0 {
-					t.Fatal("above the top")
-				}
-			case 'J':
-				lines = lines[:min(row, len(lines))]
-			}
-			out = out[i+1:]
-		case out[0] == '\r':
-			out = out[1:]
-		default:
-			line, rest, _ := strings.Cut(out, "\n")
-			line = strings.ReplaceAll(line, "\x1b[0m", "")
-			lines = append(lines[:row], line)
-			row++
-			out = rest
-		}
-	}
-	return lines
-}
-
-func TestLiveProgress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		st := &Streams{Err: &out, ErrTTY: true}
-		play(NewProgress(st, false))
-		text := out.String()
-		if !strings.HasPrefix(text, "\x1b[?25l") || !strings.HasSuffix(text, "\x1b[?25h") {
-			t.Error("the cursor is not hidden, or not given back")
-		}
-		want := []string{
-			"db-0: Unhealthy: Readiness probe failed: refused",
-			"db-0: BackOff: restarting",
-			"shop  stopped  7s",
-			"✔ db   stopped",
-			"✔ web  stopped",
-		}
-		if got := strings.Join(screen(t, text), "\n"); got != strings.Join(want, "\n") {
-			t.Errorf("in the end:\n%s", got)
-		}
-		for _, part := range []string{"web  [2/2] RUN make ", "✔ web  built 2.3s", "· web  waits for db to be ready", "✔ seed  completed", "! the rollout of web is stuck", "web  1 to go, web-a is being stopped (grace 30s)"} {
-			if !strings.Contains(text, part) {
-				t.Errorf("never showed %q", part)
-			}
-		}
-	})
-}
-
-// TestLinesAboveTheLiveProgress: what others write scrolls above the picture, whole, and does not disturb it.
-func TestLinesAboveTheLiveProgress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		p := NewProgress(&Streams{Err: &out, ErrTTY: true}, false)
-		p.Above(func() { out.WriteString("db-1 | early\n") })
-		p.Show(&state.Status{Project: "shop", Phase: "starting", Workloads: []state.Workload{{Name: "db", Want: 1, Have: 1}}})
-		time.Sleep(150 * time.Millisecond)
-		p.Above(func() { out.WriteString("db-1 | one\ndb-1 | two\n") })
-		time.Sleep(150 * time.Millisecond)
-		p.Close()
-		p.Above(func() { out.WriteString("db-1 | late\n") })
-		want := []string{"db-1 | early", "db-1 | one", "db-1 | two", "shop  starting  300ms", "⠸ db  0/1 ready", "db-1 | late"}
-		if got := screen(t, out.String()); strings.Join(got, "\n") != strings.Join(want, "\n") {
-			t.Errorf("in the end:\n%s", strings.Join(got, "\n"))
-		}
-	})
-}
-
-func TestLiveProgressFitsTheTerminal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		p := NewProgress(&Streams{Err: &out, ErrTTY: true, Color: true}, false)
-		s := &state.Status{Project: "shop", Engine: strings.Repeat("long ", 50)}
-		for range 100 {
-			s.Workloads = append(s.Workloads, state.Workload{Name: strings.Repeat("w", 60), Right: true})
-		}
-		p.Show(s)
-		time.Sleep(350 * time.Millisecond)
-		p.Close()
-		lines := screen(t, stripColors(out.String()))
-		if len(lines) > 22 {
-			t.Errorf("%d lines on a terminal of 24", len(lines))
-		}
-		for _, l := range lines {
-			if n := len([]rune(l)); n > 79 {
-				t.Errorf("%d columns: %s", n, l)
-			}
-		}
-	})
-}
-
-func stripColors(s string) string {
-	for _, c := range []Style{Bold, Dim, Red, Green, Yellow, Blue, Cyan, "0"} {
-		s = strings.ReplaceAll(s, "\x1b["+string(c)+"m", "")
-	}
-	return s
-}
-
-func TestPaintAndSize(t *testing.T) {
-	plain, coloured := &Streams{}, &Streams{Color: true}
-	if plain.Paint(Red, "x") != "x" || coloured.Paint(Red, "x") != "\x1b[31mx\x1b[0m" || coloured.Paint(Red, "") != "" {
-		t.Error("colours")
-	}
-	if c, r := plain.Size(); c != 80 || r != 24 {
-		t.Errorf("%d by %d", c, r)
-	}
-	t.Setenv("NO_COLOR", "1")
-	if st := System(); st.Color || st.Err == nil {
-		t.Error("NO_COLOR is not honoured")
-	}
 }
 
 func TestOneLine(t *testing.T) {
@@ -291,7 +153,7 @@ func TestOneLine(t *testing.T) {
 // TestHoldOfItsOwn: a workload that waits for no other one, because somebody removed it, does not wait for itself.
 func TestHoldOfItsOwn(t *testing.T) {
 	var out bytes.Buffer
-	p := NewProgress(&Streams{Out: &out, Err: &out}, false)
+	p := New(&ui.Streams{Out: &out, Err: &out}, Options{})
 	hold := &state.Hold{Kind: "stopped", For: "web", Reason: "was removed with `lyandev rm`"}
 	p.Show(&state.Status{Phase: state.Ready, Workloads: []state.Workload{{Name: "web", Want: 1, Hold: hold}}})
 	p.Close()

@@ -1,53 +1,41 @@
-package ui
+package screen
 
 import (
 	"fmt"
+	"io"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
-// Progress shows the progress of a stack's start or stop.
-type Progress interface {
-	Show(s *state.Status)
-	// Event shows an event at once, if it is important.
-	Event(e state.Event)
-	// Note shows a line at once; Warn shows a warning, with quiet too.
-	Note(text string)
-	Warn(text string)
-	// Above calls write, which writes whole lines to the terminal that Err may be. A live view is taken away before and drawn again
-	// below them. It can be called from any goroutine, also after Close.
-	Above(write func())
-	// Close ends the output and restores the terminal.
-	Close()
-}
-
-// NewProgress returns a live view if Err is a terminal, else plain lines. With quiet or st.Quiet it shows only warnings.
-func NewProgress(st *Streams, quiet bool) Progress {
-	quiet = quiet || st.Quiet
-	if st.ErrTTY && !quiet {
-		return newLive(st)
-	}
-	return &plain{
-		st: st, quiet: quiet, began: time.Now(), seen: map[string]string{}, steps: map[string]string{}, since: map[string]time.Time{},
-	}
-}
-
-// plain prints one line per change, with the seconds since the start.
+// plain prints one line per change, with the seconds since the start or the stop began.
 type plain struct {
-	st    *Streams
+	st    *ui.Streams
 	quiet bool
+
+	mu    sync.Mutex
 	began time.Time
 	seen  map[string]string
+	// settled: only the stop is shown from now on, and what happens.
+	settled bool
 	// steps holds the last printed step of each workload, since when it, or a reminder of it, was printed.
 	steps map[string]string
 	since map[string]time.Time
 }
 
+func newPlain(st *ui.Streams, quiet bool) *plain {
+	return &plain{
+		st: st, quiet: quiet, began: time.Now(), seen: map[string]string{}, steps: map[string]string{}, since: map[string]time.Time{},
+	}
+}
+
+// line prints a text unless it was the last one of its key. mu is held.
 func (p *plain) line(key, text string) {
 	if p.seen[key] == text {
 		return
@@ -59,6 +47,15 @@ func (p *plain) line(key, text string) {
 }
 
 func (p *plain) Show(s *state.Status) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stopping := s.Phase == state.Stopping || s.Phase == state.Stopped
+	if p.settled {
+		if !stopping {
+			return
+		}
+		p.settled, p.began = false, time.Now()
+	}
 	for _, b := range s.Builds {
 		verb := buildVerb(b)
 		text := verb + " " + b.Name + ": " + b.State
@@ -72,7 +69,7 @@ func (p *plain) Show(s *state.Status) {
 			p.line("step/"+b.Name, verb+" "+b.Name+": "+b.Step)
 		}
 	}
-	if s.Phase == state.Stopping || s.Phase == state.Stopped {
+	if stopping {
 		p.showStopping(s)
 		return
 	}
@@ -114,7 +111,7 @@ func (p *plain) showWorkload(s *state.Status, w state.Workload) {
 		}
 	default:
 		for _, pod := range s.PodsOf(w.Name) {
-			if word := PodStatus(pod); troubled[strings.TrimPrefix(word, "Init:")] {
+			if word := ui.PodStatus(pod); troubled[strings.TrimPrefix(word, "Init:")] {
 				step, text = step+word, text+", "+services.ShownPod(pod)+" "+word
 			}
 		}
@@ -166,7 +163,9 @@ func graceOf(p *corev1.Pod) string {
 }
 
 func (p *plain) Event(e state.Event) {
-	if e.Type == corev1.EventTypeWarning && worthTelling(e) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.settled && e.Type == corev1.EventTypeWarning && worthTelling(e) {
 		p.line(fmt.Sprint("event/", e.Kind, e.Name, e.Reason), fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message)))
 	}
 }
@@ -178,11 +177,27 @@ func (p *plain) Note(text string) {
 }
 
 func (p *plain) Warn(text string) {
-	fmt.Fprintf(p.st.Err, "%s %s\n", p.st.Paint(Yellow, "warning:"), text)
+	fmt.Fprintf(p.st.Err, "%s %s\n", p.st.Paint(ui.Yellow, "warning:"), text)
 }
 
-func (p *plain) Above(write func()) { write() }
+// Happened implements Progress.
+func (p *plain) Happened(h Happening) {
+	if !p.quiet {
+		fmt.Fprintln(p.st.Err, happened(p.st, h))
+	}
+}
 
+// Logs implements Progress.
+func (p *plain) Logs() io.Writer { return LogsTo(p.st) }
+
+// Settle implements Progress.
+func (p *plain) Settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.settled = true
+}
+
+// Close implements Progress.
 func (p *plain) Close() {}
 
 // worthTelling filters out events of a normal start.
@@ -194,7 +209,7 @@ func worthTelling(e state.Event) bool {
 func describe(s *state.Status, w state.Workload) string {
 	switch {
 	case w.Right && w.Runs != nil:
-		return Runs(*w.Runs, time.Now())
+		return ui.Runs(*w.Runs, time.Now())
 	case w.Right && w.Kind == "Job":
 		return "completed"
 	case w.Right:
@@ -204,7 +219,7 @@ func describe(s *state.Status, w state.Workload) string {
 	}
 	text := fmt.Sprintf("%d/%d ready", w.Ready, w.Want)
 	for _, p := range s.PodsOf(w.Name) {
-		if why := PodStatus(p); why != "Running" || !state.PodReady(p) {
+		if why := ui.PodStatus(p); why != "Running" || !state.PodReady(p) {
 			text += ", " + services.ShownPod(p) + " " + why
 			if m := state.NotRight(p); m != "" {
 				text += " (" + oneLine(m) + ")"
@@ -221,6 +236,12 @@ func oneLine(s string) string {
 		s = strings.ToValidUTF8(s[:300], "") + "..."
 	}
 	return s
+}
+
+// firstLine is the first line of a text that is not empty.
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	return strings.TrimSpace(s)
 }
 
 func round(d time.Duration) string {
