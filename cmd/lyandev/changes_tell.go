@@ -72,7 +72,7 @@ func tellEvents(ctx context.Context, t *target, p screen.Progress) {
 	watchEvents(ctx, t, eventFilter{p, func(e state.Event) {
 		var records []innerloop.Record
 		_ = t.client.Loop(ctx, &records) // without them the event says it
-		if h, ok := editHappening(e, records); ok {
+		if h, ok := editHappening(e, shownName(ctx, t, e.Name), records); ok {
 			p.Happened(h)
 		}
 	}}, func(reason string) bool { return resources.IsNote(reason) || reason == "BackOff" })
@@ -96,29 +96,39 @@ func (f eventFilter) Event(e state.Event) {
 // editReasons are the reasons of events of edits; with Failed before them, of edits that failed.
 var editReasons = []string{"Synced", "Restarted", "Rebuilt"}
 
-// editHappening describes an edit by its record, the last one of its workload, else by its event. ok is false if it changed nothing.
-func editHappening(e state.Event, records []innerloop.Record) (h screen.Happening, ok bool) {
+// shownName is the name of a workload that people see, its own if the supervisor does not answer.
+func shownName(ctx context.Context, t *target, name string) string {
+	if s, err := t.client.State(ctx); err == nil {
+		if w, ok := s.Workload(name); ok {
+			return w.Shown()
+		}
+	}
+	return name
+}
+
+// editHappening describes an edit of what people know as name by its record, the last one of its workload, else by its event. ok is false if it changed nothing.
+func editHappening(e state.Event, name string, records []innerloop.Record) (h screen.Happening, ok bool) {
 	failed := strings.HasPrefix(e.Reason, "Failed")
 	for _, r := range slices.Backward(records) {
 		if r.Workload != e.Name {
 			continue
 		}
-		h.Edit = &screen.Edit{Workload: e.Name, Took: r.Total, Failed: failed}
+		h.Edit = &screen.Edit{Workload: name, Took: r.Total, Failed: failed}
 		if failed {
 			why, _, _ := strings.Cut(strings.TrimSpace(r.Error), "\n")
-			return screen.Happening{Text: e.Name + ": edit failed: " + why, Style: ui.Red, Edit: h.Edit}, true
+			return screen.Happening{Text: name + ": edit failed: " + why, Style: ui.Red, Edit: h.Edit}, true
 		}
 		if len(r.Actions) == 0 {
 			return h, false
 		}
-		h.Text, h.Style = fmt.Sprintf("%s: %s, live in %s%s", e.Name, editText(r), screen.Took(r.Total), editedFiles(r)), ui.Green
+		h.Text, h.Style = fmt.Sprintf("%s: %s, live in %s%s", name, editText(r), screen.Took(r.Total), editedFiles(r)), ui.Green
 		return h, true
 	}
 	text, _, _ := strings.Cut(e.Message, " (batched ") // the time of each stage is in the event
 	if failed {
-		return screen.Happening{Text: e.Name + ": edit failed: " + oneLine(e.Message), Style: ui.Red}, true
+		return screen.Happening{Text: name + ": edit failed: " + oneLine(e.Message), Style: ui.Red}, true
 	}
-	return screen.Happening{Text: e.Name + ": edit is live: " + text, Style: ui.Green}, true
+	return screen.Happening{Text: name + ": edit is live: " + text, Style: ui.Green}, true
 }
 
 // editText says what was done: "2 files synced, process restarted, in 3 pods".

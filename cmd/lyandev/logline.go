@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -30,13 +29,10 @@ type logWriter struct {
 // source is where a line comes from.
 type source struct{ pod, container string }
 
-// newLogWriter returns a writer to a stream; nil is Out. On a terminal it drops control sequences but colours; elsewhere a container's
-// bytes are unchanged. The stream gets whole lines.
-func newLogWriter(st *ui.Streams, m *mask.Masker, to io.Writer) *logWriter {
-	if to == nil {
-		to = screen.LogsTo(st)
-	}
-	return &logWriter{st: st, mask: m, names: map[source]string{}, out: bufio.NewWriterSize(to, 64<<10)}
+// newLogWriter returns a writer to Out. On a terminal it drops control sequences but colours; elsewhere a container's bytes are
+// unchanged.
+func newLogWriter(st *ui.Streams, m *mask.Masker) *logWriter {
+	return &logWriter{st: st, mask: m, names: map[source]string{}, out: bufio.NewWriterSize(screen.LogsTo(st), 64<<10)}
 }
 
 // line writes one line. What is waiting is flushed with it when there is much of it, so that the buffer does not flush itself in the

@@ -134,8 +134,11 @@ func printLogs(ctx context.Context, c *cli.Context, st *ui.Streams, t *target, o
 				!slices.ContainsFunc(o.except, isNamed(name, l))
 		},
 	}
-	w := newLogWriter(st, m, o.to)
+	w := newLogWriter(st, m)
 	w.plain = o.plain
+	if o.to != nil {
+		w.out.Reset(o.to)
+	}
 	opts.Flush = w.flush
 	err = logs.Stream(ctx, eng, opts, w.line)
 	if errors.Is(err, context.Canceled) {

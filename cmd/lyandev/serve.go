@@ -200,7 +200,7 @@ func stopOnSignal(s *served, p screen.Progress, endView context.CancelFunc) <-ch
 		if s.sup.Store().Latest().Engine != "" {
 			p.Note("the Docker engine does not answer, so nothing can be stopped until it does; Ctrl-C again exits and leaves the pods running")
 		} else {
-			p.Note("stopping the stack; containers of plain services are kept for the next up; Ctrl-C again stops immediately")
+			p.Note("stopping; containers are kept for the next up; Ctrl-C again stops immediately")
 		}
 		s.sup.Halt()
 		for range signals {

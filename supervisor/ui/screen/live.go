@@ -3,6 +3,7 @@ package screen
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -38,6 +39,8 @@ type live struct {
 	// stale: what the facts explain must be worked out again.
 	stale, settled, stopping, closed bool
 	term                             terminal
+	// told are the messages of the events that were told. An unhealthy pod is in the picture.
+	told map[string]string
 	// above is what scrolls up above the picture at the next draw; logs is the beginning of a line that is not whole yet.
 	above bytes.Buffer
 	logs  []byte
@@ -63,7 +66,7 @@ func newLive(st *ui.Streams, o Options, now func() time.Time) *live {
 // stillLive is a live view that draws only when it is told to.
 func stillLive(st *ui.Streams, o Options, now func() time.Time) *live {
 	return &live{
-		st: st, opts: o, now: now, term: terminal{st: st}, restore: func() {}, done: func() {},
+		st: st, opts: o, now: now, term: terminal{st: st}, told: map[string]string{}, restore: func() {}, done: func() {},
 		view: View{Streams: st, Began: now(), Hint: o.Hint},
 	}
 }
@@ -133,9 +136,13 @@ func (l *live) Event(e state.Event) {
 	l.facts.Events = append(l.facts.Events, e)
 	l.facts.Events = l.facts.Events[max(len(l.facts.Events)-keptEvents, 0):]
 	l.stale = true
-	settled := l.settled
+	key := fmt.Sprint(e.Kind, e.Name, e.Container, e.Reason)
+	tell := !l.settled && e.Type == corev1.EventTypeWarning && e.Reason != "Unhealthy" && l.told[key] != e.Message
+	if tell {
+		l.told[key] = e.Message
+	}
 	l.mu.Unlock()
-	if !settled && e.Type == corev1.EventTypeWarning && worthTelling(e) {
+	if tell {
 		l.scroll(ui.Yellow, e.Name+": "+e.Reason+": "+oneLine(e.Message))
 	}
 }
