@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -43,7 +44,7 @@ func (x difference) reason() string {
 	}
 	was, wasShort := shortScalar(x.was)
 	is, isShort := shortScalar(x.is)
-	if wasShort && isShort && !strings.Contains(x.path, "env.") && !strings.Contains(x.path, "ata.") {
+	if wasShort && isShort && !strings.Contains(x.path, "env.") && !strings.Contains(x.path, "ata.") && !isSecret(x.path) {
 		return fmt.Sprintf("%s %s -> %s", x.path, was, is)
 	}
 	return x.path + " changed"
@@ -91,6 +92,8 @@ func mapDifferences(path string, a, b map[string]any) []difference {
 		y, inB := b[k]
 		at := strings.TrimPrefix(path+"."+k, ".")
 		switch {
+		case k == "env" && inA != inB: // each variable by itself
+			out = append(out, mapDifferences(at, byName(orList(x)), byName(orList(y)))...)
 		case !inA:
 			out = append(out, difference{path: at, is: y, added: true})
 		case !inB:
@@ -100,6 +103,12 @@ func mapDifferences(path string, a, b map[string]any) []difference {
 		}
 	}
 	return out
+}
+
+// orList is a JSON list, an empty one for another value.
+func orList(v any) []any {
+	list, _ := v.([]any)
+	return list
 }
 
 // byName converts a list of objects with a name to a map, nil if it is not such a list.
@@ -168,12 +177,11 @@ func (m *stackMasker) field(kind string, x difference) (Field, bool) {
 
 // text is a value as text without secrets. A value is one if it is that of a Secret, or if the field's name says so.
 func (m *stackMasker) text(kind, path string, v any) string {
-	secret := kind == "Secret" && (strings.HasPrefix(path, "data.") || strings.HasPrefix(path, "stringData.")) || kind == "Build" && strings.HasPrefix(path, "secretValues")
-	for _, part := range strings.Split(path, ".") {
-		secret = secret || isVariable(path) && mask.SecretName(part)
-	}
-	if secret {
+	if isSecret(path) || kind == "Secret" && (strings.HasPrefix(path, "data.") || strings.HasPrefix(path, "stringData.")) {
 		return mask.Mask
+	}
+	if x, ok := v.(map[string]any); ok && x["name"] != nil && (len(x) == 1 || len(x) == 2 && x["value"] != nil) {
+		v = cmp.Or(x["value"], any("")) // a variable
 	}
 	text, isText := v.(string)
 	if !isText {
@@ -187,6 +195,11 @@ func (m *stackMasker) text(kind, path string, v any) string {
 		text = x.String(text)
 	}
 	return text
+}
+
+// isSecret reports whether the value of a field is a secret by the field's name.
+func isSecret(path string) bool {
+	return strings.HasPrefix(path, "secretValues") || isVariable(path) && slices.ContainsFunc(strings.Split(path, "."), mask.SecretName)
 }
 
 // isVariable reports whether a path leads to a variable, a build argument or an entry of a ConfigMap: names that people chose.

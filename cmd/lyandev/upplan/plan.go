@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/podchange"
@@ -159,7 +160,7 @@ func (l *Look) service(w *services.Workload, changes []profiles.Change) Service 
 	old, is := orEmpty(l.Before).Workload(w.Name()), orEmpty(l.After).Workload(w.Name())
 	for _, c := range changes {
 		if c.Kind == w.Kind() {
-			s.Change, s.Fields = l.words(c, old, is), c.Fields
+			s.Change, s.Fields = l.words(c, old, is), named(c.Fields, old, is)
 			s.Action = map[profiles.Action]Action{
 				profiles.Start: Create, profiles.Stop: Remove, profiles.Scale: Scale, profiles.Replace: Recreate, profiles.Update: Change,
 			}[c.Action]
@@ -254,6 +255,31 @@ func builtAnew(reasons []string, old, is *services.Workload) []string {
 		was, ref := old.PodMeta().Annotations[services.ImageAnnotation+parts[1]], is.PodMeta().Annotations[services.ImageAnnotation+parts[1]]
 		if ref != "" && ref == was {
 			out[i] = newBuild + ref
+		}
+	}
+	return out
+}
+
+// named puts the names of images that are built here in the place of their IDs.
+func named(fields []profiles.Field, old, is *services.Workload) []profiles.Field {
+	if old == nil || is == nil {
+		return fields
+	}
+	out := slices.Clone(fields)
+	for i, f := range out {
+		parts := strings.Split(f.Path, ".")
+		if len(parts) != 3 || parts[2] != "image" {
+			continue
+		}
+		if ref := old.PodMeta().Annotations[services.ImageAnnotation+parts[1]]; ref != "" && f.From != nil {
+			out[i].From = new(ref + " (" + output.Digest(*f.From) + ")")
+		}
+		if ref := is.PodMeta().Annotations[services.ImageAnnotation+parts[1]]; ref != "" && f.To != nil {
+			id := output.Digest(*f.To)
+			if *f.To == NewImageID(ref) {
+				id = "a new build"
+			}
+			out[i].To = new(ref + " (" + id + ")")
 		}
 	}
 	return out

@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
+	"time"
 
 	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/profiles"
@@ -134,14 +136,15 @@ func (w *printer) fields(list []profiles.Field) {
 		default:
 			name = within(strings.TrimSuffix(name, " ->"), f.Path)
 		}
-		text := value(f.From) + " -> " + value(f.To)
+		from, to := value(f.Path, f.From), value(f.Path, f.To)
+		text := from + " -> " + to
 		switch {
 		case f.From == nil:
-			text = "added: " + value(f.To)
+			text = "added: " + to
 		case f.To == nil:
-			text = "removed, was " + value(f.From)
-		case value(f.From) == value(f.To):
-			text = value(f.From) + " (changed)"
+			text = "removed, was " + from
+		case from == to:
+			text = from + " (changed)"
 		}
 		if !seen[name+text] {
 			w.detail(name, text)
@@ -159,6 +162,11 @@ func within(word, path string) string {
 			return word
 		}
 	}
+	for i, part := range parts {
+		if strings.HasSuffix(part, "Probe") {
+			return strings.Join(parts[i:], ".")
+		}
+	}
 	if last == word || word == "replicas" {
 		return word
 	}
@@ -168,16 +176,19 @@ func within(word, path string) string {
 	return word + " " + last
 }
 
-func value(v *string) string {
+// durations are fields of Docker that are numbers of nanoseconds.
+var durations = []string{"Interval", "Timeout", "StartPeriod", "StartInterval"}
+
+// value is a value for people, at most widest characters.
+func value(path string, v *string) string {
 	if v == nil {
 		return ""
 	}
 	if *v == "" {
 		return `""`
 	}
-	text := output.Digest(output.OneLine(*v))
-	if utf8.RuneCountInString(text) > widest {
-		text = output.Cut(text, widest)
+	if n, err := strconv.ParseInt(*v, 10, 64); err == nil && slices.Contains(durations, path[strings.LastIndex(path, ".")+1:]) {
+		return time.Duration(n).String()
 	}
-	return text
+	return output.Cut(output.Digest(output.OneLine(*v)), widest)
 }
