@@ -52,16 +52,16 @@ func (s *session) networks(ctx context.Context, all map[string]*container) (map[
 	if err != nil {
 		return nil, err
 	}
-	var ids []string
+	var names []string // not IDs: an engine that starts makes its bridge anew, and containers that do not run keep the old ID
 	for _, c := range all {
 		nets, _ := at(c.Inspect, "NetworkSettings", "Networks").(object)
-		for _, n := range nets {
-			if id := str(n, "NetworkID"); id != "" && !slices.Contains(ids, id) {
-				ids = append(ids, id)
+		for name, n := range nets {
+			if str(n, "NetworkID") != "" && !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
 	}
-	more, err := inspect(ctx, "network", ids)
+	more, err := inspect(ctx, "network", names)
 	if err != nil {
 		return nil, err
 	}
