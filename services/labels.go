@@ -19,6 +19,9 @@ const (
 	ImageAnnotation = "dev.lyandev.image/"
 	// RecreatedAnnotation is the pod annotation by which `up --force-recreate` makes a template another one: when that was.
 	RecreatedAnnotation = "dev.lyandev/recreated-at"
+	// UnstartedAnnotation is on the pods of plain services whose containers are made and not started until somebody starts them
+	// (`lyandev create`). It means nothing once the container has run.
+	UnstartedAnnotation = "dev.lyandev/unstarted"
 	// DirLabel is the directory that an instance was started in.
 	DirLabel = "dev.lyandev.dir"
 	// LocalhostLabel is on containers with ports of their loopback that lead elsewhere: a Localhost as text. A container that joins

@@ -53,6 +53,9 @@ type ApplyWay struct {
 	NoRecreate bool `json:"noRecreate,omitempty"`
 	// NewVolumes gives containers that are made anew new anonymous volumes, and deletes those of the former container.
 	NewVolumes bool `json:"newVolumes,omitempty"`
+	// NoStart makes the containers of plain services and starts none that does not run yet; services of Kubernetes' semantics that have
+	// no pods are suspended as by stop. Apply returns when the containers are there.
+	NoStart bool `json:"noStart,omitempty"`
 	// Grace is the time in seconds between the stop signal and SIGKILL for the pods that the apply stops; nil is the file's.
 	Grace *int64 `json:"grace,omitempty"`
 }
@@ -106,6 +109,9 @@ func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts Appl
 		return none, err
 	}
 	s.inner.WatchFiles(!opts.NoWatch)
+	if opts.Way.NoStart {
+		return s.applyUnstarted(ctx, prepared, opts, warnings)
+	}
 	return ask(ctx, s, "apply a stack", func() (Applied, error) {
 		again := s.startEnded(prepared, opts.Only)
 		s.useWay(opts.Way)

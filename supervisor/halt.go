@@ -22,15 +22,7 @@ func (s *Supervisor) kept(p *corev1.Pod) bool {
 	if !s.keeps(p) {
 		return false
 	}
-	if pod.Final(p.Status.Phase) {
-		return true
-	}
-	for _, c := range p.Status.ContainerStatuses {
-		if c.State.Waiting != nil && c.State.Waiting.Reason == services.ReasonStopped {
-			return true // its container has never run
-		}
-	}
-	return false
+	return pod.Final(p.Status.Phase) || neverRan(p)
 }
 
 // halt has a plain service's container stopped, once. Called by the loop.

@@ -176,7 +176,7 @@ func (s *Supervisor) needs(ctx context.Context, x *services.Workload) error {
 
 // allStopped reports whether a workload has no pod but stopped ones. Called by the loop.
 func (s *Supervisor) allStopped(name string) bool {
-	return !slices.ContainsFunc(s.cluster.PodsOf(name), func(p *corev1.Pod) bool { return p.Status.Reason != services.ReasonStopped })
+	return !slices.ContainsFunc(s.cluster.PodsOf(name), func(p *corev1.Pod) bool { return p.Status.Reason != services.ReasonStopped && !neverRan(p) })
 }
 
 // awaited is what somebody waits for. done is called by the loop after every step, until it returns true or an error.

@@ -292,7 +292,7 @@ func stoppedByHand(i *instance.Instance) (map[string]string, error) {
 }
 
 // startsAgain reports whether an apply starts the container of a plain pod again though nothing of it has changed: it was stopped, or
-// has failed.
+// has failed, or was made and never started.
 func startsAgain(p *corev1.Pod) bool {
-	return p.DeletionTimestamp == nil && (p.Status.Phase == corev1.PodFailed || p.Status.Reason == services.ReasonStopped)
+	return p.DeletionTimestamp == nil && (p.Status.Phase == corev1.PodFailed || p.Status.Reason == services.ReasonStopped || neverRan(p))
 }

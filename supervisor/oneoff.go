@@ -36,6 +36,8 @@ type OneOff struct {
 	Build bool `json:"build,omitempty"`
 	// NoInit leaves the init containers out.
 	NoInit bool `json:"noInit,omitempty"`
+	// Pull takes the place of the pull policies of the file: always, missing or never; "" leaves them.
+	Pull string `json:"pull,omitempty"`
 }
 
 // OneOffContainer is the container that CreateOneOff has made.
@@ -97,7 +99,7 @@ func (s *Supervisor) prepareOneOff(ctx context.Context, r OneOff, x *services.Wo
 	alone.Builds = slices.DeleteFunc(slices.Clone(r.Stack.Builds), func(b *services.Build) bool {
 		return !slices.ContainsFunc(slices.Concat(spec.Containers, spec.InitContainers), func(c corev1.Container) bool { return c.Image == b.Image })
 	})
-	made, err := s.images.Make(ctx, &alone, images.Options{Force: r.Build})
+	made, err := s.images.Make(ctx, &alone, images.Options{Force: r.Build, Pull: r.Pull})
 	if err != nil {
 		return nil, err
 	}

@@ -119,6 +119,9 @@ func (s *Supervisor) createPod(wanted *corev1.Pod, now time.Time) error {
 	p := wanted.DeepCopy()
 	p.UID = types.UID(uuid.NewString())
 	p.CreationTimestamp = metav1.NewTime(now)
+	if s.cluster.Unstarted && services.PlainPod(p) {
+		p.Annotations = withEntry(p.Annotations, services.UnstartedAnnotation, "true")
+	}
 	stored, err := s.cluster.Create(p, "")
 	if err != nil {
 		return err

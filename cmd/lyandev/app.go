@@ -80,6 +80,7 @@ func newApp(st *ui.Streams) *cli.App {
 			newPauseProbesCommand(st),
 			newResumeProbesCommand(st),
 			newDoctorCommand(st),
+			newCreateCommand(st),
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // main reports and exits
 		OnUsageError:   badValue,

@@ -30,7 +30,7 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 			&cli.BoolFlag{Name: "here", Usage: "with --support: print what of this file is not applied"},
 			strictFlag(),
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "check only, print nothing"},
-		}, configLists()...),
+		}, append(configLists(), configFileFlags()...)...),
 		Action: func(c *cli.Context) error {
 			if c.Bool("support") {
 				return runSupport(c, st)
@@ -39,12 +39,23 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if done, err := printFile(c, st, asJSON); done || err != nil {
+				return err
+			}
 			stack, err := loadActive(c, chosenProfile(c), c.Args().Slice())
 			if err != nil {
 				return err
 			}
 			if stack, err = onlyServices(stack, c.Args().Slice()); err != nil {
 				return withCode(exitUsage, err)
+			}
+			if c.Bool("resolve-image-digests") || c.Bool("lock-image-digests") {
+				if stack, err = pinImages(c, stack); err != nil {
+					return err
+				}
+			}
+			if c.Bool("lock-image-digests") {
+				return printConfig(c, st, lockFile(stack), asJSON, mask.New(nil))
 			}
 			if c.Bool("strict") {
 				if err := checkApplied(c, st, stack); err != nil {

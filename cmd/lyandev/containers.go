@@ -107,10 +107,28 @@ func knownServices(ctx context.Context, t *target) []string {
 // findContainer finds a running container of a service or pod: that of its first pod, or of its pod number index, counted from 1.
 // It takes the pod's first container, unless one is named.
 func findContainer(ctx context.Context, eng lister, t *target, name, container string, index int) (engine.Container, error) {
-	list, err := chooseContainers(ctx, eng, t.instance.Name, choice{names: []string{name}, container: container}, knownServices(ctx, t))
+	return findOne(ctx, eng, t, choice{names: []string{name}, container: container}, index)
+}
+
+// findAnyContainer is findContainer that takes a container that does not run if none of the name runs.
+func findAnyContainer(ctx context.Context, eng lister, t *target, name, container string, index int) (engine.Container, error) {
+	found, err := findContainer(ctx, eng, t, name, container, index)
+	if err == nil {
+		return found, nil
+	}
+	if any, e := findOne(ctx, eng, t, choice{names: []string{name}, container: container, ended: true}, index); e == nil {
+		return any, nil
+	}
+	return found, err
+}
+
+// findOne finds the first container of pod number index, from 1, among the chosen ones; 0 is the first pod.
+func findOne(ctx context.Context, eng lister, t *target, want choice, index int) (engine.Container, error) {
+	list, err := chooseContainers(ctx, eng, t.instance.Name, want, knownServices(ctx, t))
 	if err != nil {
 		return engine.Container{}, err
 	}
+	name := want.names[0]
 	var firsts []engine.Container
 	for _, c := range list {
 		if len(firsts) == 0 || firsts[len(firsts)-1].Labels[services.PodLabel] != c.Labels[services.PodLabel] {

@@ -71,7 +71,7 @@ func runCp(c *cli.Context, st *ui.Streams, from, to place) error {
 	}
 	defer eng.Close()
 	name := from.service + to.service
-	first, err := findContainer(c.Context, eng, t, name, c.String("container"), c.Int("index"))
+	first, err := findAnyContainer(c.Context, eng, t, name, c.String("container"), c.Int("index"))
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func runCp(c *cli.Context, st *ui.Streams, from, to place) error {
 	}
 	list := []engine.Container{first}
 	if c.Int("index") == 0 {
-		if list, err = chooseContainers(c.Context, eng, t.instance.Name, choice{names: []string{name}}, nil); err != nil {
+		if list, err = chooseContainers(c.Context, eng, t.instance.Name, choice{names: []string{name}, ended: true}, nil); err != nil {
 			return err
 		}
 	}

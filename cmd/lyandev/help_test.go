@@ -41,7 +41,7 @@ func TestHelpListsEverything(t *testing.T) {
 	appHelp(&out, app)
 	text := out.String()
 	for _, c := range app.Commands {
-		if listed := regexp.MustCompile(`(?m)^  `+regexp.QuoteMeta(c.Name)+` `).MatchString(text); listed == c.Hidden {
+		if listed := regexp.MustCompile(`(?m)^  ` + regexp.QuoteMeta(c.Name) + ` `).MatchString(text); listed == c.Hidden {
 			t.Errorf("command %s: listed %v", c.Name, listed)
 		}
 	}

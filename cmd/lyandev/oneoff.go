@@ -40,6 +40,7 @@ func newRunCommand(st *ui.Streams) *cli.Command {
 			&cli.StringFlag{Name: "entrypoint", Usage: "replace the entrypoint by `COMMAND`"},
 			&cli.BoolFlag{Name: "no-deps", Usage: "do not start what the service depends on, and run no init containers"},
 			&cli.BoolFlag{Name: "build", Usage: "build the service's image even if nothing changed"},
+			&cli.StringFlag{Name: "pull", Usage: "pull images `always`, if missing, or never, whatever the file says"},
 			&cli.BoolFlag{Name: "use-aliases", Usage: "give the container the service's names in its networks"},
 			&cli.StringSliceFlag{Name: "label", Aliases: []string{"l"}, Usage: "add the label `NAME=VALUE`"},
 			&cli.StringSliceFlag{Name: "cap-add", Usage: "add the Linux capability `CAP`"},

@@ -30,6 +30,9 @@ func runOneOff(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
+	if err := checkPull(c.String("pull")); err != nil {
+		return withCode(exitUsage, err)
+	}
 	up := upOptions{st: st, profile: chosenProfile(c), quiet: c.Bool("quiet"), quietPull: c.Bool("quiet-pull"), quietBuild: c.Bool("quiet-build")}
 	stack, err := loadForUp(c, &up)
 	if err != nil {
@@ -52,9 +55,9 @@ func runOneOff(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	up.request = api.ApplyRequest{Stack: stack, PortsAuto: t.portsAuto(c)}
+	up.request = api.ApplyRequest{Stack: stack, PortsAuto: t.portsAuto(c), ApplyWay: api.ApplyWay{Pull: c.String("pull")}}
 	made, err := createOneOff(c, t, up, x, api.OneOffRequest{
-		Stack: from, Service: x.Name(), Container: container, Options: options, Build: c.Bool("build"), NoInit: c.Bool("no-deps"),
+		Stack: from, Service: x.Name(), Container: container, Options: options, Build: c.Bool("build"), NoInit: c.Bool("no-deps"), Pull: c.String("pull"),
 	})
 	if err != nil {
 		return abandonEmpty(t, err)

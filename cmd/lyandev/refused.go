@@ -3,9 +3,6 @@ package main
 // notHere says of flags and commands of Docker Compose that lyandev has not, why, and what to use instead. Flags have the name of their
 // command before them, or none if they belong to all.
 var notHere = map[string]string{
-	"up --no-start": noContainersBeforeStart,
-	"create":        noContainersBeforeStart,
-
 	"--compatibility": "lyandev names containers as Docker Compose v2 and later does (PROJECT-SERVICE-1) and applies deploy: as it is; `container_name` in the file " +
 		"gives a container another name",
 	"--all-resources": "lyandev makes the networks and volumes that services use; `docker network create` and `docker volume create` make others, which the file " +
@@ -21,12 +18,6 @@ var notHere = map[string]string{
 	"build --print":      "lyandev does not use bake; `lyandev config --format json` prints the builds of the stack",
 	"build --check":      "`docker buildx build --check` checks a Dockerfile",
 
-	"config --variables": "the variables that a file asks for are in the file; `lyandev config --environment` prints those that are set, and `docker compose config " +
-		"--variables` lists both",
-	"stats --all": "a container that has ended uses nothing; `lyandev ps -a` lists it",
-	"stats --a":   "a container that has ended uses nothing; `lyandev ps -a` lists it",
-	"run --pull":  "`lyandev pull SERVICE` pulls the image first",
-
 	"watch":   "`lyandev up` watches the paths in develop.watch, also with -d; `lyandev up` attaches to a stack that runs, and `lyandev events -f` follows its edits",
 	"push":    "it pushes nothing: `docker push IMAGE` pushes what `lyandev config --images` lists",
 	"export":  "`docker export CONTAINER` does it; `lyandev ps -q SERVICE` prints the ID of the container",
@@ -34,19 +25,11 @@ var notHere = map[string]string{
 	"publish": "it publishes nothing: `docker compose publish` works on the same file",
 	"bridge":  "`docker compose bridge` works on the same file",
 
-	"watch --prune": "images that a rebuild replaces stay; `docker image prune` removes them",
-	"config --lock-image-digests": "lyandev pins no digests: it pulls what is missing and keeps the image that a container was made with; `docker image inspect " +
-		"IMAGE` prints its digest",
-	"config --resolve-image-digests": "lyandev pins no digests: it pulls what is missing and keeps the image that a container was made with; `docker image inspect " +
-		"IMAGE` prints its digest",
-	"config --no-interpolate":     configIsTheStack,
+	"watch --prune":               "images that a rebuild replaces stay; `docker image prune` removes them",
 	"config --no-normalize":       configIsTheStack,
 	"config --no-path-resolution": configIsTheStack,
 	"config --no-consistency":     configIsTheStack,
 	"config --no-env-resolution":  configIsTheStack,
 }
-
-const noContainersBeforeStart = "lyandev makes a container when it starts it; `lyandev build` and `lyandev pull` prepare the images, and `lyandev up --dry-run` prints " +
-	"what up would do"
 
 const configIsTheStack = "lyandev config prints the stack as it will run, not the file: `docker compose config` prints the file in that form"

@@ -20,6 +20,7 @@ func newStatsCommand(st *ui.Streams) *cli.Command {
 			"containers. CPU is the share of one processor within the last second.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "no-stream", Usage: "show it once"},
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also containers that do not run, which use nothing"},
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json (one line of JSON per pod, with the names of docker compose stats), a Go `TEMPLATE`, or 'table TEMPLATE'; shown once"},
 			&cli.BoolFlag{Name: "no-trunc", Usage: "with --format: whole IDs"},
 			jsonFlag(),

@@ -84,7 +84,7 @@ func runStats(c *cli.Context, st *ui.Streams) error {
 	defer eng.Close()
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
 	defer stop()
-	want := choice{names: c.Args().Slice(), init: true}
+	want := choice{names: c.Args().Slice(), init: !c.Bool("all"), ended: c.Bool("all")}
 	known := knownServices(ctx, t)
 	before, err := sampleAll(ctx, eng, t.instance.Name, want, known)
 	if err != nil {
@@ -144,12 +144,17 @@ func sampleAll(ctx context.Context, eng engine.Engine, project string, want choi
 	samples := make([]sample, len(list))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, c := range list {
+		samples[i] = sample{container: c}
+		if c.State != engine.StateRunning && c.State != engine.StatePaused {
+			continue
+		}
 		g.Go(func() error {
 			s, err := eng.Stats(ctx, c.ID)
-			if engine.IsNotFound(err) || engine.IsConflict(err) {
-				return nil // it has ended
+			if engine.IsNotFound(err) || engine.IsConflict(err) { // it has ended
+				samples[i] = sample{}
+				return nil
 			}
-			samples[i] = sample{c, s}
+			samples[i].stats = s
 			return err
 		})
 	}

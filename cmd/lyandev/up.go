@@ -12,7 +12,6 @@ import (
 	"github.com/urfave/cli/v2"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/explain"
@@ -51,26 +50,7 @@ func newUpCommand(st *ui.Streams) *cli.Command {
 		Name: "up", Usage: "start the stack, or apply changes of the file to a running one", ArgsUsage: "[SERVICE...]",
 		Description: "Runs in the foreground and follows the logs until Ctrl-C, which stops the stack and keeps the containers of plain\n" +
 			"services for the next up (a second Ctrl-C stops it immediately); lyandev down removes them. If a supervisor is already running, up applies the stack to it and attaches; Ctrl-C then only detaches.",
-		Flags: append([]cli.Flag{
-			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "run the supervisor in the background"},
-			&cli.BoolFlag{Name: "wait", Usage: "return when the stack is ready (implies -d)"},
-			&cli.StringFlag{Name: "timeout", Aliases: []string{"t"}, Usage: "kill containers that have not stopped after `SECONDS`, those that this up replaces and those that Ctrl-C stops; with a unit (90s) it is --wait-timeout"},
-			&cli.StringFlag{Name: "wait-timeout", Value: "5m", Usage: "with --wait: give up after `TIME`, a duration or a number of seconds"},
-			&cli.StringFlag{Name: "ports", Value: "fixed", Usage: "if a host port is in use: `fixed` (fail) or auto (use the next free port)"},
-			&cli.StringFlag{Name: "timing", Usage: "probe timing: `fast` or strict; default: the file's"},
-			&cli.BoolFlag{Name: "build", Usage: "build images even if nothing changed"},
-			&cli.BoolFlag{Name: "no-build", Usage: "do not build; use the existing images"},
-			&cli.BoolFlag{Name: "no-watch", Usage: "do not watch the paths in develop.watch"},
-			&cli.BoolFlag{Name: "take-over", Usage: "stop and remove the containers that Docker Compose started for the project; volumes are kept and used"},
-			strictFlag(),
-			&cli.BoolFlag{Name: "force-recreate", Usage: "make the containers anew even if nothing changed"},
-			&cli.BoolFlag{Name: "no-deps", Usage: "with SERVICE: leave what it depends on as it is"},
-			&cli.StringSliceFlag{Name: "scale", Usage: "run `SERVICE=N` containers, whatever the file says"},
-			&cli.BoolFlag{Name: "remove-orphans", Usage: "accepted for Compose's sake: containers of services that left the file are always removed"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, as lyandev diff does, and change nothing"},
-			&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
-		}, append(output.Flags(output.Wide, output.Name), composeUpFlags()...)...),
+		Flags: upFlags(),
 		Action: func(c *cli.Context) error {
 			o, err := upOptionsOf(c, st)
 			if err != nil {
@@ -116,6 +96,9 @@ func runUp(c *cli.Context, o upOptions) error {
 	answers, err := t.answers(c.Context)
 	if err != nil {
 		return err
+	}
+	if o.request.NoStart {
+		return createOnly(c, t, o, answers)
 	}
 	if o.until.any() {
 		return runUntilEnd(c, t, o, answers)

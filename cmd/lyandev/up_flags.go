@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,10 +10,35 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
+
+// upFlags are the flags of up.
+func upFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "run the supervisor in the background"},
+		&cli.BoolFlag{Name: "wait", Usage: "return when the stack is ready (implies -d)"},
+		&cli.StringFlag{Name: "timeout", Aliases: []string{"t"}, Usage: "kill containers that have not stopped after `SECONDS`, those that this up replaces and those that Ctrl-C stops; with a unit (90s) it is --wait-timeout"},
+		&cli.StringFlag{Name: "wait-timeout", Value: "5m", Usage: "with --wait: give up after `TIME`, a duration or a number of seconds"},
+		&cli.StringFlag{Name: "ports", Value: "fixed", Usage: "if a host port is in use: `fixed` (fail) or auto (use the next free port)"},
+		&cli.StringFlag{Name: "timing", Usage: "probe timing: `fast` or strict; default: the file's"},
+		&cli.BoolFlag{Name: "build", Usage: "build images even if nothing changed"},
+		&cli.BoolFlag{Name: "no-build", Usage: "do not build; use the existing images"},
+		&cli.BoolFlag{Name: "no-watch", Usage: "do not watch the paths in develop.watch"},
+		&cli.BoolFlag{Name: "take-over", Usage: "stop and remove the containers that Docker Compose started for the project; volumes are kept and used"},
+		strictFlag(),
+		&cli.BoolFlag{Name: "force-recreate", Usage: "make the containers anew even if nothing changed"},
+		&cli.BoolFlag{Name: "no-deps", Usage: "with SERVICE: leave what it depends on as it is"},
+		&cli.StringSliceFlag{Name: "scale", Usage: "run `SERVICE=N` containers, whatever the file says"},
+		&cli.BoolFlag{Name: "remove-orphans", Usage: "accepted for Compose's sake: containers of services that left the file are always removed"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, as lyandev diff does, and change nothing"},
+		&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
+	}, append(output.Flags(output.Wide, output.Name), composeUpFlags()...)...)
+}
 
 // composeUpFlags are the flags of docker compose up that are not lyandev's own too.
 func composeUpFlags() []cli.Flag {
@@ -23,6 +49,7 @@ func composeUpFlags() []cli.Flag {
 		&cli.StringFlag{Name: "pull", Usage: "pull images `always`, if missing, or never, whatever the file says"},
 		&cli.BoolFlag{Name: "quiet-pull", Usage: "do not show the progress of pulls"},
 		&cli.BoolFlag{Name: "quiet-build", Usage: "do not show the progress of builds"},
+		&cli.BoolFlag{Name: "no-start", Usage: "create the containers and do not start them, as lyandev create does"},
 		&cli.BoolFlag{Name: "no-recreate", Usage: "leave the containers of services that run as they are, though the file has changed"},
 		&cli.BoolFlag{Name: "always-recreate-deps", Usage: "with SERVICE: make the containers of what it depends on anew too"},
 		&cli.BoolFlag{Name: "renew-anon-volumes", Aliases: []string{"V"}, Usage: "containers that are made anew begin with new anonymous volumes; their former ones are deleted"},
@@ -50,7 +77,7 @@ func upOptionsOf(c *cli.Context, st *ui.Streams) (upOptions, error) {
 		request: api.ApplyRequest{
 			Build: c.Bool("build"), NoBuild: c.Bool("no-build"), NoWatch: c.Bool("no-watch"), PortsAuto: c.String("ports") == "auto",
 			Only: c.Args().Slice(), NoDeps: c.Bool("no-deps"),
-			ApplyWay: api.ApplyWay{Pull: c.String("pull"), NoRecreate: c.Bool("no-recreate"), NewVolumes: c.Bool("renew-anon-volumes")},
+			ApplyWay: api.ApplyWay{Pull: c.String("pull"), NoRecreate: c.Bool("no-recreate"), NewVolumes: c.Bool("renew-anon-volumes"), NoStart: c.Bool("no-start")},
 		},
 	}
 	if c.Bool("no-color") {
@@ -64,14 +91,18 @@ func (o *upOptions) check(c *cli.Context) error {
 	if p := c.String("ports"); p != "fixed" && p != "auto" {
 		return fmt.Errorf("cannot use --ports %q: it must be fixed or auto", p)
 	}
-	if p := o.request.Pull; p != "" && !slices.Contains([]string{"always", "missing", "never"}, p) {
-		return fmt.Errorf("cannot use --pull %q: it must be always, missing or never", p)
+	if err := checkPull(o.request.Pull); err != nil {
+		return err
 	}
 	for _, pair := range [][2]string{
 		{"no-recreate", "force-recreate"},
 		{"no-recreate", "always-recreate-deps"},
 		{"watch", "no-watch"},
 		{"build", "no-build"},
+		{"no-start", "wait"},
+		{"no-start", "abort-on-container-exit"},
+		{"no-start", "abort-on-container-failure"},
+		{"no-start", "exit-code-from"},
 		{"abort-on-container-exit", "abort-on-container-failure"},
 		{"exit-code-from", "abort-on-container-failure"},
 	} {
@@ -88,6 +119,14 @@ func (o *upOptions) check(c *cli.Context) error {
 	return nil
 }
 
+// checkPull returns an error for a value that --pull cannot have; "" is none.
+func checkPull(p string) error {
+	if p != "" && !slices.Contains([]string{"always", "missing", "never"}, p) {
+		return fmt.Errorf("cannot use --pull %q: it must be always, missing or never", p)
+	}
+	return nil
+}
+
 // given reports whether a flag was given, and not as false.
 func given(c *cli.Context, name string) bool {
 	return c.IsSet(name) && (c.Bool(name) || c.String(name) != "" && c.String(name) != "false" || len(c.StringSlice(name)) > 0)
@@ -95,7 +134,7 @@ func given(c *cli.Context, name string) bool {
 
 // times reads --timeout and --wait-timeout.
 func (o *upOptions) times(c *cli.Context) (err error) {
-	if o.timeout, err = parseSeconds(c.String("wait-timeout")); err != nil {
+	if o.timeout, err = parseSeconds(cmp.Or(c.String("wait-timeout"), "0")); err != nil {
 		return fmt.Errorf("cannot use --wait-timeout %q: %w", c.String("wait-timeout"), err)
 	}
 	text := c.String("timeout")

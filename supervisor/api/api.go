@@ -55,6 +55,7 @@ type ApplyWay struct {
 	Pull       string `json:"pull,omitempty"`
 	NoRecreate bool   `json:"noRecreate,omitempty"`
 	NewVolumes bool   `json:"newVolumes,omitempty"`
+	NoStart    bool   `json:"noStart,omitempty"`
 	Grace      *int64 `json:"grace,omitempty"`
 }
 

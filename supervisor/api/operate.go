@@ -58,6 +58,7 @@ type OneOffRequest struct {
 	Container string          `json:"container,omitempty"`
 	Build     bool            `json:"build,omitempty"`
 	NoInit    bool            `json:"noInit,omitempty"`
+	Pull      string          `json:"pull,omitempty"`
 }
 
 // OneOffAnswer is the container that was created: its ID and its name.

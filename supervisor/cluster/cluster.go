@@ -60,6 +60,8 @@ type Cluster struct {
 	Handover    Handover
 	Recovery    Recovery
 	Suspensions Suspensions
+	// Unstarted releases plain workloads whatever they wait for: their containers are made and not started.
+	Unstarted bool
 	// rerunning are the workloads that are made anew when the pods that they had are gone: Jobs, and those that have another kind now.
 	rerunning  map[string]bool
 	Bootstraps Bootstraps

@@ -65,7 +65,7 @@ func (c *Cluster) releaseOne(x *services.Workload, wait order.Wait, held bool, n
 		}
 		return true, c.withdraw(name)
 	}
-	if held && !c.onlyRestartsForFact(x) {
+	if held && !c.onlyRestartsForFact(x) && !(c.Unstarted && x.Plain()) {
 		c.hold(name, state.Hold{Kind: "dependency", For: wait.For, Reason: wait.Reason, Never: wait.Never}, now)
 		return false, nil
 	}

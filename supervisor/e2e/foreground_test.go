@@ -201,3 +201,48 @@ services:
 	i.Must("down", "--quiet")
 	nothingLeft(t, i)
 }
+
+// TestCreate: create makes the containers, also of services that wait for others, and no process; files can be copied into them; start
+// starts what a service needs, up the rest, and nothing is made anew. create was refused.
+func TestCreate(t *testing.T) {
+	t.Parallel()
+	i := harness.New(t, `
+services:
+  db: {image: "debian:trixie-slim", init: true, command: [sleep, infinity], healthcheck: {test: [CMD, "true"], interval: 1s}}
+  web: {image: "debian:trixie-slim", init: true, command: [sleep, infinity], depends_on: {db: {condition: service_healthy}}}
+  other: {image: "debian:trixie-slim", init: true, command: [sleep, infinity]}
+  kube: {image: "debian:trixie-slim", init: true, command: [sleep, infinity], x-lyandev: {semantics: kubernetes}}
+`)
+	states := func(what string, want map[string]string) map[string]engine.Container {
+		t.Helper()
+		all := containers(t, i)
+		for name, state := range want {
+			if c := all[i.Name+"-"+name+"-1"]; c.State != state {
+				t.Errorf("%s: %s is %q, want %q", what, name, c.State, state)
+			}
+		}
+		return all
+	}
+	i.Must("create")
+	made := states("create", map[string]string{"db": engine.StateCreated, "web": engine.StateCreated, "other": engine.StateCreated})
+	if len(made) != 3 {
+		t.Errorf("create has made %v", made)
+	}
+	i.Write("file", "content")
+	i.Must("cp", "file", "other:/copied")
+	i.Must("start", "web")
+	states("start web", map[string]string{"db": engine.StateRunning, "web": engine.StateRunning, "other": engine.StateCreated})
+	i.Up("--wait")
+	now := states("up", map[string]string{"db": engine.StateRunning, "web": engine.StateRunning, "other": engine.StateRunning})
+	for name, c := range made {
+		if now[name].ID != c.ID {
+			t.Errorf("%s is another container", name)
+		}
+	}
+	if got := i.Must("exec", "other", "cat", "/copied"); got != "content" {
+		t.Errorf("the file has %q", got)
+	}
+	i.Must("ps", "kube")
+	i.Must("down", "--quiet")
+	nothingLeft(t, i)
+}

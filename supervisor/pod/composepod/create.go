@@ -23,25 +23,45 @@ const (
 
 // make creates the container and starts it.
 func (w *Worker) make(ctx context.Context) error {
+	id, err := w.makeContainer(ctx)
+	if err != nil {
+		return err
+	}
+	return w.startAfterHooks(ctx, id, true)
+}
+
+// makeOnly creates the container, unless it is there, and does not start it.
+func (w *Worker) makeOnly(ctx context.Context, c *engine.Container) error {
+	if c == nil {
+		if _, err := w.makeContainer(ctx); err != nil {
+			return err
+		}
+	}
+	w.waiting, w.asked = &pod.WaitError{Reason: services.ReasonStopped, Message: "it was created and not started"}, true
+	return nil
+}
+
+// makeContainer makes sure of the image, creates the container and returns its ID.
+func (w *Worker) makeContainer(ctx context.Context) (string, error) {
 	if w.broken != "" {
-		return w.wait(pod.ReasonConfigError, errors.New(w.broken))
+		return "", w.wait(pod.ReasonConfigError, errors.New(w.broken))
 	}
 	w.waiting = &pod.WaitError{Reason: pod.ReasonContainerCreating}
 	w.publish(nil, nil)
 	if err := w.image(ctx); err != nil {
-		return err
+		return "", err
 	}
 	spec, err := w.spec(ctx)
 	if err != nil {
-		return w.wait(pod.ReasonConfigError, err)
+		return "", w.wait(pod.ReasonConfigError, err)
 	}
 	id, err := w.create(ctx, spec)
 	if err != nil {
-		return w.wait(pod.ReasonCreateError, err)
+		return "", w.wait(pod.ReasonCreateError, err)
 	}
 	if err := w.files(ctx, id); err != nil {
 		_ = w.deps.Engine.RemoveContainer(context.WithoutCancel(ctx), id)
-		return w.wait(pod.ReasonCreateError, err)
+		return "", w.wait(pod.ReasonCreateError, err)
 	}
 	if w.deps.Volumes != nil {
 		if err := w.deps.Volumes.taken(w.pod.Name); err != nil {
@@ -49,7 +69,7 @@ func (w *Worker) make(ctx context.Context) error {
 		}
 	}
 	w.event(corev1.EventTypeNormal, "Created", "Created container "+w.container())
-	return w.startAfterHooks(ctx, id, true)
+	return id, nil
 }
 
 // wait records why there is no running container, and returns err.

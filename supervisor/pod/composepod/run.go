@@ -89,10 +89,11 @@ func (w *Worker) obey(m letters) {
 		w.excuse = m.excuse
 	}
 	if m.restart != "" {
-		w.stopped, w.refused = false, ""
+		w.stopped, w.unstarted, w.refused = false, false, ""
 	}
 	if m.stop != nil {
 		w.stopped, w.begin, w.refused = *m.stop, !*m.stop, ""
+		w.unstarted = w.unstarted && *m.stop
 	}
 }
 
@@ -159,6 +160,8 @@ func (w *Worker) sync(ctx context.Context, m letters) error {
 		}
 	}
 	switch {
+	case w.unstarted && (c == nil || c.State == engine.StateCreated):
+		return w.makeOnly(ctx, c)
 	case w.stopped:
 		return w.stop(ctx, c, m)
 	case w.refused != "":

@@ -88,6 +88,8 @@ type Worker struct {
 	// stopped: the container stays stopped until Start. begin: a container that has ended is to be started, as soon as hold allows.
 	stopped, begin bool
 	probePause     pod.Pause
+	// unstarted: a container that has never run is made and not started until Start or RestartContainer.
+	unstarted bool
 	// starts counts the starts made here after the first; with the engine's own restarts it is the restart count.
 	starts, engineRestarts int32
 	// failures counts failed attempts in a row, for the time of the next.
@@ -111,6 +113,7 @@ func New(p *corev1.Pod, deps Deps) *Worker {
 	w.mail.wake = make(chan struct{}, 1)
 	w.read()
 	w.asked = p.Status.Reason == services.ReasonStopped
+	w.unstarted = p.Annotations[services.UnstartedAnnotation] != ""
 	switch p.Status.Reason {
 	case ReasonPreStart:
 		w.refused = p.Status.Message

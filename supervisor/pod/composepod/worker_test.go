@@ -467,3 +467,37 @@ func TestNameServersOfTheStack(t *testing.T) {
 		check("no Service", nil, true)
 	})
 }
+
+// TestUnstarted: the container of a pod that is not to be started is made, also by a later worker it is not started, and Start starts it.
+// Once it has run, it is a container like any other.
+func TestUnstarted(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.start("web-1", nil)
+		p := r.workers["web-1"].Pod()
+		r.workers["web-1"].Delete(nil)
+		r.pass(time.Minute)
+		p.UID, p.Status = "u", corev1.PodStatus{}
+		p.Annotations[services.UnstartedAnnotation] = "true"
+		r.run(p)
+		for range 2 {
+			r.pass(time.Hour)
+			r.want("web-1", "Pending Stopped")
+			if c := r.container("p-web-1"); c.State != engine.StateCreated {
+				t.Fatalf("the container is %s", c.State)
+			}
+			r.run(r.workers["web-1"].Pod())
+		}
+		id := r.container("p-web-1").ID
+		r.workers["web-1"].Start()
+		r.pass(time.Second)
+		r.want("web-1", "Running ready")
+		r.workers["web-1"].Stop(nil)
+		r.pass(time.Minute)
+		w := r.run(r.workers["web-1"].Pod())
+		w.RestartContainer("", "was asked to")
+		r.pass(time.Second)
+		if c := r.container("p-web-1"); c.State != engine.StateRunning || c.ID != id {
+			t.Errorf("the container is %s, %s instead of %s", c.State, c.ID, id)
+		}
+	})
+}
