@@ -54,8 +54,16 @@ func (l *load) bounds() {
 // port checks one entry of ports or expose in the short form, and returns how many ports it stands for. before is the number of
 // ports of earlier entries.
 func (l *load) port(it *item, field string, at keyPath, before int) int {
-	if it.isMap() || it.isList || it.value == nil {
-		return 1 // the long form is one port; the schema checks it
+	if it.isMap() {
+		if target := it.get("target"); target != nil {
+			if n, ok := wholeNumber(target.value, target.replaced); ok && (n < 1 || n > 65535) {
+				l.p.at(target.pos, at.with("target"), "write a port from 1 to 65535", "%v is not a port", target.value)
+			}
+		}
+		return 1
+	}
+	if it.isList || it.value == nil {
+		return 1 // the schema checks it
 	}
 	text := fmt.Sprint(it.value)
 	if strings.Contains(text, "${") {
@@ -63,6 +71,7 @@ func (l *load) port(it *item, field string, at keyPath, before int) int {
 	}
 	n := rangeSize(text)
 	if before+n > maxPorts {
+		l.tooMany = true
 		if before <= maxPorts {
 			l.p.at(it.pos, at, "use network_mode: host for so many ports", "%q makes more than %d ports in the stack", text, maxPorts)
 		}
@@ -72,7 +81,7 @@ func (l *load) port(it *item, field string, at keyPath, before int) int {
 		return n // its form is checked where it is converted
 	}
 	if _, err := types.ParsePortConfig(text); err != nil {
-		l.p.at(it.pos, at, "such as 8080:80 or 127.0.0.1:8080:80/tcp", "%q is not a port mapping: %s", text, err)
+		l.p.at(it.pos, at, "write for example 8080:80 or 127.0.0.1:8080:80/tcp", "%q is not a port mapping: %s", text, err)
 	}
 	return n
 }

@@ -43,7 +43,7 @@ func (c *converter) build(s types.ServiceConfig) {
 	}
 	at := keyPath{"services", s.Name, "build"}
 	b := &services.Build{
-		Name: s.Name, Image: c.image(s), Context: c.context(s.Build.Context), Dockerfile: s.Build.Dockerfile,
+		Source: c.l.loc.pos(at...).String(), Name: s.Name, Image: c.image(s), Context: c.context(s.Build.Context), Dockerfile: s.Build.Dockerfile,
 		DockerfileInline: s.Build.DockerfileInline, Target: s.Build.Target, Args: buildArgs(s.Build.Args),
 		Labels: s.Build.Labels, CacheFrom: s.Build.CacheFrom, CacheTo: s.Build.CacheTo, Network: s.Build.Network,
 		NoCache: s.Build.NoCache, Pull: s.Build.Pull, Platform: s.Platform, NoCacheFilter: s.Build.NoCacheFilter, Tags: s.Build.Tags,
@@ -74,7 +74,7 @@ func (c *converter) build(s types.ServiceConfig) {
 			continue
 		}
 		same := *b
-		same.Name = other.Name
+		same.Name, same.Source = other.Name, other.Source
 		if !reflect.DeepEqual(&same, other) {
 			c.bad(at, "give one of them a different image:", "%s builds the image %s differently", other.Name, b.Image)
 		}

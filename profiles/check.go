@@ -1,10 +1,12 @@
 package profiles
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/tree"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -23,10 +25,21 @@ func (l *load) check() error {
 	for i, d := range l.docs {
 		c.document(d.root, nil, i > 0 || len(l.docs) > 1)
 	}
+	for _, d := range l.related {
+		if d.included {
+			c.document(d.root, nil, true)
+		} else if m := d.root.get("services"); m.isMap() {
+			view := newMapping(d.root.pos)
+			view.set("services", d.root.keyPos["services"], only(m, d.extended))
+			c.document(view, nil, true)
+		}
+	}
 	for _, name := range l.order {
 		for _, f := range l.profiles[name].fragments {
 			c.document(f.root, f.prefix, true)
+			c.strangers(f)
 		}
+		l.follow(l.profiles[name], nil, new([]*profile))
 	}
 	return nil
 }
@@ -49,6 +62,7 @@ func (c checker) document(root *item, prefix keyPath, partial bool) {
 		view = only(root, fragmentKeys)
 	}
 	c.report(validate(c.compose, "", view), root, prefix, partial)
+	c.scalars(root.get("services"), tree.NewPath("services"), prefix.with("services"))
 	if ext := root.get(extensionKey); ext != nil {
 		c.top(ext, prefix.with(extensionKey), len(prefix) > 0)
 	}
@@ -57,10 +71,22 @@ func (c checker) document(root *item, prefix keyPath, partial bool) {
 		return
 	}
 	for _, name := range services.keys {
-		if ext := services.get(name, extensionKey); ext != nil {
-			c.service(name, ext, prefix.with("services", name, extensionKey), partial)
+		path := prefix.with("services", name, extensionKey)
+		if ext := services.get(name, extensionKey); ext != nil && !c.beside(services.fields[name], ext, path) {
+			c.service(name, ext, path, partial)
 		}
 	}
+}
+
+// beside reports whether a service's x-lyandev is empty because its keys are not indented; they are reported.
+func (c checker) beside(service, ext *item, path keyPath) bool {
+	empty := !ext.isMap() && !ext.isList && ext.value == nil && slices.ContainsFunc(service.keys, func(k string) bool {
+		return c.belongsToExtension(keyPath{"services", "", k})
+	})
+	if empty {
+		c.l.p.damage = append(c.l.p.damage, damage{file: ext.pos.file, pos: ext.pos, path: path})
+	}
+	return empty
 }
 
 func only(it *item, keys []string) *item {
@@ -78,21 +104,88 @@ func (c checker) report(found []violation, root *item, prefix keyPath, partial b
 		if _, ok := v.kind.(*kind.Required); ok && partial {
 			continue
 		}
-		pos, depth := root.find(v.path)
-		if it := root.get(v.path...); it != nil && depth == len(v.path) {
+		pos, depth, shown := root.find(v.path)
+		path := prefix.with(append(shown, v.path[depth:]...)...)
+		it := root.get(v.path...)
+		if it != nil {
 			if s, ok := it.value.(string); ok && strings.Contains(s, "${") {
 				continue // a variable of an inactive profile
 			}
 		}
-		path := prefix.with(v.path...)
 		if c.l.p.has(pos, path) {
 			continue // the substitution of variables said it already
 		}
-		if v.message == unknownKey && c.belongsToExtension(v.path) {
-			v.hint = v.path[2] + " belongs under " + extensionKey + ": indent it"
+		d := damage{pos: pos, path: path}
+		if v.message == unknownKey {
+			c.unknown(&d, &v, root)
+		} else {
+			v.message += replacement(it)
+			if v.hint == "" {
+				v.hint = formHint(modelPath(path))
+			}
 		}
-		c.l.p.at(pos, path, v.hint, "%s", v.message)
+		c.l.p.say(d, Error{Path: path.String(), Message: v.message, Hint: v.hint})
 	}
+}
+
+// unknown completes the error of an unknown key: its place is the key, and the hint says where the key belongs.
+func (c checker) unknown(d *damage, v *violation, root *item) {
+	last := len(v.path) - 1
+	if parent := root.get(v.path[:last]...); parent.isMap() {
+		d.pos = parent.keyPos[v.path[last]]
+	}
+	key := v.path[last]
+	switch {
+	case c.belongsToExtension(v.path):
+		v.hint = key + " belongs under " + extensionKey + ": indent it"
+	case last == 0 && isService(root.get(key)):
+		v.hint = key + " belongs under services: indent it"
+	default:
+		d.rename = v.nearest
+	}
+}
+
+// isService reports whether a value looks like a service.
+func isService(it *item) bool { return it.get("image") != nil || it.get("build") != nil }
+
+// strangers reports services of a profile's fragment that the file does not have, and that are not complete themselves.
+func (c checker) strangers(f fragment) {
+	m := f.root.get("services")
+	if !m.isMap() {
+		return
+	}
+	for _, name := range slices.Clone(m.keys) {
+		if names, known := c.declares(name); !known {
+			path := f.prefix.with("services", name)
+			c.l.p.say(damage{pos: m.keyPos[name], path: path, rename: Nearest(name, names)}, Error{
+				Path: path.String(), Message: fmt.Sprintf("there is no service %q that the profile could change, and it has neither image nor build", name),
+				Hint: didYouMean(name, names),
+			})
+		}
+	}
+}
+
+// declares reports whether the files, or a profile, declare a service; if not, it returns the names that they do declare.
+func (c checker) declares(name string) (names []string, known bool) {
+	var roots []*item
+	for _, d := range slices.Concat(c.l.docs, c.l.related) {
+		roots = append(roots, d.root)
+		if m := d.root.get("services"); m.isMap() {
+			names = appendNew(names, m.keys...)
+		}
+	}
+	if slices.Contains(names, name) {
+		return nil, true
+	}
+	for _, pr := range c.l.profiles {
+		for _, f := range pr.fragments {
+			roots = append(roots, f.root)
+		}
+	}
+	return names, slices.ContainsFunc(roots, func(root *item) bool {
+		s := root.get("services", name)
+		return isService(s) || s.get("extends") != nil || s.get("provider") != nil || s != nil && !s.isMap()
+	})
 }
 
 // belongsToExtension reports whether an unknown key of a service is one of x-lyandev's: it is probably not indented enough.

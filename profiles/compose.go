@@ -17,42 +17,64 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// compose merges, normalises and resolves the documents with compose-go and checks every reference in the result. The
-// error, if any, is Errors.
+// compose merges, normalises and resolves the documents with compose-go and checks every reference in the result. After a mistake, which
+// goes to l.p, it tries again without it. It returns nil if that is not possible.
 func (l *load) compose(ctx context.Context) (*types.Project, error) {
-	files, err := l.configFiles()
-	if err != nil {
-		return nil, err
-	}
-	details := types.ConfigDetails{WorkingDir: l.o.WorkDir, ConfigFiles: files, Environment: l.env.Clone()}
 	configure := []func(*loader.Options){
 		func(o *loader.Options) {
 			o.SetProjectName(l.name, true)
 			o.Profiles = l.activated
 			o.Interpolate = &interpolation.Options{
 				Substitute:      substitute,
-				LookupValue:     details.LookupEnv,
+				LookupValue:     (&types.ConfigDetails{Environment: l.env}).LookupEnv,
 				TypeCastMapping: o.Interpolate.TypeCastMapping,
 			}
 		},
 	}
+	for range maxRepairs {
+		l.repair()
+		project, err := l.merge(ctx, configure)
+		if err == nil || ctx.Err() != nil {
+			return project, context.Cause(ctx)
+		}
+		if !errors.Is(err, errMistakes) && !l.composeError(err) {
+			return nil, nil
+		}
+		if l.p.repaired == len(l.p.damage) {
+			return nil, nil // nothing to repair: the next try would fail in the same way
+		}
+	}
+	return nil, nil
+}
+
+// maxRepairs bounds how often the files are merged again after a mistake was left out.
+const maxRepairs = 30
+
+// errMistakes means that mistakes were found.
+var errMistakes = errors.New("mistakes in the files")
+
+// merge is one try of compose. It returns errMistakes if cross-references lead nowhere.
+func (l *load) merge(ctx context.Context, configure []func(*loader.Options)) (*types.Project, error) {
+	files, err := l.configFiles()
+	if err != nil {
+		return nil, err
+	}
+	details := types.ConfigDetails{WorkingDir: l.o.WorkDir, ConfigFiles: files, Environment: l.env.Clone()}
 	model, err := loader.LoadModelWithContext(ctx, details, configure...)
 	if err != nil {
-		return nil, l.composeError(err)
+		return nil, err
 	}
 	project, err := l.project(model, details, configure, true)
 	if err != nil {
-		return nil, l.composeError(err)
+		return nil, err
 	}
+	before := len(l.p.damage)
 	l.crossReference(project)
-	if !l.p.empty() {
-		return nil, l.p.err()
+	if len(l.p.damage) > before {
+		return nil, errMistakes
 	}
 	// Once more with compose-go's own checks, for errors that the checks above do not cover.
-	if project, err = l.project(model, details, configure, false); err != nil {
-		return nil, l.composeError(err)
-	}
-	return project, nil
+	return l.project(model, details, configure, false)
 }
 
 // project binds a copy of the model to compose-go's types. With lenient it skips compose-go's checks, which stop at the first
@@ -88,23 +110,30 @@ var (
 	namesService = regexp.MustCompile(`service "?([A-Za-z0-9._-]+)"?`)
 )
 
-// composeError adds a position to an error of compose-go if its text contains a key path or a service name.
-func (l *load) composeError(err error) error {
+// composeError adds an error of compose-go, with a position if its text contains a key path or a service name. It returns false if the
+// place is not precise enough to go on without it.
+func (l *load) composeError(err error) bool {
 	msg := strings.Join(strings.Fields(err.Error()), " ")
 	for _, d := range l.docs {
 		msg = strings.ReplaceAll(msg, "validating "+d.path+": ", "")
 		msg = strings.ReplaceAll(msg, d.path, d.file)
 	}
-	pos, shown := position{file: l.docs[0].file}, keyPath(nil)
+	before := len(l.p.damage)
 	if m := namesPath.FindString(msg); m != "" {
 		parts := strings.FieldsFunc(strings.ReplaceAll(m, "[", ".["), func(r rune) bool { return r == '.' })
-		pos, shown = l.loc.find(parts...)
 		msg = strings.TrimPrefix(strings.TrimPrefix(msg, m), ": ")
-	} else if m := namesService.FindStringSubmatch(msg); m != nil {
-		pos, shown = l.loc.find("services", m[1])
+		at := l.loc.at(parts...)
+		l.p.at(at.pos, at.path, "", "%s", strings.TrimSpace(msg))
+		return len(l.p.damage) > before && len(at.path) > 2 && at.depth == len(parts)
 	}
-	l.p.at(pos, shown, "", "%s", strings.TrimSpace(msg))
-	return l.p.err()
+	at := place{pos: position{file: l.docs[0].file}}
+	if m := namesService.FindStringSubmatch(msg); m != nil {
+		at = l.loc.at("services", m[1])
+	}
+	if l.p.empty() {
+		l.p.at(at.pos, at.path, "", "%s", strings.TrimSpace(msg))
+	}
+	return false
 }
 
 // known are the declared names of one kind, for hints.
@@ -126,9 +155,8 @@ func (l *load) crossReference(p *types.Project) {
 		l.p.at(l.loc.pos("services"), keyPath{"services"}, l.profileHint(l.profile), "no service is part of profile %q", l.profile)
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(x.all)) {
-		_, enabled := p.Services[name]
-		x.service(x.all[name], enabled)
+	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
+		x.service(x.all[name], true)
 	}
 	x.cycles()
 }
@@ -140,30 +168,40 @@ type crossRef struct {
 }
 
 func (x crossRef) bad(hint string, path keyPath, format string, args ...any) {
-	pos, shown := x.l.loc.find(path...)
-	if len(shown) < len(path) {
-		shown = path
+	x.l.bad(path, hint, format, args...)
+}
+
+// bad adds a mistake at a path of the merged model.
+func (l *load) bad(path keyPath, hint, format string, args ...any) {
+	d := l.damageAt(path)
+	l.p.say(d, Error{Path: l.loc.at(path...).shown(path).String(), Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// damageAt is the place of a path of the merged model in the files.
+func (l *load) damageAt(path keyPath) damage {
+	at := l.loc.at(path...)
+	d := damage{pos: at.pos, path: at.path}
+	if at.depth < len(path) {
+		d.path = at.shown(path)
 	}
-	x.l.p.at(pos, shown, hint, format, args...)
+	return d
 }
 
 func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 	at := keyPath{"services", s.Name}
 	if enabled && s.Image == "" && s.Build == nil && s.Provider == nil {
-		x.bad("one of them is required", at, "the service has neither image nor build")
+		x.noImage(at)
 	}
 	if n := s.GetScale(); enabled && s.ContainerName != "" && n > 1 {
 		x.bad("remove container_name or run one container", at.with("container_name"), "%s can be the name of one container, and the service has %d", s.ContainerName, n)
 	}
-	shares, _ := strings.CutPrefix(s.NetworkMode, types.ServicePrefix)
 	for _, on := range slices.Sorted(maps.Keys(s.DependsOn)) {
-		if on == shares {
-			continue // Compose adds this edge by itself; it is checked below
+		path, field := x.edge(s, on)
+		hint := ""
+		if field == "depends_on" {
+			hint = "set required: false if the service can do without it"
 		}
-		x.serviceRef(on, enabled && s.DependsOn[on].Required, at.with("depends_on", on), "set required: false if the service can do without it")
-	}
-	if on, ok := strings.CutPrefix(s.NetworkMode, types.ServicePrefix); ok {
-		x.serviceRef(on, enabled, at.with("network_mode"), "")
+		x.serviceRef(on, enabled && s.DependsOn[on].Required, path, hint)
 	}
 	for i, v := range s.Volumes {
 		if _, ok := x.p.Volumes[v.Source]; !ok && v.Type == types.VolumeTypeVolume && v.Source != "" {
@@ -196,15 +234,35 @@ func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 	}
 }
 
+// noImage reports a service without image and build, unless one of them was left out because of a mistake.
+func (x crossRef) noImage(at keyPath) {
+	d := x.l.damageAt(at)
+	d.image = true
+	if x.l.p.damaged(at.with("image")...) || x.l.p.damaged(at.with("build")...) || x.l.p.damaged(at.with("extends")...) {
+		x.l.p.damage = append(x.l.p.damage, d)
+		return
+	}
+	hint := "one of them is required"
+	others := slices.DeleteFunc(known(x.all), func(n string) bool { return n == at[1] })
+	if near := Nearest(at[1], others); near != "" && len(at[1]) > 3 {
+		hint += ", or did you mean the service " + near + "?"
+	}
+	x.l.p.say(d, Error{Path: at.String(), Message: "the service has neither image nor build", Hint: hint})
+}
+
 // files checks the files with variables and labels, which compose-go opens without a check.
 func (x crossRef) files(s types.ServiceConfig, at keyPath) {
 	for i, f := range s.EnvFiles {
 		switch err := checkRegular(f.Path); {
 		case err == nil, f.Path == os.DevNull, errors.Is(err, fs.ErrNotExist) && !bool(f.Required):
 		case errors.Is(err, fs.ErrNotExist):
-			x.bad("set required: false if the file is optional", at.with("env_file", index(i)), "there is no file %s", f.Path)
+			hint := "set required: false if the file is optional"
+			if near := nearPath(f.Path); near != "" {
+				hint = strings.TrimPrefix(near, "; ") + " Or " + hint
+			}
+			x.bad(hint, at.with("env_file", index(i)), "there is no file %s", x.l.relative(f.Path))
 		default:
-			x.bad("", at.with("env_file", index(i)), "cannot read %s: %v", f.Path, err)
+			x.bad("", at.with("env_file", index(i)), "cannot read %s: %v", x.l.relative(f.Path), err)
 		}
 	}
 	for i, f := range s.LabelFiles {
@@ -223,7 +281,7 @@ func (x crossRef) hint(name string, names []string, section string) string {
 
 // serviceRef checks that a service exists and, if needed is set, that it is enabled in the profile.
 func (x crossRef) serviceRef(name string, needed bool, path keyPath, hint string) {
-	if _, ok := x.all[name]; !ok {
+	if _, ok := x.all[name]; !ok && !x.l.p.damaged("services", name) {
 		x.bad(didYouMean(name, known(x.all)), path, "there is no service %q", name)
 		return
 	}
@@ -243,47 +301,6 @@ func (l *load) profileName() string {
 		return "the stack without a profile"
 	}
 	return "profile " + l.profile
-}
-
-// edges are the services that a service waits for or shares a pod with, in name order.
-func (x crossRef) edges(name string) []string {
-	s := x.p.Services[name]
-	out := slices.Sorted(maps.Keys(s.DependsOn))
-	if on, ok := strings.CutPrefix(s.NetworkMode, types.ServicePrefix); ok && !slices.Contains(out, on) {
-		out = append(out, on)
-	}
-	return out
-}
-
-// cycles reports each dependency cycle once, with the services along it.
-func (x crossRef) cycles() {
-	done := map[string]bool{}
-	var open []string
-	var walk func(string)
-	walk = func(name string) {
-		if at := slices.Index(open, name); at >= 0 {
-			cycle := append(slices.Clone(open[at:]), name)
-			last := cycle[len(cycle)-2]
-			path := keyPath{"services", last, "depends_on", name}
-			if _, ok := x.p.Services[last].DependsOn[name]; !ok {
-				path = keyPath{"services", last, "network_mode"}
-			}
-			x.bad("remove one of the dependencies", path, "dependency cycle: %s", strings.Join(cycle, " -> "))
-			return
-		}
-		if _, ok := x.p.Services[name]; !ok || done[name] {
-			return
-		}
-		open = append(open, name)
-		for _, on := range x.edges(name) {
-			walk(on)
-		}
-		open = open[:len(open)-1]
-		done[name] = true
-	}
-	for _, name := range slices.Sorted(maps.Keys(x.p.Services)) {
-		walk(name)
-	}
 }
 
 // topExtension decodes the merged top-level x-lyandev.

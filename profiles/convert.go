@@ -66,6 +66,7 @@ func (l *load) convert(p *types.Project) *services.Stack {
 	c.secrets()
 	for _, n := range names {
 		c.build(p.Services[n])
+		c.warnMissing(p.Services[n])
 	}
 	for _, n := range names {
 		switch {
@@ -95,7 +96,7 @@ func (l *load) convert(p *types.Project) *services.Stack {
 		c.stack.Inactive = append(c.stack.Inactive, c.workloadName(n))
 	}
 	slices.Sort(c.stack.Inactive)
-	c.stack.Notes, c.stack.NotApplied = l.notes, l.notApplied
+	c.stack.Notes, c.stack.NotApplied, c.stack.Warnings = l.notes, l.notApplied, l.warnings
 	return c.stack
 }
 
@@ -123,6 +124,7 @@ func (c *converter) order() []string {
 
 // read decodes the extensions and determines the pod of each container.
 func (c *converter) read(names []string) bool {
+	before := len(c.l.p.list)
 	var err error
 	if c.top, err = topExtension(c.project); err != nil {
 		c.bad(keyPath{extensionKey}, "", "%v", err)
@@ -151,7 +153,7 @@ func (c *converter) read(names []string) bool {
 			c.awaited[on] = c.awaited[on] || d.Condition == types.ServiceConditionCompletedSuccessfully
 		}
 	}
-	return c.l.p.empty()
+	return len(c.l.p.list) == before
 }
 
 func (c *converter) containerName(service string, ext serviceExt) string {
@@ -174,18 +176,11 @@ func (c *converter) members(owner string, names []string) []types.ServiceConfig 
 }
 
 func (c *converter) bad(path keyPath, hint, format string, args ...any) {
-	pos, shown := c.l.loc.find(path...)
-	if len(shown) < len(path) {
-		shown = path
-	}
-	c.l.p.at(pos, shown, hint, format, args...)
+	c.l.bad(path, hint, format, args...)
 }
 
 func (c *converter) note(path keyPath, format string, args ...any) {
 	pos, shown := c.l.loc.find(path...)
-	if len(shown) < len(path) {
-		shown = path
-	}
 	text := c.l.note(pos, shown, format, args...)
 	if strings.HasPrefix(format, "ignored") || strings.HasPrefix(format, "approximated") {
 		c.l.notApplied = appendNew(c.l.notApplied, text)
@@ -229,7 +224,7 @@ func (c *converter) workload(s types.ServiceConfig, members []types.ServiceConfi
 		c.ignoredInMember(m)
 	}
 	if ext.Kind == "CronJob" && ext.Schedule == "" {
-		c.bad(at.with(extensionKey), "such as \"0 3 * * *\"", "a CronJob needs a schedule")
+		c.bad(at.with(extensionKey), "set schedule, for example \"0 3 * * *\"", "a CronJob needs a schedule")
 	}
 	c.stack.Workloads = append(c.stack.Workloads, w)
 }
@@ -297,12 +292,11 @@ func (c *converter) verify() {
 		}
 		seen[s.Name] = true
 	}
-	if !c.l.p.empty() {
-		return // objects may be missing because of errors already reported
-	}
 	for _, w := range c.stack.Workloads {
 		c.verifyRefs(w)
 	}
+	c.verifyPorts()
+	c.verifyHostPorts()
 	for _, s := range slices.Sorted(maps.Keys(c.ext)) {
 		c.verifyLocalhost(s)
 		if len(c.ext[s].Localhost) > 0 {
@@ -365,6 +359,7 @@ func (r references) check(name, key string, optional *bool, path keyPath) {
 	keys, ok := r.have[name]
 	switch {
 	case optional != nil && *optional:
+	case !ok && r.c.l.p.damagedName(name): // it is left out because of a mistake
 	case !ok:
 		r.c.bad(path, didYouMean(name, known(r.have)), "there is no %s %q", r.kind, name)
 	case key != "" && !slices.Contains(keys, key):

@@ -48,7 +48,8 @@ func mustLoad(t *testing.T, text string, o Options) *services.Stack {
 	return s
 }
 
-// errorLines are the errors of a load, with the file's directory cut off.
+// errorLines are the errors of a load as "file:line: path: message (hint)", with the file's directory cut off. TestMistakes compares the
+// text with columns and excerpts.
 func errorLines(t *testing.T, err error) []string {
 	t.Helper()
 	var list Errors
@@ -57,8 +58,15 @@ func errorLines(t *testing.T, err error) []string {
 	}
 	var out []string
 	for _, e := range list {
-		e.File = filepath.Base(e.File)
-		out = append(out, e.Error())
+		line := position{file: filepath.Base(e.File), line: e.Line}.String() + ": "
+		if e.Path != "" {
+			line += e.Path + ": "
+		}
+		line += e.Message
+		if e.Hint != "" {
+			line += " (" + e.Hint + ")"
+		}
+		out = append(out, line)
 	}
 	return out
 }

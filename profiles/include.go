@@ -118,6 +118,7 @@ func (f *follower) extends(ctx context.Context, d *document, name, dir string, e
 	}
 	path := absolute(dir, text(file, env))
 	for _, other := range f.read(ctx, path, file, keyPath{"services", name, "extends", "file"}, filepath.Dir(path)+" "+base, env) {
+		other.extended = appendNew(other.extended, base)
 		f.extends(ctx, other, base, filepath.Dir(path), env)
 	}
 }
@@ -139,7 +140,7 @@ func (f *follower) read(ctx context.Context, path string, from *item, at keyPath
 	content, err := f.l.reader.read(ctx, path, path)
 	if err != nil {
 		if ctx.Err() == nil {
-			f.l.p.at(from.pos, at, "", "%v", err)
+			f.l.p.at(from.pos, at, strings.TrimPrefix(nearPath(path), "; "), "%s", strings.ReplaceAll(err.Error(), path, f.l.relative(path)))
 		}
 		return nil
 	}

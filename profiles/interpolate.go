@@ -70,7 +70,9 @@ func (in *interpolator) scalar(it *item, path tree.Path, shown keyPath, quiet bo
 		return v, ok
 	})
 	if err != nil {
-		if !quiet {
+		if quiet {
+			in.spoil(it, shown)
+		} else {
 			in.report(it, shown, err)
 		}
 		return
@@ -85,9 +87,16 @@ func (in *interpolator) scalar(it *item, path tree.Path, shown keyPath, quiet bo
 			it.value = c
 		} else if !quiet {
 			in.p.at(it.pos, shown, "", "%q cannot be used here: %s", v, castReason(err))
+		} else {
+			in.spoil(it, shown)
 		}
 		return
 	}
+}
+
+// spoil marks a value of a profile that is not active: in a check of that profile it is left out.
+func (in *interpolator) spoil(it *item, shown keyPath) {
+	in.p.damage = append(in.p.damage, damage{file: it.pos.file, pos: it.pos, path: shown})
 }
 
 // castReason says why a text is not the number or the boolean that is needed.

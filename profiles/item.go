@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,6 +18,14 @@ func (p position) String() string {
 		return p.file
 	}
 	return p.file + ":" + strconv.Itoa(p.line)
+}
+
+// full returns file:line:column, as far as they are known.
+func (p position) full() string {
+	if p.line > 0 && p.column > 0 {
+		return p.String() + ":" + strconv.Itoa(p.column)
+	}
+	return p.String()
 }
 
 // keyPath is the path from the top of a document to a value; list indexes are written "[0]".
@@ -51,7 +60,9 @@ type item struct {
 	keyPos map[string]position
 	list   []*item
 	isList bool
-	value  any
+	// kept are the original indexes of the elements of list, if some were taken out; see repair.go.
+	kept  []int
+	value any
 	// replaced is true if a variable was substituted in the scalar.
 	replaced bool
 }
@@ -79,22 +90,55 @@ func (it *item) get(parts ...string) *item {
 	return it
 }
 
-// find follows a path as far as it exists. It returns the position of the last existing key and the number of keys found.
-func (it *item) find(path keyPath) (position, int) {
+// find follows a path as far as it exists. It returns the position of the last existing key, or of its value if that is a scalar and
+// the path ends there; the number of parts found; and the path in the file. An element of a list of texts is also found by its text
+// or the name before "=" or ":", as depends_on.NAME.
+func (it *item) find(path keyPath) (position, int, keyPath) {
 	pos := it.pos
+	shown := make(keyPath, 0, len(path))
 	for n, p := range path {
-		next := it.get(p)
+		next, at := it.child(p)
 		if next == nil {
-			return pos, n
+			if p == "[0]" && it != nil && it.value != nil {
+				pos = it.pos // a text in the place of a list with one element
+			}
+			return pos, n, shown
 		}
-		if it.fields != nil {
+		pos = next.pos
+		if it.fields != nil && (next.isMap() || next.isList || next.value == nil || n < len(path)-1) {
 			pos = it.keyPos[p]
-		} else {
-			pos = next.pos
 		}
-		it = next
+		it, shown = next, append(shown, at)
 	}
-	return pos, len(path)
+	return pos, len(path), shown
+}
+
+// child returns the child that a part of a path leads to, and the part in the file: the original index for an element of a list.
+func (it *item) child(part string) (*item, string) {
+	if it == nil || !it.isList {
+		return it.get(part), part
+	}
+	i := -1
+	if isIndex(part) {
+		i, _ = strconv.Atoi(part[1 : len(part)-1])
+	} else {
+		i = slices.IndexFunc(it.list, func(e *item) bool {
+			name, _, _ := strings.Cut(strings.ReplaceAll(e.str(), ":", "="), "=")
+			return e.str() == part || name == part
+		})
+	}
+	if i < 0 || i >= len(it.list) {
+		return nil, ""
+	}
+	return it.list[i], index(it.original(i))
+}
+
+// original is the index that the i-th element of a list has in the file.
+func (it *item) original(i int) int {
+	if i < len(it.kept) {
+		return it.kept[i]
+	}
+	return i
 }
 
 // plain returns the value in the form of decoded JSON: map[string]any, []any and scalars.

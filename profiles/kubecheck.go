@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/kube"
@@ -36,13 +37,14 @@ func (c *converter) hold(o runtime.Object, origin func(string) keyPath) {
 		if c.isExtraHost(e.Field, e.BadValue) {
 			continue
 		}
-		pos, shown := c.l.loc.find(origin(e.Field)...)
-		key := shown.String() + e.ErrorBody()
-		if said[key] {
+		path := origin(e.Field)
+		at := c.l.loc.at(path...)
+		key := at.path.String() + e.ErrorBody()
+		if said[key] || e.Type == field.ErrorTypeRequired && c.l.p.beside(path) {
 			continue
 		}
 		said[key] = true
-		c.l.p.at(pos, shown, "", "%s: %s", e.Field, e.ErrorBody())
+		c.l.p.at(at.pos, at.path, "", "%s: %s", e.Field, e.ErrorBody())
 	}
 }
 

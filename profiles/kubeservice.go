@@ -40,7 +40,7 @@ func (p *pod) ports(s types.ServiceConfig) []corev1.ContainerPort {
 			to, err = strconv.ParseInt(last, 10, 32)
 		}
 		if err != nil || from < 1 || to > 65535 || to < from || to-from > 1000 {
-			p.c.bad(keyPath{"services", s.Name, "expose", index(i)}, "such as 8080 or 8080/udp", "%q is not a port", e)
+			p.c.bad(keyPath{"services", s.Name, "expose", index(i)}, "write for example 8080 or 8080/udp", "%q is not a port", e)
 			continue
 		}
 		for n := from; n <= to; n++ {

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"math"
 	"reflect"
@@ -75,7 +76,7 @@ func (c typeCheck) check(it *item, pos position, t reflect.Type, path keyPath) {
 			return
 		}
 		for i, e := range it.list {
-			typeCheck{p: c.p}.check(e, e.pos, t.Elem(), path.with(index(i)))
+			typeCheck{p: c.p}.check(e, e.pos, t.Elem(), path.with(index(it.original(i))))
 		}
 	default:
 		c.scalar(it, t, path)
@@ -88,7 +89,7 @@ func (c typeCheck) structure(it *item, _ position, t reflect.Type, path keyPath)
 		return
 	}
 	fields := jsonFields(t)
-	for _, k := range it.keys {
+	for _, k := range slices.Clone(it.keys) {
 		f, ok := fields[k]
 		switch {
 		case ok:
@@ -96,7 +97,10 @@ func (c typeCheck) structure(it *item, _ position, t reflect.Type, path keyPath)
 		case slices.Contains(c.extra, k):
 		default:
 			known := append(slices.Collect(maps.Keys(fields)), c.extra...)
-			c.p.at(it.keyPos[k], path.with(k), didYouMean(k, known), "unknown key in a Kubernetes %s", t.Name())
+			at := path.with(k)
+			c.p.say(damage{pos: it.keyPos[k], path: at, rename: Nearest(k, known)}, Error{
+				Path: at.String(), Message: "unknown key in a Kubernetes " + t.Name(), Hint: didYouMean(k, known),
+			})
 		}
 	}
 }
@@ -108,7 +112,7 @@ func (c typeCheck) special(it *item, t reflect.Type, path keyPath) bool {
 	switch t {
 	case quantityType:
 		if _, err := resource.ParseQuantity(s); err != nil || s == "" {
-			return bad("such as 100m, 64Mi or 2", "%q is not a quantity", s)
+			return bad("write for example 100m, 64Mi or 2", "%q is not a quantity", s)
 		}
 	case intstrType:
 		switch it.value.(type) {
@@ -118,11 +122,11 @@ func (c typeCheck) special(it *item, t reflect.Type, path keyPath) bool {
 		}
 	case durationType:
 		if _, err := time.ParseDuration(s); err != nil {
-			return bad("such as 10s", "%q is not a duration", s)
+			return bad("write for example 10s", "%q is not a duration", s)
 		}
 	case timeType, microType:
 		if _, err := time.Parse(time.RFC3339, s); err != nil {
-			return bad("such as 2026-01-02T15:04:05Z", "%q is not a time", s)
+			return bad("write for example 2026-01-02T15:04:05Z", "%q is not a time", s)
 		}
 	case bytesType:
 		if _, err := base64.StdEncoding.DecodeString(s); err != nil {
@@ -147,13 +151,21 @@ func (c typeCheck) scalar(it *item, t reflect.Type, path keyPath) {
 		}
 	case reflect.Bool:
 		if _, ok := it.value.(bool); !ok && !(it.replaced && isBool(s)) {
-			c.p.at(it.pos, path, "", "must be true or false")
+			c.p.at(it.pos, path, "", "must be true or false%s", replacement(it))
 		}
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		if n, ok := wholeNumber(it.value, it.replaced); !ok || (t.Kind() == reflect.Int32 && (n > math.MaxInt32 || n < math.MinInt32)) {
-			c.p.at(it.pos, path, "", "must be a whole number")
+			c.p.at(it.pos, path, "", "must be a whole number%s", replacement(it))
 		}
 	}
+}
+
+// replacement tells the value of a text in which variables were substituted, "" for other values.
+func replacement(it *item) string {
+	if it == nil || !it.replaced {
+		return ""
+	}
+	return fmt.Sprintf(", but is %q", fmt.Sprint(it.value))
 }
 
 func scalarString(it *item) string {

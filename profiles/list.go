@@ -16,6 +16,9 @@ type Info struct {
 // validate them; syntax errors are Errors.
 func List(ctx context.Context, o Options) ([]Info, error) {
 	l, err := open(ctx, o)
+	if err == nil {
+		err = l.p.err()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/compose-spec/compose-go/v2/tree"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -31,12 +32,20 @@ type load struct {
 	own       string
 	chain     []*profile
 	activated []string
+	// cycles are the cycles of profiles that were reported.
+	cycles []string
+	// noProfile is true if a profile that is asked for does not exist, tooMany if the files have too many ports.
+	noProfile, tooMany bool
+	// complete is true if no stage had to be left out.
+	complete bool
 
 	name  string
 	loc   locator
 	notes []string
 	// notApplied are those of the notes that are about settings of the file that are ignored or approximated.
 	notApplied []string
+	// warnings are those of the notes that tell of what is probably a mistake.
+	warnings []string
 }
 
 // Load reads the files and returns the stack of the chosen profiles. It does no other I/O. All errors in the files are returned
@@ -64,6 +73,21 @@ func loadStack(ctx context.Context, o Options) (*services.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	stack, err := l.stack(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if o.EveryProfile {
+		if err := l.others(ctx, stack); err != nil {
+			return nil, err
+		}
+	}
+	return stack, l.p.err()
+}
+
+// stack goes through the stages. A stage goes on after mistakes of earlier ones if it can: what is wrong is left out. It returns a
+// nil stack if there are mistakes, which are in l.p; the error is about something else.
+func (l *load) stack(ctx context.Context) (*services.Stack, error) {
 	l.chain = l.choose()
 	l.interpolate()
 	l.name = l.projectName()
@@ -71,24 +95,39 @@ func loadStack(ctx context.Context, o Options) (*services.Stack, error) {
 		return nil, err
 	}
 	l.bounds()
-	if !l.p.empty() {
-		return nil, l.p.err()
+	if l.unknownParts() {
+		return nil, nil
+	}
+	for l.repair() { // a renamed key has a value that was not checked yet
+		if err := l.check(); err != nil {
+			return nil, err
+		}
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	project, err := l.compose(ctx)
-	if err != nil {
+	if err != nil || project == nil {
 		return nil, err
 	}
 	stack := l.convert(project)
+	l.complete = true
 	if !l.p.empty() {
-		return nil, l.p.err()
+		return nil, nil
 	}
 	return stack, nil
 }
 
-// open reads and parses the files, and those that they include and extend.
+// unknownParts reports whether a mistake hides so much that later stages would report what is not wrong: a file that was not parsed
+// or an included one with mistakes, whose services are not known; a profile that is not there; or too many ports to expand.
+func (l *load) unknownParts() bool {
+	included := func(e Error) bool {
+		return slices.ContainsFunc(l.related, func(d *document) bool { return d.file == e.File })
+	}
+	return l.p.broken || l.noProfile || l.tooMany || slices.ContainsFunc(l.p.list, included)
+}
+
+// open reads and parses the files, and those that they include and extend. Mistakes are in the load.
 func open(ctx context.Context, o Options) (*load, error) {
 	registerRawFormat()
 	o, env, err := o.resolve()
@@ -110,19 +149,17 @@ func open(ctx context.Context, o Options) (*load, error) {
 	if len(l.docs) == 0 && l.p.empty() {
 		l.p.add(Error{File: o.Files[0], Line: 1, Message: "the file is empty", Hint: "it needs at least one service under services:"})
 	}
-	if l.p.empty() {
-		if err := l.readRelated(ctx); err != nil {
-			return nil, err
-		}
-	}
-	l.refuseNewer()
-	if !l.p.empty() {
+	if len(l.docs) == 0 {
 		return nil, l.p.err()
+	}
+	if err := l.readRelated(ctx); err != nil {
+		return nil, err
+	}
+	before := len(l.p.list)
+	if l.refuseNewer(); len(l.p.list) > before {
+		return nil, l.p.err() // its keys would be called misspelt
 	}
 	l.order, l.profiles = readProfiles(l.docs, newInterpolator(l.env, &l.p))
-	if !l.p.empty() {
-		return nil, l.p.err()
-	}
 	return l, nil
 }
 
@@ -132,6 +169,7 @@ func (l *load) read(ctx context.Context, file, path string) ([]*document, error)
 	var limit Error
 	if errors.As(err, &limit) {
 		l.p.add(limit)
+		l.p.broken = true
 		return nil, nil
 	}
 	if err != nil {
@@ -192,7 +230,13 @@ func (l *load) noteUnset(in *interpolator) {
 
 // note records what a user should know about a place in the files, and returns its text.
 func (l *load) note(pos position, path keyPath, format string, args ...any) string {
-	msg := pos.String() + ": "
+	pos.column = 0
+	return l.noteAt(pos, path, format, args...)
+}
+
+// noteAt is note with the column.
+func (l *load) noteAt(pos position, path keyPath, format string, args ...any) string {
+	msg := pos.full() + ": "
 	if len(path) > 0 {
 		msg += path.String() + ": "
 	}

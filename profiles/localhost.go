@@ -35,7 +35,7 @@ func (c *converter) addLocalhost(out services.Localhost, service string) service
 		at := localhostPath(service, from)
 		port, err := services.Port(from)
 		if err != nil {
-			c.bad(at, "such as 6379: redis:6379", "%v", err)
+			c.bad(at, "write for example 6379: redis:6379", "%v", err)
 			continue
 		}
 		if _, _, err := services.SplitTarget(ports[from]); err != nil {

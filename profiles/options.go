@@ -34,6 +34,9 @@ type Options struct {
 	NoProfiles bool
 	// Services are services that are asked for by name: the Compose profiles that they belong to are active too.
 	Services []string
+	// EveryProfile checks the profiles that are not chosen too: mistakes in one of x-lyandev are errors, those in one of Compose are
+	// warnings, because Docker Compose does not see them.
+	EveryProfile bool
 	// Env are variables in the form of os.Environ. They override those of the env files.
 	Env []string
 	// WorkDir is the base of relative paths in the files (Compose's --project-directory). Default: the first file's directory.

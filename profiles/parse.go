@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -31,6 +30,8 @@ type document struct {
 	// env are the variables of an included or extended file, nil for the named files. included is true for included ones.
 	env      types.Mapping
 	included bool
+	// extended are the services of the document that others extend.
+	extended []string
 }
 
 // related reports whether the document is from a file that another one includes or extends.
@@ -38,6 +39,7 @@ func (d *document) related() bool { return d.env != nil }
 
 // parse parses all documents of a file.
 func parse(file, path string, content []byte, p *problems) []*document {
+	p.source(file, content)
 	var docs []*document
 	dec := yaml.NewDecoder(bytes.NewReader(content))
 	for {
@@ -47,7 +49,8 @@ func parse(file, path string, content []byte, p *problems) []*document {
 			break
 		}
 		if err != nil {
-			p.add(yamlError(file, err))
+			p.add(yamlError(file, p.sources[file], err))
+			p.broken = true
 			return nil
 		}
 		if d := newDocument(file, path, &n, p); d != nil {
@@ -67,20 +70,6 @@ func decodeNode(dec *yaml.Decoder, n *yaml.Node) (err error) {
 	return dec.Decode(n)
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+)`)
-
-func yamlError(file string, err error) Error {
-	msg := strings.TrimPrefix(err.Error(), "yaml: ")
-	e := Error{File: file, Message: "not valid YAML: " + msg}
-	if m := yamlLine.FindStringSubmatch(msg); m != nil {
-		e.Line, _ = strconv.Atoi(m[1])
-	}
-	if strings.Contains(msg, "cannot start any token") {
-		e.Hint = "indent with spaces, not tabs"
-	}
-	return e
-}
-
 func newDocument(file, path string, n *yaml.Node, p *problems) *document {
 	if n.Kind == yaml.DocumentNode {
 		if len(n.Content) == 0 {
@@ -93,17 +82,14 @@ func newDocument(file, path string, n *yaml.Node, p *problems) *document {
 	}
 	x := expander{file: file, p: p, open: map[*yaml.Node]bool{}}
 	node := x.expand(n, 0)
-	if x.failed {
-		return nil
+	if !x.failed && node.Kind != yaml.MappingNode {
+		x.fail(node, "begin with services:", "the top of the file must be a mapping")
 	}
-	if node.Kind != yaml.MappingNode {
-		p.at(x.pos(node), nil, "", "the top of the file must be a mapping")
+	if x.failed {
+		p.broken = true
 		return nil
 	}
 	root := x.item(node, nil)
-	if x.failed {
-		return nil
-	}
 	return &document{file: file, path: path, node: node, root: root}
 }
 
@@ -182,19 +168,31 @@ func (x *expander) item(n *yaml.Node, path keyPath) *item {
 func (x *expander) mapping(n *yaml.Node, path keyPath) *item {
 	it := newMapping(x.pos(n))
 	first := map[string]int{}
-	var merges []*yaml.Node
+	var merges, content []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode {
-			x.p.at(x.pos(k), path, "", "a key must be a scalar")
-			x.failed = true
+			x.p.add(Error{
+				File: x.file, Line: k.Line, Column: k.Column, Path: path.String(),
+				Message: "a key must be a text, not a list or a mapping", Hint: "write it in quotes",
+			})
 			continue
 		}
 		if line, dup := first[k.Value]; dup {
-			x.p.at(x.pos(k), path.with(k.Value), fmt.Sprintf("the first is on line %d", line), "duplicate key")
-			x.failed = true
+			x.p.add(Error{
+				File: x.file, Line: k.Line, Column: k.Column, Path: path.with(k.Value).String(),
+				Message: "duplicate key", Hint: fmt.Sprintf("the first is on line %d; remove one of them", line), also: line,
+			})
 			continue
 		}
+		if what := notText(k); what != "" && !anyKeys(path) {
+			x.p.add(Error{
+				File: x.file, Line: k.Line, Column: k.Column, Path: path.with(k.Value).String(),
+				Message: fmt.Sprintf("the key %s is read as %s, and a key must be a text", k.Value, what), Hint: "write it in quotes",
+			})
+			continue
+		}
+		content = append(content, k, v)
 		first[k.Value] = k.Line
 		switch {
 		case isMerge(k):
@@ -203,10 +201,29 @@ func (x *expander) mapping(n *yaml.Node, path keyPath) *item {
 			it.set(k.Value, x.pos(k), x.item(v, path.with(k.Value)))
 		}
 	}
+	n.Content = content
 	for _, m := range merges {
 		x.merge(it, m, path)
 	}
 	return it
+}
+
+// notText says what a key is that is not a text, "" for a text.
+func notText(k *yaml.Node) string {
+	switch k.ShortTag() {
+	case "!!int", "!!float":
+		return "a number"
+	case "!!bool":
+		return "a boolean"
+	case "!!null":
+		return "no value"
+	}
+	return ""
+}
+
+// anyKeys reports whether a mapping may have keys of any kind: the ports of x-lyandev.localhost, and extensions that nobody reads.
+func anyKeys(path keyPath) bool {
+	return slices.Contains(path, "localhost") || len(path) > 0 && path[0] != extensionKey && strings.HasPrefix(path[0], "x-")
 }
 
 // merge applies YAML's "<<". Existing keys take precedence; in a list, earlier mappings take precedence over later ones.
@@ -218,7 +235,6 @@ func (x *expander) merge(it *item, m *yaml.Node, path keyPath) {
 	for _, s := range sources {
 		if s.Kind != yaml.MappingNode {
 			x.p.at(x.pos(s), path.with("<<"), "", "only a mapping can be merged")
-			x.failed = true
 			continue
 		}
 		from := x.item(s, path)

@@ -72,7 +72,7 @@ func (p *plain) expose() []portRange {
 		proto, word := nat.SplitProtoPort(e)
 		first, last, err := nat.ParsePortRangeToInt(word)
 		if err != nil || word == "" || first < 1 {
-			p.c.bad(p.at.with("expose", index(i)), "such as 8080, 8080/udp or 8080-8090", "%q is not a port", e)
+			p.c.bad(p.at.with("expose", index(i)), "write for example 8080, 8080/udp or 8080-8090", "%q is not a port", e)
 			continue
 		}
 		out = append(out, portRange{first, last, proto})

@@ -152,7 +152,7 @@ func (p *plain) fileID(s string, at keyPath) int {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil {
-		p.c.bad(at, "such as 1000", "%q is not a number", s)
+		p.c.bad(at, "write for example 1000", "%q is not a number", s)
 	}
 	return n
 }

@@ -49,7 +49,7 @@ func tmpfsOf(list []string) map[string]string {
 func (p *plain) dnsServers() []string {
 	for i, d := range p.s.DNS {
 		if _, err := netip.ParseAddr(d); err != nil {
-			p.c.bad(p.at.with("dns", index(i)), "such as 192.0.2.1", "%q is not an IP address", d)
+			p.c.bad(p.at.with("dns", index(i)), "write for example 192.0.2.1", "%q is not an IP address", d)
 		}
 	}
 	return p.s.DNS

@@ -59,7 +59,7 @@ func (p *plain) primaryMAC(key string, settings *network.EndpointSettings) {
 func (p *plain) hardwareAddr(s string, at keyPath) string {
 	mac, err := net.ParseMAC(s)
 	if err != nil {
-		p.c.bad(at, "such as 02:42:ac:11:00:02", "%q is not a MAC address", s)
+		p.c.bad(at, "write for example 02:42:ac:11:00:02", "%q is not a MAC address", s)
 		return s
 	}
 	return mac.String()

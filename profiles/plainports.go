@@ -60,7 +60,7 @@ func (p *plain) hostIP(i int) string {
 		return loopback
 	}
 	if _, err := netip.ParseAddr(ip); err != nil {
-		p.c.bad(p.at.with("ports", index(i)), "such as 127.0.0.1", "%q is not an IP address", ip)
+		p.c.bad(p.at.with("ports", index(i)), "write for example 127.0.0.1", "%q is not an IP address", ip)
 	}
 	return ip
 }
@@ -116,7 +116,7 @@ func (p *plain) hostPorts(service string, i int) {
 		first, last, err = 0, 0, nil
 	}
 	if err != nil {
-		p.c.bad(at, "such as 8080 or 8080-8090", "%q is not a valid host port", sp.Published)
+		p.c.bad(at, "write for example 8080 or 8080-8090", "%q is not a valid host port", sp.Published)
 		return
 	}
 	pos, _ := p.c.l.loc.find(at...)

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -260,7 +261,8 @@ func (l *load) chosen(names []string, mustBeKnown bool) string {
 		case l.choosable(n):
 			own = n
 		case mustBeKnown && n != allProfiles && !slices.Contains(l.composeProfiles(), n):
-			l.p.add(Error{File: l.docs[0].file, Message: "there is no profile \"" + n + "\"", Hint: l.profileHint(n)})
+			l.noProfile = true
+			l.p.add(Error{File: l.docs[0].file, Message: fmt.Sprintf("there is no profile %q", n), Hint: l.profileHint(n)})
 		default:
 			l.activated = append(l.activated, n)
 		}
@@ -279,6 +281,7 @@ func (l *load) defaultProfile() string {
 			name = it.str()
 			if !l.choosable(name) {
 				l.p.at(it.pos, keyPath{extensionKey, "defaultProfile"}, l.profileHint(name), "there is no profile %q", name)
+				l.noProfile = true
 				return ""
 			}
 		}
@@ -293,7 +296,10 @@ func (l *load) follow(pr *profile, open []string, chain *[]*profile) {
 	}
 	path := keyPath{extensionKey, "profiles", pr.name, "extends"}
 	if at := slices.Index(open, pr.name); at >= 0 {
-		l.p.at(pr.pos, path, "", "profiles extend each other in a cycle: %s", strings.Join(append(open[at:], pr.name), " -> "))
+		if members := slices.Sorted(slices.Values(open[at:])); !slices.Contains(l.cycles, fmt.Sprint(members)) {
+			l.cycles = append(l.cycles, fmt.Sprint(members))
+			l.p.at(pr.extendsPos(pr.name), path, "remove one of them", "profiles extend each other in a cycle: %s", strings.Join(append(slices.Clone(open[at:]), pr.name), " -> "))
+		}
 		return
 	}
 	open = append(slices.Clone(open), pr.name)
@@ -301,10 +307,21 @@ func (l *load) follow(pr *profile, open []string, chain *[]*profile) {
 		if b := l.profiles[base]; b != nil {
 			l.follow(b, open, chain)
 		} else {
-			l.p.at(pr.pos, path, l.profileHint(base), "there is no profile %q", base)
+			l.p.at(pr.extendsPos(base), path, l.profileHint(base), "there is no profile %q", base)
 		}
 	}
 	*chain = append(*chain, pr)
+}
+
+// extendsPos is the position of a name in extends, or of extends itself.
+func (pr *profile) extendsPos(name string) position {
+	for _, f := range pr.fragments {
+		if f.root.get("extends") != nil {
+			pos, _, _ := f.root.find(keyPath{"extends", name})
+			return pos
+		}
+	}
+	return pr.pos
 }
 
 func (l *load) profileHint(name string) string {

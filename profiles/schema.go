@@ -84,6 +84,8 @@ type violation struct {
 	hint    string
 	// kind is the violated rule, for filters.
 	kind jsonschema.ErrorKind
+	// nearest is the known key that an unknown one probably stands for, "" for none.
+	nearest string
 }
 
 // validate checks a value and returns every violation; of alternatives only the deepest.
@@ -169,7 +171,7 @@ func describe(set *schemaSet, root *item, e *jsonschema.ValidationError) []viola
 		known := set.properties(e.SchemaURL)
 		var out []violation
 		for _, name := range slices.Sorted(slices.Values(k.Properties)) {
-			out = append(out, violation{path.with(name), unknownKey, didYouMean(name, known), k})
+			out = append(out, violation{path.with(name), unknownKey, didYouMean(name, known), k, Nearest(name, known)})
 		}
 		return out
 	case *kind.FalseSchema:
@@ -179,19 +181,19 @@ func describe(set *schemaSet, root *item, e *jsonschema.ValidationError) []viola
 		if len(name) == 0 || slices.Contains(known, name[0]) {
 			return nil
 		}
-		return []violation{{path, unknownKey, didYouMean(name[0], known), k}}
+		return []violation{{path, unknownKey, didYouMean(name[0], known), k, Nearest(name[0], known)}}
 	case *kind.Type:
-		return []violation{{path, "must be " + typeNames(k.Want), "", k}}
+		return []violation{{path: path, message: "must be " + typeNames(k.Want), kind: k}}
 	case *kind.Enum:
 		var want []string
 		for _, w := range k.Want {
 			want = append(want, fmt.Sprint(w))
 		}
-		return []violation{{path, "must be one of " + strings.Join(want, ", "), didYouMean(fmt.Sprint(k.Got), want), k}}
+		return []violation{{path: path, message: "must be one of " + strings.Join(want, ", "), hint: nearestHint(fmt.Sprint(k.Got), want), kind: k}}
 	case *kind.Required:
-		return []violation{{path, "needs " + strings.Join(k.Missing, ", "), "", k}}
+		return []violation{{path: path, message: "needs " + strings.Join(k.Missing, ", "), kind: k}}
 	}
-	return []violation{{path, e.ErrorKind.LocalizedString(message.NewPrinter(language.English)), "", e.ErrorKind}}
+	return []violation{{path: path, message: e.ErrorKind.LocalizedString(message.NewPrinter(language.English)), kind: e.ErrorKind}}
 }
 
 // instancePath converts a JSON pointer to a keyPath.

@@ -7,7 +7,7 @@ import (
 
 // Nearest returns the known word nearest to a misspelt one, "" if none is near.
 func Nearest(word string, known []string) string {
-	best, distance := "", max(2, len(word)/3)+1
+	best, distance := "", max(1, (len(word)+1)/3)+1
 	for _, k := range slices.Sorted(slices.Values(known)) {
 		d := editDistance(strings.ToLower(word), strings.ToLower(k))
 		if d < distance {
@@ -24,6 +24,14 @@ func didYouMean(word string, known []string) string {
 	}
 	if n := len(known); n > 0 && n <= 12 {
 		return "known: " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
+	}
+	return ""
+}
+
+// nearestHint is the hint for a wrong word if one of the known ones is near, else "".
+func nearestHint(word string, known []string) string {
+	if s := Nearest(word, known); s != "" {
+		return "did you mean " + s + "?"
 	}
 	return ""
 }

@@ -57,6 +57,8 @@ type Stack struct {
 	Notes []string `json:"notes,omitempty"`
 	// NotApplied are those of the notes that are about settings that are ignored or approximated.
 	NotApplied []string `json:"notApplied,omitempty"`
+	// Warnings are those of the notes that tell of what is probably a mistake, although Docker Compose accepts it.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Workload is one Kubernetes workload with the settings for which Kubernetes has no field.
@@ -155,6 +157,8 @@ type TestCommand struct {
 
 // Build is one image built from a directory; the fields have Compose's meaning.
 type Build struct {
+	// Source is file:line, for messages.
+	Source string `json:"source,omitempty"`
 	// Name is the Compose service that declares the build; Image is the reference that pods use.
 	Name               string            `json:"name"`
 	Image              string            `json:"image"`

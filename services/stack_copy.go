@@ -29,7 +29,7 @@ func (s *Stack) DeepCopy() *Stack {
 	out.Providers = copyEach(s.Providers, (*compose.Provider).DeepCopy)
 	out.Models = copyEach(s.Models, (*compose.Model).DeepCopy)
 	out.HostPorts = slices.Clone(s.HostPorts)
-	out.Notes, out.NotApplied = slices.Clone(s.Notes), slices.Clone(s.NotApplied)
+	out.Notes, out.NotApplied, out.Warnings = slices.Clone(s.Notes), slices.Clone(s.NotApplied), slices.Clone(s.Warnings)
 	return &out
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 	"sigs.k8s.io/yaml"
@@ -69,7 +70,11 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 				}
 				return writeConfig(c, st, text.Bytes())
 			}
+			printWarnings(st, stack)
 			for _, n := range stack.Notes {
+				if slices.Contains(stack.Warnings, n) {
+					continue
+				}
 				fmt.Fprintln(st.Err, st.Paint(ui.Yellow, "note: ")+n)
 			}
 			if c.Bool("quiet") {

@@ -84,6 +84,9 @@ func report(st *ui.Streams, err error) int {
 	if errors.As(err, &coded) {
 		code = coded.code
 	}
+	if printMistakes(st, err) {
+		return code
+	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(st.Err, "%s %s\n", st.Paint(ui.Red, "lyandev:"), msg)
 	}

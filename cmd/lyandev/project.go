@@ -69,7 +69,7 @@ func loadStackFor(c *cli.Context, profile string, names []string, active string)
 		files[i] = abs
 	}
 	o := loadOptions(c, profile, names)
-	o.Files, o.Active = files, active
+	o.Files, o.Active, o.EveryProfile = files, active, active == ""
 	stack, err := profiles.Load(c.Context, o)
 	return stack, withCode(exitUsage, err)
 }

@@ -17,8 +17,12 @@ func strictFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "strict", Usage: "fail if a setting of the file is not applied"}
 }
 
-// checkApplied says in one line that settings of the file are not applied; with --strict that is an error.
+// checkApplied prints what is probably a mistake in the file, and says in one line that settings of the file are not applied; with
+// --strict that is an error.
 func checkApplied(c *cli.Context, st *ui.Streams, stack *services.Stack) error {
+	if !c.Bool("quiet") {
+		printWarnings(st, stack)
+	}
 	n := len(stack.NotApplied)
 	if n == 0 {
 		return nil
@@ -35,6 +39,13 @@ func checkApplied(c *cli.Context, st *ui.Streams, stack *services.Stack) error {
 		fmt.Fprintln(st.Err, st.Paint(ui.Yellow, "note: ")+text)
 	}
 	return nil
+}
+
+// printWarnings prints what is probably a mistake in the file, one line each.
+func printWarnings(st *ui.Streams, stack *services.Stack) {
+	for _, w := range stack.Warnings {
+		fmt.Fprintln(st.Err, st.Paint(ui.Yellow, "warning: ")+shortFiles(w))
+	}
 }
 
 // runSupport prints which attributes of the Compose specification are applied, or with --here what of the file is not.

@@ -165,6 +165,9 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 	}
 	src, err := b.source(x, opts.Refs)
 	if err != nil {
+		if x.Source != "" {
+			err = fmt.Errorf("%w (%s)", err, x.Source)
+		}
 		return Result{}, &Error{Name: x.Name, Err: err}
 	}
 	defer src.cleanup()

@@ -41,7 +41,7 @@ type content struct {
 // watch rules, probe timing, and source positions. It is pure.
 func contentOf(stack *services.Stack, version string, images map[string]string, files []string) content {
 	s := stack.DeepCopy()
-	s.Name, s.Dir, s.Timing, s.Builds, s.HostPorts, s.Ingresses, s.Notes, s.NotApplied = "", "", "", nil, nil, nil, nil, nil
+	s.Name, s.Dir, s.Timing, s.Builds, s.HostPorts, s.Ingresses, s.Notes, s.NotApplied, s.Warnings = "", "", "", nil, nil, nil, nil, nil, nil
 	for _, w := range s.Workloads {
 		w.Watch, w.Test, w.Timing, w.Source = nil, nil, "", ""
 	}
