@@ -84,7 +84,7 @@ func (c checker) beside(service, ext *item, path keyPath) bool {
 		return c.belongsToExtension(keyPath{"services", "", k})
 	})
 	if empty {
-		c.l.p.damage = append(c.l.p.damage, damage{file: ext.pos.file, pos: ext.pos, path: path})
+		c.l.p.spoil(damage{file: ext.pos.file, pos: ext.pos, path: path})
 	}
 	return empty
 }

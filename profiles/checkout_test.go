@@ -65,7 +65,7 @@ func TestExtendsTakesVariables(t *testing.T) {
 func TestBaseProfileCannotBeChosen(t *testing.T) {
 	dir := write(t, map[string]string{"compose.yaml": withBase})
 	_, err := Load(context.Background(), Options{WorkDir: dir, Profiles: []string{"extra"}})
-	if err == nil || !strings.Contains(err.Error(), `there is no profile "extra" (profiles: big, small)`) {
+	if err == nil || !strings.Contains(err.Error(), `there is no profile "extra"; profiles: big, small`) {
 		t.Errorf("error %v", err)
 	}
 	list, err := List(context.Background(), Options{WorkDir: dir, Env: []string{"EXTRA=1"}})

@@ -31,17 +31,14 @@ func (l *load) compose(ctx context.Context) (*types.Project, error) {
 			}
 		},
 	}
+	l.repair()
 	for range maxRepairs {
-		l.repair()
 		project, err := l.merge(ctx, configure)
 		if err == nil || ctx.Err() != nil {
 			return project, context.Cause(ctx)
 		}
-		if !errors.Is(err, errMistakes) && !l.composeError(err) {
+		if !errors.Is(err, errMistakes) && !l.composeError(err) || !l.repair() {
 			return nil, nil
-		}
-		if l.p.repaired == len(l.p.damage) {
-			return nil, nil // nothing to repair: the next try would fail in the same way
 		}
 	}
 	return nil, nil
@@ -68,9 +65,9 @@ func (l *load) merge(ctx context.Context, configure []func(*loader.Options)) (*t
 	if err != nil {
 		return nil, err
 	}
-	before := len(l.p.damage)
+	before := len(l.p.damage) + len(l.p.list)
 	l.crossReference(project)
-	if len(l.p.damage) > before {
+	if len(l.p.damage)+len(l.p.list) > before {
 		return nil, errMistakes
 	}
 	// Once more with compose-go's own checks, for errors that the checks above do not cover.
@@ -147,6 +144,10 @@ func (l *load) crossReference(p *types.Project) {
 	if len(x.all) == 0 && len(p.Volumes)+len(p.Networks) > 0 {
 		return // a file of volumes and networks is valid for Compose; there is nothing to run
 	}
+	inServices := func(d damage) bool { return modelPath(d.path)[0] == "services" }
+	if len(x.all) == 0 && slices.ContainsFunc(l.p.damage, inServices) {
+		return // they are left out because of mistakes
+	}
 	if len(x.all) == 0 {
 		l.p.at(l.loc.pos("services"), keyPath{"services"}, "", "the file declares no services")
 		return
@@ -156,7 +157,7 @@ func (l *load) crossReference(p *types.Project) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
-		x.service(x.all[name], true)
+		x.service(x.all[name])
 	}
 	x.cycles()
 }
@@ -187,12 +188,12 @@ func (l *load) damageAt(path keyPath) damage {
 	return d
 }
 
-func (x crossRef) service(s types.ServiceConfig, enabled bool) {
+func (x crossRef) service(s types.ServiceConfig) {
 	at := keyPath{"services", s.Name}
-	if enabled && s.Image == "" && s.Build == nil && s.Provider == nil {
+	if s.Image == "" && s.Build == nil && s.Provider == nil {
 		x.noImage(at)
 	}
-	if n := s.GetScale(); enabled && s.ContainerName != "" && n > 1 {
+	if n := s.GetScale(); s.ContainerName != "" && n > 1 {
 		x.bad("remove container_name or run one container", at.with("container_name"), "%s can be the name of one container, and the service has %d", s.ContainerName, n)
 	}
 	for _, on := range slices.Sorted(maps.Keys(s.DependsOn)) {
@@ -201,7 +202,7 @@ func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 		if field == "depends_on" {
 			hint = "set required: false if the service can do without it"
 		}
-		x.serviceRef(on, enabled && s.DependsOn[on].Required, path, hint)
+		x.serviceRef(on, s.DependsOn[on].Required, path, hint)
 	}
 	for i, v := range s.Volumes {
 		if _, ok := x.p.Volumes[v.Source]; !ok && v.Type == types.VolumeTypeVolume && v.Source != "" {
@@ -220,9 +221,7 @@ func (x crossRef) service(s types.ServiceConfig, enabled bool) {
 			}
 		}
 	}
-	if enabled {
-		x.files(s, at)
-	}
+	x.files(s, at)
 	secrets(s.Secrets, at.with("secrets"))
 	if s.Build != nil {
 		secrets(s.Build.Secrets, at.with("build", "secrets"))
@@ -239,7 +238,8 @@ func (x crossRef) noImage(at keyPath) {
 	d := x.l.damageAt(at)
 	d.image = true
 	if x.l.p.damaged(at.with("image")...) || x.l.p.damaged(at.with("build")...) || x.l.p.damaged(at.with("extends")...) {
-		x.l.p.damage = append(x.l.p.damage, d)
+		d.file = d.pos.file
+		x.l.p.spoil(d)
 		return
 	}
 	hint := "one of them is required"

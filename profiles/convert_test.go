@@ -295,7 +295,7 @@ secrets:
 	}
 	dir := s.Dir
 	want := &services.Build{
-		Name: "web", Image: "shop-web", Context: filepath.Join(dir, "src"), Dockerfile: "D", Target: "prod",
+		Source: filepath.Join(dir, "compose.yaml:6"), Name: "web", Image: "shop-web", Context: filepath.Join(dir, "src"), Dockerfile: "D", Target: "prod",
 		Args: map[string]string{"A": "1"}, Labels: map[string]string{"l": "v"}, CacheFrom: []string{"type=local,src=x"},
 		AdditionalContexts: map[string]string{"other": filepath.Join(dir, "other")},
 		Secrets:            map[string]string{"ca": filepath.Join(dir, "ca.pem")}, SecretValues: map[string]string{}, SSH: map[string]string{"default": ""},

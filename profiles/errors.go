@@ -98,21 +98,21 @@ func (p *problems) source(file string, content []byte) {
 	p.sources[file] = strings.Split(string(content), "\n")
 }
 
-// add adds a mistake unless there is already one at the same place, or the mistake follows from another.
-func (p *problems) add(e Error) bool {
-	key := Error{File: e.File, Line: e.Line, Column: e.Column, Path: e.Path}
+// add adds a mistake unless there is already one at the same place, or the same one: an alias repeats what its anchor has.
+func (p *problems) add(e Error) {
+	place := Error{File: e.File, Line: e.Line, Column: e.Column, Path: e.Path}
+	same := Error{File: e.File, Line: e.Line, Column: e.Column, Message: e.Message}
 	if e.Path == "" || e.Line == 0 {
-		key.Message = e.Message
+		place.Message = e.Message
 	}
 	if p.seen == nil {
 		p.seen = map[Error]bool{}
 	}
-	if p.seen[key] {
-		return false
+	if p.seen[place] || e.Line > 0 && p.seen[same] {
+		return
 	}
-	p.seen[key] = true
+	p.seen[place], p.seen[same] = true, true
 	p.list = append(p.list, e)
-	return true
 }
 
 // at adds a mistake at a position.
@@ -124,7 +124,16 @@ func (p *problems) at(pos position, path keyPath, hint, format string, args ...a
 func (p *problems) say(d damage, e Error) {
 	e.File, e.Line, e.Column = d.pos.file, d.pos.line, d.pos.column
 	d.file = d.pos.file
-	if !p.follows(d.path) && p.add(e) && len(d.path) > 0 {
+	if !p.follows(d.path) {
+		p.add(e)
+		p.spoil(d)
+	}
+}
+
+// spoil remembers a place that is to be repaired.
+func (p *problems) spoil(d damage) {
+	known := func(o damage) bool { return o.file == d.file && slices.Equal(o.path, d.path) }
+	if len(d.path) > 0 && !slices.ContainsFunc(p.damage, known) {
 		p.damage = append(p.damage, d)
 	}
 }

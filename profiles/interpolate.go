@@ -96,7 +96,7 @@ func (in *interpolator) scalar(it *item, path tree.Path, shown keyPath, quiet bo
 
 // spoil marks a value of a profile that is not active: in a check of that profile it is left out.
 func (in *interpolator) spoil(it *item, shown keyPath) {
-	in.p.damage = append(in.p.damage, damage{file: it.pos.file, pos: it.pos, path: shown})
+	in.p.spoil(damage{file: it.pos.file, pos: it.pos, path: shown})
 }
 
 // castReason says why a text is not the number or the boolean that is needed.

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -33,19 +34,28 @@ func (c *converter) kube() {
 func (c *converter) hold(o runtime.Object, origin func(string) keyPath) {
 	kube.Default(o)
 	said := map[string]bool{} // a label is on the object and on its template: report it once
-	for _, e := range kube.Validate(o) {
+	all := kube.Validate(o)
+	for _, e := range all {
 		if c.isExtraHost(e.Field, e.BadValue) {
 			continue
 		}
 		path := origin(e.Field)
 		at := c.l.loc.at(path...)
 		key := at.path.String() + e.ErrorBody()
-		if said[key] || e.Type == field.ErrorTypeRequired && c.l.p.beside(path) {
+		if said[key] || e.Type == field.ErrorTypeRequired && c.l.p.beside(path) || at.depth < len(path) && c.defaulted(e, all, origin) {
 			continue
 		}
 		said[key] = true
-		c.l.p.at(at.pos, at.path, "", "%s: %s", e.Field, e.ErrorBody())
+		c.l.p.say(damage{pos: at.pos, path: at.path}, Error{Path: at.shown(path).String(), Message: e.Field + ": " + e.ErrorBody()})
 	}
+}
+
+// defaulted reports whether a wrong value that is not in the file is the default that another wrong value gives, as targetPort is port.
+func (c *converter) defaulted(e *field.Error, all field.ErrorList, origin func(string) keyPath) bool {
+	return slices.ContainsFunc(all, func(o *field.Error) bool {
+		path := origin(o.Field)
+		return o != e && o.ErrorBody() == e.ErrorBody() && c.l.loc.at(path...).depth == len(path)
+	})
 }
 
 // isExtraHost reports whether a rejected value is a host alias that Compose's extra_hosts allow.

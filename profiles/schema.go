@@ -107,6 +107,7 @@ func validate(set *schemaSet, ref string, it *item) []violation {
 	for _, leaf := range leaves(verr) {
 		out = append(out, describe(set, it, leaf)...)
 	}
+	slices.SortStableFunc(out, func(a, b violation) int { return strings.Compare(a.path.String(), b.path.String()) })
 	return out
 }
 

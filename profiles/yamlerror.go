@@ -12,12 +12,18 @@ import (
 // yamlError says where a file is not valid YAML and, for the usual mistakes, which one it is. The parser often notices a mistake
 // later than it is made.
 func yamlError(file string, lines []string, err error) Error {
-	e := Error{File: file, Message: "not valid YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+	e := whatIsWrong(file, lines, err)
+	e.Message = "not valid YAML: " + e.Message
+	return e
+}
+
+func whatIsWrong(file string, lines []string, err error) Error {
+	e := Error{File: file, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
 	var le *yaml.LoadError
 	if !errors.As(err, &le) {
 		return e
 	}
-	e.Message, e.Line, e.Column = "not valid YAML: "+le.Message, le.Mark.Line, le.Mark.Column
+	e.Message, e.Line, e.Column = le.Message, le.Mark.Line, le.Mark.Column
 	context := le.ContextMark
 	switch {
 	case strings.Contains(le.Message, "cannot start any token") && strings.HasPrefix(strings.TrimLeft(lineAt(lines, e.Line), " "), "\t"):

@@ -75,6 +75,9 @@ func runExec(c *cli.Context, st *ui.Streams, name string, cmd []string) error {
 	if errors.Is(err, engine.ErrExecNotStarted) && r.ExitCode != 0 {
 		return notStarted(found, cmd[0], err)
 	}
+	if errors.Is(err, engine.ErrExecNotStarted) {
+		return notRunning(found, cmd[0], err)
+	}
 	if err != nil {
 		return err
 	}
@@ -90,6 +93,25 @@ func notStarted(c engine.Container, command string, err error) error {
 	}
 	return withCode(code, fmt.Errorf("cannot run %s in container %s of pod %s: %s",
 		command, c.Labels[services.ContainerLabel], c.Labels[services.PodLabel], why))
+}
+
+// notRunning returns why a command could not be started in a container that ran a moment ago. Errors about something else stay as they are.
+func notRunning(c engine.Container, command string, err error) error {
+	text := err.Error()
+	state := ""
+	switch {
+	case strings.Contains(text, "No such container"), strings.Contains(text, "is marked for removal"):
+		state = "has been removed: it is being replaced"
+	case strings.Contains(text, "is restarting"):
+		state = "is being restarted"
+	case strings.Contains(text, "is not running"):
+		state = "has just stopped"
+	case strings.Contains(text, "is paused"):
+		return fmt.Errorf("cannot run %s in pod %s: its container is paused; `lyandev unpause` lets it go on", command, c.Labels[services.PodLabel])
+	default:
+		return err
+	}
+	return fmt.Errorf("cannot run %s in pod %s: its container %s; run the command again in a moment, or see `lyandev ps`", command, c.Labels[services.PodLabel], state)
 }
 
 // hasInput reports whether standard input can be read, that is, is not the null device.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,15 +11,18 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lyandev/lyandev/profiles"
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/api"
+	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
 func newLsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "ls", Usage: "list the instances on this machine",
-		Description: "Lists also the instances that are stopped. --format json and --quiet list those that run, with --all the others too;\n" +
+		Description: "Lists also the instances that are stopped. An instance is unattended if its containers run without a supervisor. --format json and --quiet list those that run, with --all the others too;\n" +
 			"the JSON has the names of docker compose ls.",
 		Flags: []cli.Flag{
 			jsonFlag(),
@@ -103,6 +107,7 @@ func listInstances(c *cli.Context, st *ui.Streams) ([]lsInstance, error) {
 		return nil, err
 	}
 	out := []lsInstance{}
+	left := leftRunning(c.Context)
 	for _, i := range all {
 		row := lsInstance{Name: i.Name, Project: i.Project, Dir: i.Dir, Phase: "stopped", files: i.Files}
 		if len(row.files) == 0 {
@@ -119,7 +124,31 @@ func listInstances(c *cli.Context, st *ui.Streams) ([]lsInstance, error) {
 			row.Phase = "unknown"
 			fmt.Fprintf(st.Err, "%s %s: %v\n", st.Paint(ui.Red, "warning:"), i.Name, err)
 		}
+		if n := left[i.Name]; row.Phase == "stopped" && n > 0 {
+			row.Phase, row.Pods = unattendedPhase, n
+		}
 		out = append(out, row)
 	}
 	return out, nil
+}
+
+// unattendedPhase is the phase of an instance without a supervisor whose containers run.
+const unattendedPhase = "unattended"
+
+// leftRunning counts the running containers of all instances by name, none if the engine does not answer.
+func leftRunning(ctx context.Context) map[string]int {
+	eng, err := connect(ctx)
+	if err != nil {
+		return nil
+	}
+	defer eng.Close()
+	list, err := eng.ListContainers(ctx, map[string]string{services.KindLabel: dockerpod.KindContainer})
+	if err != nil {
+		return nil
+	}
+	byName := map[string]int{}
+	for _, c := range list {
+		byName[c.Labels[services.ProjectLabel]] += running([]engine.Container{c})
+	}
+	return byName
 }

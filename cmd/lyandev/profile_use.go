@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -23,6 +24,9 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 	name := c.Args().First()
 	if c.Duration("limit") <= 0 {
 		return withCode(exitUsage, fmt.Errorf("cannot use --limit %s: it must be greater than 0", c.Duration("limit")))
+	}
+	if strings.TrimSpace(name) == "" {
+		return withCode(exitUsage, errors.New("cannot use a profile without a name; `lyandev profile ls` lists the profiles"))
 	}
 	stack, err := loadStack(c, name)
 	if err != nil {

@@ -21,8 +21,9 @@ func newStatusCommand(st *ui.Streams) *cli.Command {
 			}
 			f, err := findFacts(c, t)
 			if err != nil {
-				return err
+				return unattended(c.Context, t, "read the state of", err)
 			}
+			f.Deaf = deafPorts(c.Context, t, f.Snapshot, f.Now)
 			s := explain.StatusOf(f)
 			if c.Bool("json") {
 				err = printJSON(st.Out, s)

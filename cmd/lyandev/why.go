@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/logs"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -36,8 +34,9 @@ func runWhy(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	}
 	f, err := findFacts(c, t)
 	if err != nil {
-		return nameFirst(c, t, err, c.Args().First())
+		return unattended(c.Context, t, "read the state of", nameFirst(c, t, err, c.Args().First()))
 	}
+	f.Deaf = deafPorts(c.Context, t, f.Snapshot, f.Now)
 	f.Logs = logsOf(c.Context, t, f.Suspects(c.Args().First()))
 	a, err := explain.Why(f, c.Args().First())
 	if err != nil {
@@ -61,9 +60,6 @@ func factsOf(ctx context.Context, t *target) (explain.Facts, error) {
 	f := explain.Facts{Now: time.Now(), LastLines: func(pod, container string) []string { return lastLines(ctx, t, pod, container) }}
 	var err error
 	f.Snapshot, err = t.client.State(ctx)
-	if errors.Is(err, api.ErrNoSupervisor) {
-		return f, fmt.Errorf("cannot read the state of %s: %w; `lyandev up` starts one and takes over running pods", t.instance.Name, err)
-	}
 	if err == nil {
 		f.Events, err = t.client.Events(ctx, 0)
 	}

@@ -127,7 +127,12 @@ var notStartable = []struct {
 }{
 	{regexp.MustCompile(`exec: "([^"]+)": executable file not found in \$PATH`), "cannot start: %s is not in the image's PATH"},
 	{regexp.MustCompile(`exec: "([^"]+)": stat [^:]+: no such file or directory`), "cannot start: %s does not exist in the image"},
-	{regexp.MustCompile(`exec: "([^"]+)": permission denied`), "cannot start: %s is not executable"},
+	{
+		regexp.MustCompile(`exec:? "?([^"\s:]+)"?: permission denied`),
+		"cannot start: permission denied for %s: it is not executable, or the container's user and capabilities (user, cap_drop) do not let it be reached",
+	},
+	{regexp.MustCompile(`exec:? "?([^"\s:]+)"?: operation not permitted`), "cannot start: %s needs a capability that the container does not have (operation not permitted)"},
+	{regexp.MustCompile(`exec:? "?([^"\s:]+)"?: exec format error`), "cannot start: %s is not a program for this machine: another CPU architecture, or a script without #! in its first line"},
 }
 
 // startError says in a few words why a container could not be started, with the place of its service in the file; "" if the

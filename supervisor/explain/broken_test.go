@@ -63,10 +63,12 @@ func TestBroken(t *testing.T) {
 
 func TestStartError(t *testing.T) {
 	for message, want := range map[string]string{
-		`exec: "x": executable file not found in $PATH`:                       "cannot start: x is not in the image's PATH",
-		`exec: "/run.sh": stat /run.sh: no such file or directory: unknown`:   "cannot start: /run.sh does not exist in the image",
-		`OCI runtime create failed: exec: "/run.sh": permission denied: unkn`: "cannot start: /run.sh is not executable",
-		"no space left on device":                                             "",
+		`exec: "x": executable file not found in $PATH`:                          "cannot start: x is not in the image's PATH",
+		`exec: "/run.sh": stat /run.sh: no such file or directory: unknown`:      "cannot start: /run.sh does not exist in the image",
+		`OCI runtime create failed: exec: "/run.sh": permission denied: unkn`:    "cannot start: permission denied for /run.sh: it is not executable, or the container's user and capabilities (user, cap_drop) do not let it be reached",
+		`OCI runtime create failed: exec /usr/bin/ping: operation not permitted`: "cannot start: /usr/bin/ping needs a capability that the container does not have (operation not permitted)",
+		`exec /entry.sh: exec format error`:                                      "cannot start: /entry.sh is not a program for this machine: another CPU architecture, or a script without #! in its first line",
+		"no space left on device":                                                "",
 	} {
 		if got := startError(message, workload("w", 1, 1, 0)); got != want {
 			t.Errorf("%s: %q", message, got)

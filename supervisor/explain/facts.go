@@ -26,6 +26,8 @@ type Facts struct {
 	LastLines func(pod, container string) []string
 	// Logs are the last lines of the logs of Suspects, the oldest of each container first; nil if not known.
 	Logs []LogLine
+	// Deaf says of published ports that nothing listens behind them, a sentence each.
+	Deaf []string
 	// Now is the time of the answer. Its location is the time zone of the text.
 	Now time.Time
 }

@@ -25,6 +25,8 @@ type Status struct {
 	Hosts []string `json:"hosts,omitempty"`
 	// PausedProbes says whose probes are paused, by whom, and how to resume them.
 	PausedProbes []string `json:"pausedProbes,omitempty"`
+	// Causes say why services are not right, the worst first, with the last log lines of containers that ended.
+	Causes []Cause `json:"causes,omitempty"`
 	// Warnings are current problems. Advice is about possible problems and how to prevent them; see Advise.
 	Warnings []string `json:"warnings,omitempty"`
 	Advice   []string `json:"advice,omitempty"`
@@ -68,6 +70,11 @@ func StatusOf(f Facts) Status {
 	if s.Engine != "" {
 		out.Warnings = append(out.Warnings, s.Engine)
 	}
+	out.Warnings = append(out.Warnings, f.Deaf...)
+	for _, text := range f.unstable(s.Pods) {
+		out.Warnings = append(out.Warnings, m.String(text))
+	}
+	out.Causes = Broken(f)
 	for _, w := range s.Workloads {
 		line := WorkloadStatus{Name: w.Name, Kind: w.Kind, Want: w.Want, Ready: w.Ready, Right: w.Right}
 		if chain := f.workload(w, nil); !w.Right && len(chain) > 0 {
@@ -132,6 +139,9 @@ func (s Status) Text(p Paint) string {
 		})
 	}
 	write(&b, "", table)
+	if troubled := slices.DeleteFunc(slices.Clone(s.Causes), func(c Cause) bool { return !c.Bad && !c.Final }); len(troubled) > 0 {
+		fmt.Fprintf(&b, "\n%s:\n%s", p.use(p.Strong, "In trouble, the worst first"), Lines(troubled))
+	}
 	for _, o := range s.Operators {
 		fmt.Fprintf(&b, "\n%s: %s\n", p.use(p.Strong, o.Name), verdict(p, o.Right, o.Message))
 		table := [][]cell{}

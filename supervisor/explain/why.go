@@ -29,6 +29,8 @@ type Answer struct {
 	Others []Cause `json:"others,omitempty"`
 	// Unstable describes containers that are ready now but restart again and again.
 	Unstable []string `json:"unstable,omitempty"`
+	// Deaf says of published ports that nothing listens behind them.
+	Deaf []string `json:"deaf,omitempty"`
 	// Advice holds the warnings of Advise about the subject.
 	Advice []string `json:"advice,omitempty"`
 }
@@ -64,6 +66,11 @@ func Why(f Facts, name string) (Answer, error) {
 	for _, line := range f.Snapshot.Advice {
 		if subject := cmp.Or(f.workloadName(name), name); subject == "" || strings.HasPrefix(line, subject+" ") {
 			a.Advice = append(a.Advice, line)
+		}
+	}
+	for _, text := range f.Deaf {
+		if subject := cmp.Or(f.workloadName(name), name); subject == "" || strings.HasSuffix(strings.TrimSuffix(text, " yet"), " in "+subject) {
+			a.Deaf = append(a.Deaf, text)
 		}
 	}
 	a.Advice = append(a.Advice, f.localhostAdvice()...)
@@ -371,7 +378,7 @@ func (a Answer) Text(now time.Time) string {
 	if len(a.Others) > 0 {
 		fmt.Fprintf(&b, "Also not right:\n%s", Lines(a.Others))
 	}
-	for _, text := range a.Unstable {
+	for _, text := range append(slices.Clone(a.Unstable), a.Deaf...) {
 		fmt.Fprintf(&b, "  %s\n", text)
 	}
 	if a.Next != "" {
