@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +55,13 @@ func runScale(c *cli.Context, st *ui.Streams) error {
 	}
 	t, err := findTarget(c, nil)
 	if err != nil {
+		return err
+	}
+	before, err := t.client.State(c.Context)
+	if err != nil {
+		return unattended(c.Context, t, "scale services of", err)
+	}
+	if err := checkServices(before, slices.Sorted(maps.Keys(replicas))); err != nil {
 		return err
 	}
 	if err := t.client.Scale(c.Context, replicas); err != nil {

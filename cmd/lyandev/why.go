@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -39,6 +40,10 @@ func runWhy(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	f.Deaf = deafPorts(c.Context, t, f.Snapshot, f.Now)
 	f.Logs = logsOf(c.Context, t, f.Suspects(c.Args().First()))
 	a, err := explain.Why(f, c.Args().First())
+	var unknown *explain.UnknownError
+	if errors.As(err, &unknown) {
+		return unknownName("service or pod", unknown.Name, unknown.Known)
+	}
 	if err != nil {
 		return withCode(exitUsage, err)
 	}

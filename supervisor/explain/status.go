@@ -139,7 +139,8 @@ func (s Status) Text(p Paint) string {
 		})
 	}
 	write(&b, "", table)
-	if troubled := slices.DeleteFunc(slices.Clone(s.Causes), func(c Cause) bool { return !c.Bad && !c.Final }); len(troubled) > 0 {
+	troubled := slices.DeleteFunc(slices.Clone(s.Causes), func(c Cause) bool { return !c.Bad && !c.Final })
+	if len(troubled) > 1 || len(troubled) == 1 && len(troubled[0].LastLines) > 0 { // else the table has said it
 		fmt.Fprintf(&b, "\n%s:\n%s", p.use(p.Strong, "In trouble, the worst first"), Lines(troubled))
 	}
 	for _, o := range s.Operators {

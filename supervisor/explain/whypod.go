@@ -232,7 +232,7 @@ func (f Facts) stopped(l *Link, s corev1.ContainerStatus) {
 	case w.Reason == podworker.ReasonHeld:
 		l.Text = w.Message
 	case w.Reason == "CrashLoopBackOff" && last != nil:
-		l.Text = fmt.Sprintf("is in CrashLoopBackOff after %d restarts: it %s", s.RestartCount, exitText(last))
+		l.Text = fmt.Sprintf("is in CrashLoopBackOff after %d %s: it %s", s.RestartCount, restarts(s.RestartCount), exitText(last))
 		l.Since, l.ended, l.bad = last.FinishedAt.Time, true, true
 		if d, ok := backOff(w.Message); ok {
 			l.Restart = last.FinishedAt.Add(d)
@@ -310,3 +310,10 @@ func (f Facts) advice(chain []Link) string {
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func restarts(n int32) string {
+	if n == 1 {
+		return "restart"
+	}
+	return "restarts"
+}
