@@ -32,7 +32,8 @@ func Model(ctx context.Context, o Options) (map[string]any, error) {
 		o.Profiles, o.SkipInterpolation = l.activated, true
 	})
 	if err != nil {
-		return nil, l.composeError(err)
+		l.composeError(err)
+		return nil, l.p.err()
 	}
 	return model, nil
 }

@@ -18,7 +18,7 @@ func TestVersion(t *testing.T) {
 		"included": {"compose.yaml": "include: [other.yaml]" + service, "other.yaml": "x-lyandev: {version: 2}\nservices: {db: {image: x}}\n"},
 	} {
 		_, err := Load(t.Context(), Options{WorkDir: write(t, files)})
-		if err == nil || !strings.Contains(err.Error(), "version 2 of x-lyandev, this lyandev knows up to version 1 (install a newer lyandev") ||
+		if err == nil || !strings.Contains(err.Error(), "version 2 of x-lyandev, this lyandev knows up to version 1; install a newer lyandev") ||
 			strings.Contains(err.Error(), "teleport") {
 			t.Errorf("%s: %v", name, err)
 		}

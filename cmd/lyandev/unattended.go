@@ -17,11 +17,11 @@ func unattended(ctx context.Context, t *target, attempt string, err error) error
 	if !errors.Is(err, api.ErrNoSupervisor) {
 		return err
 	}
-	return fmt.Errorf("cannot %s %s: %w%s", attempt, t.instance.Name, api.ErrNoSupervisor, whatRuns(countRunning(ctx, t)))
+	return fmt.Errorf("cannot %s %s: %w%s", attempt, t.instance.Name, api.ErrNoSupervisor, whatIsLeft(countRunning(ctx, t)))
 }
 
-// whatRuns says what the end of a supervisor left, and what to do. n is the number of containers, -1 if it is not known.
-func whatRuns(n int) string {
+// whatIsLeft says what the end of a supervisor left, and what to do. n is the number of containers, -1 if it is not known.
+func whatIsLeft(n int) string {
 	switch {
 	case n < 0:
 		return "; `lyandev up` starts one and takes over running pods"

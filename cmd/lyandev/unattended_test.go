@@ -26,7 +26,7 @@ func TestRunning(t *testing.T) {
 		-1: "`lyandev up` starts one and takes over", 0: "no container of it runs; `lyandev up` starts it",
 		1: "but 1 container of it runs; `lyandev up` takes over", 3: "but 3 containers of it run; `lyandev up` takes over",
 	} {
-		if got := whatRuns(n); !strings.Contains(got, want) {
+		if got := whatIsLeft(n); !strings.Contains(got, want) {
 			t.Errorf("%d: %s", n, got)
 		}
 	}

@@ -341,7 +341,7 @@ func tellWhereToLook(st *ui.Streams, t *target, began time.Time, say func(line s
 		}
 		say("  " + scheme + hostPortLine(h))
 	}
-	for _, line := range s.Advice {
+	for _, line := range append(deafPorts(ctx, t, s, time.Now()), s.Advice...) {
 		say(st.Paint(ui.Yellow, "note:") + " " + line)
 	}
 }
