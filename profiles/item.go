@@ -118,7 +118,7 @@ func (it *item) child(part string) (*item, string) {
 	if it == nil || !it.isList {
 		return it.get(part), part
 	}
-	i := -1
+	var i int
 	if isIndex(part) {
 		i, _ = strconv.Atoi(part[1 : len(part)-1])
 	} else {

@@ -22,28 +22,28 @@ func (l *load) repair() bool {
 }
 
 // repair repairs one place. It returns false if the document has no such place.
-func (doc *document) repair(d damage) bool {
-	it, n := doc.root, doc.node
-	last := len(d.path) - 1
-	if d.image {
+func (d *document) repair(at damage) bool {
+	it, n := d.root, d.node
+	last := len(at.path) - 1
+	if at.image {
 		last++
 	}
-	for _, part := range d.path[:max(last, 0)] {
+	for _, part := range at.path[:max(last, 0)] {
 		it, n = it.repairStep(n, part)
 		if it == nil || n == nil {
 			return false
 		}
 	}
 	switch {
-	case d.image && n.Kind == yaml.MappingNode:
+	case at.image && n.Kind == yaml.MappingNode:
 		n.Content = append(n.Content, textNode("image"), textNode("scratch"))
 		return true
-	case last < 0 || d.image:
+	case last < 0 || at.image:
 		return false
 	case it.isList && n.Kind == yaml.SequenceNode:
-		return it.dropElement(n, d.path[last])
-	case it.isMap() && n.Kind == yaml.MappingNode && it.fields[d.path[last]] != nil:
-		it.changeKey(n, d.path[last], d.rename)
+		return it.dropElement(n, at.path[last])
+	case it.isMap() && n.Kind == yaml.MappingNode && it.fields[at.path[last]] != nil:
+		it.changeKey(n, at.path[last], at.rename)
 		return true
 	}
 	return false

@@ -70,13 +70,7 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 				}
 				return writeConfig(c, st, text.Bytes())
 			}
-			printWarnings(st, stack)
-			for _, n := range stack.Notes {
-				if slices.Contains(stack.Warnings, n) {
-					continue
-				}
-				fmt.Fprintln(st.Err, st.Paint(ui.Yellow, "note: ")+n)
-			}
+			printNotes(st, stack)
 			if c.Bool("quiet") {
 				return nil
 			}
@@ -159,4 +153,14 @@ func writeConfig(c *cli.Context, st *ui.Streams, text []byte) error {
 		return fmt.Errorf("cannot write the stack: %w", err)
 	}
 	return nil
+}
+
+// printNotes prints what is probably a mistake in the file, then what of it is ignored or approximated.
+func printNotes(st *ui.Streams, stack *services.Stack) {
+	printWarnings(st, stack)
+	for _, n := range stack.Notes {
+		if !slices.Contains(stack.Warnings, n) {
+			fmt.Fprintln(st.Err, st.Paint(ui.Yellow, "note: ")+n)
+		}
+	}
 }
