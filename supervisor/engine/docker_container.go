@@ -88,6 +88,10 @@ func translate(s ContainerSpec) (*container.Config, *container.HostConfig, *netw
 		host.PortBindings[p] = append(host.PortBindings[p], nat.PortBinding{HostIP: b.HostIP.String(), HostPort: hp})
 	}
 	for _, m := range s.Mounts {
+		if m.Tmpfs && m.TmpfsGroup != nil {
+			host.Tmpfs = withTmpfs(host.Tmpfs, m)
+			continue
+		}
 		host.Mounts = append(host.Mounts, translateMount(m))
 	}
 	net := &network.NetworkingConfig{}
@@ -136,6 +140,18 @@ func translateMount(m Mount) mount.Mount {
 		Type: mount.TypeVolume, Source: m.Volume, Target: m.Target, ReadOnly: m.ReadOnly,
 		VolumeOptions: &mount.VolumeOptions{NoCopy: m.NoCopy},
 	}
+}
+
+// withTmpfs adds a tmpfs with a group, which a mount of the API cannot have before 1.46.
+func withTmpfs(all map[string]string, m Mount) map[string]string {
+	if all == nil {
+		all = map[string]string{}
+	}
+	all[m.Target] = fmt.Sprintf("mode=2777,gid=%d", *m.TmpfsGroup)
+	if m.TmpfsBytes > 0 {
+		all[m.Target] += fmt.Sprintf(",size=%d", m.TmpfsBytes)
+	}
+	return all
 }
 
 func protocol(p string) string {

@@ -369,9 +369,11 @@ func TestMounts(t *testing.T) {
 		{Volume: b.name + "-w", Target: "/etc/apt", NoCopy: true},
 		{Bind: dir, Target: "/host", ReadOnly: true},
 		{Tmpfs: true, TmpfsBytes: 1 << 20, Target: "/small"},
-	}}, `ls /etc/default | wc -l; ls /etc/apt | wc -l; touch /host/x 2>/dev/null || echo read-only; df --output=size /small | tail -1`)
-	lines := strings.Fields(b.log(id, 4))
-	if lines[0] == "0" || lines[1] != "0" || lines[2] != "read-only" || lines[3] != "1024" {
+		{Tmpfs: true, TmpfsBytes: 2 << 20, TmpfsGroup: new(int64(4711)), Target: "/shared"},
+	}}, `ls /etc/default | wc -l; ls /etc/apt | wc -l; touch /host/x 2>/dev/null || echo read-only; df --output=size /small | tail -1;
+		mkdir /shared/new; stat -c '%a %g' /shared /shared/new | tr '\n' ' '; df --output=size /shared | tail -1`)
+	lines := strings.Fields(b.log(id, 5))
+	if lines[0] == "0" || lines[1] != "0" || lines[2] != "read-only" || lines[3] != "1024" || strings.Join(lines[4:], " ") != "2777 4711 2755 4711 2048" {
 		t.Errorf("saw %v", lines)
 	}
 }

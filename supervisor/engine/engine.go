@@ -215,6 +215,8 @@ type Mount struct {
 	Bind       string // an absolute host path
 	Tmpfs      bool
 	TmpfsBytes int64
+	// TmpfsGroup owns a Tmpfs, and what is made in it; nil is root, and the sticky bit instead.
+	TmpfsGroup *int64
 	Target     string
 	ReadOnly   bool
 	// NoCopy keeps the image's files at Target out of a new volume.

@@ -70,6 +70,21 @@ func TestMounts(t *testing.T) {
 	}
 }
 
+// TestMemoryOfAGroup: an emptyDir in memory belongs to the pod's fsGroup, as one on disk does; it had no group.
+func TestMemoryOfAGroup(t *testing.T) {
+	p := testPod(t, `
+metadata: {name: web}
+spec:
+  securityContext: {fsGroup: 4711}
+  containers: [{name: app, volumeMounts: [{name: v, mountPath: /x}]}]
+  volumes: [{name: v, emptyDir: {medium: Memory}}]
+`)
+	got, err := testRuntime().mounts(pod.CreateRequest{Pod: p, Container: &p.Spec.Containers[0]})
+	if d := cmp.Diff([]engine.Mount{{Tmpfs: true, TmpfsGroup: new(int64(4711)), Target: "/x"}}, got.mounts); d != "" || err != nil {
+		t.Fatal(d, err)
+	}
+}
+
 func TestBindMountsOnlyWhereTheAnnotationSaysSo(t *testing.T) {
 	p := testPod(t, `
 metadata: {name: web, annotations: {dev.lyandev/bind: "src, other"}}

@@ -140,7 +140,7 @@ func special(p *corev1.Pod, v *corev1.Volume, sub string, mount *engine.Mount) b
 		mount.Bind = strings.TrimRight(v.HostPath.Path+"/"+sub, "/")
 		return true
 	case v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory && users(p, v.Name) == 1 && sub == "":
-		mount.Tmpfs = true
+		mount.Tmpfs, mount.TmpfsGroup = true, fsGroup(p)
 		if v.EmptyDir.SizeLimit != nil {
 			mount.TmpfsBytes = v.EmptyDir.SizeLimit.Value()
 		}
