@@ -238,6 +238,9 @@ func (s *stub) Apply(_ context.Context, r api.ApplyRequest) (api.ApplyAnswer, er
 	if r.NewVolumes {
 		line += " new-volumes"
 	}
+	if r.NoStart {
+		line += " no-start"
+	}
 	if r.Grace != nil {
 		line += fmt.Sprintf(" in %d s", *r.Grace)
 	}
