@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,7 +52,7 @@ func (c *converter) object(s types.ServiceConfig, ext serviceExt, kind string, m
 		return o
 	}
 	o := &appsv1.Deployment{TypeMeta: typ("apps/v1"), ObjectMeta: meta, Spec: appsv1.DeploymentSpec{
-		Replicas: replicas, Selector: selector, Template: template, Strategy: strategy(s),
+		Replicas: replicas, Selector: selector, Template: template, Strategy: strategy(s, ext, replicas, &template.Spec),
 	}}
 	patchSpec(c, s, ext, &o.Spec)
 	return o
@@ -114,9 +115,15 @@ func jobSpec(s types.ServiceConfig, template corev1.PodTemplateSpec, replicas *i
 	return spec
 }
 
-// strategy converts Compose's update_config if there is one. Kubernetes' default corresponds to start-first.
-func strategy(s types.ServiceConfig) appsv1.DeploymentStrategy {
+// strategy converts Compose's update_config if there is one. Without it a single pod that writes into a volume ends before the next one
+// starts, as under Compose, unless the file's spec has a strategy: two processes must not use one volume by accident. All others have
+// Kubernetes' default, which corresponds to start-first.
+func strategy(s types.ServiceConfig, ext serviceExt, replicas *int32, spec *corev1.PodSpec) appsv1.DeploymentStrategy {
 	if s.Deploy == nil || s.Deploy.UpdateConfig == nil {
+		own, _ := ext.Spec.(map[string]any)
+		if own["strategy"] == nil && replicas != nil && *replicas <= 1 && writesVolume(spec) {
+			return appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
+		}
 		return appsv1.DeploymentStrategy{}
 	}
 	u := s.Deploy.UpdateConfig
@@ -129,4 +136,19 @@ func strategy(s types.ServiceConfig) appsv1.DeploymentStrategy {
 		rolling = &appsv1.RollingUpdateDeployment{MaxSurge: &n, MaxUnavailable: &none}
 	}
 	return appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: rolling}
+}
+
+// writesVolume reports whether a container of a pod can write into a claim.
+func writesVolume(spec *corev1.PodSpec) bool {
+	for _, v := range spec.Volumes {
+		if v.PersistentVolumeClaim == nil || v.PersistentVolumeClaim.ReadOnly {
+			continue
+		}
+		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+			if slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == v.Name && !m.ReadOnly }) {
+				return true
+			}
+		}
+	}
+	return false
 }

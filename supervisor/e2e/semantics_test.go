@@ -60,6 +60,7 @@ func TestSemanticsOfOneService(t *testing.T) {
 	}
 	for _, step := range []struct{ name, says string }{
 		{"kubernetes", "x-lyandev: {semantics: kubernetes}"},
+		{"kubernetes, changed", "x-lyandev: {semantics: kubernetes, annotations: {step: two}}"}, // a Deployment with a volume ends the old pod first
 		{"a StatefulSet", "x-lyandev: {kind: StatefulSet, volumeClaims: [db_data]}"},
 		{"plain again", ""},
 	} {
