@@ -2,8 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"encoding/json"
-	"os"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -110,12 +108,8 @@ func readyIn(table *agent.Table) map[string]bool {
 
 // loadStack reads the stack that the former supervisor looked after; nil if that is not known.
 func (s *Supervisor) loadStack() *services.Stack {
-	b, err := os.ReadFile(s.cfg.Instance.File(savedStack))
+	stack, err := SavedStack(s.cfg.Instance)
 	if err != nil {
-		return nil
-	}
-	stack := new(services.Stack)
-	if err := json.Unmarshal(b, stack); err != nil {
 		s.log.Warn("cannot read the saved stack; waiting for the next one", "error", err)
 		return nil
 	}

@@ -243,12 +243,11 @@ func (s *Supervisor) forget() error {
 // SavedProfile is the profile of the stack that an instance runs, or ran when its supervisor died; ok is false for an
 // instance that is down.
 func SavedProfile(i *instance.Instance) (profile string, ok bool) {
-	b, err := os.ReadFile(i.File(savedStack))
-	if err != nil {
+	stack, err := SavedStack(i)
+	if stack == nil || err != nil {
 		return "", false
 	}
-	var stack struct{ Profile string }
-	return stack.Profile, json.Unmarshal(b, &stack) == nil
+	return stack.Profile, true
 }
 
 // SavedStack is the prepared stack that an instance runs, or ran when its supervisor died; nil for an instance that is down.
