@@ -9,7 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"text/template"
-	"unicode"
+
+	"github.com/lyandev/lyandev/services/mask"
 )
 
 // rowFormat prints rows as a value of --format says, as Docker's commands do: "json" is one line of JSON a row, "table TEMPLATE" a
@@ -32,7 +33,7 @@ func parseFormat(text string, row any) (*rowFormat, error) {
 	}
 	f := &rowFormat{titles: map[string]string{}}
 	for _, name := range fieldsOf(row) {
-		f.titles[name] = header(name)
+		f.titles[name] = strings.ToUpper(mask.SplitCamel(name))
 	}
 	body, isTable := strings.CutPrefix(text, "table ")
 	f.table = isTable
@@ -96,20 +97,6 @@ func (f *rowFormat) execute(out io.Writer, rows []any) error {
 		fmt.Fprintln(out, line.String())
 	}
 	return nil
-}
-
-// header makes a title of a field's name, with a space before a capital letter that follows a small one.
-func header(field string) string {
-	var b strings.Builder
-	var last rune
-	for _, r := range field {
-		if unicode.IsUpper(r) && unicode.IsLower(last) {
-			b.WriteByte(' ')
-		}
-		b.WriteRune(unicode.ToUpper(r))
-		last = r
-	}
-	return b.String()
 }
 
 // fieldsOf are the names of the fields of a struct.

@@ -114,7 +114,7 @@ func (m *Masker) PodStatus(status *corev1.PodStatus) {
 
 // SecretName reports whether a variable or key of this name holds a secret. Names of files and public keys do not count.
 func SecretName(name string) bool {
-	words := strings.FieldsFunc(splitCamel(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	words := strings.FieldsFunc(SplitCamel(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	if len(words) == 0 {
 		return false
 	}
@@ -135,8 +135,8 @@ func SecretName(name string) bool {
 	return false
 }
 
-// splitCamel inserts a space before each word of a camelCase name.
-func splitCamel(s string) string {
+// SplitCamel inserts a space before each word of a camelCase name.
+func SplitCamel(s string) string {
 	var b strings.Builder
 	var last rune
 	for _, r := range s {
