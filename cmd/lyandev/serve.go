@@ -242,6 +242,7 @@ func waitForEnd(s *served, p screen.Progress, view context.Context, interrupted 
 			return exitCode(exitInterrupted)
 		}
 	default:
+		p.Note("another command stopped the stack")
 	}
 	return err
 }

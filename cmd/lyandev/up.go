@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/api"
@@ -48,8 +47,10 @@ type upOptions struct {
 func newUpCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "up", Usage: "start the stack, or apply changes of the file to a running one", ArgsUsage: "[SERVICE...]",
-		Description: "Runs in the foreground and follows the logs until Ctrl-C, which stops the stack and keeps the containers of plain\n" +
-			"services for the next up (a second Ctrl-C stops it immediately); lyandev down removes them. If a supervisor is already running, up applies the stack to it and attaches; Ctrl-C then only detaches.",
+		Description: "Runs in the foreground. On a terminal it shows what each service waits for until the stack is ready, then the logs above a status line,\n" +
+			"with a line for each edit, restart, rollout and switch; in a pipe the same as plain lines. Ctrl-C stops the stack and keeps the\n" +
+			"containers of plain services for the next up (a second Ctrl-C stops it immediately); lyandev down removes them. If a supervisor is\n" +
+			"already running, up applies the stack to it and attaches; Ctrl-C then only detaches.",
 		Flags: upFlags(),
 		Action: func(c *cli.Context) error {
 			o, err := upOptionsOf(c, st)
@@ -315,33 +316,4 @@ func notReady(ctx context.Context, t *target, err error) error {
 	}
 	return withCode(exitNotReady, fmt.Errorf("the stack is not ready: %w%sthe supervisor goes on: see `lyandev ps`, `lyandev why`, `lyandev events` and "+
 		"`lyandev logs`, or stop it with `lyandev down`", err, list))
-}
-
-func printWhereToLook(st *ui.Streams, t *target, began time.Time) {
-	tellWhereToLook(st, t, began, func(line string) { fmt.Fprintln(st.Err, line) })
-}
-
-// tellWhereToLook says how long the start took, and the host ports and the advice of the stack, a line each.
-func tellWhereToLook(st *ui.Streams, t *target, began time.Time, say func(line string)) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	s, err := t.client.State(ctx)
-	if err != nil {
-		return
-	}
-	word := "is " + string(s.Phase)
-	if s.Profile != "" {
-		word = "(" + s.Profile + ") " + word
-	}
-	say(fmt.Sprintf("%s %s after %s", st.Paint(ui.Bold, s.Project), word, time.Since(began).Round(100*time.Millisecond)))
-	for _, h := range s.Bound {
-		scheme := ""
-		if h.Protocol != corev1.ProtocolUDP {
-			scheme = "http://"
-		}
-		say("  " + scheme + hostPortLine(h))
-	}
-	for _, line := range append(deafPorts(ctx, t, s, time.Now()), s.Advice...) {
-		say(st.Paint(ui.Yellow, "note:") + " " + line)
-	}
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -51,7 +48,11 @@ func attach(c *cli.Context, t *target, o upOptions) error {
 		v.progress.Note(o.st.Paint(ui.Dim, "attached to the running supervisor; Ctrl-C detaches, `lyandev down` stops the stack"))
 	}
 	select {
-	case <-v.told: // the supervisor has ended
+	case <-v.told:
+		if ctx.Err() != nil {
+			return v.detach()
+		}
+		v.progress.Note("the supervisor has ended; `lyandev up` starts it")
 		return nil
 	case err := <-v.followed:
 		if ctx.Err() != nil {
@@ -151,33 +152,4 @@ func silent(stack *services.Stack) map[string]bool {
 		}
 	}
 	return out
-}
-
-// laterWriter writes to whatever was set last.
-type laterWriter struct {
-	mu sync.Mutex
-	to io.Writer
-}
-
-func (w *laterWriter) set(to io.Writer) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.to = to
-}
-
-// Write implements io.Writer.
-func (w *laterWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	to := w.to
-	w.mu.Unlock()
-	return to.Write(p)
-}
-
-// noteWriter writes whole lines above the picture of a progress.
-type noteWriter struct{ p screen.Progress }
-
-// Write implements io.Writer.
-func (w noteWriter) Write(p []byte) (int, error) {
-	w.p.Note(strings.TrimSuffix(string(p), "\n"))
-	return len(p), nil
 }
