@@ -193,7 +193,7 @@ func (c *changes) role(before, p *corev1.Pod) []screen.Happening {
 	return []screen.Happening{{Text: fmt.Sprintf("%s: %s is %s now (was %s)", services.ShownService(p), services.ShownPod(p), role, old)}}
 }
 
-// rollout describes the begin and the end of a rollout, and a workload that is right again.
+// rollout describes a changed number of pods, the begin and the end of a rollout, and a workload that is right again.
 func (c *changes) rollout(last *state.Status, before, w state.Workload) []screen.Happening {
 	s := c.last
 	began, rolling := c.rollouts[w.Name]
@@ -203,8 +203,14 @@ func (c *changes) rollout(last *state.Status, before, w state.Workload) []screen
 		delete(c.unready, w.Name)
 		delete(c.told, w.Name)
 		if told && !rolling {
-			return []screen.Happening{{Text: fmt.Sprintf("%s: ready again (%d/%d) after %s", name, w.Ready, w.Want, screen.Took(s.Time.Sub(since))), Style: ui.Green}}
+			return []screen.Happening{{Text: fmt.Sprintf("%s: ready, %d/%d pods, after %s", name, w.Ready, w.Want, screen.Took(s.Time.Sub(since))), Style: ui.Green}}
 		}
+	}
+	if w.Want != before.Want && before.Want > 0 && w.Runs == nil && w.Kind != "Job" {
+		if !w.Right {
+			c.unready[w.Name], c.told[w.Name] = s.Time, true
+		}
+		return []screen.Happening{{Text: fmt.Sprintf("%s: scaled from %d to %d pods", name, before.Want, w.Want)}}
 	}
 	switch {
 	case w.Revision != before.Revision && before.Revision != "" && w.Revision != "":

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lyandev/lyandev/services/mask"
+	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/resources"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -72,7 +74,15 @@ func tellEvents(ctx context.Context, t *target, p screen.Progress) {
 	watchEvents(ctx, t, eventFilter{p, func(e state.Event) {
 		var records []innerloop.Record
 		_ = t.client.Loop(ctx, &records) // without them the event says it
-		if h, ok := editHappening(e, shownName(ctx, t, e.Name), records); ok {
+		name, m := e.Name, mask.New(nil)
+		if s, err := t.client.State(ctx); err == nil {
+			m = explain.Masker(s)
+			if w, ok := s.Workload(name); ok {
+				name = w.Shown()
+			}
+		}
+		if h, ok := editHappening(e, name, records); ok {
+			h.Text = m.String(h.Text) // a command that failed may have written anything
 			p.Happened(h)
 		}
 	}}, func(reason string) bool { return resources.IsNote(reason) || reason == "BackOff" })
@@ -95,16 +105,6 @@ func (f eventFilter) Event(e state.Event) {
 
 // editReasons are the reasons of events of edits; with Failed before them, of edits that failed.
 var editReasons = []string{"Synced", "Restarted", "Rebuilt"}
-
-// shownName is the name of a workload that people see, its own if the supervisor does not answer.
-func shownName(ctx context.Context, t *target, name string) string {
-	if s, err := t.client.State(ctx); err == nil {
-		if w, ok := s.Workload(name); ok {
-			return w.Shown()
-		}
-	}
-	return name
-}
 
 // editHappening describes an edit of what people know as name by its record, the last one of its workload, else by its event. ok is false if it changed nothing.
 func editHappening(e state.Event, name string, records []innerloop.Record) (h screen.Happening, ok bool) {

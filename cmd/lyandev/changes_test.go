@@ -69,12 +69,15 @@ func TestChanges(t *testing.T) {
 		{state.Workload{Revision: "a", Want: 1}, 1, "web: web-0 exited with code 3; restarted (1 so far)|    DB_PASSWORD=***"},
 		{state.Workload{Revision: "a", Want: 1}, 1, "web: not ready (0/1); `lyandev why web` says why"},
 		{state.Workload{Revision: "a", Want: 1}, 2, "web: web-0 exited with code 3; restarted (2 so far)"}, // the same lines are not told again
-		{state.Workload{Right: true, Revision: "a", Ready: 1, Want: 1}, 2, "web: ready again (1/1) after 3.0 s"},
+		{state.Workload{Right: true, Revision: "a", Ready: 1, Want: 1}, 2, "web: ready, 1/1 pods, after 3.0 s"},
 		{state.Workload{Revision: "b", Ready: 1, Want: 1}, 2, "web: rollout of a changed version begins"},
 		{state.Workload{Revision: "b", Ready: 0, Want: 1}, 2, ""},
 		{state.Workload{Right: true, Revision: "b", Ready: 1, Want: 1}, 2, "web: rolled out, 1/1 pods ready after 2.0 s"},
 		{state.Workload{Revision: "b", Ready: 0, Want: 1}, 2, ""},
 		{state.Workload{Right: true, Revision: "b", Ready: 1, Want: 1}, 2, ""}, // it was over before it was told
+		{state.Workload{Revision: "b", Ready: 1, Want: 3}, 2, "web: scaled from 1 to 3 pods"},
+		{state.Workload{Revision: "b", Ready: 2, Want: 3}, 2, ""},
+		{state.Workload{Right: true, Revision: "b", Ready: 3, Want: 3}, 2, "web: ready, 3/3 pods, after 2.0 s"},
 	} {
 		step.workload.Name = "web"
 		at := changesAt.Add(time.Duration(n) * time.Second)
@@ -226,7 +229,8 @@ func TestEditHappening(t *testing.T) {
 	}{
 		{state.Event{Reason: "Synced"}, edit(innerloop.Record{Actions: []string{"sync"}, Files: 2, Pods: 1, Total: 210 * time.Millisecond}), "api: 2 files synced, live in 0.2 s"},
 		{
-			state.Event{Reason: "Restarted"}, edit(innerloop.Record{Actions: []string{"sync+restart"}, Paths: []string{"/shop/src/app.py"}, Files: 1, Pods: 3, Total: 1500 * time.Millisecond}),
+			state.Event{Reason: "Restarted"},
+			edit(innerloop.Record{Actions: []string{"sync+restart"}, Paths: []string{"/shop/src/app.py"}, Files: 1, Pods: 3, Total: 1500 * time.Millisecond}),
 			"api: 1 file synced, restarted, 3 pods, live in 1.5 s (app.py)",
 		},
 		{state.Event{Reason: "Rebuilt"}, edit(innerloop.Record{Actions: []string{"rebuild"}, Files: 3, Pods: 1, Total: 65 * time.Second}), "api: image rebuilt, live in 1m5s"},
