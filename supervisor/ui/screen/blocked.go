@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -15,6 +16,10 @@ import (
 
 // explain completes the item of a workload that is not done: what it waits for, and since when.
 func (v *View) explain(i *item, w state.Workload) {
+	if at, stopped := v.stopped(w); stopped {
+		i.mark, i.rank, i.text, i.since = held, rankWaiting, "stopped", at
+		return
+	}
 	links := v.Chains[w.Name].Links
 	if w.Right || len(links) == 0 {
 		i.text, i.since = v.underWay(w)
@@ -38,6 +43,25 @@ func (v *View) explain(i *item, w state.Workload) {
 	if len(names) > 2 { // the first and the last say most
 		i.shorter = append(i.shorter, fmt.Sprintf("waits for %s … %s", names[0], names[len(names)-1]))
 	}
+}
+
+// stopped reports whether somebody stopped the pods of a workload that is not held, and when the first one ended.
+func (v *View) stopped(w state.Workload) (at time.Time, stopped bool) {
+	if w.Right || w.Hold != nil {
+		return at, false
+	}
+	for _, p := range v.Status.PodsOf(w.Name) {
+		if p.Status.Reason != services.ReasonStopped {
+			return at, false
+		}
+		for _, c := range p.Status.ContainerStatuses {
+			if t := c.State.Terminated; t != nil && at.IsZero() {
+				at = t.FinishedAt.Time
+			}
+		}
+		stopped = true
+	}
+	return at, stopped
 }
 
 // waitsFor are the names of what a held workload waits for, of what that waits for, and so on.

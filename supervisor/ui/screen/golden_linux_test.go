@@ -116,6 +116,19 @@ var troubles = []struct {
 		s.Pods[0].DeletionTimestamp, s.Pods[0].DeletionGracePeriodSeconds = new(before(3)), new(int64(30))
 		s.Pods = s.Pods[:2]
 	}},
+	{"preparing", func(s *state.Status, _ *live) { s.Workloads, s.Pods = nil, nil }},
+	{"stopped-before", func(s *state.Status, _ *live) {
+		for _, name := range []string{"db", "api"} { // a Ctrl-C stopped and kept them
+			p, c := unready(s, name)
+			p.Status.Phase, p.Status.Reason = corev1.PodFailed, services.ReasonStopped
+			c.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 143, FinishedAt: before(90)}}
+		}
+	}},
+	{"switching", func(s *state.Status, l *live) {
+		s.Switch = &state.Switch{From: "dev", To: "full", Phase: state.SwitchGoing, Started: before(4).Time, Waiting: "waits for worker-07 to be ready"}
+		unready(s, "api")
+		l.Settle()
+	}},
 	{"unhealthy", func(s *state.Status, _ *live) {
 		p, c := unready(s, "db")
 		p.Labels[services.NumberLabel] = "1"

@@ -45,6 +45,9 @@ func (v *View) startItems() (items []item, folded string) {
 	for _, text := range v.Status.Warnings {
 		items = append(items, item{mark: warn, text: text, rank: rankWarning})
 	}
+	if len(v.Status.Workloads) == 0 && len(items) == 0 {
+		items = append(items, item{mark: v.busy(), text: "preparing images, networks and ports", rank: rankBusy})
+	}
 	column := v.nameColumn(items)
 	for i := range items {
 		items[i].line = v.row(items[i], column)
