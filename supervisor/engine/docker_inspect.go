@@ -24,6 +24,7 @@ func observed(c container.InspectResponse) Container {
 		ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Config.Image, ImageID: c.Image, Labels: c.Config.Labels,
 		Env: c.Config.Env, Created: parseTime(c.Created), RestartCount: c.RestartCount, TTY: c.Config.Tty, Stdin: c.Config.OpenStdin,
 		IPs: map[string]netip.Addr{}, Networks: map[string]Endpoint{},
+		LogPath: c.LogPath,
 	}
 	if h := c.HostConfig; h != nil {
 		out.DNS = h.DNS

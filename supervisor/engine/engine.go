@@ -274,6 +274,8 @@ type Container struct {
 	Networks map[string]Endpoint
 	Ports    []PortBinding
 	Env      []string
+	// LogPath is where the engine keeps the log on its host, "" if it does not say.
+	LogPath string
 	// Mounts are the volumes and bind mounts that the container has, with the names of anonymous volumes.
 	Mounts []Mount
 }

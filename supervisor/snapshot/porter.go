@@ -188,6 +188,15 @@ func (c Config) Remove(ctx context.Context, name string) error {
 	return c.discard(ctx, vols, name)
 }
 
+// Discard deletes the volumes of a snapshot, complete or not.
+func (c Config) Discard(ctx context.Context, name string) error {
+	vols, err := c.volumes(ctx)
+	if err != nil {
+		return err
+	}
+	return c.discard(ctx, vols, name)
+}
+
 // discard deletes all volumes of a snapshot.
 func (c Config) discard(ctx context.Context, vols []engine.Volume, name string) error {
 	for _, v := range volumesOf(vols, name) {

@@ -11,6 +11,12 @@ import (
 // preparedLabel is on all volumes of automatic snapshots (Meta.Prepared); its value is the profile.
 const preparedLabel = "dev.lyandev.snapshot-prepared"
 
+// IsPrepared reports whether a volume with these labels belongs to an automatic snapshot.
+func IsPrepared(labels map[string]string) bool {
+	_, yes := labels[preparedLabel]
+	return yes
+}
+
 // FindPrepared returns the automatic snapshot with a key, or nil.
 func (c Config) FindPrepared(ctx context.Context, key string) (*Meta, error) {
 	all, err := c.List(ctx)

@@ -37,6 +37,7 @@ type Engine struct {
 	serial     uint64
 	nextPort   uint16
 	nextPID    int
+	buildCache int64
 	// warnings are what every creation of a container warns of.
 	warnings []string
 	// down is closed while the engine does not answer.

@@ -73,6 +73,8 @@ type Faults struct {
 	CreateNetwork, RemoveNetwork, InspectNetwork, ListNetworks, ConnectNetwork, DisconnectNetwork Fault
 
 	CreateVolume, InspectVolume, RemoveVolume, ListVolumes Fault
+
+	DiskUsage, PruneBuildCache Fault
 }
 
 // of is the field that has the method's name.
