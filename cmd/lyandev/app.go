@@ -69,6 +69,8 @@ func newApp(st *ui.Streams) *cli.App {
 			newRedisCommand(st),
 			newAutostartCommand(st),
 			newTestCommand(st),
+			newDfCommand(st),
+			newPruneCommand(st),
 			newReaperCommand(st),
 			newVersionCommand(st),
 			newVolumesCommand(st),
