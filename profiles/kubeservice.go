@@ -235,8 +235,7 @@ func (c *converter) hostPorts(names []string) {
 			}
 			svc, servicePort := c.serviceFor(n, int32(sp.Target), protocol(sp.Protocol))
 			if svc == "" {
-				c.bad(at, "add it in x-lyandev.service", "no Service has a port with target port %d of %s", sp.Target, n)
-				continue
+				svc, servicePort = c.publishedPort(n, int32(sp.Target), protocol(sp.Protocol))
 			}
 			ip := sp.HostIP
 			if ip == "" {
@@ -249,6 +248,31 @@ func (c *converter) hostPorts(names []string) {
 		}
 	}
 }
+
+// publishedPort makes a published port that the workload's Services do not have, such as that of a debugger, one of a headless Service of its
+// own: the Services of x-lyandev.service stay as the file has them.
+func (c *converter) publishedPort(service string, target int32, proto corev1.Protocol) (string, int32) {
+	p := c.pods[c.owner[service]]
+	name := p.name + publishedSuffix
+	svc := c.stack.Service(name)
+	for n := 2; svc != nil && !maps.Equal(svc.Spec.Selector, p.selector()); n++ {
+		name = p.name + publishedSuffix + "-" + strconv.Itoa(n)
+		svc = c.stack.Service(name)
+	}
+	if svc == nil {
+		svc = headless(name, p)
+		svc.Spec.Ports = nil
+		c.declaredAt["Service/"+name] = keyPath{"services", service, "ports"}
+		c.addService(svc)
+	}
+	svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{
+		Name: strings.ToLower(string(proto)) + "-" + strconv.Itoa(int(target)), Port: target, TargetPort: intstr.FromInt32(target), Protocol: proto,
+	})
+	return name, target
+}
+
+// publishedSuffix ends the names of Services that publishedPort makes.
+const publishedSuffix = "-published"
 
 // serviceFor returns the first Service that selects a workload's pods and targets the given port.
 func (c *converter) serviceFor(service string, target int32, proto corev1.Protocol) (string, int32) {
