@@ -162,7 +162,7 @@ func whereTo(s *state.Status, name string, port int32) (string, error) {
 	}
 	var best *corev1.Pod
 	for _, p := range s.Pods {
-		if isPod(s, p, name) && p.Status.PodIP != "" && p.Status.Phase == corev1.PodRunning && (best == nil || !state.PodReady(best) && state.PodReady(p)) {
+		if isPod(s, p, name) && p.Status.PodIP != "" && p.Status.Phase == corev1.PodRunning && (best == nil || fitness(p) > fitness(best)) {
 			best = p
 		}
 	}
@@ -170,6 +170,17 @@ func whereTo(s *state.Status, name string, port int32) (string, error) {
 		return "", fmt.Errorf("cannot connect to %s: none of its pods runs; see `lyandev ps %s`", name, name)
 	}
 	return net.JoinHostPort(best.Status.PodIP, number), nil
+}
+
+// fitness says how good a pod is for a new connection: one that stays is better than one that is being stopped, a ready one better than another.
+func fitness(p *corev1.Pod) (n int) {
+	if p.DeletionTimestamp == nil {
+		n += 2
+	}
+	if state.PodReady(p) {
+		n++
+	}
+	return n
 }
 
 // envOf is the environment that the file gives the containers of a service.
