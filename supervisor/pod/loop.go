@@ -95,7 +95,7 @@ func (w *Worker) herald(ctx context.Context) {
 			})
 		}
 		if m.pause != nil {
-			w.published.change(w.deps.Sink, func(pod *corev1.Pod) { m.pause.Note(&pod.Status) })
+			w.published.rest(w.deps.Sink, *m.pause)
 		}
 		if m.forced {
 			w.published.leave(w.deps.Sink)

@@ -18,6 +18,7 @@ type published struct {
 	pod          *corev1.Pod
 	sandboxReady bool
 	gone         bool
+	pause        Pause
 }
 
 func (p *published) get() *corev1.Pod {
@@ -35,12 +36,25 @@ func (p *published) change(sink Sink, write func(*corev1.Pod)) {
 	}
 	next := p.pod.DeepCopy()
 	write(next)
+	p.pause.Note(&next.Status)
 	Conditions(next, &next.Status, p.sandboxReady, metav1.NewTime(time.Now()))
 	if equality.Semantic.DeepEqual(p.pod, next) {
 		return
 	}
 	p.pod = next
 	sink.StatusChanged(next.DeepCopy())
+}
+
+// rest notes the pause of the pod's probes. Before the first sync it shows in the status of that one: a status without containers is not one
+// to be judged, all of whose containers would be ready.
+func (p *published) rest(sink Sink, pause Pause) {
+	p.mu.Lock()
+	p.pause = pause
+	synced := len(p.pod.Status.ContainerStatuses) > 0
+	p.mu.Unlock()
+	if synced {
+		p.change(sink, func(*corev1.Pod) {})
+	}
 }
 
 // apply lays a probe's result over the status at once (R17, R85).

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +17,52 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod"
 	"github.com/lyandev/lyandev/supervisor/probe"
 )
+
+// TestAPauseBeforeTheFirstSyncDoesNotMakeAPodReady: a pod without containers has none that is not ready.
+func TestAPauseBeforeTheFirstSyncDoesNotMakeAPodReady(t *testing.T) {
+	sc, err := parse(fmt.Appendf(nil, onePod, `{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		log := newRecorder()
+		e := newEngine(sc, log, false)
+		ready := &readySink{recorder: log}
+		w := pod.New(&sc.Pod, pod.Deps{Runtime: slowLook{e}, Objects: &objects{}, Sink: ready, Probes: probe.Deps{Exec: e}, Timing: probe.Strict})
+		e.notify = w.Notify
+		w.PauseProbes(pod.Pause{Probes: probe.PauseAll})
+		ctx, cancel := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { _ = w.Run(ctx) })
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if services.PausedProbes(w.Pod()) == nil || !isReady(w.Pod()) || ready.early {
+			t.Errorf("ready before it runs: %v; the conditions are %+v", ready.early, w.Pod().Status.Conditions)
+		}
+		cancel()
+		done.Wait()
+	})
+}
+
+// slowLook is an engine that takes a while to list the pod's containers.
+type slowLook struct{ *engine }
+
+func (s slowLook) Status(ctx context.Context, p *corev1.Pod) (pod.Observed, error) {
+	time.Sleep(10 * time.Millisecond)
+	return s.engine.Status(ctx, p)
+}
+
+// readySink notes whether a pod is ready of which no container runs.
+type readySink struct {
+	*recorder
+	early bool
+}
+
+func (s *readySink) StatusChanged(p *corev1.Pod) {
+	runs := slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.State.Running != nil })
+	s.early = s.early || isReady(p) && !runs
+	s.recorder.StatusChanged(p)
+}
 
 // TestPausedProbesDoNotKill: a process that fails its liveness probe is left alone while the probes are paused, and killed after
 // as many failures as ever when they are resumed. A container that is added meanwhile is covered too.
