@@ -63,6 +63,11 @@ compat: engine base build ## compare with Docker Compose, on this engine and on 
 lyanna: images ## run a checkout of lyanna end to end: both profiles, switch, failovers, test run (some minutes)
 	LYANDEV_BINARY=$(CURDIR)/$(BIN) $(GO) test -tags lyanna -timeout 30m $(TESTARGS) ./supervisor/e2e -run TestLyannaCheckout
 
+.PHONY: debuggers
+debuggers: images ## debug services with debugpy, delve and Node's inspector, on a real engine (some minutes)
+	GO=$(GO) scripts/debuggers $(CURDIR)/bin/debuggers
+	LYANDEV_DEBUGGERS=$(CURDIR)/bin/debuggers LYANDEV_BINARY=$(CURDIR)/$(BIN) $(GO) test -tags debuggers -timeout 20m $(TESTARGS) ./supervisor/e2e -run 'TestDebugpy|TestDelve|TestNodeInspector'
+
 .PHONY: cross
 cross: ## build for macOS and Windows, to detect Linux-only code
 	@for os in darwin/arm64 darwin/amd64 windows/amd64; do \
