@@ -148,9 +148,8 @@ func attachDelve(function string) func(context.Context, string, func()) (func() 
 		return func() error {
 			var out any
 			err := c.Call("RPCServer.ClearBreakpoint", map[string]any{"Id": made.Breakpoint.ID}, &out)
-			if err == nil {
-				err = c.Call("RPCServer.Detach", map[string]any{"Kill": false}, &out)
-			}
+			// A multi-client dlv goes on when a client leaves; RPCServer.Detach would end it, and with it the container.
+			c.Go("RPCServer.Command", map[string]any{"name": "continue"}, &out, nil)
 			return errors.Join(err, c.Close())
 		}, nil
 	}
