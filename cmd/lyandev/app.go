@@ -81,6 +81,7 @@ func newApp(st *ui.Streams) *cli.App {
 			newSandboxCommand(st),
 			newPauseProbesCommand(st),
 			newResumeProbesCommand(st),
+			newInitCommand(st),
 			newDoctorCommand(st),
 			newCreateCommand(st),
 		},
