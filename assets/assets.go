@@ -1,5 +1,5 @@
-// Package assets embeds files in the binary: the build contexts of lyandev's images and the demo application. To build them,
-// write them to a directory with [WriteTo] and use it as the build context.
+// Package assets embeds files in the binary: the build contexts of lyandev's images, the demo application and the examples. To build
+// or to run them, write them to a directory with [WriteTo].
 package assets
 
 import (
@@ -17,6 +17,7 @@ import (
 //
 //go:embed images/mariadb images/redis images/memcached
 //go:embed demo demo/.dockerignore
+//go:embed examples
 var embedded embed.FS
 
 // Images contains one directory per image, each with its Dockerfile: mariadb, redis, memcached.
@@ -24,6 +25,10 @@ func Images() fs.FS { return directory("images") }
 
 // Demo contains the demo application, with its Dockerfile at the root.
 func Demo() fs.FS { return directory("demo") }
+
+// Examples contains one directory per example of `lyandev examples`, each with a README.md. That of lyanna has nothing else: its files
+// are lyanna.dev.yaml, the demo application and the images.
+func Examples() fs.FS { return directory("examples") }
 
 // directory returns one embedded directory. It panics if the directory is not embedded, which is a programming error.
 func directory(name string) fs.FS {

@@ -83,6 +83,7 @@ func newApp(st *ui.Streams) *cli.App {
 			newResumeProbesCommand(st),
 			newInitCommand(st),
 			newDoctorCommand(st),
+			newExamplesCommand(st),
 			newCreateCommand(st),
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // main reports and exits
