@@ -12,6 +12,7 @@ import (
 	"github.com/adrg/xdg"
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -36,7 +37,7 @@ func newAutostartCommand(st *ui.Streams) *cli.Command {
 				Action: func(c *cli.Context) error { return disableAutostart(c, st) },
 			},
 			{
-				Name: "status", Usage: "say whether the stack is started at boot", Flags: []cli.Flag{jsonFlag()},
+				Name: "status", Usage: "say whether the stack is started at boot", Flags: output.Flags(),
 				Action: func(c *cli.Context) error { return autostartStatus(c, st) },
 			},
 		},
@@ -135,26 +136,33 @@ func disableAutostart(c *cli.Context, st *ui.Streams) error {
 	return nil
 }
 
+// autostartState is the JSON form of autostart status.
+type autostartState struct {
+	Project string `json:"project"`
+	Enabled bool   `json:"enabled"`
+	Unit    string `json:"unit"`
+	// Systemd is what systemctl --user is-enabled says.
+	Systemd string `json:"systemd,omitempty"`
+}
+
 func autostartStatus(c *cli.Context, st *ui.Streams) error {
+	how, err := outputOf(c, st)
+	if err != nil {
+		return err
+	}
 	t, err := findTarget(c, nil)
 	if err != nil {
 		return err
 	}
-	status := struct {
-		Project string `json:"project"`
-		Enabled bool   `json:"enabled"`
-		Unit    string `json:"unit"`
-		// Systemd is what systemctl --user is-enabled says.
-		Systemd string `json:"systemd,omitempty"`
-	}{Project: t.instance.Name, Unit: unitFile(t.instance)}
+	status := autostartState{Project: t.instance.Name, Unit: unitFile(t.instance)}
 	if _, err := os.Stat(status.Unit); err == nil {
 		out, _ := exec.CommandContext(c.Context, "systemctl", "--user", "is-enabled", unitName(t.instance)).Output()
 		status.Systemd = strings.TrimSpace(string(out))
 		status.Enabled = status.Systemd == "enabled"
 	}
 	switch {
-	case c.Bool("json"):
-		return printJSON(st.Out, status)
+	case how.ForProgram():
+		return output.Object(st.Out, status, how)
 	case status.Enabled:
 		fmt.Fprintf(st.Out, "%s is started at boot by %s\n", status.Project, status.Unit)
 	case status.Systemd != "":

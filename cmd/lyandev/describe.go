@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -15,8 +16,8 @@ import (
 func newDescribeCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "describe", Usage: "show the details of pods or services: spec, state, probes, conditions, events", ArgsUsage: "POD|SERVICE...",
-		Flags:  []cli.Flag{jsonFlag()},
-		Action: func(c *cli.Context) error { return runDescribe(c, st, c.Bool("json")) },
+		Flags:  output.Flags(),
+		Action: func(c *cli.Context) error { return runDescribe(c, st) },
 	}
 }
 
@@ -25,7 +26,11 @@ type description interface {
 	Text(f explain.Facts) string
 }
 
-func runDescribe(c *cli.Context, st *ui.Streams, asJSON bool) error {
+func runDescribe(c *cli.Context, st *ui.Streams) error {
+	how, err := outputOf(c, st)
+	if err != nil {
+		return err
+	}
 	t, err := findTarget(c, nil)
 	if err != nil {
 		return err
@@ -46,11 +51,11 @@ func runDescribe(c *cli.Context, st *ui.Streams, asJSON bool) error {
 		}
 		list = append(list, d)
 	}
-	if asJSON && len(list) == 1 {
-		return printJSON(st.Out, list[0])
-	}
-	if asJSON {
-		return printJSON(st.Out, list)
+	switch {
+	case how.ForProgram() && len(list) == 1:
+		return output.Object(st.Out, list[0], how)
+	case how.ForProgram():
+		return output.Object(st.Out, list, how)
 	}
 	for n, d := range list {
 		if n > 0 {

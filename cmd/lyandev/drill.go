@@ -2,19 +2,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/api"
@@ -33,7 +33,7 @@ func newDrillCommand(st *ui.Streams) *cli.Command {
 	}
 	return &cli.Command{
 		Name: "drill", Usage: "inject a fault and report its effect on clients", ArgsUsage: "DRILL [SERVICE]", Description: about,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.DurationFlag{Name: "max-recover", Usage: "fail if clients are not served again within `DURATION`; default: the drill's own limit"},
 			&cli.IntFlag{Name: "max-failed", Value: -1, Usage: "fail if more than `N` requests fail; -1 means no limit"},
 			&cli.IntFlag{Name: "max-lost", Usage: "fail if more than `N` acknowledged writes are lost"},
@@ -41,8 +41,7 @@ func newDrillCommand(st *ui.Streams) *cli.Command {
 			&cli.DurationFlag{Name: "for", Usage: "partition: length of the partition (10s)"},
 			&cli.IntFlag{Name: "times", Aliases: []string{"n"}, Usage: "profile-switch: number of switches (10)"},
 			&cli.StringFlag{Name: "to", Value: "ha", Usage: "profile-switch: the profile to switch to and back from"},
-			jsonFlag(),
-		},
+		}, output.Flags()...),
 		Action: func(c *cli.Context) error { return runDrill(c, st) },
 	}
 }
@@ -51,6 +50,10 @@ func runDrill(c *cli.Context, st *ui.Streams) error {
 	s := drill.Scenario{Name: c.Args().Get(0), Service: c.Args().Get(1), For: c.Duration("for"), Times: c.Int("times")}
 	if err := s.Check(); err != nil {
 		return withCode(exitUsage, err)
+	}
+	how, err := outputOf(c, st)
+	if err != nil {
+		return err
 	}
 	t, err := findTarget(c, nil)
 	if err != nil {
@@ -88,10 +91,10 @@ func runDrill(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("json") {
-		err = json.NewEncoder(st.Out).Encode(rep)
+	if how.ForProgram() {
+		err = output.Object(st.Out, rep, how)
 	} else {
-		err = printReport(st, rep)
+		err = printReport(st, rep, how)
 	}
 	if err == nil && !rep.Passed {
 		return exitCode(exitNotReady)
@@ -150,7 +153,28 @@ func switchOver(ctx context.Context, c *cli.Context, t *target, other string) (s
 	return stack.Profile, err
 }
 
-func printReport(st *ui.Streams, r *drill.Report) error {
+// ofWrites is a number that only clients that write have.
+func ofWrites(n func(t *drill.Tally) int) func(t *drill.Tally) string {
+	return func(t *drill.Tally) string {
+		if strings.HasPrefix(t.Client, "http") || strings.HasPrefix(t.Client, "tcp") {
+			return ""
+		}
+		return strconv.Itoa(n(t))
+	}
+}
+
+var drillClients = output.List[*drill.Tally]{Columns: []output.Column[*drill.Tally]{
+	{Title: "  CLIENT", Cell: func(t *drill.Tally) string { return "  " + t.Client }},
+	{Title: "REQUESTS", Cell: func(t *drill.Tally) string { return strconv.Itoa(t.Requests) }},
+	{Title: "FAILED", Cell: func(t *drill.Tally) string { return strconv.Itoa(t.Failed) }},
+	{Title: "OUTAGE", Cell: func(t *drill.Tally) string { return short(t.Outage) }},
+	{Title: "RECOVERED", Cell: func(t *drill.Tally) string { return short(t.Recovered) }},
+	{Title: "ACKNOWLEDGED", Cell: ofWrites(func(t *drill.Tally) int { return t.Acknowledged })},
+	{Title: "LOST", Cell: ofWrites(func(t *drill.Tally) int { return t.Lost })},
+	{Title: "FIRST ERROR", Cell: func(t *drill.Tally) string { return t.Error }},
+}}
+
+func printReport(st *ui.Streams, r *drill.Report, how output.Options) error {
 	word, style := "passed", ui.Green
 	if !r.Passed {
 		word, style = "failed", ui.Red
@@ -161,16 +185,7 @@ func printReport(st *ui.Streams, r *drill.Report) error {
 	}
 	fmt.Fprintf(st.Out, "  detected  %s\n  recovered %s (limit %s)\n  right     %s\n",
 		orNever(r.Detected), short(r.Recovered), r.Limits.Recover, orNever(r.Right))
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "  CLIENT\tREQUESTS\tFAILED\tOUTAGE\tRECOVERED\tACKNOWLEDGED\tLOST\tFIRST ERROR")
-	for _, t := range r.Clients {
-		acked, lost := fmt.Sprint(t.Acknowledged), fmt.Sprint(t.Lost)
-		if strings.HasPrefix(t.Client, "http") || strings.HasPrefix(t.Client, "tcp") {
-			acked, lost = "-", "-"
-		}
-		fmt.Fprintf(w, "  %s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", t.Client, t.Requests, t.Failed, short(t.Outage), short(t.Recovered), acked, lost, dash(t.Error))
-	}
-	if err := w.Flush(); err != nil {
+	if err := drillClients.Print(st.Out, r.Clients, how); err != nil {
 		return err
 	}
 	printed := 0
@@ -181,7 +196,7 @@ func printReport(st *ui.Streams, r *drill.Report) error {
 			fmt.Fprintln(st.Out, "  ... (--json prints all)")
 			printed++
 		case printed < maxPrinted:
-			fmt.Fprintf(st.Out, "  %s %s/%s %s: %s\n", e.Last.Local().Format("15:04:05.000"), strings.ToLower(e.Kind), e.Name, e.Reason, oneLineOf(e.Message))
+			fmt.Fprintf(st.Out, "  %s %s/%s %s: %s\n", e.Last.Local().Format("15:04:05.000"), strings.ToLower(e.Kind), e.Name, e.Reason, output.Cut(output.OneLine(e.Message), 160))
 			printed++
 		}
 	}
@@ -198,14 +213,6 @@ const maxPrinted = 25
 func telling(e state.Event) bool {
 	return e.Type == "Warning" || e.Kind == "Stack" || strings.HasPrefix(e.Reason, "Redis") || strings.HasPrefix(e.Reason, "MariaDB") ||
 		e.Reason == "RoleChanged" || e.Reason == "Started"
-}
-
-func oneLineOf(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > 160 {
-		s = s[:160] + "..."
-	}
-	return s
 }
 
 func orNever(d time.Duration) string {

@@ -1,36 +1,44 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
+	"errors"
 	"fmt"
-	"io"
+	"os"
+	"os/signal"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
 func newEndpointsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "endpoints", Usage: "list every service with its address, ports, endpoints and host ports",
-		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "watch, and print again after every change"}},
+		Name: "endpoints", Aliases: []string{"services", "svc", "ep"}, Usage: "list every service with its address, ports, endpoints and host ports",
+		Description: "-o json prints one object with all services; with --watch one object, on a line, after every change.",
+		Flags:       listFlags(output.QuietFlag(""), output.WatchFlag()),
 		Action: func(c *cli.Context) error {
+			how, err := listOutput(c, st)
+			if err != nil {
+				return err
+			}
 			t, err := findTarget(c, nil)
 			if err != nil {
 				return err
 			}
-			show := func(r *network.Registry) bool { printEndpoints(st.Out, *r, c.Bool("json")); return true }
 			if c.Bool("watch") {
-				return t.client.WatchEndpoints(c.Context, show)
+				return watchEndpoints(c, st, t, how)
 			}
 			r, err := t.client.Endpoints(c.Context)
 			if err != nil {
 				return err
 			}
-			show(&r)
+			if err := printEndpoints(st, r, how); err != nil {
+				return err
+			}
 			if s, err := t.client.State(c.Context); err == nil {
 				warnEngine(st, s)
 			}
@@ -39,27 +47,58 @@ func newEndpointsCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-func printEndpoints(out io.Writer, r network.Registry, asJSON bool) {
-	if asJSON {
-		_ = json.NewEncoder(out).Encode(r)
-		return
+// watchEndpoints prints the endpoints again after every change, until Ctrl-C or the supervisor's end.
+func watchEndpoints(c *cli.Context, st *ui.Streams, t *target, how output.Options) error {
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
+	defer stop()
+	var failed error
+	err := t.client.WatchEndpoints(ctx, func(r *network.Registry) bool {
+		failed = printEndpoints(st, *r, how)
+		return failed == nil
+	})
+	if errors.Is(err, context.Canceled) {
+		err = nil
 	}
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "SERVICE\tTYPE\tADDRESS\tPORTS\tREADY\tNOT READY\tHOST")
-	for _, s := range r.Services {
-		var ports, hosts []string
-		for _, p := range s.Ports {
-			ports = append(ports, fmt.Sprintf("%d/%s", p.Port, p.Protocol))
-			hosts = append(hosts, p.Host...)
-		}
-		address := s.Address
-		if s.ExternalName != "" {
-			address = s.ExternalName
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Type, dash(address), dash(strings.Join(ports, ",")),
-			dash(endpointNames(s.Ready)), dash(endpointNames(s.NotReady)), dash(strings.Join(hosts, ",")))
+	return errors.Join(failed, err)
+}
+
+var endpointList = output.List[network.RegistryService]{
+	Columns: []output.Column[network.RegistryService]{
+		{Title: "SERVICE", Cell: func(s network.RegistryService) string { return s.Name }},
+		{Title: "TYPE", Cell: func(s network.RegistryService) string { return s.Type }},
+		{Title: "ADDRESS", Cell: func(s network.RegistryService) string {
+			if s.ExternalName != "" {
+				return s.ExternalName
+			}
+			return s.Address
+		}},
+		{Title: "PORTS", Cell: func(s network.RegistryService) string {
+			var ports []string
+			for _, p := range s.Ports {
+				ports = append(ports, fmt.Sprintf("%d/%s", p.Port, p.Protocol))
+			}
+			return strings.Join(ports, ",")
+		}},
+		{Title: "READY", Cell: func(s network.RegistryService) string { return endpointNames(s.Ready) }, Shrinks: true},
+		{Title: "NOT READY", Cell: func(s network.RegistryService) string { return endpointNames(s.NotReady) }, Shrinks: true},
+		{Title: "DNS", Cell: func(s network.RegistryService) string { return s.DNS }, Wide: true},
+		{Title: "HOST", Cell: func(s network.RegistryService) string {
+			var hosts []string
+			for _, p := range s.Ports {
+				hosts = append(hosts, p.Host...)
+			}
+			return strings.Join(hosts, ",")
+		}},
+	},
+	Name:  func(s network.RegistryService) string { return "service/" + s.Name },
+	Quiet: func(s network.RegistryService) string { return s.Name },
+}
+
+func printEndpoints(st *ui.Streams, r network.Registry, how output.Options) error {
+	if how.ForProgram() {
+		return output.Object(st.Out, r, how)
 	}
-	_ = w.Flush()
+	return endpointList.Print(st.Out, r.Services, how)
 }
 
 func endpointNames(list []network.RegistryEndpoint) string {

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/distribution/reference"
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -20,13 +20,16 @@ func newImagesCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "images", Usage: "list the images of the containers", ArgsUsage: "[SERVICE|POD...]",
 		Description: "For the images that the file names, see lyandev config --images.",
-		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only the IDs"},
-			&cli.StringFlag{Name: "format", Value: "table", Usage: "`table` or json"},
-			jsonFlag(),
-		},
+		Flags: listFlags(
+			output.QuietFlag("print only the IDs"),
+			&cli.StringFlag{Name: "format", Value: "table", Usage: "`table` or json, with the names of docker compose images"},
+		),
 		Action: func(c *cli.Context) error {
-			asJSON, err := wantsJSON(c, "table")
+			how, err := listOutput(c, st)
+			if err != nil {
+				return err
+			}
+			compose, err := wantsJSON(c, "table")
 			if err != nil {
 				return err
 			}
@@ -43,7 +46,7 @@ func newImagesCommand(st *ui.Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return printImages(st, rows, asJSON, c.Bool("quiet"))
+			return printImages(st, rows, how, compose)
 		},
 	}
 }
@@ -101,25 +104,48 @@ func imagesOf(ctx context.Context, eng engine.Engine, list []engine.Container) (
 	return out, nil
 }
 
-func printImages(st *ui.Streams, rows []containerImage, asJSON, quiet bool) error {
-	if quiet {
-		seen := map[string]bool{}
-		for _, r := range rows {
+// imageLine is the JSON form of the image of a container.
+type imageLine struct {
+	ID         string    `json:"id"`
+	Pod        string    `json:"pod"`
+	Service    string    `json:"service"`
+	Repository string    `json:"repository"`
+	Tag        string    `json:"tag"`
+	Size       int64     `json:"sizeBytes"`
+	Created    time.Time `json:"created"`
+}
+
+var imageList = output.List[imageLine]{
+	Columns: []output.Column[imageLine]{
+		{Title: "CONTAINER", Cell: func(i imageLine) string { return i.Pod }},
+		{Title: "REPOSITORY", Cell: func(i imageLine) string { return i.Repository }, Shrinks: true},
+		{Title: "TAG", Cell: func(i imageLine) string { return i.Tag }},
+		{Title: "IMAGE ID", Cell: func(i imageLine) string { return output.Digest(i.ID) }},
+		{Title: "SIZE", Cell: func(i imageLine) string { return size(i.Size) }},
+		{Title: "SERVICE", Cell: func(i imageLine) string { return i.Service }, Wide: true},
+		{Title: "CREATED", Cell: func(i imageLine) string { return ui.Age(i.Created, time.Now()) + " ago" }},
+	},
+	Name: func(i imageLine) string { return "image/" + i.Repository + ":" + i.Tag },
+}
+
+// printImages prints the images of containers; with compose as docker compose images --format json does.
+func printImages(st *ui.Streams, rows []containerImage, how output.Options, compose bool) error {
+	if compose && !how.Quiet && !how.ForProgram() {
+		return json.NewEncoder(st.Out).Encode(rows)
+	}
+	lines := []imageLine{}
+	seen := map[string]bool{}
+	for _, r := range rows {
+		if how.Quiet {
 			if !seen[r.ID] {
 				fmt.Fprintln(st.Out, strings.TrimPrefix(r.ID, "sha256:"))
 			}
 			seen[r.ID] = true
 		}
+		lines = append(lines, imageLine{r.ID, r.ContainerName, r.Service, r.Repository, r.Tag, r.Size, r.Created})
+	}
+	if how.Quiet {
 		return nil
 	}
-	if asJSON {
-		return json.NewEncoder(st.Out).Encode(rows)
-	}
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "CONTAINER\tREPOSITORY\tTAG\tIMAGE ID\tSIZE\tCREATED")
-	for _, r := range rows {
-		id := strings.TrimPrefix(r.ID, "sha256:")
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s ago\n", r.ContainerName, r.Repository, r.Tag, id[:min(12, len(id))], size(r.Size), ui.Age(r.Created, time.Now()))
-	}
-	return w.Flush()
+	return imageList.Print(st.Out, lines, how)
 }

@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/api"
@@ -24,21 +25,28 @@ func newLsCommand(st *ui.Streams) *cli.Command {
 		Name: "ls", Usage: "list the instances on this machine",
 		Description: "Lists also the instances that are stopped. An instance is unattended if its containers run without a supervisor. --format json and --quiet list those that run, with --all the others too;\n" +
 			"the JSON has the names of docker compose ls.",
-		Flags: []cli.Flag{
-			jsonFlag(),
+		Flags: listFlags(
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "`table` or json"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only the names"},
+			output.QuietFlag(""),
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "with --quiet and --format json: also what is stopped"},
-		},
+		),
 		Action: func(c *cli.Context) error {
+			how, err := listOutput(c, st)
+			if err != nil {
+				return err
+			}
 			compose, err := wantsJSON(c, "table")
 			if err != nil {
 				return err
 			}
-			if compose = compose && !c.Bool("json"); compose || c.Bool("quiet") {
-				return listAsCompose(c, st, c.Bool("quiet"), c.Bool("all"))
+			if compose = compose && !how.ForProgram(); compose || how.Quiet {
+				return listAsCompose(c, st, how.Quiet, c.Bool("all"))
 			}
-			return runLs(c, st, c.Bool("json"))
+			rows, err := listInstances(c, st)
+			if err != nil {
+				return err
+			}
+			return instanceList.Print(st.Out, rows, how)
 		},
 	}
 }
@@ -84,20 +92,18 @@ func listAsCompose(c *cli.Context, st *ui.Streams, quiet, all bool) error {
 	return json.NewEncoder(st.Out).Encode(out)
 }
 
-func runLs(c *cli.Context, st *ui.Streams, asJSON bool) error {
-	out, err := listInstances(c, st)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return json.NewEncoder(st.Out).Encode(out)
-	}
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tPHASE\tPROFILE\tPODS\tPORTS\tDIRECTORY")
-	for _, r := range out {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", r.Name, r.Phase, dash(r.Profile), r.Pods, dash(strings.Join(r.Ports, ",")), r.Dir)
-	}
-	return w.Flush()
+var instanceList = output.List[lsInstance]{
+	Columns: []output.Column[lsInstance]{
+		{Title: "NAME", Cell: func(i lsInstance) string { return i.Name }},
+		{Title: "PHASE", Cell: func(i lsInstance) string { return i.Phase }},
+		{Title: "PROFILE", Cell: func(i lsInstance) string { return i.Profile }},
+		{Title: "PODS", Cell: func(i lsInstance) string { return strconv.Itoa(i.Pods) }},
+		{Title: "PORTS", Cell: func(i lsInstance) string { return strings.Join(i.Ports, ",") }, Shrinks: true},
+		{Title: "PROJECT", Cell: func(i lsInstance) string { return i.Project }, Wide: true},
+		{Title: "FILES", Cell: func(i lsInstance) string { return strings.Join(i.files, ",") }, Wide: true},
+		{Title: "DIRECTORY", Cell: func(i lsInstance) string { return i.Dir }},
+	},
+	Name: func(i lsInstance) string { return "instance/" + i.Name },
 }
 
 // listInstances asks the supervisor of each instance for its state.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/catalogue"
 	"github.com/lyandev/lyandev/supervisor/api"
@@ -62,15 +63,19 @@ func tellProgress(ctx context.Context, st *ui.Streams, t *target, operator strin
 
 // operatorCommand adds the action to a command of an operator; done prints the result.
 func operatorCommand[T any](st *ui.Streams, operator string, cmd cli.Command, done func(c *cli.Context, result T)) *cli.Command {
-	cmd.Flags = append(cmd.Flags, jsonFlag())
+	cmd.Flags = append(cmd.Flags, output.Flags()...)
 	cmd.Action = func(c *cli.Context) error {
+		how, err := outputOf(c, st)
+		if err != nil {
+			return err
+		}
 		var result T
 		r := api.OperateRequest{Operator: operator, Action: cmd.Name, Target: c.Args().First(), Force: c.Bool("force")}
 		if err := operate(c, st, r, &result); err != nil {
 			return err
 		}
-		if c.Bool("json") {
-			return printJSON(st.Out, result)
+		if how.ForProgram() {
+			return output.Object(st.Out, result, how)
 		}
 		done(c, result)
 		return nil

@@ -1,16 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -21,16 +21,16 @@ func newProfileCommand(st *ui.Streams) *cli.Command {
 		Name: "profile", Usage: "list, show and compare profiles; switch a running stack to another profile",
 		Subcommands: []*cli.Command{
 			{
-				Name: "ls", Usage: "list the profiles of the file", Flags: []cli.Flag{jsonFlag()},
-				Action: func(c *cli.Context) error { return runProfileLs(c, st, c.Bool("json")) },
+				Name: "ls", Aliases: []string{"list"}, Usage: "list the profiles of the file", Flags: listFlags(output.QuietFlag("")),
+				Action: func(c *cli.Context) error { return runProfileLs(c, st) },
 			},
 			{
-				Name: "show", Usage: "show what a profile runs", ArgsUsage: "[NAME]", Flags: []cli.Flag{jsonFlag()},
-				Action: func(c *cli.Context) error { return runProfileShow(c, st, c.Args().First(), c.Bool("json")) },
+				Name: "show", Usage: "show what a profile runs", ArgsUsage: "[NAME]", Flags: listFlags(),
+				Action: func(c *cli.Context) error { return runProfileShow(c, st, c.Args().First()) },
 			},
 			{
-				Name: "diff", Usage: "show the differences between two profiles", ArgsUsage: "A B", Flags: []cli.Flag{jsonFlag()},
-				Action: func(c *cli.Context) error { return runProfileDiff(c, st, c.Bool("json")) },
+				Name: "diff", Usage: "show the differences between two profiles", ArgsUsage: "A B", Flags: output.Flags(),
+				Action: func(c *cli.Context) error { return runProfileDiff(c, st) },
 			},
 			newProfileUseCommand(st),
 		},
@@ -54,36 +54,50 @@ func listProfiles(c *cli.Context) ([]profiles.Info, error) {
 	return list, withCode(exitUsage, err)
 }
 
-func runProfileLs(c *cli.Context, st *ui.Streams, asJSON bool) error {
+// profileRow is the JSON form of a profile of the file.
+type profileRow struct {
+	profiles.Info
+	Running bool `json:"running,omitempty"`
+}
+
+// is says which profile it is: the running one, the default.
+func (p profileRow) is() string {
+	var is []string
+	if p.Running {
+		is = append(is, "running")
+	}
+	if p.Default {
+		is = append(is, "default")
+	}
+	return strings.Join(is, ", ")
+}
+
+var profileList = output.List[profileRow]{
+	Columns: []output.Column[profileRow]{
+		{Title: "NAME", Cell: func(p profileRow) string { return p.Name }},
+		{Title: "IS", Cell: profileRow.is},
+		{Title: "EXTENDS", Cell: func(p profileRow) string { return strings.Join(p.Extends, ", ") }},
+		{Title: "DESCRIPTION", Cell: func(p profileRow) string { return p.Description }},
+	},
+	Name:  func(p profileRow) string { return "profile/" + p.Name },
+	Quiet: func(p profileRow) string { return p.Name },
+}
+
+func runProfileLs(c *cli.Context, st *ui.Streams) error {
+	how, err := listOutput(c, st)
+	if err != nil {
+		return err
+	}
 	list, err := listProfiles(c)
 	if err != nil {
 		return err
 	}
 	running := runningProfile(c)
-	if asJSON {
-		type row struct {
-			profiles.Info
-			Running bool `json:"running,omitempty"`
-		}
-		out := []row{}
-		for _, p := range list {
-			out = append(out, row{p, p.Name == running && running != ""})
-		}
-		return json.NewEncoder(st.Out).Encode(out)
-	}
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tIS\tEXTENDS\tDESCRIPTION")
+	rows := []profileRow{}
 	for _, p := range list {
-		var is []string
-		if p.Name == running && running != "" {
-			is = append(is, "running")
-		}
-		if p.Default {
-			is = append(is, "default")
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", p.Name, dash(strings.Join(is, ", ")), dash(strings.Join(p.Extends, ", ")), p.Description)
+		rows = append(rows, profileRow{p, p.Name == running && running != ""})
 	}
-	return w.Flush()
+	return profileList.Print(st.Out, rows, how)
 }
 
 // profileView is the JSON form of a profile's workloads and services.
@@ -104,7 +118,23 @@ type profileWorkload struct {
 	DependsOn []string `json:"dependsOn,omitempty"`
 }
 
-func runProfileShow(c *cli.Context, st *ui.Streams, name string, asJSON bool) error {
+var profileWorkloadList = output.List[profileWorkload]{
+	Columns: []output.Column[profileWorkload]{
+		{Title: "WORKLOAD", Cell: func(w profileWorkload) string { return w.Name }},
+		{Title: "KIND", Cell: func(w profileWorkload) string { return w.Kind }},
+		{Title: "PODS", Cell: func(w profileWorkload) string { return strconv.Itoa(int(w.Replicas)) }},
+		{Title: "OPERATOR", Cell: func(w profileWorkload) string { return w.Operator }, Wide: true},
+		{Title: "IMAGES", Cell: func(w profileWorkload) string { return strings.Join(w.Images, ", ") }, Shrinks: true},
+		{Title: "AFTER", Cell: func(w profileWorkload) string { return strings.Join(w.DependsOn, ", ") }},
+	},
+	Name: func(w profileWorkload) string { return ui.Kind(w.Kind) + "/" + w.Name },
+}
+
+func runProfileShow(c *cli.Context, st *ui.Streams, name string) error {
+	how, err := listOutput(c, st)
+	if err != nil {
+		return err
+	}
 	running := runningProfile(c)
 	if name == "" {
 		name = running
@@ -114,20 +144,18 @@ func runProfileShow(c *cli.Context, st *ui.Streams, name string, asJSON bool) er
 		return err
 	}
 	v := viewProfile(stack, running)
-	if asJSON {
-		return json.NewEncoder(st.Out).Encode(v)
+	switch {
+	case how.ForProgram():
+		return output.Object(st.Out, v, how)
+	case how.Format == output.Name:
+		return profileWorkloadList.Print(st.Out, v.Workloads, how)
 	}
 	title := v.Name
 	if v.Running {
 		title += " (running)"
 	}
 	fmt.Fprintln(st.Out, st.Paint(ui.Bold, dash(title)))
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "WORKLOAD\tKIND\tPODS\tIMAGES\tAFTER")
-	for _, x := range v.Workloads {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", x.Name, x.Kind, x.Replicas, strings.Join(x.Images, ", "), dash(strings.Join(x.DependsOn, ", ")))
-	}
-	if err := w.Flush(); err != nil {
+	if err := profileWorkloadList.Print(st.Out, v.Workloads, how); err != nil {
 		return err
 	}
 	fmt.Fprintf(st.Out, "services: %s\n", strings.Join(v.Services, ", "))
@@ -160,7 +188,11 @@ func viewProfile(stack *services.Stack, running string) profileView {
 	return v
 }
 
-func runProfileDiff(c *cli.Context, st *ui.Streams, asJSON bool) error {
+func runProfileDiff(c *cli.Context, st *ui.Streams) error {
+	how, err := outputOf(c, st)
+	if err != nil {
+		return err
+	}
 	a, err := loadStack(c, c.Args().Get(0))
 	if err != nil {
 		return err
@@ -170,11 +202,8 @@ func runProfileDiff(c *cli.Context, st *ui.Streams, asJSON bool) error {
 		return err
 	}
 	changes := profiles.Diff(a, b)
-	if asJSON {
-		if changes == nil {
-			changes = []profiles.Change{}
-		}
-		return json.NewEncoder(st.Out).Encode(changes)
+	if how.ForProgram() {
+		return output.List[profiles.Change]{}.Print(st.Out, changes, how)
 	}
 	for _, x := range changes {
 		fmt.Fprintln(st.Out, x)
@@ -192,14 +221,13 @@ func newProfileUseCommand(st *ui.Streams) *cli.Command {
 			"workloads are stopped only when all remaining ones are ready; their volumes are kept. A master that is removed\n" +
 			"hands its role over first. If the new profile is not ready in time, the switch is rolled back. Ctrl-C only\n" +
 			"detaches; the switch continues.",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and change nothing"},
 			&cli.DurationFlag{Name: "limit", Value: 3 * time.Minute, Usage: "roll back if the new profile is not ready within `DURATION`"},
 			&cli.BoolFlag{Name: "build", Usage: "build images even if nothing changed"},
 			&cli.BoolFlag{Name: "no-build", Usage: "do not build; use the existing images"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
-			jsonFlag(),
-		},
+		}, output.Flags()...),
 		Action: func(c *cli.Context) error { return runProfileUse(c, st) },
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -39,6 +39,10 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 	if err := ensureSupervisor(c, t, "lyandev up --profile "+name); err != nil {
 		return err
 	}
+	how, err := outputOf(c, st)
+	if err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt)
 	defer stop()
 	if err := finishFormer(ctx, t, st, c.Bool("quiet")); err != nil {
@@ -60,14 +64,14 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 		fmt.Fprintf(st.Err, "profile %[2]s of %[1]s is already active; run `lyandev up` to apply changes to the file\n", t.instance.Name, plan.To)
 		return nil
 	}
-	if err := printPlan(st, plan, c.Bool("json") && c.Bool("dry-run")); err != nil || c.Bool("dry-run") {
+	if err := printSwitch(st, plan, how, c.Bool("dry-run")); err != nil || c.Bool("dry-run") {
 		return err
 	}
 	began := time.Now()
 	if err := t.client.Switch(ctx, req); err != nil {
 		return err
 	}
-	return watchSwitch(ctx, t, st, began, c.Bool("quiet"), c.Bool("json"))
+	return watchSwitch(ctx, t, st, began, c.Bool("quiet"), how)
 }
 
 // errNotUp is returned for an instance without running pods.
@@ -101,15 +105,16 @@ func finishFormer(ctx context.Context, t *target, st *ui.Streams, quiet bool) er
 		return err
 	}
 	fmt.Fprintf(st.Err, "waiting for the switch from %s to %s, which is still in progress\n", s.Switch.From, s.Switch.To)
-	if err := watchSwitch(ctx, t, st, time.Time{}, quiet, false); err != nil && ctx.Err() != nil {
+	if err := watchSwitch(ctx, t, st, time.Time{}, quiet, output.Options{}); err != nil && ctx.Err() != nil {
 		return err
 	}
 	return nil
 }
 
-func printPlan(st *ui.Streams, plan switchplan.Plan, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(st.Out).Encode(plan)
+// printSwitch prints the plan of a switch; for programs only if it is all there is to print.
+func printSwitch(st *ui.Streams, plan switchplan.Plan, how output.Options, only bool) error {
+	if how.ForProgram() && only {
+		return output.Object(st.Out, plan, how)
 	}
 	fmt.Fprintf(st.Err, "%s -> %s\n", st.Paint(ui.Bold, plan.From), st.Paint(ui.Bold, plan.To))
 	for _, step := range plan.Steps {
@@ -129,7 +134,7 @@ func printPlan(st *ui.Streams, plan switchplan.Plan, asJSON bool) error {
 
 // watchSwitch shows progress until the switch that started at began or later has ended, and prints its result. A zero
 // began means the current switch.
-func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time, quiet, asJSON bool) error {
+func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time, quiet bool, how output.Options) error {
 	progress := screen.New(st, screen.Options{Quiet: quiet})
 	var last *state.Switch
 	phase := state.SwitchPhase("")
@@ -153,8 +158,8 @@ func watchSwitch(ctx context.Context, t *target, st *ui.Streams, began time.Time
 	if err != nil || last == nil {
 		return err
 	}
-	if asJSON {
-		if err := json.NewEncoder(st.Out).Encode(last); err != nil {
+	if how.ForProgram() {
+		if err := output.Object(st.Out, last, how); err != nil {
 			return err
 		}
 	}

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
@@ -27,23 +27,27 @@ func newPsCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "ps", Usage: "list the pods", ArgsUsage: "[SERVICE|POD...]",
 		Description: "Lists what runs; with --all also containers of plain services that have ended, and those of `lyandev run`. Pods of services\n" +
-			"with Kubernetes' semantics are always in the table, also those that have ended, as with kubectl. --json lists all pods.\n\n" +
+			"with Kubernetes' semantics are always in the table, also those that have ended, as with kubectl. -o json lists all pods.\n\n" +
 			"--quiet, --services and --format list containers as docker compose ps does. The fields of --format json and of Go templates are\n" +
 			strings.Join(fieldsOf(psContainerLine{}), ", ") + ".",
-		Flags: []cli.Flag{
-			jsonFlag(),
+		Flags: listFlags(
+			output.WatchFlag(),
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also containers that have ended, and those of run"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only the IDs of the containers"},
+			output.QuietFlag("print only the IDs of the containers"),
 			&cli.BoolFlag{Name: "services", Usage: "print only the names of the services"},
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json (one line of JSON per container), a Go `TEMPLATE`, or 'table TEMPLATE'"},
 			&cli.StringSliceFlag{Name: "status", Usage: "only containers in `STATE`: " + strings.Join(composeStates, ", ")},
 			&cli.StringSliceFlag{Name: "filter", Usage: "the same as --status: `status=STATE`"},
 			&cli.BoolFlag{Name: "no-trunc", Usage: "with --format: whole IDs"},
 			&cli.BoolFlag{Name: "orphans", Value: true, Usage: "also containers of services that have left the file and are about to be removed"},
-		},
+		),
 		Action: func(c *cli.Context) error {
+			how, err := listOutput(c, st)
+			if err != nil {
+				return err
+			}
 			o := psOptions{
-				json: c.Bool("json"), all: c.Bool("all"), quiet: c.Bool("quiet"), services: c.Bool("services"), whole: c.Bool("no-trunc"),
+				how: how, watch: c.Bool("watch"), all: c.Bool("all"), quiet: c.Bool("quiet"), services: c.Bool("services"), whole: c.Bool("no-trunc"),
 				orphans: c.Bool("orphans"), status: c.StringSlice("status"), names: c.Args().Slice(),
 			}
 			if err := o.parse(c.String("format"), c.StringSlice("filter")); err != nil {
@@ -55,7 +59,9 @@ func newPsCommand(st *ui.Streams) *cli.Command {
 }
 
 type psOptions struct {
-	json, all, quiet, services bool
+	how                  output.Options
+	watch                bool
+	all, quiet, services bool
 	// whole prints whole IDs. orphans includes pods of services that have left the stack.
 	whole, orphans bool
 	// format is nil for the table of pods.
@@ -122,8 +128,11 @@ func runPs(c *cli.Context, st *ui.Streams, o psOptions) error {
 	if err := checkPods(snap, o.names); err != nil {
 		return err
 	}
-	if o.json {
-		return printPodsJSON(st, snap, o)
+	if o.watch {
+		return watchPods(c, st, t, o)
+	}
+	if o.how.ForProgram() || o.how.Format == output.Name {
+		return podList(snap).Print(st.Out, o.allPods(snap), o.how)
 	}
 	var runs []engine.Container
 	if o.all {
@@ -135,7 +144,9 @@ func runPs(c *cli.Context, st *ui.Streams, o psOptions) error {
 		return printContainers(st, snap, runs, o)
 	}
 	pods, hidden := o.choose(snap)
-	printPods(st, snap, pods, runs, o)
+	if err := printPods(st, snap, pods, runs, o); err != nil {
+		return err
+	}
 	if hidden > 0 && st.ErrTTY {
 		fmt.Fprintf(st.Err, "%d that ended %s not shown; `lyandev ps -a` shows all\n", hidden, isOrAre(hidden))
 	}
@@ -165,14 +176,15 @@ func (o psOptions) choose(snap *state.Status) (pods []psPod, hidden int) {
 	return pods, hidden
 }
 
-func printPodsJSON(st *ui.Streams, snap *state.Status, o psOptions) error {
+// allPods are the pods that the command line asks for, also those that have ended.
+func (o psOptions) allPods(snap *state.Status) []psPod {
 	pods := []psPod{}
 	for _, p := range snap.Pods {
 		if o.wants(snap, p) && o.hasState(p) {
 			pods = append(pods, describePod(snap, p))
 		}
 	}
-	return printJSON(st.Out, pods)
+	return pods
 }
 
 func describePod(snap *state.Status, p *corev1.Pod) psPod {
@@ -222,34 +234,6 @@ func imageOf(p *corev1.Pod, s corev1.ContainerStatus) string {
 		return ref
 	}
 	return s.Image
-}
-
-func printPods(st *ui.Streams, snap *state.Status, pods []psPod, runs []engine.Container, o psOptions) {
-	if snap.Message != "" && st.ErrTTY && snap.Engine == "" {
-		fmt.Fprintf(st.Err, "%s: %s\n", snap.Phase, snap.Message)
-	}
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tREADY\tSTATUS\tRESTARTS\tAGE\tIP\tROLE\tWORKLOAD")
-	now := time.Now()
-	for _, p := range pods {
-		name, workload := p.Name, p.Workload
-		if pod := snap.Pod(p.Name); pod != nil {
-			name, workload = services.ShownPod(pod), services.ShownService(pod)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s/%s\n", name, ui.ReadyContainers(snap.Pod(p.Name)), p.Status, p.Restarts,
-			ui.Age(p.Created, now), cmp.Or(p.IP, "-"), cmp.Or(p.Role, "-"), ui.Kind(p.Kind), workload)
-	}
-	for _, c := range runs {
-		if l := oneOffLine(snap, c); o.statusWanted(l.State) {
-			fmt.Fprintf(w, "%s\t-\t%s\t0\t%s\t-\t-\trun/%s\n", l.Name, l.Status, ui.Age(c.Created, now), l.Service)
-		}
-	}
-	_ = w.Flush()
-	for _, h := range snap.Bound {
-		if len(o.names) == 0 || slices.ContainsFunc(snap.Pods, func(p *corev1.Pod) bool { return o.wants(snap, p) && leadsTo(snap, h, p) }) {
-			fmt.Fprintln(st.Out, hostPortLine(h))
-		}
-	}
 }
 
 // observe returns a snapshot of the running pods, read from the engine without a supervisor.

@@ -1,27 +1,31 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
 func newVersionCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
-		Name: "version", Usage: "print the version of lyandev and of the Docker engine", Flags: []cli.Flag{
-			jsonFlag(),
+		Name: "version", Usage: "print the version of lyandev and of the Docker engine", Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "pretty", Usage: "`pretty` or json"},
 			&cli.BoolFlag{Name: "short", Usage: "print only the version of lyandev"},
-		},
+		}, output.Flags()...),
 		Action: func(c *cli.Context) error {
-			asJSON, err := wantsJSON(c, "pretty")
+			how, err := outputOf(c, st)
 			if err != nil {
 				return err
+			}
+			if asJSON, err := wantsJSON(c, "pretty"); err != nil {
+				return err
+			} else if asJSON {
+				how.Format = output.JSON
 			}
 			if c.Bool("short") {
 				_, err := fmt.Fprintln(st.Out, version)
@@ -41,8 +45,8 @@ func newVersionCommand(st *ui.Streams) *cli.Command {
 					v["engine"], v["api"] = i.Version, i.APIVersion
 				}
 			}
-			if asJSON {
-				return json.NewEncoder(st.Out).Encode(v)
+			if how.ForProgram() {
+				return output.Object(st.Out, v, how)
 			}
 			fmt.Fprintf(st.Out, "lyandev %s (%s, %s)\n", v["version"], v["platform"], v["go"])
 			if v["engine"] != "" {

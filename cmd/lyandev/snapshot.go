@@ -2,18 +2,17 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/docker/go-units"
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/snapshot"
@@ -27,25 +26,23 @@ func newSnapshotCommand(st *ui.Streams) *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "save", Usage: "copy the volumes of running services", ArgsUsage: "NAME [SERVICE...]",
-				Flags: []cli.Flag{
-					&cli.BoolFlag{Name: "replace", Usage: "replace an existing snapshot of that name"}, jsonFlag(),
-				},
+				Flags:  append(output.Flags(), &cli.BoolFlag{Name: "replace", Usage: "replace an existing snapshot of that name"}),
 				Action: func(c *cli.Context) error { return runSnapshotSave(c, st) },
 			},
 			{
-				Name: "ls", Usage: "list the snapshots", Flags: []cli.Flag{jsonFlag()},
+				Name: "ls", Aliases: []string{"list"}, Usage: "list the snapshots", Flags: listFlags(output.QuietFlag("")),
 				Action: func(c *cli.Context) error { return runSnapshotLs(c, st) },
 			},
 			{
 				Name: "restore", Usage: "overwrite the services' volumes with a snapshot; their current data is lost", ArgsUsage: "NAME [SERVICE...]",
-				Flags: []cli.Flag{
+				Flags: append(output.Flags(),
 					&cli.DurationFlag{Name: "timeout", Value: 3 * time.Minute, Usage: "how long to wait for the stack to become ready again"},
-					&cli.BoolFlag{Name: "no-wait", Usage: "do not wait until the stack is ready"}, jsonFlag(),
-				},
+					&cli.BoolFlag{Name: "no-wait", Usage: "do not wait until the stack is ready"},
+				),
 				Action: func(c *cli.Context) error { return runSnapshotRestore(c, st) },
 			},
 			{
-				Name: "rm", Usage: "delete snapshots", ArgsUsage: "NAME...",
+				Name: "rm", Aliases: []string{"delete", "remove"}, Usage: "delete snapshots", ArgsUsage: "NAME...",
 				Action: func(c *cli.Context) error { return runSnapshotRm(c, st) },
 			},
 		},
@@ -68,6 +65,10 @@ func copying(c *cli.Context, st *ui.Streams, t *target, eng *engine.Docker, allo
 }
 
 func runSnapshotSave(c *cli.Context, st *ui.Streams) error {
+	how, err := outputOf(c, st)
+	if err != nil {
+		return err
+	}
 	name, services, err := named(c)
 	if err != nil {
 		return err
@@ -93,8 +94,8 @@ func runSnapshotSave(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("json") {
-		return json.NewEncoder(st.Out).Encode(m)
+	if how.ForProgram() {
+		return output.Object(st.Out, m, how)
 	}
 	fmt.Fprintf(st.Err, "saved %s: %s of %s in %s", st.Paint(ui.Bold, name), size(m.Bytes), claims(m), short(m.Took))
 	if m.Frozen > 0 {
@@ -131,7 +132,17 @@ func offline(c *cli.Context, st *ui.Streams, t *target, do func(snapshot.Config,
 	return do(cp, all)
 }
 
+// restoredJSON is the JSON form of a restore.
+type restoredJSON struct {
+	*snapshot.Restored
+	Took time.Duration `json:"took"`
+}
+
 func runSnapshotRestore(c *cli.Context, st *ui.Streams) error {
+	how, err := outputOf(c, st)
+	if err != nil {
+		return err
+	}
 	name, services, err := named(c)
 	if err != nil {
 		return err
@@ -159,12 +170,8 @@ func runSnapshotRestore(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("json") {
-		type result struct {
-			*snapshot.Restored
-			Took time.Duration `json:"took"`
-		}
-		return json.NewEncoder(st.Out).Encode(result{done, time.Since(began)})
+	if how.ForProgram() {
+		return output.Object(st.Out, restoredJSON{done, time.Since(began)}, how)
 	}
 	fmt.Fprintf(st.Err, "restored %s: %s in %s", st.Paint(ui.Bold, name), size(done.Bytes), short(done.Copying))
 	if done.Stopped > 0 {
@@ -217,23 +224,29 @@ func waitReady(ctx context.Context, t *target, limit time.Duration) error {
 	return err
 }
 
+var snapshotList = output.List[snapshot.Meta]{
+	Columns: []output.Column[snapshot.Meta]{
+		{Title: "NAME", Cell: func(m snapshot.Meta) string { return m.Name }},
+		{Title: "AGE", Cell: func(m snapshot.Meta) string { return ui.Age(m.Created, time.Now()) }},
+		{Title: "SIZE", Cell: func(m snapshot.Meta) string { return size(m.Bytes) }},
+		{Title: "TOOK", Cell: func(m snapshot.Meta) string { return short(m.Took) }},
+		{Title: "PROFILE", Cell: func(m snapshot.Meta) string { return m.Profile }},
+		{Title: "HOLDS", Cell: func(m snapshot.Meta) string { return claims(&m) }},
+	},
+	Name:  func(m snapshot.Meta) string { return "snapshot/" + m.Name },
+	Quiet: func(m snapshot.Meta) string { return m.Name },
+}
+
 func runSnapshotLs(c *cli.Context, st *ui.Streams) error {
+	how, err := listOutput(c, st)
+	if err != nil {
+		return err
+	}
 	list, err := snapshots(c)
 	if err != nil {
 		return err
 	}
-	if c.Bool("json") {
-		if list == nil {
-			list = []snapshot.Meta{}
-		}
-		return json.NewEncoder(st.Out).Encode(list)
-	}
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tAGE\tSIZE\tTOOK\tPROFILE\tHOLDS")
-	for _, m := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, ui.Age(m.Created, time.Now()), size(m.Bytes), short(m.Took), dash(m.Profile), claims(&m))
-	}
-	return w.Flush()
+	return snapshotList.Print(st.Out, list, how)
 }
 
 func snapshots(c *cli.Context) ([]snapshot.Meta, error) {

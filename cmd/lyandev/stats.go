@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor/innerloop"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -18,25 +18,34 @@ func newStatsCommand(st *ui.Streams) *cli.Command {
 		Name: "stats", Usage: "show what each pod uses of processors, memory, network and disks", ArgsUsage: "[SERVICE|POD...]",
 		Description: "Shows it again every second until Ctrl-C, once if the output is not a terminal. The values of a pod are the sum of its\n" +
 			"containers. CPU is the share of one processor within the last second.",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "no-stream", Usage: "show it once"},
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also containers that do not run, which use nothing"},
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json (one line of JSON per pod, with the names of docker compose stats), a Go `TEMPLATE`, or 'table TEMPLATE'; shown once"},
 			&cli.BoolFlag{Name: "no-trunc", Usage: "with --format: whole IDs"},
-			jsonFlag(),
-		},
+		}, listFlags()...),
 		Action: func(c *cli.Context) error { return runStats(c, st) },
 		Subcommands: []*cli.Command{{
 			Name: "loop", Usage: "percentiles of the inner loop's stages, from an edit to ready pods",
 			Description: "Times count from the first detected change. Stages: batched (until the burst of changes ended), waited (for the\n" +
 				"previous edit), built, shipped, restarted, ready. For pods updated one after another, the times are summed.",
-			Flags:  []cli.Flag{jsonFlag()},
+			Flags:  output.Flags(),
 			Action: func(c *cli.Context) error { return runStatsLoop(c, st) },
 		}},
 	}
 }
 
+// loopStats is the JSON form of stats loop.
+type loopStats struct {
+	Stats   []innerloop.ActionStats `json:"stats"`
+	Records []innerloop.Record      `json:"records"`
+}
+
 func runStatsLoop(c *cli.Context, st *ui.Streams) error {
+	how, err := outputOf(c, st)
+	if err != nil {
+		return err
+	}
 	t, err := findTarget(c, nil)
 	if err != nil {
 		return err
@@ -46,8 +55,8 @@ func runStatsLoop(c *cli.Context, st *ui.Streams) error {
 		return fmt.Errorf("cannot read the inner loop's statistics: %w", err)
 	}
 	stats := innerloop.Stats(records)
-	if c.Bool("json") {
-		return json.NewEncoder(st.Out).Encode(map[string]any{"stats": stats, "records": records})
+	if how.ForProgram() {
+		return output.Object(st.Out, loopStats{stats, records}, how)
 	}
 	if len(records) == 0 {
 		fmt.Fprintln(st.Err, "no edit has been delivered to a pod since the supervisor started")

@@ -5,19 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/docker/go-units"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -73,6 +72,10 @@ func (p podUsage) line(whole bool) statsLine {
 
 // runStats shows what the pods use, on a terminal again and again until Ctrl-C, else and with --no-stream once.
 func runStats(c *cli.Context, st *ui.Streams) error {
+	how, err := listOutput(c, st)
+	if err != nil {
+		return err
+	}
 	format, err := parseFormat(c.String("format"), statsLine{})
 	if err != nil {
 		return withCode(exitUsage, err)
@@ -90,7 +93,7 @@ func runStats(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	repeat := st.OutTTY && os.Getenv("TERM") != "dumb" && !c.Bool("no-stream") && !c.Bool("json") && format == nil
+	repeat := st.OutTTY && os.Getenv("TERM") != "dumb" && !c.Bool("no-stream") && how.Format == output.Table && format == nil
 	for first := true; first || repeat; first = false {
 		select {
 		case <-ctx.Done():
@@ -106,10 +109,7 @@ func runStats(c *cli.Context, st *ui.Streams) error {
 		}
 		rows := usageBetween(before, now)
 		before = now
-		if c.Bool("json") {
-			return printJSON(st.Out, rows)
-		}
-		if format != nil {
+		if format != nil && how.Format == output.Table {
 			var lines []any
 			for _, r := range rows {
 				lines = append(lines, r.line(c.Bool("no-trunc")))
@@ -117,7 +117,7 @@ func runStats(c *cli.Context, st *ui.Streams) error {
 			return format.print(st.Out, lines)
 		}
 		var text strings.Builder
-		if err := printUsage(&text, rows); err != nil {
+		if err := usageList.Print(&text, rows, how); err != nil {
 			return err
 		}
 		if repeat { // over what was there, line by line
@@ -200,12 +200,18 @@ func usageBetween(before, now map[string]sample) []podUsage {
 	return out
 }
 
-func printUsage(out io.Writer, rows []podUsage) error {
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "POD\tCPU\tMEMORY / LIMIT\tMEM\tNET IN / OUT\tDISK READ / WRITE\tPIDS")
-	for _, p := range rows {
-		fmt.Fprintf(w, "%s\t%.2f%%\t%s / %s\t%.2f%%\t%s / %s\t%s / %s\t%d\n", p.Pod, p.CPUPercent, units.BytesSize(float64(p.Memory)),
-			units.BytesSize(float64(p.MemoryLimit)), p.memoryShare(), size(int64(p.NetRx)), size(int64(p.NetTx)), size(int64(p.BlockRead)), size(int64(p.BlockWrite)), p.PIDs)
-	}
-	return w.Flush()
+var usageList = output.List[podUsage]{
+	Columns: []output.Column[podUsage]{
+		{Title: "POD", Cell: func(p podUsage) string { return p.Pod }},
+		{Title: "CPU", Cell: func(p podUsage) string { return fmt.Sprintf("%.2f%%", p.CPUPercent) }},
+		{Title: "MEMORY / LIMIT", Cell: func(p podUsage) string {
+			return units.BytesSize(float64(p.Memory)) + " / " + units.BytesSize(float64(p.MemoryLimit))
+		}},
+		{Title: "MEM", Cell: func(p podUsage) string { return fmt.Sprintf("%.2f%%", p.memoryShare()) }},
+		{Title: "NET IN / OUT", Cell: func(p podUsage) string { return size(int64(p.NetRx)) + " / " + size(int64(p.NetTx)) }},
+		{Title: "DISK READ / WRITE", Cell: func(p podUsage) string { return size(int64(p.BlockRead)) + " / " + size(int64(p.BlockWrite)) }},
+		{Title: "SERVICE", Cell: func(p podUsage) string { return p.Service }, Wide: true},
+		{Title: "PIDS", Cell: func(p podUsage) string { return strconv.FormatUint(p.PIDs, 10) }},
+	},
+	Name: func(p podUsage) string { return "pod/" + p.Pod },
 }

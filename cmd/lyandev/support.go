@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 
@@ -56,7 +55,7 @@ func runSupport(c *cli.Context, st *ui.Streams) error {
 			return err
 		}
 		if c.Bool("json") {
-			return json.NewEncoder(st.Out).Encode(append([]string{}, stack.NotApplied...))
+			return printJSON(st.Out, append([]string{}, stack.NotApplied...))
 		}
 		for _, line := range stack.NotApplied {
 			fmt.Fprintln(st.Out, line)
@@ -65,7 +64,7 @@ func runSupport(c *cli.Context, st *ui.Streams) error {
 	}
 	rows := profiles.SupportTable()
 	if c.Bool("json") {
-		return json.NewEncoder(st.Out).Encode(rows)
+		return printJSON(st.Out, rows)
 	}
 	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "ATTRIBUTE\tCOMPOSE'S SEMANTICS\tKUBERNETES' SEMANTICS\tWHY")

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -43,7 +44,7 @@ func hostileFacts() explain.Facts {
 func TestNoContainerControlsTheTerminal(t *testing.T) {
 	f := hostileFacts()
 	for name, show := range map[string]func(st *ui.Streams) error{
-		"events": func(st *ui.Streams) error { printEvent(st, f.Events[0], false); return nil },
+		"events": func(st *ui.Streams) error { return eventList.Print(st.Out, f.Events, output.Options{}) },
 		"why": func(st *ui.Streams) error {
 			a, err := explain.Why(f, "web-0")
 			fmt.Fprint(st.Out, a.Text(f.Now))

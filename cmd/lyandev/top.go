@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -17,8 +15,12 @@ func newTopCommand(st *ui.Streams) *cli.Command {
 	return &cli.Command{
 		Name: "top", Usage: "list the processes in the running containers", ArgsUsage: "[SERVICE|POD...]",
 		Description: "For CPU and memory, see lyandev stats.",
-		Flags:       []cli.Flag{jsonFlag()},
+		Flags:       append(output.Flags(), &cli.BoolFlag{Name: "no-headers", Usage: "print the table without its titles"}),
 		Action: func(c *cli.Context) error {
+			how, err := outputOf(c, st)
+			if err != nil {
+				return err
+			}
 			t, eng, err := openTarget(c)
 			if err != nil {
 				return err
@@ -32,10 +34,7 @@ func newTopCommand(st *ui.Streams) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if c.Bool("json") {
-				return printJSON(st.Out, tables)
-			}
-			return printTop(st, tables)
+			return printTop(st, tables, how)
 		},
 	}
 }
@@ -72,19 +71,31 @@ func topOf(ctx context.Context, eng engine.Engine, list []engine.Container) ([]p
 	return out, nil
 }
 
-func printTop(st *ui.Streams, tables []podProcesses) error {
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	for i, p := range tables {
-		if i == 0 {
-			fmt.Fprintf(w, "POD\tCONTAINER\t%s\n", strings.Join(p.titles, "\t"))
-		}
+// process is a process of a container.
+type process struct {
+	in     podProcesses
+	values map[string]string
+}
+
+// printTop prints the processes in one table, with the columns that the engine says of the first container.
+func printTop(st *ui.Streams, tables []podProcesses, how output.Options) error {
+	if how.ForProgram() {
+		return output.Object(st.Out, tables, how)
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	columns := []output.Column[process]{
+		{Title: "POD", Cell: func(p process) string { return p.in.Pod }}, {Title: "CONTAINER", Cell: func(p process) string { return p.in.Container }},
+	}
+	for _, title := range tables[0].titles {
+		columns = append(columns, output.Column[process]{Title: title, Cell: func(p process) string { return p.values[title] }})
+	}
+	var rows []process
+	for _, p := range tables {
 		for _, values := range p.Processes {
-			row := []string{p.Pod, p.Container}
-			for _, title := range p.titles {
-				row = append(row, oneLine(values[title]))
-			}
-			fmt.Fprintln(w, strings.Join(row, "\t"))
+			rows = append(rows, process{p, values})
 		}
 	}
-	return w.Flush()
+	return output.List[process]{Columns: columns}.Print(st.Out, rows, how)
 }

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
@@ -26,11 +25,15 @@ func newVolumesCommand(st *ui.Streams) *cli.Command {
 		Name: "volumes", Usage: "list the Docker volumes of the stack", ArgsUsage: "[SERVICE|POD...]",
 		Description: "Also those of services that do not run. With services, only those that their containers mount. `lyandev snapshot ls` lists\n" +
 			"snapshots, and `lyandev config --volumes` the volumes that the file names.",
-		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only the names"},
+		Flags: listFlags(
+			output.QuietFlag(""),
 			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json (one line of JSON per volume), a Go `TEMPLATE`, or 'table TEMPLATE'"},
-		},
+		),
 		Action: func(c *cli.Context) error {
+			how, err := listOutput(c, st)
+			if err != nil {
+				return err
+			}
 			format, err := parseFormat(c.String("format"), volumeLine{})
 			if err != nil {
 				return withCode(exitUsage, err)
@@ -51,7 +54,7 @@ func newVolumesCommand(st *ui.Streams) *cli.Command {
 				}
 				list = slices.DeleteFunc(list, func(v engine.Volume) bool { return !mountedBy(users, v.Name) })
 			}
-			return printVolumes(st, list, format, c.Bool("quiet"))
+			return printVolumes(st, list, format, how)
 		},
 	}
 }
@@ -78,29 +81,38 @@ func mountedBy(list []engine.Container, volume string) bool {
 	})
 }
 
-func printVolumes(st *ui.Streams, list []engine.Volume, format *rowFormat, quiet bool) error {
-	w := tabwriter.NewWriter(st.Out, 0, 4, 4, ' ', 0)
-	if !quiet && format == nil {
-		fmt.Fprintln(w, "DRIVER\tVOLUME NAME")
-	}
-	var rows []any
+// volumeRow is the JSON form of a volume.
+type volumeRow struct {
+	Name       string            `json:"name"`
+	Driver     string            `json:"driver"`
+	Mountpoint string            `json:"mountpoint"`
+	Labels     map[string]string `json:"labels,omitempty"`
+}
+
+var volumeList = output.List[volumeRow]{
+	Columns: []output.Column[volumeRow]{
+		{Title: "DRIVER", Cell: func(v volumeRow) string { return v.Driver }},
+		{Title: "MOUNTPOINT", Cell: func(v volumeRow) string { return v.Mountpoint }, Wide: true},
+		{Title: "VOLUME NAME", Cell: func(v volumeRow) string { return v.Name }},
+	},
+	Name:  func(v volumeRow) string { return "volume/" + v.Name },
+	Quiet: func(v volumeRow) string { return v.Name },
+}
+
+func printVolumes(st *ui.Streams, list []engine.Volume, format *rowFormat, how output.Options) error {
+	var lines []any
+	rows := []volumeRow{}
 	for _, v := range list {
-		switch {
-		case quiet:
-			fmt.Fprintln(w, v.Name)
-		case format == nil:
-			fmt.Fprintf(w, "%s\t%s\n", v.Driver, v.Name)
-		default:
-			var labels []string
-			for k, value := range v.Labels {
-				labels = append(labels, k+"="+value)
-			}
-			slices.Sort(labels)
-			rows = append(rows, volumeLine{Driver: v.Driver, Labels: strings.Join(labels, ","), Mountpoint: v.Mountpoint, Name: v.Name})
+		rows = append(rows, volumeRow{v.Name, v.Driver, v.Mountpoint, v.Labels})
+		var labels []string
+		for k, value := range v.Labels {
+			labels = append(labels, k+"="+value)
 		}
+		slices.Sort(labels)
+		lines = append(lines, volumeLine{Driver: v.Driver, Labels: strings.Join(labels, ","), Mountpoint: v.Mountpoint, Name: v.Name})
 	}
-	if format != nil && !quiet {
-		return format.print(st.Out, rows)
+	if format != nil && !how.Quiet && how.Format == output.Table {
+		return format.print(st.Out, lines)
 	}
-	return w.Flush()
+	return volumeList.Print(st.Out, rows, how)
 }

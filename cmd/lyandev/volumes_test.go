@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/enginefake"
@@ -44,7 +45,7 @@ func TestVolumes(t *testing.T) {
 		{template, false, "NAME     LABELS\nshop_a   dev.lyandev.project=shop\nshop_b   dev.lyandev.project=shop\n"},
 	} {
 		var out bytes.Buffer
-		if err := printVolumes(&ui.Streams{Out: &out}, list, c.format, c.quiet); err != nil || out.String() != c.want {
+		if err := printVolumes(&ui.Streams{Out: &out}, list, c.format, output.Options{Quiet: c.quiet}); err != nil || out.String() != c.want {
 			t.Errorf("%v: %q, want %q", err, out.String(), c.want)
 		}
 	}

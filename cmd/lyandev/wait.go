@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -20,7 +21,7 @@ func newWaitCommand(st *ui.Streams) *cli.Command {
 		Name: "wait", Usage: "wait until services have ended, and exit with their exit code", ArgsUsage: "SERVICE...",
 		Description: "Blocks until every pod of the services has ended, and prints each one's exit code. Exits with the first that is not 0.\n" +
 			"A service that always restarts ends only with the stack. `lyandev up --wait` waits until the stack is ready.",
-		Flags: []cli.Flag{jsonFlag()},
+		Flags: output.Flags(),
 		Action: func(c *cli.Context) error {
 			t, err := findTarget(c, nil)
 			if err != nil {
@@ -128,17 +129,21 @@ func exitCodeOf(p *corev1.Pod) int32 {
 }
 
 func tellEnds(c *cli.Context, st *ui.Streams, ends []podEnd) error {
+	how, err := outputOf(c, st)
+	if err != nil {
+		return err
+	}
 	code := int32(0)
 	for _, e := range ends {
 		if code == 0 {
 			code = e.ExitCode
 		}
-		if !c.Bool("json") {
+		if !how.ForProgram() {
 			fmt.Fprintf(st.Out, "%s exited with %d\n", e.Pod, e.ExitCode)
 		}
 	}
-	if c.Bool("json") {
-		if err := printJSON(st.Out, ends); err != nil {
+	if how.ForProgram() {
+		if err := output.Object(st.Out, ends, how); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,8 @@ type Column[T any] struct {
 	Cell func(T) string
 	// Wide columns are only in -o wide.
 	Wide bool
+	// Least is the least width of the column, so that rows that are printed one after the other stand below each other.
+	Least int
 	// Shrinks allows the column to be cut so that the table fits the terminal. The last column of a table shrinks in any case.
 	Shrinks bool
 }
@@ -92,7 +94,13 @@ func (l List[T]) table(out io.Writer, rows []T, o Options) error {
 	if o.Format == Wide {
 		o.Width = 0
 	}
-	return writeLines(out, lines, fit(widths(lines), shrinks, o.Width))
+	wide := widths(lines)
+	for i, c := range columns {
+		if i < len(wide) && i < len(columns)-1 {
+			wide[i] = max(wide[i], c.Least)
+		}
+	}
+	return writeLines(out, lines, fit(wide, shrinks, o.Width))
 }
 
 // gap is the space between columns.
