@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/kube"
 )
 
@@ -33,7 +35,8 @@ func (w *Worker) ensureImage(ctx context.Context, c *corev1.Container) (Image, e
 	}
 	switch {
 	case present && (policy != corev1.PullAlways || advice != ""):
-		w.event(c.Name, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine and can be accessed by the pod", c.Image))
+		name := cmp.Or(w.pod.Annotations[services.ImageAnnotation+c.Name], c.Image) // the ID of an image that was built says nothing to people
+		w.event(c.Name, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine and can be accessed by the pod", name))
 		return img, nil
 	case policy == corev1.PullNever || advice != "":
 		msg := advice

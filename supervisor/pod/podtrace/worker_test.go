@@ -420,3 +420,18 @@ func TestAFailedPullOfAnImageThatIsThere(t *testing.T) {
 		}
 	})
 }
+
+// TestEventsNameTheImageThatWasBuilt: the ID of an image that the stack builds says nothing to people.
+func TestEventsNameTheImageThatWasBuilt(t *testing.T) {
+	s, err := parse([]byte(`{"pod": {"metadata": {"name": "p", "annotations": {"dev.lyandev.image/app": "web:dev"}}, "spec": {"containers": [{"name": "app", "image": "img:1"}]}},
+		"behaviors": {}, "duration": 3}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range played(t, s, true) {
+		if strings.Contains(e.Text, `Container image "web:dev" already present`) {
+			return
+		}
+	}
+	t.Error("no event names web:dev")
+}
