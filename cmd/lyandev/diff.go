@@ -20,10 +20,7 @@ func newDiffCommand(st *ui.Streams) *cli.Command {
 		Name: "diff", Usage: "show what up would change, and why", ArgsUsage: "[SERVICE...]",
 		Description: "Compares the file with what runs and changes nothing. For each service: what happens to its pods, which fields differ, with their\n" +
 			"old and new values (secrets are masked), and which changed input makes an image be built. `up` prints the same lines when it has done it.\n" +
-			"The exit code is 0 if nothing would change, 1 if something would, and larger after an error.\n\n" +
-			"   lyandev diff\n" +
-			"   lyandev diff --profile ha web\n" +
-			"   lyandev diff -o json",
+			"The exit code is 0 if nothing would change, 1 if something would, and larger after an error.",
 		Flags: append(output.Flags(output.Wide, output.Name),
 			output.QuietFlag("print nothing, only exit with 0 or 1"),
 			&cli.BoolFlag{Name: "build", Usage: "as with up --build"},

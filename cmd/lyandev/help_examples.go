@@ -3,6 +3,9 @@ package main
 // commandExamples are the examples in the help of commands, by the command's name: command lines without "lyandev", with what they
 // do behind "#". A command whose Description has "Examples:" needs none here.
 var commandExamples = map[string]string{
+	"diff": `diff                        # what up would change, and why; exits with 1 if anything
+diff --profile ha web       # of one service, in another profile
+diff -o json                # for programs`,
 	"up": `up                          # start all, follow the logs; Ctrl-C stops
 up -d --wait                # in the background; return when all is ready
 up --profile big web        # only web and what it needs, in another profile`,

@@ -74,16 +74,21 @@ func withCode(code int, err error) error {
 	return &codedError{err: err, code: code}
 }
 
+// withExit is the exit code of an error.
+func withExit(err error) int {
+	var coded *codedError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
+	return exitFailed
+}
+
 // report prints an error and returns its exit code. It is the only place that prints errors.
 func report(st *ui.Streams, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	code := exitFailed
-	var coded *codedError
-	if errors.As(err, &coded) {
-		code = coded.code
-	}
+	code := withExit(err)
 	if printMistakes(st, err) {
 		return code
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,6 +169,9 @@ func runSnapshotRestore(c *cli.Context, st *ui.Streams) error {
 		}, services)
 	}
 	if err != nil {
+		if unknown := knownSnapshots(c, []string{name}); unknown != nil && withExit(unknown) == exitUsage {
+			return unknown
+		}
 		return err
 	}
 	if how.ForProgram() {
@@ -259,6 +263,24 @@ func snapshots(c *cli.Context) ([]snapshot.Meta, error) {
 	return cp.List(c.Context)
 }
 
+// knownSnapshots returns an error with exitUsage if one of the names is not that of a snapshot.
+func knownSnapshots(c *cli.Context, names []string) error {
+	list, err := snapshots(c)
+	if err != nil {
+		return err
+	}
+	var known []string
+	for _, m := range list {
+		known = append(known, m.Name)
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return unknownName("snapshot", name, known)
+		}
+	}
+	return nil
+}
+
 func runSnapshotRm(c *cli.Context, st *ui.Streams) error {
 	t, eng, err := openTarget(c)
 	if err != nil {
@@ -266,10 +288,8 @@ func runSnapshotRm(c *cli.Context, st *ui.Streams) error {
 	}
 	defer eng.Close()
 	cp := snapshot.Config{Engine: eng, Project: t.instance.Name}
-	for _, name := range c.Args().Slice() { // check that all exist before removing the first
-		if _, err := cp.Find(c.Context, name); err != nil {
-			return fmt.Errorf("cannot remove the snapshot: %w", err)
-		}
+	if err := knownSnapshots(c, c.Args().Slice()); err != nil { // before the first is removed
+		return err
 	}
 	for _, name := range c.Args().Slice() {
 		if err := cp.Remove(c.Context, name); err != nil {

@@ -41,7 +41,10 @@ type upOptions struct {
 	logs logOptions
 	// quietPull and quietBuild leave pulls and builds out of the progress.
 	quietPull, quietBuild bool
-	until                 untilEnd
+	// before is the state before the apply, nil if it is not known; moved are the workloads that have not stayed as they were then.
+	before *state.Status
+	moved  map[string]bool
+	until  untilEnd
 }
 
 func newUpCommand(st *ui.Streams) *cli.Command {
@@ -217,6 +220,7 @@ func applyAndShow(ctx context.Context, t *target, o upOptions) error {
 	if err := engineAway("bring up", now); err != nil {
 		return err
 	}
+	o.before = now
 	progress := o.progress
 	if progress == nil {
 		progress = screen.New(o.st, screen.Options{Quiet: o.quiet, Probes: t.client.ProbeAnswers})

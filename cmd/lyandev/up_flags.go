@@ -170,12 +170,28 @@ func (o *upOptions) cutShort(stop func()) {
 	}
 }
 
+// stayed reports whether a workload has been right as it is since before the apply: there is nothing to tell of it.
+func (o *upOptions) stayed(w state.Workload) bool {
+	old, ok := o.before.Workload(w.Name)
+	if ok && !o.moved[w.Name] && old.Right && w.Right && old.Revision == w.Revision && old.Want == w.Want {
+		return true
+	}
+	if o.moved == nil {
+		o.moved = map[string]bool{}
+	}
+	o.moved[w.Name] = true
+	return false
+}
+
 // pruned is the state without what the progress is not to show.
 func (o *upOptions) pruned(s *state.Status) *state.Status {
-	if !o.quietPull && !o.quietBuild {
-		return s
-	}
 	out := *s
+	if o.before != nil && o.before.Applied > 0 && !o.st.ErrTTY {
+		out.Workloads = slices.DeleteFunc(slices.Clone(s.Workloads), o.stayed)
+	}
+	if !o.quietPull && !o.quietBuild {
+		return &out
+	}
 	out.Builds = slices.DeleteFunc(slices.Clone(s.Builds), func(b state.Build) bool { return b.Pull && o.quietPull || !b.Pull && o.quietBuild })
 	return &out
 }

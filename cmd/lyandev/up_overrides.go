@@ -20,7 +20,7 @@ func applyOverrides(c *cli.Context, stack *services.Stack) error {
 	for _, name := range slices.Sorted(maps.Keys(replicas)) {
 		w := stack.Find(name)
 		if w == nil {
-			return fmt.Errorf("cannot scale %s: there is no such service", name)
+			return unknownName("service", name, stack.DisplayNames())
 		}
 		if err := w.CheckReplicas(replicas[name]); err != nil {
 			return fmt.Errorf("cannot scale %s to %d: %w", name, replicas[name], err)
