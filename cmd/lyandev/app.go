@@ -76,6 +76,8 @@ func newApp(st *ui.Streams) *cli.App {
 			newVolumesCommand(st),
 			newSchemaCommand(st),
 			newHelpCommand(st),
+			newCompletionCommand(st),
+			newCompleteCommand(st),
 			newSuperviseCommand(st),
 			newAgentCommand(st),
 			newSandboxCommand(st),

@@ -46,6 +46,9 @@ type givenFlag struct {
 func arrange(app *cli.App, given []string) ([]string, error) {
 	l := &commandLine{app: app}
 	rest := given[1:]
+	if len(rest) > 0 && rest[0] == completeCommand {
+		return completionLine(app, given), nil
+	}
 	if len(rest) > 0 && rest[0] == "help" {
 		if isTopic(rest[1:]) {
 			return append([]string{given[0], "help", "--"}, rest[1:]...), nil

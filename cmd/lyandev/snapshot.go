@@ -254,13 +254,22 @@ func runSnapshotLs(c *cli.Context, st *ui.Streams) error {
 }
 
 func snapshots(c *cli.Context) ([]snapshot.Meta, error) {
-	t, eng, err := openTarget(c)
+	t, err := findTarget(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	return snapshotsOf(c.Context, t)
+}
+
+// snapshotsOf returns the snapshots of an instance, from the engine.
+func snapshotsOf(ctx context.Context, t *target) ([]snapshot.Meta, error) {
+	eng, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer eng.Close()
 	cp := snapshot.Config{Engine: eng, Project: t.instance.Name}
-	return cp.List(c.Context)
+	return cp.List(ctx)
 }
 
 // knownSnapshots returns an error with exitUsage if one of the names is not that of a snapshot.
