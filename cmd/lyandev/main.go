@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -29,10 +30,23 @@ const (
 	exitInterrupted = 130
 )
 
-// version is set by the linker (make build).
-var version = "dev"
+// unsetVersion is the version of a binary of which nothing is known.
+const unsetVersion = "dev"
+
+// version is set by the linker (make build, make release), else by main.
+var version = unsetVersion
+
+// ownVersion returns the version that the linker has set, else that of the module, which go install records.
+func ownVersion(linked string, info *debug.BuildInfo) string {
+	if linked != unsetVersion || info == nil || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return linked
+	}
+	return info.Main.Version
+}
 
 func main() {
+	info, _ := debug.ReadBuildInfo()
+	version = ownVersion(version, info)
 	os.Exit(run(os.Args))
 }
 

@@ -229,19 +229,6 @@ func newSupervisor(c *cli.Context, eng *engine.Docker, i *instance.Instance, log
 	}), nil
 }
 
-// agentBinary returns the path of the static Linux binary that goes into the images of agents and sandboxes: this
-// executable, or $LYANDEV_AGENT_BINARY on hosts that are not Linux.
-func agentBinary() (string, error) {
-	if p := os.Getenv("LYANDEV_AGENT_BINARY"); p != "" {
-		return p, nil
-	}
-	p, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("cannot find the lyandev executable: %w", err)
-	}
-	return p, nil
-}
-
 // logger returns the supervisor's logger: warnings, or everything with --debug.
 func logger(c *cli.Context, st *ui.Streams) *slog.Logger { return loggerTo(c, st.Err) }
 

@@ -89,15 +89,27 @@ func (b *Binary) Import(ctx context.Context, eng Importer, ref, label string, ar
 	return err
 }
 
+// Check returns an error, with what to do, if the file at path is not a statically linked Linux binary. It reads only its headers.
+func Check(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("cannot make an image of lyandev: %w", err)
+	}
+	defer file.Close()
+	return checkStatic(file)
+}
+
 // checkStatic refuses a binary that would not start in an image of nothing else, and leaves the file at its beginning.
 func checkStatic(file *os.File) error {
 	f, err := elf.NewFile(file)
 	if err != nil {
-		return fmt.Errorf("cannot make an image of lyandev: %s is not a Linux binary; name one with LYANDEV_AGENT_BINARY", file.Name())
+		return fmt.Errorf("cannot make an image of lyandev: %s is not a Linux binary; name one with LYANDEV_AGENT_BINARY: "+
+			"`CGO_ENABLED=0 GOOS=linux go build -o lyandev-linux ./cmd/lyandev` in a clone makes one, and release archives have one", file.Name())
 	}
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return fmt.Errorf("cannot make an image of lyandev: %s is not statically linked; build it with `make build`", file.Name())
+			return fmt.Errorf("cannot make an image of lyandev: %s is not statically linked; install it with "+
+				"`CGO_ENABLED=0 go install github.com/lyandev/lyandev/cmd/lyandev@latest`, or build it with `make build`", file.Name())
 		}
 	}
 	_, err = file.Seek(0, io.SeekStart)

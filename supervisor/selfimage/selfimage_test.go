@@ -152,9 +152,18 @@ func TestBinariesThatCannotBeUsed(t *testing.T) {
 		if _, err := NewBinary(path).Hash(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
+		if err := Check(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is checked: %v, want %q", path, err, want)
+		}
 		if _, _, err := New(enginefake.New(), path).Ensure(t.Context()); err == nil {
 			t.Errorf("%s: an image is made", path)
 		}
+	}
+}
+
+func TestCheckAcceptsAStaticBinary(t *testing.T) {
+	if err := Check(program(t, false, "")); err != nil {
+		t.Error(err)
 	}
 }
 
