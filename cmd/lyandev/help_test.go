@@ -122,6 +122,7 @@ func typed(line string) error {
 	line, _, _ = strings.Cut(line, "&&")
 	line, _, _ = strings.Cut(line, " || ")
 	line, _, _ = strings.Cut(line, " >")
+	line, _, _ = strings.Cut(strings.ReplaceAll(line, `\|`, "|"), " | ")
 	line = strings.NewReplacer(`""`, "x", "...", "", "[", "", "]", "").Replace(line)
 	words := strings.Fields(line)
 	for i, w := range words {
