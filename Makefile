@@ -74,6 +74,10 @@ cross: ## build for macOS and Windows, to detect Linux-only code
 		echo "GOOS=$${os%/*} GOARCH=$${os#*/} go build ./..."; \
 		GOOS=$${os%/*} GOARCH=$${os#*/} $(GO) build ./... || exit 1; done
 
+.PHONY: release
+release: ## make the release archives and SHA256SUMS in dist/ (PLATFORMS="linux/amd64" for some)
+	scripts/release $(VERSION) dist
+
 .PHONY: lint
 lint: ## check style and import rules
 	@test -x $(LINT) || GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
@@ -85,4 +89,4 @@ bench: engine base build ## measure lyandev and a peer, and print ratios
 
 .PHONY: clean
 clean: ## remove build output
-	rm -rf bin
+	rm -rf bin dist
