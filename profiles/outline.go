@@ -56,7 +56,7 @@ func scanFiles(o Options) Outline {
 	return out
 }
 
-var keyLine = regexp.MustCompile(`^( *)["']?([a-zA-Z0-9._-]+)["']?\s*:`)
+var outlineKey = regexp.MustCompile(`^( *)["']?([a-zA-Z0-9._-]+)["']?\s*:`)
 
 // keysBelow returns the keys below a path of keys in a text that may not be valid YAML, by their indentation.
 func keysBelow(text string, path ...string) []string {
@@ -67,7 +67,7 @@ func keysBelow(text string, path ...string) []string {
 	var open []level
 	var out []string
 	for line := range strings.Lines(text) {
-		m := keyLine.FindStringSubmatch(line)
+		m := outlineKey.FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
