@@ -51,7 +51,7 @@ type commandGroup struct {
 
 // commandGroups is the order in which help lists the commands. One that is in no group is listed at the end.
 var commandGroups = []commandGroup{
-	{"Start and stop", []string{"up", "down", "stop", "start", "restart", "run", "trigger", "scale", "profile", "wait"}},
+	{"Start and stop", []string{"up", "down", "create", "stop", "start", "restart", "run", "trigger", "scale", "profile", "wait"}},
 	{"Look", []string{"status", "why", "ps", "logs", "events", "describe", "endpoints", "port", "stats", "top", "images", "volumes", "config", "ls"}},
 	{"Work in containers", []string{"exec", "attach", "cp", "port-forward", "kill", "pause", "unpause", "pause-probes", "resume-probes", "rm"}},
 	{"Build and change", []string{"build", "pull", "create", "diff"}},
@@ -131,7 +131,7 @@ func commandHelp(w io.Writer, c *cli.Command) {
 			}
 		}
 	}
-	if lines := commandExamples[strings.TrimPrefix(name, "lyandev ")]; lines != "" && !strings.Contains(c.Description, "Examples:\n") {
+	if lines := commandExamples[strings.TrimPrefix(name, "lyandev ")]; lines != "" && !strings.Contains(c.Description, "  "+name) {
 		fmt.Fprint(w, "\nExamples:\n")
 		for line := range strings.Lines(lines) {
 			fmt.Fprint(w, "  lyandev "+line)

@@ -1,7 +1,7 @@
 package main
 
 // commandExamples are the examples in the help of commands, by the command's name: command lines without "lyandev", with what they
-// do behind "#". A command whose Description has "Examples:" needs none here.
+// do behind "#". A command whose Description has examples needs none here.
 var commandExamples = map[string]string{
 	"diff": `diff                        # what up would change, and why; exits with 1 if anything
 diff --profile ha web       # of one service, in another profile
@@ -12,6 +12,8 @@ up --profile big web        # only web and what it needs, in another profile`,
 	"down": `down                        # stop and remove the containers; volumes stay
 down --volumes              # delete the data too
 down web                    # only one service, until the next up`,
+	"create": `create                      # make all containers, start none
+create web`,
 	"stop": `stop                        # all services, in reverse order
 stop web worker`,
 	"start": `start                       # what was stopped

@@ -96,8 +96,7 @@ func TestCommandHelp(t *testing.T) {
 		c.HelpName = "lyandev " + name
 		var out strings.Builder
 		commandHelp(&out, c)
-		_, examples, found := strings.Cut(out.String(), "Examples:\n")
-		if !found || !strings.Contains(examples, "lyandev "+name) {
+		if !regexp.MustCompile(`(?m)^ {2,}lyandev ` + regexp.QuoteMeta(name)).MatchString(out.String()) {
 			t.Errorf("%s: its help has no example", name)
 		}
 	})
