@@ -16,7 +16,7 @@ import (
 
 func newCreateCommand(st *ui.Streams) *cli.Command {
 	own := []string{
-		"timeout", "ports", "build", "no-build", "take-over", "strict", "force-recreate", "no-deps", "scale", "remove-orphans", "dry-run", "json", "quiet", "pull",
+		"timeout", "ports", "build", "no-build", "take-over", "strict", "force-recreate", "no-deps", "scale", "remove-orphans", "dry-run", "output", "json", "no-headers", "quiet", "pull",
 		"quiet-pull", "quiet-build", "no-recreate", "always-recreate-deps", "renew-anon-volumes", "yes",
 	}
 	return &cli.Command{

@@ -54,7 +54,7 @@ var commandGroups = []commandGroup{
 	{"Start and stop", []string{"up", "down", "create", "stop", "start", "restart", "run", "trigger", "scale", "profile", "wait"}},
 	{"Look", []string{"status", "why", "ps", "logs", "events", "describe", "endpoints", "port", "stats", "top", "images", "volumes", "config", "ls"}},
 	{"Work in containers", []string{"exec", "attach", "cp", "port-forward", "kill", "pause", "unpause", "pause-probes", "resume-probes", "rm"}},
-	{"Build and change", []string{"build", "pull", "create", "diff"}},
+	{"Build and change", []string{"build", "pull", "diff"}},
 	{"Test", []string{"test", "drill"}},
 	{"Data", []string{"snapshot", "df", "prune", "mariadb", "redis"}},
 	{"Set up", []string{"init", "examples", "doctor", "schema", "completion", "autostart", "version", "help"}},
