@@ -26,8 +26,8 @@ func Images() fs.FS { return directory("images") }
 // Demo contains the demo application, with its Dockerfile at the root.
 func Demo() fs.FS { return directory("demo") }
 
-// Examples contains one directory per example of `lyandev examples`, each with a README.md. That of lyanna has nothing else: its files
-// are lyanna.dev.yaml, the demo application and the images.
+// Examples contains one directory per example of `lyandev examples`, each with a README.md. That of lyanna has a copy of the
+// repository's lyanna.dev.yaml (go:embed cannot reach it); the demo application and the images that it builds are Demo and Images.
 func Examples() fs.FS { return directory("examples") }
 
 // directory returns one embedded directory. It panics if the directory is not embedded, which is a programming error.

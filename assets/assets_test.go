@@ -220,3 +220,17 @@ func write(t *testing.T, dir, name, content string, mode fs.FileMode) {
 		t.Fatal(err)
 	}
 }
+
+func TestExampleOfLyannaIsTheStackFile(t *testing.T) {
+	want, err := os.ReadFile("../lyanna.dev.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := fs.ReadFile(Examples(), "lyanna/lyanna.dev.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Error("assets/examples/lyanna/lyanna.dev.yaml differs from lyanna.dev.yaml; copy that over it")
+	}
+}

@@ -12,9 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/lyandev/lyandev"
 	"github.com/lyandev/lyandev/assets"
-	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -130,9 +128,6 @@ func writeExample(name, dir string) error {
 		err = assets.WriteTo(files, dir)
 	}
 	if err != nil || name != "lyanna" {
-		return err
-	}
-	if err := instance.WriteFile(filepath.Join(dir, "lyanna.dev.yaml"), lyandev.LyannaFile); err != nil {
 		return err
 	}
 	return errors.Join(
