@@ -43,54 +43,65 @@ func newConfigCommand(st *ui.Streams) *cli.Command {
 			if done, err := printFile(c, st, asJSON); done || err != nil {
 				return err
 			}
-			stack, err := loadActive(c, chosenProfile(c), c.Args().Slice())
+			stack, err := configStack(c)
 			if err != nil {
 				return err
 			}
-			if stack, err = onlyServices(stack, c.Args().Slice()); err != nil {
-				return withCode(exitUsage, err)
-			}
-			if c.Bool("resolve-image-digests") || c.Bool("lock-image-digests") {
-				if stack, err = pinImages(c, stack); err != nil {
-					return err
-				}
-			}
-			if c.Bool("lock-image-digests") {
-				return printConfig(c, st, lockFile(stack), asJSON, mask.New(nil))
-			}
-			if c.Bool("strict") {
-				if err := checkApplied(c, st, stack); err != nil {
-					return err
-				}
-			}
-			var text bytes.Buffer
-			if list, err := printConfigList(c, stack, &text); list || err != nil {
-				if err != nil {
-					return err
-				}
-				return writeConfig(c, st, text.Bytes())
-			}
-			printNotes(st, stack)
-			if c.Bool("quiet") {
-				return nil
-			}
-			if !c.Bool("show-secrets") {
-				stack = mask.Stack(stack)
-			}
-			shown, err := shownStack(stack)
-			if err != nil {
-				return err
-			}
-			b, err := json.MarshalIndent(shown, "", "  ")
-			if err == nil && !asJSON {
-				b, err = yaml.JSONToYAML(b)
-			}
-			if err != nil {
-				return fmt.Errorf("cannot print the stack: %w", err)
-			}
-			return writeConfig(c, st, append(b, '\n'))
+			return runConfig(c, st, stack, asJSON)
 		},
 	}
+}
+
+// configStack is the stack that config prints: of the services that the command line names, with pinned images if it says so.
+func configStack(c *cli.Context) (*services.Stack, error) {
+	stack, err := loadActive(c, chosenProfile(c), c.Args().Slice())
+	if err != nil {
+		return nil, err
+	}
+	if stack, err = onlyServices(stack, c.Args().Slice()); err != nil {
+		return nil, withCode(exitUsage, err)
+	}
+	if c.Bool("resolve-image-digests") || c.Bool("lock-image-digests") {
+		return pinImages(c, stack)
+	}
+	return stack, nil
+}
+
+// runConfig prints the stack, or the list of it that the command line asks for.
+func runConfig(c *cli.Context, st *ui.Streams, stack *services.Stack, asJSON bool) error {
+	if c.Bool("lock-image-digests") {
+		return printConfig(c, st, lockFile(stack), asJSON, mask.New(nil))
+	}
+	if c.Bool("strict") {
+		if err := checkApplied(c, st, stack); err != nil {
+			return err
+		}
+	}
+	var text bytes.Buffer
+	if list, err := printConfigList(c, stack, &text); err != nil {
+		return err
+	} else if list {
+		return writeConfig(c, st, text.Bytes())
+	}
+	printNotes(st, stack)
+	if c.Bool("quiet") {
+		return nil
+	}
+	if !c.Bool("show-secrets") {
+		stack = mask.Stack(stack)
+	}
+	shown, err := shownStack(stack)
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(shown, "", "  ")
+	if err == nil && !asJSON {
+		b, err = yaml.JSONToYAML(b)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot print the stack: %w", err)
+	}
+	return writeConfig(c, st, append(b, '\n'))
 }
 
 // onlyServices limits a stack to services and what they depend on; no names means all.

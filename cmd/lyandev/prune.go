@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -121,7 +120,7 @@ func (p *pruner) list(items []disk.Item, kept []disk.Kept) error {
 		fmt.Fprintln(p.st.Err, "there is nothing to remove")
 		return nil
 	}
-	var out io.Writer = p.st.Err
+	out := p.st.Err
 	if p.dryRun {
 		out = p.st.Out
 	}

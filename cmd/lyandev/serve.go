@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/instance"
@@ -187,6 +189,15 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	return waitForEnd(s, v.progress, view, interrupted)
 }
 
+// stopping says what the first Ctrl-C does.
+func stopping(s *state.Status) string {
+	kept := ""
+	if slices.ContainsFunc(s.Pods, services.PlainPod) {
+		kept = "containers of plain services are kept for the next up; "
+	}
+	return "stopping; " + kept + "Ctrl-C again stops immediately"
+}
+
 // stopOnSignal stops the stack at the first Ctrl-C and cuts the grace periods short at the second. The returned channel is
 // closed at the first.
 func stopOnSignal(s *served, p screen.Progress, endView context.CancelFunc) <-chan struct{} {
@@ -200,7 +211,7 @@ func stopOnSignal(s *served, p screen.Progress, endView context.CancelFunc) <-ch
 		if s.sup.Store().Latest().Engine != "" {
 			p.Note("the Docker engine does not answer, so nothing can be stopped until it does; Ctrl-C again exits and leaves the pods running")
 		} else {
-			p.Note("stopping; containers are kept for the next up; Ctrl-C again stops immediately")
+			p.Note(stopping(s.sup.Store().Latest()))
 		}
 		s.sup.Halt()
 		for range signals {

@@ -196,7 +196,9 @@ func (f *Facts) snapshots() []Item {
 			out = append(out, *it)
 		}
 	}
-	slices.SortFunc(out, func(a, b Item) int { return cmp.Or(strings.Compare(a.Instance, b.Instance), strings.Compare(a.Name, b.Name)) })
+	slices.SortFunc(out, func(a, b Item) int {
+		return cmp.Or(strings.Compare(a.Instance, b.Instance), strings.Compare(a.Name, b.Name))
+	})
 	return out
 }
 
@@ -217,6 +219,8 @@ func ImageName(i Image) string {
 // Both are the items of the plan that people have agreed to and that are still to be removed now.
 func Both(agreed, now []Item) []Item {
 	return slices.DeleteFunc(slices.Clone(now), func(x Item) bool {
-		return !slices.ContainsFunc(agreed, func(a Item) bool { return a.Kind == x.Kind && a.Name == x.Name && a.Instance == x.Instance && a.ID == x.ID })
+		return !slices.ContainsFunc(agreed, func(a Item) bool {
+			return a.Kind == x.Kind && a.Name == x.Name && a.Instance == x.Instance && a.ID == x.ID
+		})
 	})
 }
