@@ -102,6 +102,7 @@ func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts Appl
 	if err != nil {
 		return none, err
 	}
+	s.tellLeftVolumes(ctx, running, prepared, opts.warn)
 	if ctx.Err() != nil {
 		return none, context.Cause(ctx)
 	}

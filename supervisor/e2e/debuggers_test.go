@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/lyandev/lyandev/supervisor/e2e/harness"
 	known "github.com/lyandev/lyandev/supervisor/state"
 )
@@ -216,4 +215,3 @@ func TestNodeInspector(t *testing.T) {
 	d.attach = attachInspector(`.*/app\.js`, 3)
 	d.check(9229)
 }
-

@@ -38,6 +38,13 @@ services:
 	i.Write("compose.yaml", fmt.Sprintf(file, 2))
 	i.Up("--wait")
 	keeps("changed", first)
+	i.Write("compose.yaml", strings.Replace(fmt.Sprintf(file, 2), "volumes: [/anon]", "volumes: [/anon], x-lyandev: {semantics: kubernetes}", 1))
+	if r := i.Run("up", "-d", "--wait"); r.Code != 0 || !strings.Contains(r.Err, "web_app begins with an empty directory at /anon") {
+		t.Errorf("up does not say that the anonymous volume is left behind; it ended with %d:\n%s", r.Code, r.Err)
+	}
+	i.Write("compose.yaml", fmt.Sprintf(file, 2))
+	i.Up("--wait")
+	keeps("plain again", first)
 	i.Must("rm", "--stop", "web_app")
 	i.KillSupervisor()
 	i.Up("--wait", "web_app")
