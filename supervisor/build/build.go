@@ -29,7 +29,8 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
-// FingerprintLabel is a label on every image built here: the fingerprint of its inputs.
+// FingerprintLabel is a label on every image built here: the fingerprint of its inputs. The same image may come of other inputs later: see
+// Builder.fingerprintOf.
 const FingerprintLabel = "dev.lyandev.fingerprint"
 
 // namedContexts is the API version of the first engines (23.0) whose Dockerfile frontend supports additional contexts. For
@@ -177,7 +178,7 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 	r := Result{Name: x.Name, Image: x.Image}
 	if old, err := b.Images.InspectImage(ctx, x.Image); err == nil {
 		r.PreviousID = old.ID
-		if old.Labels[FingerprintLabel] == src.fingerprint && !opts.Force && !opts.NoCache {
+		if b.fingerprintOf(x.Image, old) == src.fingerprint && !opts.Force && !opts.NoCache {
 			r.ImageID, r.Current, r.Took = old.ID, true, time.Since(began)
 			sink(Progress{Build: x.Name, State: "current", Took: r.Took})
 			return r, nil
@@ -198,8 +199,12 @@ func (b *Builder) Build(ctx context.Context, x *services.Build, opts Options, si
 	if err != nil {
 		return Result{}, fmt.Errorf("cannot find the new image: %w", err)
 	}
-	b.saveInputs(x.Image, src)
-	r.ImageID, r.Took = made.ID, time.Since(began)
+	r.ImageID = made.ID
+	if b.keepPrevious(ctx, x, r.PreviousID, made.ID) {
+		r.ImageID = r.PreviousID
+	}
+	b.saveInputs(x.Image, r.ImageID, src)
+	r.Took = time.Since(began)
 	sink(Progress{Build: x.Name, State: "done", Took: r.Took})
 	return r, nil
 }

@@ -58,6 +58,7 @@ func (h *inputHash) sums() (string, map[string]string) {
 // savedInputs are the inputs of the image that was built last under a reference.
 type savedInputs struct {
 	Fingerprint string            `json:"fingerprint"`
+	ImageID     string            `json:"imageID"`
 	Inputs      map[string]string `json:"inputs"`
 }
 
@@ -66,9 +67,23 @@ func (b *Builder) inputsFile(image string) string {
 	return filepath.Join(b.CacheDir, "inputs", hex.EncodeToString(sum[:8])+".json")
 }
 
+// fingerprintOf is the fingerprint of the inputs of which an image was made last, "" for one that lyandev has not built. Of two that give
+// the same image the label has the first.
+func (b *Builder) fingerprintOf(ref string, img engine.Image) string {
+	if was, ok := b.savedInputs(ref); ok && was.ImageID == img.ID && img.Labels[FingerprintLabel] != "" {
+		return was.Fingerprint
+	}
+	return img.Labels[FingerprintLabel]
+}
+
+func (b *Builder) savedInputs(image string) (was savedInputs, ok bool) {
+	text, err := os.ReadFile(b.inputsFile(image))
+	return was, err == nil && json.Unmarshal(text, &was) == nil
+}
+
 // saveInputs keeps the inputs of an image that was built, so that Check can tell which of them has changed since.
-func (b *Builder) saveInputs(image string, src *source) {
-	text, err := json.Marshal(savedInputs{Fingerprint: src.fingerprint, Inputs: src.inputs})
+func (b *Builder) saveInputs(image, id string, src *source) {
+	text, err := json.Marshal(savedInputs{Fingerprint: src.fingerprint, ImageID: id, Inputs: src.inputs})
 	file := b.inputsFile(image)
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(file), 0o700)
@@ -150,7 +165,7 @@ func (b *Builder) check(ctx context.Context, x *services.Build, v *Verdict, opts
 	if err := b.addImages(ctx, x, src, opts.Refs); err != nil {
 		return err
 	}
-	was := old.Labels[FingerprintLabel]
+	was := b.fingerprintOf(x.Image, old)
 	switch {
 	case was == src.fingerprint && !opts.Force:
 		v.Current = true
@@ -166,9 +181,8 @@ func (b *Builder) check(ctx context.Context, x *services.Build, v *Verdict, opts
 
 // changedInputs names the inputs that differ from those of the image with a fingerprint.
 func (b *Builder) changedInputs(image, fingerprint string, now map[string]string) []string {
-	var was savedInputs
-	text, err := os.ReadFile(b.inputsFile(image))
-	if err != nil || json.Unmarshal(text, &was) != nil || was.Fingerprint != fingerprint {
+	was, ok := b.savedInputs(image)
+	if !ok || was.Fingerprint != fingerprint {
 		return []string{"its inputs have changed; which is not known, because the image was built elsewhere or by an earlier version"}
 	}
 	var out []string

@@ -75,7 +75,7 @@ func TestCheckNamesTheInputThatChanged(t *testing.T) {
 				ok(t, err)
 				ok(t, b.addImages(t.Context(), x, src, opts.Refs))
 				images[x.Image] = engine.Image{ID: "sha256:" + x.Name, Labels: map[string]string{FingerprintLabel: src.fingerprint}}
-				b.saveInputs(x.Image, src)
+				b.saveInputs(x.Image, "sha256:"+x.Name, src)
 			}
 			ok(t, tc.change(dir, app, base, images))
 			got, err := b.Check(t.Context(), builds, opts)

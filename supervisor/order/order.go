@@ -39,24 +39,50 @@ type Wait struct {
 
 // Waits returns, for each workload that may not start yet, its first unsatisfied dependency. A dependency on a workload that is
 // not in the stack (one of another profile) is satisfied. A failed workload never satisfies a dependency, but an optional one is
-// not waited for then.
+// not waited for then. One that has done its work earlier, as a migration that is not repeated, stands for what it depends on itself.
 func Waits(stack *services.Stack, facts map[string]Facts) map[string]Wait {
-	out, known := map[string]Wait{}, byName(stack)
+	s := start{known: byName(stack), facts: facts, waits: map[string]*Wait{}}
+	out := map[string]Wait{}
 	for _, w := range stack.Workloads {
-		for _, d := range w.DependsOn {
-			other, f := known[d.Workload], facts[d.Workload]
-			if other == nil || satisfied(d.Condition, f) && unchecked(d, f) == "" {
-				continue
-			}
-			n := never(d, other, f)
-			if n != "" && d.Optional {
-				continue
-			}
-			out[w.Name()] = Wait{For: d.Workload, Reason: reason(d, f), Never: n}
-			break
+		if wait := s.wait(w); wait != nil {
+			out[w.Name()] = *wait
 		}
 	}
 	return out
+}
+
+// start is one look at the start order. waits has the workloads that were looked at, with nil for those that may start.
+type start struct {
+	known map[string]*services.Workload
+	facts map[string]Facts
+	waits map[string]*Wait
+}
+
+// wait is the first unsatisfied dependency of a workload, nil if there is none.
+func (s *start) wait(w *services.Workload) *Wait {
+	if known, ok := s.waits[w.Name()]; ok {
+		return known
+	}
+	s.waits[w.Name()] = nil // also ends a cycle, which Layers refuses
+	for _, d := range w.DependsOn {
+		other, f := s.known[d.Workload], s.facts[d.Workload]
+		if other == nil {
+			continue
+		}
+		var wait *Wait
+		switch {
+		case !satisfied(d.Condition, f) || unchecked(d, f) != "":
+			wait = &Wait{For: d.Workload, Reason: reason(d, f), Never: never(d, other, f)}
+		case f.Done:
+			wait = s.wait(other)
+		}
+		if wait == nil || wait.Never != "" && d.Optional {
+			continue
+		}
+		s.waits[w.Name()] = wait
+		return wait
+	}
+	return nil
 }
 
 // byName are the workloads of a stack. A look asks for each dependency, so it must not search the whole stack.

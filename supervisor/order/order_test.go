@@ -150,6 +150,21 @@ func TestWaitsNamesTheFirstUnsatisfiedEdgeAndItsReason(t *testing.T) {
 	}
 }
 
+// TestWaitsThroughWhatIsDone: after Ctrl-C and up a migration has done its work and is not repeated; the api that depends on it needs the
+// database all the same.
+func TestWaitsThroughWhatIsDone(t *testing.T) {
+	s := stack("db:", "migrate: db", "seed: migrate/completed", "api: seed/completed", "other: migrate/started")
+	done := Facts{Done: true}
+	got := Waits(s, map[string]Facts{"migrate": done, "seed": done})
+	db := Wait{For: "db", Reason: "waits for db to be ready"}
+	if d := cmp.Diff(map[string]Wait{"migrate": db, "seed": db, "api": db, "other": db}, got); d != "" {
+		t.Error(d)
+	}
+	if got := Waits(s, map[string]Facts{"db": {Right: true}, "migrate": done, "seed": done}); len(got) > 0 {
+		t.Errorf("with the database: %v", got)
+	}
+}
+
 func TestMayStop(t *testing.T) {
 	s := stack("db:", "cache:", "web: db cache", "proxy: web/started")
 	for _, tc := range []struct{ pods, want string }{
