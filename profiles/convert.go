@@ -62,6 +62,7 @@ func (l *load) convert(p *types.Project) *services.Stack {
 	if c.stack.Timing == "" {
 		c.stack.Timing = "fast"
 	}
+	c.warnMisspelt()
 	c.configMaps()
 	c.secrets()
 	for _, n := range names {

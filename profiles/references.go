@@ -257,6 +257,30 @@ func (c *converter) warnMissing(s types.ServiceConfig) {
 	}
 }
 
+// warnMisspelt tells of extensions that look like x-lyandev misspelt. Docker Compose accepts them, as it does all extensions, and nobody
+// reads them.
+func (c *converter) warnMisspelt() {
+	for _, d := range c.l.docs {
+		c.warnMisspeltIn(d.root, nil)
+		if list := d.root.get("services"); list.isMap() {
+			for _, name := range list.keys {
+				c.warnMisspeltIn(list.fields[name], keyPath{"services", name})
+			}
+		}
+	}
+}
+
+func (c *converter) warnMisspeltIn(it *item, at keyPath) {
+	if !it.isMap() {
+		return
+	}
+	for _, key := range it.keys {
+		if lower := strings.ToLower(key); key != extensionKey && strings.HasPrefix(lower, "x-") && editDistance(lower, extensionKey) <= 2 {
+			c.warn(at.with(key), "nobody reads this key; did you mean %s?", extensionKey)
+		}
+	}
+}
+
 // relative is a path relative to the work directory, if it is below it.
 func (l *load) relative(path string) string { return shortened(l.o.WorkDir, path) }
 

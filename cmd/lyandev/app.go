@@ -25,7 +25,7 @@ func newApp(st *ui.Streams) *cli.App {
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "file", Aliases: []string{"f"}, Usage: "the stack's `FILE`; repeat it to merge several in order; default: lyanna.dev.yaml or compose.yaml in this directory or a parent", EnvVars: []string{"LYANDEV_FILE"}},
 			&cli.StringFlag{Name: "project-name", Aliases: []string{"p"}, Usage: "the `NAME` of the instance; default: derived from the file's name: and the directory", EnvVars: []string{"LYANDEV_PROJECT"}},
-			&cli.StringSliceFlag{Name: "profile", Usage: "a `PROFILE` for this command: of Compose, default COMPOSE_PROFILES, \"\" for none; or of x-lyandev, which stays active until another is chosen, default the active one, else the file's", EnvVars: []string{"LYANDEV_PROFILE"}},
+			&cli.StringSliceFlag{Name: "profile", Usage: "a `PROFILE` for this command: of Compose, default COMPOSE_PROFILES, \"\" for none; or of x-lyandev, which stays active until another is chosen or the stack is down, default the active one, else the file's", EnvVars: []string{"LYANDEV_PROFILE"}},
 			&cli.StringSliceFlag{Name: "env-file", Usage: "read variables from `FILE`"},
 			&cli.StringFlag{Name: "project-directory", Usage: "the `DIR` that relative paths in the file are relative to; default: the first file's directory"},
 			&cli.StringFlag{Name: "ansi", Value: "auto", Usage: "colours: `auto` (on a terminal), always or never"},

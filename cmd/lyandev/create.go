@@ -47,7 +47,7 @@ func createOnly(c *cli.Context, t *target, o upOptions, answers bool) error {
 	}
 	ctx := context.WithoutCancel(c.Context) // the supervisor has to end in order
 	s, err := serve(ctx, c, t.instance, logger(c, o.st), false)
-	if errors.Is(err, instance.ErrHeld) && t.client.Alive(ctx) {
+	if errors.Is(err, instance.ErrHeld) && otherAnswers(ctx, t) {
 		return createWith(c.Context, t, o)
 	}
 	if err != nil {

@@ -233,6 +233,12 @@ func waitUnlocked(ctx context.Context, t *target) (answers bool, err error) {
 	}
 }
 
+// otherAnswers reports whether a supervisor of the instance answers. It waits for one that another process is just starting.
+func otherAnswers(ctx context.Context, t *target) bool {
+	answers, err := waitUnlocked(ctx, t)
+	return answers && err == nil
+}
+
 // composeVolumes returns the volumes that Docker Compose made for the project and the stack has used.
 func composeVolumes(ctx context.Context, eng engine.Volumes, i *instance.Instance) (out []engine.Volume, err error) {
 	names, err := resources.ComposeVolumes(i)

@@ -165,7 +165,7 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	ctx := context.WithoutCancel(c.Context)
 	log := &laterWriter{to: o.st.Err}
 	s, err := serve(ctx, c, t.instance, loggerTo(c, log), false)
-	if errors.Is(err, instance.ErrHeld) && t.client.Alive(ctx) {
+	if errors.Is(err, instance.ErrHeld) && otherAnswers(ctx, t) {
 		return attach(c, t, o)
 	}
 	if err != nil {

@@ -181,7 +181,7 @@ func startInBackground(c *cli.Context, t *target) error {
 	for !t.client.Alive(c.Context) {
 		select {
 		case <-died:
-			if t.client.Alive(c.Context) {
+			if otherAnswers(c.Context, t) {
 				return nil // another process started one first
 			}
 			text, _ := os.ReadFile(t.instance.LogFile())

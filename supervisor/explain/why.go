@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -44,7 +45,8 @@ type Link struct {
 	Text string `json:"text"`
 	// Since is when this state began; zero if unknown.
 	Since time.Time `json:"since,omitzero"`
-	// Answer is the last answer of the probe concerned, with AnswerAt and AnswerCount.
+	// Asks is what the probe concerned asks, Answer its last answer, with AnswerAt and AnswerCount.
+	Asks        string    `json:"asks,omitempty"`
 	Answer      string    `json:"answer,omitempty"`
 	AnswerAt    time.Time `json:"answerAt,omitzero"`
 	AnswerCount int       `json:"answerCount,omitempty"`
@@ -308,7 +310,7 @@ func (f Facts) workload(w state.Workload, seen []string) []Link {
 	if w.Hold != nil && len(chain) == 0 { // otherwise pods run despite the hold and are not ready for another reason
 		return f.held(w, seen)
 	}
-	l := Link{Kind: "workload", Name: w.Name, Text: counted(w)}
+	l := Link{Kind: "workload", Name: w.Name, Text: counted(w, f.ending(w.Name))}
 	for _, s := range f.Snapshot.Warnings {
 		if strings.HasPrefix(s, "rollout of "+w.Name+" ") {
 			l.Text += "; " + s
@@ -331,9 +333,21 @@ func (f Facts) held(w state.Workload, seen []string) []Link {
 	return chain
 }
 
-// counted describes the pod counts of a workload that is not right.
-func counted(w state.Workload) string {
+// ending is the number of a workload's pods that are being stopped.
+func (f Facts) ending(workload string) (n int32) {
+	for _, p := range f.Snapshot.Pods {
+		if p.Labels[services.WorkloadLabel] == workload && p.DeletionTimestamp != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// counted describes the pod counts of a workload that is not right, of whose pods some are being stopped (ending).
+func counted(w state.Workload, ending int32) string {
 	switch {
+	case w.Have-ending > w.Want:
+		return fmt.Sprintf("is rolling out: it has %d new pods of %d, and the old ones go on until these are ready", w.Updated, w.Want)
 	case w.Have > w.Want:
 		return fmt.Sprintf("has %d pods, wants %d: the others are still terminating", w.Have, w.Want)
 	case w.Have < w.Want && w.Ready == w.Have:
@@ -365,7 +379,7 @@ func (a Answer) Text(now time.Time) string {
 			fmt.Fprintf(&b, "  %s %s%s\n", l.Name, l.Text, f.since(l))
 		}
 		if l.Answer != "" {
-			fmt.Fprintf(&b, "    last probe output (%s):\n", f.times(state.Event{Last: l.AnswerAt, Count: l.AnswerCount, First: l.Since}))
+			fmt.Fprintf(&b, "    last output of the probe %s (%s):\n", l.Asks, f.times(state.Event{Last: l.AnswerAt, Count: l.AnswerCount, First: l.Since}))
 			for line := range strings.Lines(strings.TrimRight(l.Answer, "\n")) {
 				fmt.Fprintf(&b, "      %s\n", strings.TrimRight(line, "\n"))
 			}

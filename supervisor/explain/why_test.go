@@ -56,7 +56,7 @@ See: lyandev logs db-0
 			}(),
 			`pod db-0 is not ready, for 30s.
   container db runs, but its readiness probe fails, for 30s
-    last probe output (2s ago, 5 times in 28s):
+    last output of the probe exec ["true"] (2s ago, 5 times in 28s):
       Readiness probe failed: cannot connect
       socket missing
 See: lyandev logs db-0
@@ -123,6 +123,19 @@ See: lyandev describe db-0
 			`db has 2 pods, wants 1: the others are still terminating.
   pod db-1 is being stopped (grace 30s), for 4s
 See: lyandev describe db-1
+`,
+		},
+		{
+			"a rollout of which the new pod is not ready", "db",
+			func() Facts {
+				w := workload("db", 1, 2, 1)
+				w.Updated = 1
+				return facts([]*corev1.Pod{pod("db-a", "db", true), pod("db-b", "db", false)}, w)
+			}(),
+			`db is rolling out: it has 1 new pods of 1, and the old ones go on until these are ready.
+  pod db-b is not ready, for 30s
+  container db has just started, for 58s
+See: lyandev describe db-b
 `,
 		},
 		{

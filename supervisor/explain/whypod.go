@@ -215,6 +215,9 @@ func isHeld(p *corev1.Pod) bool {
 func (f Facts) answered(l *Link, p *corev1.Pod, container string, typ probe.Type) {
 	if e, ok := f.answer(p, container, typ); ok {
 		l.Answer, l.AnswerAt, l.AnswerCount = e.Message, e.Last, e.Count
+		if c := containerSpec(p, container); c != nil && typ.Of(c) != nil {
+			l.Asks = handlerText(typ.Of(c).ProbeHandler)
+		}
 	}
 }
 

@@ -67,6 +67,9 @@ func Print(st *ui.Streams, p *Plan, wide bool) error {
 	for _, i := range p.Images {
 		w.line(i.Action, string(i.Action)+" image "+i.Image+": "+some(i.Because))
 	}
+	if slices.ContainsFunc(p.Services, func(s Service) bool { return strings.Contains(s.Change, newBuild) }) {
+		w.line(Keep, "a build that gives the same image as before changes nothing of its services")
+	}
 	for _, x := range p.Providers {
 		w.line(Keep, "provide "+x+": not run here, so what it would change is not known")
 	}
