@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/assets"
 	helptext "github.com/lyandev/lyandev/cmd/lyandev/topics"
 	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
@@ -262,8 +263,21 @@ func (m *completer) named(c *cli.Command) []candidate {
 		if c.Name != "save" {
 			return m.snapshots()
 		}
+	case "examples":
+		return exampleNames()
 	}
 	return nil
+}
+
+func exampleNames() (out []candidate) {
+	list, err := allExamples(assets.Examples())
+	if err != nil {
+		return nil // it is the binary's own fault, which `lyandev examples` tells
+	}
+	for _, e := range list {
+		out = append(out, candidate{e.Name, e.About})
+	}
+	return out
 }
 
 // serviceNames are the services of the file and those that run, with an end such as "=".

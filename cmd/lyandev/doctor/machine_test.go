@@ -156,6 +156,7 @@ func TestASilentEngineDelaysOnlyItsOwnPart(t *testing.T) {
 		e := &stubEngine{after: time.Minute}
 		f := &Facts{}
 		Gather(t.Context(), 5*time.Second, only(machine(t, e), PartEngine, PartDisks, PartInstances, PartFile), f)
+		synctest.Wait()
 		if want := map[string]bool{PartEngine: true}; !cmp.Equal(f.Late, want) || e.asked != 1 {
 			t.Errorf("late: %v; asked %d times", f.Late, e.asked)
 		}
