@@ -71,6 +71,7 @@ func (c checker) document(root *item, prefix keyPath, partial bool) {
 		return
 	}
 	for _, name := range services.keys {
+		c.watchTargets(services.fields[name], prefix.with("services", name))
 		path := prefix.with("services", name, extensionKey)
 		if ext := services.get(name, extensionKey); ext != nil && !c.beside(services.fields[name], ext, path) {
 			c.service(name, ext, path, partial)
@@ -136,12 +137,29 @@ func (c checker) unknown(d *damage, v *violation, root *item) {
 	}
 	key := v.path[last]
 	switch {
+	case last == 1 && v.path[0] == "services":
+		v.message, v.hint = "this cannot be the name of a service", "use letters, digits, '.', '_' and '-'"
 	case c.belongsToExtension(v.path):
 		v.hint = key + " belongs under " + extensionKey + ": indent it"
 	case last == 0 && isService(root.get(key)):
 		v.hint = key + " belongs under services: indent it"
 	default:
 		d.rename = v.nearest
+	}
+}
+
+// watchTargets reports the rules of develop.watch that copy files and do not say where to.
+func (c checker) watchTargets(service *item, path keyPath) {
+	rules := service.get("develop", "watch")
+	if rules == nil {
+		return
+	}
+	for i, rule := range rules.list {
+		action := rule.get("action").str()
+		if rule.isMap() && strings.HasPrefix(action, "sync") && rule.get("target") == nil {
+			c.l.p.at(rule.pos, path.with("develop", "watch", index(i)), "write target: the path in the container that the files are copied to",
+				"%s copies files and needs a target", action)
+		}
 	}
 }
 

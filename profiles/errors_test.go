@@ -268,7 +268,7 @@ services:
 			"compose.yaml:4: services.a.tty: \"perhaps\" cannot be used here",
 			"compose.yaml:5: services.a.cpu_count: \"many\" cannot be used here: it is not a number",
 		}},
-		{"bad service name", "", "services:\n  my db: {image: x}\n", []string{`compose.yaml:2: services.my db: unknown key`}},
+		{"bad service name", "", "services:\n  my db: {image: x}\n", []string{`compose.yaml:2: services.my db: this cannot be the name of a service (use letters, digits, '.', '_' and '-')`}},
 		{"what only compose-go sees", "", "services:\n  a:\n    image: x\n    scale: 2\n    deploy: {replicas: 3}\n", []string{"compose.yaml:2: services.a"}},
 	}
 	for _, c := range cases {

@@ -162,7 +162,11 @@ func (it *item) plain() any {
 	return it.value
 }
 
+// str is a text, "" for anything else and for nil.
 func (it *item) str() string {
+	if it == nil {
+		return ""
+	}
 	s, _ := it.value.(string)
 	return s
 }
