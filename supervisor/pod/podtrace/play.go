@@ -111,8 +111,11 @@ func (e *engine) kill(code int32, meant func(*container) bool) {
 func (e *engine) killSandbox() {
 	e.kill(137, func(*container) bool { return true })
 	_ = e.StopSandbox(context.Background(), nil)
+	e.mu.Lock()
+	id := e.sandbox.ID // the worker makes the next one as soon as it notices
+	e.mu.Unlock()
 	if !e.relist {
-		e.notify(pod.ContainerEvent{Type: pod.ContainerDied, ID: e.sandbox.ID})
+		e.notify(pod.ContainerEvent{Type: pod.ContainerDied, ID: id})
 	}
 }
 
