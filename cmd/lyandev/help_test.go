@@ -250,7 +250,10 @@ func yamlBlocks(text string) []string {
 
 // TestKeysOfTheReference: one key of x-lyandev in each form in which people ask for it.
 func TestKeysOfTheReference(t *testing.T) {
-	for _, typed := range []string{"x-lyandev.probes.readiness", "x-lyandev probes readiness", "x-lyandev probes.readiness"} {
+	for _, typed := range []string{
+		"x-lyandev.probes.readiness", "x-lyandev probes readiness", "x-lyandev probes.readiness",
+		"services.web.x-lyandev.probes.readiness", "x-lyandev.probes.readiness.httpGet.path",
+	} {
 		words := strings.Fields(typed)
 		got, err := arrange(newApp(ui.System()), append([]string{"lyandev", "help"}, words...))
 		if want := append([]string{"lyandev", "help", "--"}, words...); err != nil || !slices.Equal(got, want) {

@@ -379,7 +379,7 @@ func (a Answer) Text(now time.Time) string {
 			fmt.Fprintf(&b, "  %s %s%s\n", l.Name, l.Text, f.since(l))
 		}
 		if l.Answer != "" {
-			fmt.Fprintf(&b, "    last output of the probe %s (%s):\n", l.Asks, f.times(state.Event{Last: l.AnswerAt, Count: l.AnswerCount, First: l.Since}))
+			fmt.Fprintf(&b, "    last output of the probe %s (%s):\n", l.Asks, f.ago(l.AnswerAt)+" ago")
 			for line := range strings.Lines(strings.TrimRight(l.Answer, "\n")) {
 				fmt.Fprintf(&b, "      %s\n", strings.TrimRight(line, "\n"))
 			}

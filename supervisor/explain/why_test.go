@@ -56,7 +56,7 @@ See: lyandev logs db-0
 			}(),
 			`pod db-0 is not ready, for 30s.
   container db runs, but its readiness probe fails, for 30s
-    last output of the probe exec ["true"] (2s ago, 5 times in 28s):
+    last output of the probe exec ["true"] (2s ago):
       Readiness probe failed: cannot connect
       socket missing
 See: lyandev logs db-0

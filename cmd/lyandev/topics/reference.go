@@ -42,6 +42,9 @@ func reference(path string) (string, error) {
 		}
 	}
 	if len(chosen) == 0 {
+		if above, ok := typeAbove(path, keys); ok {
+			return reference(above)
+		}
 		return "", fmt.Errorf("there is no key %q in x-lyandev; %ssee lyandev help x-lyandev", path, nearest(path, keys))
 	}
 	var out strings.Builder
@@ -56,6 +59,18 @@ func reference(path string) (string, error) {
 		}
 	}
 	return out.String(), nil
+}
+
+// typeAbove is the key above a path that leads into its Kubernetes type: probes.readiness for probes.readiness.httpGet.path.
+func typeAbove(path string, keys []profiles.Key) (above string, ok bool) {
+	for _, k := range keys {
+		rest, below := strings.CutPrefix(short(path), short(k.Path)+".")
+		field, _, _ := strings.Cut(rest, ".")
+		if below && slices.ContainsFunc(k.Fields, func(f profiles.KeyField) bool { return f.Name == field }) {
+			return k.Path, true
+		}
+	}
+	return "", false
 }
 
 // nearest is the beginning of a hint to a key with a similar name, "" if there is none.

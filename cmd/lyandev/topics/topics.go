@@ -48,12 +48,16 @@ func read(name string) string {
 }
 
 // Find returns the text for the words after help: a topic, or a key of x-lyandev in one of the forms "x-lyandev probes",
-// "x-lyandev.probes.readiness". found is false if there is no such topic; err says what is wrong with a key.
+// "x-lyandev.probes.readiness", "services.web.x-lyandev.probes" (as messages name it). found is false if there is no such topic; err says what is wrong with a key.
 func Find(words []string) (text string, found bool, err error) {
 	if len(words) == 0 {
 		return "", false, nil
 	}
-	first, rest, _ := strings.Cut(words[0], ".")
+	word := words[0]
+	if before, key, in := strings.Cut(word, "."+ReferenceName); in && strings.HasPrefix(before, "services.") {
+		word = ReferenceName + key
+	}
+	first, rest, _ := strings.Cut(word, ".")
 	if first == ReferenceName {
 		path := strings.Trim(rest+"."+strings.Join(words[1:], "."), ".")
 		text, err = reference(path)
