@@ -68,6 +68,7 @@ func (l *load) convert(p *types.Project) *services.Stack {
 	for _, n := range names {
 		c.build(p.Services[n])
 		c.warnMissing(p.Services[n])
+		c.verifyRestart(p.Services[n])
 	}
 	for _, n := range names {
 		switch {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -226,6 +227,25 @@ func (c *converter) portEntry(h services.HostPort) keyPath {
 		}
 	}
 	return nil
+}
+
+// restartPolicies are the values of restart: Docker refuses others when it makes the container.
+var restartPolicies = []string{"no", "always", "unless-stopped", "on-failure"}
+
+// verifyRestart reports a restart policy that Docker does not have.
+func (c *converter) verifyRestart(s types.ServiceConfig) {
+	policy, retries, counted := strings.Cut(s.Restart, ":")
+	if s.Restart == "" || slices.Contains(restartPolicies, policy) && !counted {
+		return
+	}
+	if _, err := strconv.ParseUint(retries, 10, 31); policy == "on-failure" && err == nil {
+		return
+	}
+	hint := nearestHint(policy, restartPolicies)
+	if hint == "" || counted {
+		hint = "known: no, always, unless-stopped, on-failure, on-failure:N"
+	}
+	c.bad(keyPath{"services", s.Name, "restart"}, hint, "%q is no restart policy", s.Restart)
 }
 
 // warnMissing tells of directories and files that are named and do not exist. Docker Compose accepts such a file.
