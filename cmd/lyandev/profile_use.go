@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lyandev/lyandev/cmd/lyandev/output"
+	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/state"
@@ -64,7 +65,10 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 		fmt.Fprintf(st.Err, "profile %[2]s of %[1]s is already active; run `lyandev up` to apply changes to the file\n", t.instance.Name, plan.To)
 		return nil
 	}
-	if err := printSwitch(st, plan, how, c.Bool("dry-run")); err != nil || c.Bool("dry-run") {
+	if err := printSwitch(st, plan, how, c.Bool("dry-run")); err != nil {
+		return err
+	}
+	if err := tellBuilds(c, st, stack, req.ApplyRequest); err != nil || c.Bool("dry-run") {
 		return err
 	}
 	began := time.Now()
@@ -130,6 +134,20 @@ func printSwitch(st *ui.Streams, plan switchplan.Plan, how output.Options, only 
 		fmt.Fprintf(st.Err, "  %s\n", st.Paint(style, step.String()))
 	}
 	return nil
+}
+
+// tellBuilds says which images a switch builds first: the plan is made without them. Without an engine it says nothing.
+func tellBuilds(c *cli.Context, st *ui.Streams, stack *services.Stack, r api.ApplyRequest) error {
+	eng, err := connect(c.Context)
+	if err != nil {
+		return nil //nolint:nilerr // the switch itself tells
+	}
+	defer eng.Close()
+	_, images, err := checkImages(c, st, eng, stack.Builds, r)
+	for _, i := range images {
+		fmt.Fprintf(st.Err, "  %s\n", st.Paint(ui.Yellow, fmt.Sprintf("build   image %s: %s; if it comes out different, its services get new pods", i.Image, strings.Join(i.Because, ", "))))
+	}
+	return err
 }
 
 // watchSwitch shows progress until the switch that started at began or later has ended, and prints its result. A zero
