@@ -119,14 +119,6 @@ func (f Facts) tries(pod, container string, typ probe.Type) []probe.Answer {
 	return out
 }
 
-// times formats when and how often an event occurred.
-func (f Facts) times(e state.Event) string {
-	if e.Count > 1 {
-		return fmt.Sprintf("%s ago, %d times in %s", f.ago(e.Last), e.Count, ui.Age(e.First, e.Last))
-	}
-	return f.ago(e.Last) + " ago"
-}
-
 func containerSpec(p *corev1.Pod, name string) *corev1.Container {
 	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
 		for i := range list {
