@@ -198,7 +198,7 @@ services:
 		{2, []string{"web=-1"}, "cannot scale web to -1: a service cannot have less than 0 pods"},
 		{2, []string{"web"}, `cannot parse "web": it must be SERVICE=N`},
 		{2, []string{}, "scale requires SERVICE=N"},
-		{1, []string{"web=2", "nothing=1"}, "cannot scale nothing: there is no such service; there are web"},
+		{2, []string{"web=2", "nothing=1"}, `there is no service "nothing"; known: agent, web`},
 		{1, []string{"web=2", "agent=2"}, "cannot scale agent: a DaemonSet has no replicas"},
 	} {
 		r := i.Run(append([]string{"scale"}, c.args...)...)

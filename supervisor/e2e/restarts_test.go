@@ -32,7 +32,7 @@ services:
 		t.Errorf("message %q", m)
 	}
 	why := i.Run("why")
-	if why.Code != 3 || !strings.Contains(why.Out, "container app is in CrashLoopBackOff after ") || !strings.Contains(why.Out, "restarts: it exited with code 3") || !strings.Contains(why.Out, "next start") {
+	if why.Code != 3 || !strings.Contains(why.Out, "container app is in CrashLoopBackOff after 1 restart: it exited with code 3") || !strings.Contains(why.Out, "next start") {
 		t.Errorf("why ended with %d and said:\n%s%s", why.Code, why.Out, why.Err)
 	}
 	i.Eventually(80*time.Second, "it has started four times", func() bool { return len(marks(t, i, "app")) >= 4 })

@@ -244,8 +244,8 @@ func TestSnapshots(t *testing.T) {
 		{[]string{"snapshot", "save", "Bad_Name"}, 2, "cannot use"},
 		{[]string{"snapshot", "save"}, 2, "snapshot save requires NAME"},
 		{[]string{"snapshot", "save", "x", "nobody"}, 1, "cannot find service nobody"},
-		{[]string{"snapshot", "restore", "other"}, 1, "existing snapshots: base"},
-		{[]string{"snapshot", "rm", "base", "other"}, 1, "existing snapshots: base"},
+		{[]string{"snapshot", "restore", "other"}, 2, `there is no snapshot "other"; known: base`},
+		{[]string{"snapshot", "rm", "base", "other"}, 2, `there is no snapshot "other"; known: base`},
 	} {
 		if r := s.Run(c.args...); r.Code != c.code || !strings.Contains(r.Err, c.want) {
 			t.Errorf("%v ended with %d: %s", c.args, r.Code, r.Err)
