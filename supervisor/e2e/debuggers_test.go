@@ -122,6 +122,7 @@ func (d *debugged) check(debugPort int) {
 	answers := func(want string) {
 		d.t.Helper()
 		d.Eventually(time.Minute, "it answers "+want, func() bool { return d.get() == want })
+		d.Ready(time.Minute) // a pod that is not ready is asked by its probe until it is, also at a breakpoint
 	}
 	answers("one")
 	d.stands("one")
