@@ -64,7 +64,7 @@ func (p *pod) security(s types.ServiceConfig, ext serviceExt) *corev1.SecurityCo
 	}
 	if ext.SecurityContext != nil {
 		merged := *sc
-		if err := patch(&merged, toMap(ext.SecurityContext)); err == nil {
+		if err := patch(&merged, asJSON(ext.SecurityContext)); err == nil {
 			return &merged
 		}
 	}
@@ -118,7 +118,7 @@ func (p *pod) resources(s types.ServiceConfig, ext serviceExt) corev1.ResourceRe
 	}
 	if ext.Resources != nil {
 		merged := out
-		if err := patch(&merged, toMap(ext.Resources)); err == nil {
+		if err := patch(&merged, asJSON(ext.Resources)); err == nil {
 			return merged
 		}
 	}

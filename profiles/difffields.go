@@ -131,6 +131,7 @@ func byName(list []any) map[string]any {
 	return out
 }
 
+// asJSON is a value in the form that JSON decodes to: mappings, lists and scalars. It is nil if the value has none.
 func asJSON(v any) any {
 	raw, err := json.Marshal(v)
 	if err != nil {

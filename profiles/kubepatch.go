@@ -159,16 +159,3 @@ func mergeLists(base, change []any, elem reflect.Type, key string) any {
 }
 
 func sameKey(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
-
-// toMap converts a Kubernetes value to a patch that produces it.
-func toMap(v any) any {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return nil
-	}
-	var out any
-	if err := json.Unmarshal(raw, &out); err != nil {
-		return nil
-	}
-	return out
-}

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor/disk"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -28,10 +28,10 @@ func newDfCommand(st *ui.Streams) *cli.Command {
 			"  lyandev df -o json",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "list every image, volume and snapshot"},
-			outputFlag(), jsonFlag(),
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT`: json; default: a table"}, jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
-			asJSON, err := wantsOutputJSON(c)
+			format, err := formatOf(c, output.JSON, "table")
 			if err != nil {
 				return err
 			}
@@ -45,28 +45,11 @@ func newDfCommand(st *ui.Streams) *cli.Command {
 				return err
 			}
 			d := dfOf(f, c.Bool("verbose"))
-			if asJSON {
+			if format == output.JSON {
 				return printJSON(st.Out, d)
 			}
 			return d.print(st.Out)
 		},
-	}
-}
-
-// outputFlag is -o for commands that print a table or JSON.
-func outputFlag() cli.Flag {
-	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT`: json; default: a table"}
-}
-
-// wantsOutputJSON reads --output and --json.
-func wantsOutputJSON(c *cli.Context) (bool, error) {
-	switch o := c.String("output"); o {
-	case "json":
-		return true, nil
-	case "", "table":
-		return c.Bool("json"), nil
-	default:
-		return false, withCode(exitUsage, fmt.Errorf("cannot use --output %q: it must be json or table", o))
 	}
 }
 
@@ -105,17 +88,31 @@ func dfOf(f disk.Facts, verbose bool) df {
 	return d
 }
 
+var (
+	dfRows = output.List[disk.Row]{Columns: []output.Column[disk.Row]{
+		{Title: "INSTANCE", Cell: func(r disk.Row) string { return r.Instance }},
+		{Title: "IMAGES", Cell: func(r disk.Row) string { return size(r.Images) }},
+		{Title: "VOLUMES", Cell: func(r disk.Row) string { return size(r.Volumes) }},
+		{Title: "SNAPSHOTS", Cell: func(r disk.Row) string { return size(r.Snapshots) }},
+		{Title: "LOGS", Cell: func(r disk.Row) string { return size(r.Logs) }},
+		{Title: "STATE", Cell: func(r disk.Row) string { return size(r.State) }},
+		{Title: "DIRECTORY", Cell: func(r disk.Row) string {
+			if r.Gone {
+				return dash(r.Dir) + " (gone)"
+			}
+			return r.Dir
+		}},
+	}}
+	dfObjects = output.List[dfObject]{Columns: []output.Column[dfObject]{
+		{Title: "KIND", Cell: func(x dfObject) string { return string(x.Kind) }},
+		{Title: "NAME", Cell: func(x dfObject) string { return x.Name }},
+		{Title: "INSTANCE", Cell: func(x dfObject) string { return x.Instance }},
+		{Title: "SIZE", Cell: func(x dfObject) string { return sizeOr(x.Bytes) }},
+	}}
+)
+
 func (d df) print(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "INSTANCE\tIMAGES\tVOLUMES\tSNAPSHOTS\tLOGS\tSTATE\tDIRECTORY")
-	for _, r := range d.Instances {
-		dir := dash(r.Dir)
-		if r.Gone {
-			dir += " (gone)"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(r.Instance), size(r.Images), size(r.Volumes), size(r.Snapshots), size(r.Logs), size(r.State), dir)
-	}
-	if err := w.Flush(); err != nil {
+	if err := dfRows.Print(out, d.Instances, output.Options{}); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\nBuild cache of the engine, of all builds: %s, %s of it not in use\n", size(d.BuildCache), size(d.UnusedBuildCache))
@@ -123,11 +120,7 @@ func (d df) print(out io.Writer) error {
 		return nil
 	}
 	fmt.Fprintln(out)
-	fmt.Fprintln(w, "KIND\tNAME\tINSTANCE\tSIZE")
-	for _, x := range d.Objects {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", x.Kind, x.Name, dash(x.Instance), sizeOr(x.Bytes))
-	}
-	return w.Flush()
+	return dfObjects.Print(out, d.Objects, output.Options{})
 }
 
 // sizeOr is a size, "-" if it is not known.

@@ -4,14 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"sigs.k8s.io/yaml"
 
 	"github.com/lyandev/lyandev/cmd/lyandev/doctor"
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
@@ -31,19 +30,16 @@ func newDoctorCommand(st *ui.Streams) *cli.Command {
 			"Examples:\n  lyandev doctor\n  lyandev doctor -o json",
 		Flags: []cli.Flag{jsonFlag(), &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT`: json or yaml"}},
 		Action: func(c *cli.Context) error {
-			format := c.String("output")
-			if c.Bool("json") {
-				format = "json"
-			}
-			if format != "" && format != "json" && format != "yaml" {
-				return withCode(exitUsage, fmt.Errorf("cannot use --output %q: it must be json or yaml", format))
+			format, err := formatOf(c, output.JSON, output.YAML)
+			if err != nil {
+				return err
 			}
 			return runDoctor(c, st, format)
 		},
 	}
 }
 
-func runDoctor(c *cli.Context, st *ui.Streams, format string) error {
+func runDoctor(c *cli.Context, st *ui.Streams, format output.Format) error {
 	list, err := instance.Open().List()
 	if err != nil {
 		return err
@@ -81,16 +77,9 @@ func runDoctor(c *cli.Context, st *ui.Streams, format string) error {
 	return nil
 }
 
-func printFindings(st *ui.Streams, found []doctor.Finding, format string) error {
-	switch format {
-	case "json":
-		return printJSON(st.Out, found)
-	case "yaml":
-		b, err := yaml.Marshal(found)
-		if err == nil {
-			_, err = st.Out.Write(b)
-		}
-		return err
+func printFindings(st *ui.Streams, found []doctor.Finding, format output.Format) error {
+	if format != output.Table {
+		return output.Object(st.Out, found, output.Options{Format: format})
 	}
 	colours := map[doctor.Verdict]ui.Style{doctor.OK: ui.Green, doctor.Note: ui.Yellow, doctor.Problem: ui.Red}
 	doctor.Print(st.Out, found, func(v doctor.Verdict, text string) string { return st.Paint(colours[v], text) })

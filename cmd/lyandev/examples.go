@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/lyandev/lyandev/assets"
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -31,11 +31,11 @@ func newExamplesCommand(st *ui.Streams) *cli.Command {
 			if c.Args().Len() > 0 {
 				return copyExample(st, list, c.Args().Get(0), c.Args().Get(1))
 			}
-			format := c.String("output")
-			if c.Bool("json") {
-				format = "json"
+			format, err := formatOf(c, output.JSON, output.Name)
+			if err != nil {
+				return err
 			}
-			return listExamples(st, list, format)
+			return exampleList.Print(st.Out, list, output.Options{Format: format})
 		},
 	}
 }
@@ -75,25 +75,13 @@ func allExamples(from fs.FS) ([]example, error) {
 	return out, nil
 }
 
-func listExamples(st *ui.Streams, list []example, format string) error {
-	switch format {
-	case "json":
-		return printJSON(st.Out, list)
-	case "name":
-		for _, e := range list {
-			fmt.Fprintln(st.Out, e.Name)
-		}
-		return nil
-	case "":
-	default:
-		return withCode(exitUsage, fmt.Errorf("cannot use --output %q: it must be json or name", format))
-	}
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tWHAT IT IS\tNEEDS")
-	for _, e := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", e.Name, e.About, e.Needs)
-	}
-	return w.Flush()
+var exampleList = output.List[example]{
+	Columns: []output.Column[example]{
+		{Title: "NAME", Cell: func(e example) string { return e.Name }},
+		{Title: "WHAT IT IS", Cell: func(e example) string { return e.About }},
+		{Title: "NEEDS", Cell: func(e example) string { return e.Needs }},
+	},
+	Quiet: func(e example) string { return e.Name },
 }
 
 // copyExample copies an example into a directory that is empty or not there.

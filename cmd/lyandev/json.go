@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,6 +21,24 @@ func printJSON(out io.Writer, v any) error {
 func outputOf(c *cli.Context, st *ui.Streams, more ...output.Format) (output.Options, error) {
 	how, err := output.Of(c, st, more...)
 	return how, withCode(exitUsage, err)
+}
+
+// formatOf returns the --output of a command that has only the given formats and --json; "table" stands for none. Errors have exitUsage.
+func formatOf(c *cli.Context, known ...output.Format) (output.Format, error) {
+	format := output.Format(c.String("output"))
+	switch {
+	case format != output.Table && !slices.Contains(known, format):
+		words := make([]string, len(known))
+		for i, k := range known {
+			words[i] = string(k)
+		}
+		return "", withCode(exitUsage, fmt.Errorf("cannot use --output %q: it must be %s", format, strings.Join(words, " or ")))
+	case c.Bool("json"):
+		return output.JSON, nil
+	case format == "table":
+		return output.Table, nil
+	}
+	return format, nil
 }
 
 // listOutput is outputOf for a list, which can also be a wide table or names.

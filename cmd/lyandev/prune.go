@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/supervisor/disk"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -34,10 +34,10 @@ func newPruneCommand(st *ui.Streams) *cli.Command {
 			&cli.BoolFlag{Name: "build-cache", Usage: "also the engine's build cache that no build uses, of all tools: nothing tells whose it is"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "only list what would be removed"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
-			outputFlag(), jsonFlag(),
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT`: json; default: a table"}, jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
-			asJSON, err := wantsOutputJSON(c)
+			format, err := formatOf(c, output.JSON, "table")
 			if err != nil {
 				return err
 			}
@@ -47,7 +47,7 @@ func newPruneCommand(st *ui.Streams) *cli.Command {
 			}
 			defer eng.Close()
 			p := pruner{
-				st: st, eng: eng, reg: instance.Open(), dryRun: c.Bool("dry-run"), yes: c.Bool("yes"), json: asJSON,
+				st: st, eng: eng, reg: instance.Open(), dryRun: c.Bool("dry-run"), yes: c.Bool("yes"), json: format == output.JSON,
 				options: disk.Options{All: c.Bool("all"), Volumes: c.Bool("volumes"), Snapshots: c.Bool("snapshots"), BuildCache: c.Bool("build-cache")},
 			}
 			return p.run(c.Context)
@@ -106,6 +106,14 @@ func (p *pruner) plan(ctx context.Context) ([]disk.Item, []disk.Kept, error) {
 	return items, kept, nil
 }
 
+var pruneItems = output.List[disk.Item]{Columns: []output.Column[disk.Item]{
+	{Title: "KIND", Cell: func(x disk.Item) string { return string(x.Kind) }},
+	{Title: "NAME", Cell: func(x disk.Item) string { return x.Name }},
+	{Title: "INSTANCE", Cell: func(x disk.Item) string { return x.Instance }},
+	{Title: "SIZE", Cell: func(x disk.Item) string { return sizeOr(x.Bytes) }},
+	{Title: "WHY", Cell: func(x disk.Item) string { return x.Why }},
+}}
+
 // list prints what would be removed: as JSON or on standard output with --dry-run, else beside the question.
 func (p *pruner) list(items []disk.Item, kept []disk.Kept) error {
 	for _, k := range kept {
@@ -124,14 +132,11 @@ func (p *pruner) list(items []disk.Item, kept []disk.Kept) error {
 	if p.dryRun {
 		out = p.st.Out
 	}
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "KIND\tNAME\tINSTANCE\tSIZE\tWHY")
 	var total int64
 	for _, x := range items {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", x.Kind, x.Name, dash(x.Instance), sizeOr(x.Bytes), x.Why)
 		total += max(x.Bytes, 0)
 	}
-	if err := w.Flush(); err != nil {
+	if err := pruneItems.Print(out, items, output.Options{}); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(out, "%d to remove, %s\n", len(items), size(total))
