@@ -2,7 +2,6 @@ package profiles
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -15,26 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/goldentest"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s (-want +got):\n%s", name, d)
-	}
-}
 
 func lyanna(t *testing.T, profile string, env ...string) *services.Stack {
 	t.Helper()
@@ -65,7 +46,7 @@ func TestLyanna(t *testing.T) {
 			if len(s.Notes) > 0 {
 				t.Errorf("notes: %q", s.Notes)
 			}
-			golden(t, "lyanna-"+profile+".txt", facts(s))
+			goldentest.Compare(t, "lyanna-"+profile+".txt", facts(s))
 		})
 	}
 }
@@ -85,7 +66,7 @@ func TestLyannaSwitch(t *testing.T) {
 	for _, c := range Diff(lyanna(t, "ha"), lyanna(t, "minimal")) {
 		fmt.Fprintln(&b, c)
 	}
-	golden(t, "lyanna-switch.txt", b.String())
+	goldentest.Compare(t, "lyanna-switch.txt", b.String())
 }
 
 func TestLyannaOwnSource(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/lyandev/lyandev/services/goldentest"
 )
 
 // TestMistakes loads each directory of testdata/mistakes as a user would, with every profile checked, and compares what the user reads:
@@ -19,19 +19,7 @@ func TestMistakes(t *testing.T) {
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			got, golden := mistakesOf(t, dir), filepath.Join(dir, "want.txt")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), got); d != "" {
-				t.Errorf("-want +got:\n%s", d)
-			}
+			goldentest.Compare(t, "mistakes/"+filepath.Base(dir)+"/want.txt", mistakesOf(t, dir))
 		})
 	}
 }

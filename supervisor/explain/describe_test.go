@@ -3,9 +3,6 @@ package explain
 import (
 	"encoding/json"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,29 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/goldentest"
 	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-// golden compares a text with testdata/NAME.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (go test -update writes it):\n%s", path, diff)
-	}
-}
 
 // full is a pod with something of everything.
 func full(p *corev1.Pod) {
@@ -97,7 +75,7 @@ func TestPodText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "pod.txt", d.Text(f))
+	goldentest.Compare(t, "pod.txt", d.Text(f))
 }
 
 func TestPodProbeResults(t *testing.T) {
@@ -207,5 +185,5 @@ func TestWorkloadText(t *testing.T) {
 		DependsOn: []services.Dependency{{Workload: "db", Condition: services.Healthy, Reason: "depends_on"}},
 		Bootstrap: []services.BootstrapStep{{Name: "seed", Check: []string{"test", "-e", "/x"}, Run: []string{"true"}}},
 	})
-	golden(t, "workload.txt", d.Text(f))
+	goldentest.Compare(t, "workload.txt", d.Text(f))
 }

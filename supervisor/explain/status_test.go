@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/goldentest"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
 
@@ -31,7 +32,7 @@ func statusFacts() Facts {
 
 func TestStatusText(t *testing.T) {
 	s := StatusOf(statusFacts())
-	golden(t, "status.txt", s.Text(Paint{}))
+	goldentest.Compare(t, "status.txt", s.Text(Paint{}))
 	if s.Right {
 		t.Error("a degraded stack is right")
 	}

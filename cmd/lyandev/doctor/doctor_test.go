@@ -3,10 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,10 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lyandev/lyandev/services/goldentest"
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // healthy are the facts of a machine on which nothing is wrong.
 func healthy() *Facts {
@@ -148,7 +144,7 @@ func TestDiagnose(t *testing.T) {
 		found := Diagnose(f)
 		var out strings.Builder
 		Print(&out, found, func(_ Verdict, text string) string { return text })
-		golden(t, name+".txt", out.String())
+		goldentest.Compare(t, name+".txt", out.String())
 		if got, want := HasProblem(found), strings.Contains(out.String(), "\nproblem ") || strings.HasPrefix(out.String(), "problem"); got != want {
 			t.Errorf("%s: HasProblem is %v", name, got)
 		}
@@ -160,23 +156,6 @@ func TestDiagnose(t *testing.T) {
 				t.Errorf("%s: %q has more than one line", name, x.Text)
 			}
 		}
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s (-want +got):\n%s", name, d)
 	}
 }
 

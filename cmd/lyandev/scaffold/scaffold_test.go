@@ -3,7 +3,6 @@ package scaffold
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,12 +11,9 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/lyandev/lyandev/profiles"
+	"github.com/lyandev/lyandev/services/goldentest"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 const modeline = "# yaml-language-server: $schema=file:///s.json"
 
@@ -58,7 +54,7 @@ func TestNew(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".txt", text(plan))
+			goldentest.Compare(t, name+".txt", text(plan))
 			at := t.TempDir()
 			write(t, at, files, plan)
 			stack, err := profiles.Load(context.Background(), profiles.Options{Files: []string{filepath.Join(at, "compose.yaml")}})
@@ -105,23 +101,6 @@ func write(t *testing.T, at string, files fstest.MapFS, plan Plan) {
 			t.Errorf("%s is there already", f.Name)
 		}
 		put(f.Name, f.Text)
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s (-want +got):\n%s", name, d)
 	}
 }
 

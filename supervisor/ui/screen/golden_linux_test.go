@@ -1,10 +1,7 @@
 package screen
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,12 +10,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/goldentest"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/ui"
 	"github.com/lyandev/lyandev/supervisor/ui/screen/screentest"
 )
-
-var update = flag.Bool("update", false, "write the golden screens anew")
 
 // troubles are what a start can show: each changes a stack, and may tell the live view more.
 var troubles = []struct {
@@ -175,19 +171,7 @@ func TestGoldenScreens(t *testing.T) {
 					fmt.Fprintf(&got, "== %d services, %dx%d\n%s\n", n, size[0], size[1], strings.Join(shown(t, n, size, trouble.make), "\n"))
 				}
 			}
-			name := filepath.Join("testdata", trouble.name+".txt")
-			if *update {
-				if err := os.WriteFile(name, []byte(got.String()), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got.String() != string(want) {
-				t.Errorf("the screens differ from %s; -update writes them anew. Now:\n%s", name, got.String())
-			}
+			goldentest.Compare(t, trouble.name+".txt", got.String())
 		})
 	}
 }
