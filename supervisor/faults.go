@@ -10,6 +10,11 @@ import (
 // faultWatch is how often the supervisor looks for faults that somebody made on purpose and did not undo.
 const faultWatch = time.Second
 
+// rejoin reconnects the containers that are outside their networks, except those that a drill or a test disconnected.
+func (s *Supervisor) rejoin(ctx context.Context) (pods []string, err error) {
+	return s.pods.Rejoin(ctx, fault.Cuts(s.cfg.Instance.Home(), time.Now(), fault.Alive))
+}
+
 // undoFaults undoes what a drill or a snapshot did to containers when its process has gone, until ctx ends.
 func (s *Supervisor) undoFaults(ctx context.Context) error {
 	tick := time.NewTicker(faultWatch)

@@ -133,7 +133,7 @@ func New(cfg Config) *Supervisor {
 	s.resources = s.newResources()
 	s.inner = newInnerLoop(s)
 	s.pods = newWorkers(s)
-	s.podnet.SetRejoin(s.pods.Rejoin)
+	s.podnet.SetRejoin(s.rejoin)
 	s.inner.SetPods(loopPods{s.pods, s})
 	s.ops = newOperators(s)
 	s.switcher = newSwitcher(s)

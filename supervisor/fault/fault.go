@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -75,18 +76,9 @@ func Remember(dir, what string, until time.Time, faults []Fault) (forget func(),
 // Overdue undoes the faults whose process has ended or missed its deadline, and describes what it undid. alive reports whether
 // a process is running; see Alive.
 func Overdue(ctx context.Context, eng Engine, dir string, now time.Time, alive func(pid int) bool) (undone []string, err error) {
-	paths, err := filepath.Glob(filepath.Join(dir, prefix+"*"+suffix))
-	if err != nil {
-		return nil, fmt.Errorf("cannot list recorded faults: %w", err)
-	}
 	var errs []error
-	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		if err != nil {
-			continue
-		}
-		var r record
-		if json.Unmarshal(b, &r) != nil {
+	for p, r := range records(dir) {
+		if r == nil {
 			_ = os.Remove(p) // incomplete, so the fault was not injected
 			continue
 		}
@@ -105,6 +97,43 @@ func Overdue(ctx context.Context, eng Engine, dir string, now time.Time, alive f
 		}
 	}
 	return undone, errors.Join(errs...)
+}
+
+// Cuts returns the IDs of the containers that are disconnected from the network on purpose: whoever recorded it still runs and
+// has not missed its deadline.
+func Cuts(dir string, now time.Time, alive func(pid int) bool) map[string]bool {
+	cuts := map[string]bool{}
+	for _, r := range records(dir) {
+		if r == nil || !alive(r.PID) || !now.Before(r.Until) {
+			continue
+		}
+		for _, f := range r.Faults {
+			if f.Kind == Cut {
+				cuts[f.Container] = true
+			}
+		}
+	}
+	return cuts
+}
+
+// records yields the fault files of a directory that can be read, in the order of their names; nil for one that is incomplete.
+func records(dir string) iter.Seq2[string, *record] {
+	return func(yield func(string, *record) bool) {
+		paths, _ := filepath.Glob(filepath.Join(dir, prefix+"*"+suffix)) // the pattern is valid; unreadable directories have no files
+		for _, p := range paths {
+			b, err := os.ReadFile(p)
+			if err != nil {
+				continue
+			}
+			r := new(record)
+			if json.Unmarshal(b, r) != nil {
+				r = nil
+			}
+			if !yield(p, r) {
+				return
+			}
+		}
+	}
 }
 
 // Undo undoes faults. A fault that is already undone, or whose container is gone, is no error.

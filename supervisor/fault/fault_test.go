@@ -88,7 +88,11 @@ func TestOverdue(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			undone, err := Overdue(t.Context(), w, dir, now, func(pid int) bool { return c.alive && pid == os.Getpid() })
+			alive := func(pid int) bool { return c.alive && pid == os.Getpid() }
+			if cuts := Cuts(dir, now, alive); cuts[faults[1].Container] == c.undo || cuts[faults[0].Container] && faults[0].Kind != Cut {
+				t.Errorf("disconnected on purpose: %v", cuts)
+			}
+			undone, err := Overdue(t.Context(), w, dir, now, alive)
 			if err != nil || (len(undone) == 2) != c.undo || (len(w.paused) == 0) != c.undo {
 				t.Errorf("undone %v, %v, %+v", undone, err, w)
 			}

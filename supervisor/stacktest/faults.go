@@ -5,11 +5,13 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/engine"
+	"github.com/lyandev/lyandev/supervisor/fault"
 	"github.com/lyandev/lyandev/supervisor/stacktest/throwaway"
 )
 
@@ -78,24 +80,39 @@ func (s *Stack) Unpause(name string) {
 	s.eachContainer(name, "unpause", s.c.Engine().UnpauseContainer)
 }
 
-// Disconnect disconnects a pod from the network. Reconnect undoes it.
+// Disconnect disconnects a pod from the network until Reconnect, or for an hour at most.
 func (s *Stack) Disconnect(name string) {
-	s.t.Helper()
-	id, net := s.attached(name)
-	if err := s.c.Engine().DisconnectNetwork(s.t.Context(), net, id); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// Reconnect reconnects a disconnected pod to the network, with the same address.
-func (s *Stack) Reconnect(name string) {
 	s.t.Helper()
 	id, net := s.attached(name)
 	ip, err := netip.ParseAddr(s.pod(name).Status.PodIP)
 	if err != nil {
-		s.t.Fatalf("cannot reconnect %s: %v", name, err)
+		s.t.Fatalf("cannot disconnect %s: %v", name, err)
 	}
-	if err := s.c.Engine().ConnectNetwork(s.t.Context(), net, id, engine.EndpointAt(ip)); err != nil {
+	cut := []fault.Fault{{Kind: fault.Cut, Container: id, Network: net, IP: ip}}
+	forget, err := fault.Remember(s.c.Home(), "test-"+id, time.Now().Add(time.Hour), cut)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.c.Engine().DisconnectNetwork(s.t.Context(), net, id); err != nil {
+		forget()
+		s.t.Fatal(err)
+	}
+	s.reconnect[id] = func(ctx context.Context) error {
+		defer forget()
+		return fault.Undo(ctx, s.c.Engine(), cut)
+	}
+}
+
+// Reconnect reconnects a disconnected pod to the network, with the same address. A pod that is connected is left as it is.
+func (s *Stack) Reconnect(name string) {
+	s.t.Helper()
+	id, _ := s.attached(name)
+	back := s.reconnect[id]
+	if back == nil {
+		return
+	}
+	delete(s.reconnect, id)
+	if err := back(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
 }

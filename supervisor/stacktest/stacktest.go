@@ -68,6 +68,8 @@ type Stack struct {
 	t       testing.TB
 	c       *throwaway.Copy
 	timeout time.Duration
+	// reconnect has what undoes Disconnect, per container.
+	reconnect map[string]func(context.Context) error
 }
 
 // Start starts the stack of a Compose file or of manifests, and blocks until it is ready. It fails the test if the stack does not
@@ -95,7 +97,7 @@ func Start(t testing.TB, file string, opts ...Option) *Stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Stack{t: t, c: c, timeout: o.timeout}
+	s := &Stack{t: t, c: c, timeout: o.timeout, reconnect: map[string]func(context.Context) error{}}
 	t.Cleanup(s.end)
 	if err := c.WaitReady(ctx); err != nil {
 		t.Fatal(err)

@@ -239,6 +239,10 @@ func faults(t *testing.T, s *stacktest.Stack) {
 	until(t, "redis answers again", answers)
 	s.Disconnect("redis-master")
 	until(t, "redis cannot be reached", func() bool { return !answers() })
+	time.Sleep(3 * time.Second) // the supervisor looks for disconnected pods every second
+	if answers() {
+		t.Error("redis can be reached although it is disconnected")
+	}
 	s.Reconnect("redis-master")
 	until(t, "redis can be reached again", answers)
 	s.WaitReady()

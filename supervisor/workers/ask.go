@@ -100,6 +100,6 @@ func (w *Workers) LoseSandbox(p *corev1.Pod) { w.runtime.LoseSandbox(p) }
 
 // Rejoin puts the pods' running containers back into the network after it was made again. It blocks until that is done; see
 // dockerpod.Runtime.Rejoin.
-func (w *Workers) Rejoin(ctx context.Context) (pods []string, err error) {
-	return w.runtime.Rejoin(ctx)
+func (w *Workers) Rejoin(ctx context.Context, except map[string]bool) (pods []string, err error) {
+	return w.runtime.Rejoin(ctx, except)
 }

@@ -283,7 +283,10 @@ func TestRejoin(t *testing.T) {
 		if err := r.DisconnectNetwork(r.t.Context(), "s_default", r.container("a").ID); err != nil {
 			t.Fatal(err)
 		}
-		pods, err := r.Rejoin(r.t.Context())
+		if pods, err := r.Rejoin(r.t.Context(), map[string]bool{r.container("a").ID: true}); err != nil || len(pods) > 0 {
+			t.Fatalf("put back although a drill disconnected it: %v, %v", pods, err)
+		}
+		pods, err := r.Rejoin(r.t.Context(), nil)
 		if err != nil || !slices.Equal(pods, []string{"a"}) {
 			t.Fatalf("put back: %v, %v", pods, err)
 		}
@@ -335,7 +338,7 @@ func TestFurtherNetworks(t *testing.T) {
 		if err := r.DisconnectNetwork(r.t.Context(), "s_back", r.container("a").ID); err != nil {
 			t.Fatal(err)
 		}
-		if pods, err := r.Rejoin(r.t.Context()); err != nil || !slices.Equal(pods, []string{"a"}) {
+		if pods, err := r.Rejoin(r.t.Context(), nil); err != nil || !slices.Equal(pods, []string{"a"}) {
 			t.Fatalf("put back: %v, %v", pods, err)
 		}
 		want()

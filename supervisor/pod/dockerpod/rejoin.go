@@ -17,15 +17,18 @@ import (
 )
 
 // Rejoin reconnects every running container to the networks that it should be in and is not, with its own address in the project's
-// network: a network was removed and made again, or the container was disconnected. It returns the names of the reconnected
-// pods, also together with an error.
-func (r *Runtime) Rejoin(ctx context.Context) (pods []string, err error) {
+// network: a network was removed and made again, or the container was disconnected. The containers in except, by ID, are left as
+// they are: a drill or a test disconnected them. It returns the names of the reconnected pods, also together with an error.
+func (r *Runtime) Rejoin(ctx context.Context, except map[string]bool) (pods []string, err error) {
 	all, err := r.cfg.Engine.ListContainers(ctx, map[string]string{services.ProjectLabel: r.cfg.Project, services.PodUIDLabel: ""})
 	if err != nil {
 		return nil, err
 	}
 	var errs []error
 	for i := range all {
+		if except[all[i].ID] {
+			continue
+		}
 		if name, back, err := r.rejoinPlain(ctx, &all[i]); back {
 			pods = append(pods, name)
 		} else if err != nil {

@@ -61,6 +61,7 @@ type Copy struct {
 	eng   *tcengine.Engine
 	sup   *supervisor.Supervisor
 	home  string
+	inst  *instance.Instance
 	// release unlocks home.
 	release func()
 	done    chan struct{}
@@ -115,6 +116,7 @@ func (c *Copy) start(ctx context.Context) (err error) {
 	if err := inst.Save(); err != nil {
 		return err
 	}
+	c.inst = inst
 	c.sup = supervisor.New(supervisor.Config{
 		Instance: inst, Engine: c.eng, Builder: c.cfg.Images.Builder, Operator: c.cfg.Operator,
 		Version: c.cfg.Version, Binary: c.cfg.Binary, Log: c.cfg.Log,
@@ -172,6 +174,9 @@ func (c *Copy) Events() []state.Event { return c.sup.Events().Since(0) }
 
 // Engine returns the engine of the copy.
 func (c *Copy) Engine() *tcengine.Engine { return c.eng }
+
+// Home returns the directory with the state of the copy's supervisor, where faults are recorded.
+func (c *Copy) Home() string { return c.inst.Home() }
 
 // Close stops the copy without grace periods, and removes its containers, network, volumes and files. It blocks up to a minute,
 // even if ctx ends. It may be called again.
