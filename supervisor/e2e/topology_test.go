@@ -378,6 +378,10 @@ func TestFaultOfAKilledDrill(t *testing.T) {
 		return len(c.IPs)
 	}
 	s.Eventually(30*time.Second, "the database is off the network", func() bool { return addresses() == 0 })
+	time.Sleep(3 * time.Second) // the supervisor looks every second for pods that somebody else disconnected
+	if addresses() != 0 {
+		t.Error("the supervisor has undone the drill's partition")
+	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
