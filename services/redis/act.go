@@ -38,6 +38,12 @@ func (o *Operator) act(ctx context.Context, r *round, s Step) error {
 		return setOptions(ctx, c, r.facts.Settings.Group, s)
 	case Reset:
 		return run(ctx, c, s, []any{"SENTINEL", "RESET", r.facts.Settings.Group})
+	case Introduce:
+		m := elect(&r.facts).Master
+		if m == nil {
+			return nil
+		}
+		return run(ctx, c, s, []any{"PUBLISH", "__sentinel__:hello", hello(s, r.facts.Settings.Group, m.At)})
 	case Hurry:
 		o.mu.Lock()
 		o.memory.hurried[s.Pod+"/"+s.Container] = true
@@ -49,6 +55,12 @@ func (o *Operator) act(ctx context.Context, r *round, s Step) error {
 		return nil
 	}
 	return fmt.Errorf("cannot do %q: unknown step", s.Do)
+}
+
+// hello is the message by which the other sentinel of an Introduce announces itself: its address and ID, its epoch, and the master that
+// it watches with the epoch of its configuration. Epochs of 0 change nothing at the receiver.
+func hello(s Step, group string, master Endpoint) string {
+	return fmt.Sprintf("%s,%d,%s,0,%s,%s,%d,0", s.To.Host, s.To.Port, s.ID, group, master.Host, master.Port)
 }
 
 func run(ctx context.Context, c *redis.Client, s Step, command []any) error {

@@ -21,6 +21,8 @@ const (
 	Set      Action = "set"      // SENTINEL SET
 	Reset    Action = "reset"    // SENTINEL RESET: forget removed replicas and sentinels
 	Hurry    Action = "hurry"    // query the master every second instead of every ten
+	// Introduce tells a sentinel of another one, in the message by which that one announces itself every two seconds.
+	Introduce Action = "introduce"
 )
 
 // reason returns the event reason of the action: "RedisFollow".
@@ -31,7 +33,8 @@ type Step struct {
 	Pod, Container string
 	At             Endpoint
 	Do             Action
-	To             Endpoint // the master of Follow, Watch, Rewatch
+	To             Endpoint // the master of Follow, Watch, Rewatch; the other sentinel of Introduce
+	ID             string   // of the other sentinel
 	Options        map[string]string
 	Why            string
 }
@@ -77,6 +80,7 @@ func Decide(f *Facts) []Step {
 		}
 	}
 	steps = append(steps, hurries(f)...)
+	steps = append(steps, introductions(f, m)...)
 	return append(steps, resetStep(f, m)...)
 }
 
@@ -262,6 +266,23 @@ func missing(f *Facts, s *Sentinel) int {
 		}
 	}
 	return n
+}
+
+// introductions tell sentinels that watch the master of each other, so that they need not wait for the other's next message to have
+// a quorum.
+func introductions(f *Facts, m *Server) []Step {
+	var out []Step
+	for _, s := range f.Sentinels {
+		for _, o := range f.Sentinels {
+			if s == o || !s.watches(m) || !o.watches(m) || o.ID == "" || slices.ContainsFunc(s.Peers, func(p Peer) bool { return p.At == o.At }) {
+				continue
+			}
+			st := step(s.Process, Introduce, "it does not know this sentinel")
+			st.To, st.ID = o.At, o.ID
+			out = append(out, st)
+		}
+	}
+	return out
 }
 
 func hurries(f *Facts) []Step {

@@ -125,6 +125,18 @@ func TestSituations(t *testing.T) {
 				"watch y/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2",
 			"a:NotAttached b:NotAttached m:WatchesNothing x:WatchesNothing y:WatchesNothing", false,
 		},
+		{
+			"sentinels that do not know each other yet", func(f *Facts) {
+				for _, s := range f.Sentinels {
+					s.ID, s.CheckOK, s.Check = s.Pod+"-id", false, "NOQUORUM"
+				}
+				f.watcher("x").Peers = nil
+				f.watcher("y").Master = Endpoint{}
+				f.watcher("m").Peers = f.watcher("m").Peers[1:]
+			}, "m", "rewatch y/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2; " +
+				"introduce m/sentinel -> 10.0.0.x:26379; introduce x/sentinel -> 10.0.0.m:26379",
+			"x:NoQuorum y:WrongMaster", false,
+		},
 		{"from minimal: the running server has the data", func(f *Facts) {
 			f.server("m").Keys = 1000
 			for _, pod := range []string{"a", "b"} {

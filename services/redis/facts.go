@@ -75,6 +75,8 @@ func (p Peer) Down() bool { return slices.Contains(p.Flags, "s_down") }
 // Sentinel is the observed state of one sentinel.
 type Sentinel struct {
 	Process
+	// ID is how it names itself to other sentinels, "" before 6.2, which does not tell it.
+	ID string
 	// Known is true if it monitors the group. The fields below are about the group.
 	Known    bool
 	Master   Endpoint
@@ -94,6 +96,11 @@ type Sentinel struct {
 	Announce string
 	// Hurried is true if it was configured to query its master every second.
 	Hurried bool
+}
+
+// watches reports whether the sentinel answers, monitors this master and is not failing over.
+func (s *Sentinel) watches(m *Server) bool {
+	return s.Reached && s.Known && s.Master == m.At && !s.FailingOver() && !s.Tilt
 }
 
 // FailingOver reports whether the sentinel is failing over.

@@ -140,6 +140,7 @@ func lookAtSentinel(ctx context.Context, c *redis.Client, s *Sentinel, group str
 		s.Check = err.Error()
 	}
 	s.Announce = setting(ctx, c, "announce-ip")
+	s.ID, _ = c.Do(ctx, "SENTINEL", "MYID").Text() // since 6.2
 	if flush {
 		if err := c.Do(ctx, "SENTINEL", "FLUSHCONFIG").Err(); err != nil && isReply(err) {
 			s.Unsaved = err.Error()

@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,7 +60,9 @@ func New() *Operator { return &Operator{} }
 
 const (
 	maxRounds = 3
-	settle    = 100 * time.Millisecond
+	// settle is the time between acting and the next look; settleShort is for steps that have happened when they are answered.
+	settle      = 100 * time.Millisecond
+	settleShort = 5 * time.Millisecond
 	// againWrong is the delay until the next look while something is not right, againDown while a sentinel says that the master is
 	// down or is failing over: clients wait for the news of its successor.
 	againWrong = 300 * time.Millisecond
@@ -116,7 +119,7 @@ func (o *Operator) reconcile(ctx context.Context, view services.View) (services.
 			break
 		}
 		o.actAll(ctx, r, steps)
-		if pause(ctx, settle) != nil {
+		if pause(ctx, settling(steps)) != nil {
 			break
 		}
 	}
@@ -175,11 +178,22 @@ func (o *Operator) actAll(ctx context.Context, r *round, steps []Step) {
 		} else {
 			o.log().Info("redis step", "step", s.String())
 		}
-		if err != nil || s.Do != Hurry {
+		if err != nil || !s.silent() {
 			r.view.Event(s.Pod, kind, reason, text)
 		}
 	}
 }
+
+// settling is the time between doing steps and the next look.
+func settling(steps []Step) time.Duration {
+	if slices.ContainsFunc(steps, func(s Step) bool { return !s.silent() }) {
+		return settle
+	}
+	return settleShort
+}
+
+// silent: the step has happened when it is answered, and no event tells of it.
+func (s Step) silent() bool { return s.Do == Hurry || s.Do == Introduce }
 
 // round holds the connections and facts of one call.
 type round struct {

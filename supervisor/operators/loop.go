@@ -16,8 +16,11 @@ import (
 const (
 	// reconcileLimit bounds one Reconcile of an operator.
 	reconcileLimit = 10 * time.Second
-	// intervalNotRight is the time between two Reconciles while something is not right, intervalRight while everything is.
+	// intervalNotRight is the time between two Reconciles while something is not right, intervalRight while everything is. After a
+	// change of the pods the first intervals are intervalChanged, growing by half to intervalNotRight: a server that starts listens
+	// within some tenths of a second.
 	intervalNotRight = 500 * time.Millisecond
+	intervalChanged  = 50 * time.Millisecond
 	intervalRight    = 3 * time.Second
 	// settleDelay is how long after a change of its pods an operator looks, so that several changes cause one look.
 	settleDelay = 20 * time.Millisecond
@@ -47,11 +50,13 @@ func (l *loop) run(cfg Config) {
 	defer closeOperator(l.op)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	notRight := intervalChanged
 	for {
 		select {
 		case <-l.ctx.Done():
 			return
 		case <-l.wake:
+			notRight = intervalChanged
 			select {
 			case <-time.After(settleDelay):
 			case <-l.ctx.Done():
@@ -69,15 +74,17 @@ func (l *loop) run(cfg Config) {
 		if err != nil {
 			cfg.Log.Debug("operator could not look", "operator", l.name, "error", err)
 			v.Right, v.Message = false, err.Error()
+			notRight = intervalNotRight
 		}
 		cfg.Verdict(l.name, view, v)
-		timer.Reset(interval(v))
+		timer.Reset(interval(v, notRight))
+		notRight = min(notRight*3/2, intervalNotRight)
 	}
 }
 
-// interval is the time until the next Reconcile if no pod changes.
-func interval(v services.Verdict) time.Duration {
-	next := intervalNotRight
+// interval is the time until the next Reconcile if no pod changes; notRight is that time while something is not right.
+func interval(v services.Verdict, notRight time.Duration) time.Duration {
+	next := notRight
 	if v.Right {
 		next = intervalRight
 	}

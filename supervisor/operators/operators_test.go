@@ -202,23 +202,26 @@ func TestOperatorsReachTheirPods(t *testing.T) {
 
 func TestIntervals(t *testing.T) {
 	for name, c := range map[string]struct {
-		op   *fake
-		want time.Duration
+		op *fake
+		// first and last are the intervals after the first look, and after looks for a while.
+		first, last time.Duration
 	}{
-		"not right":         {&fake{}, 500 * time.Millisecond},
-		"right":             {&fake{verdict: services.Verdict{Right: true}}, 3 * time.Second},
-		"right, asks again": {&fake{verdict: services.Verdict{Right: true, Again: time.Second}}, time.Second},
-		"asks for later":    {&fake{verdict: services.Verdict{Again: time.Minute}}, 500 * time.Millisecond},
-		"cannot look":       {&fake{verdict: services.Verdict{Right: true}, err: errors.New("refused")}, 500 * time.Millisecond},
-		"hangs":             {&fake{takes: time.Hour}, 10*time.Second + 500*time.Millisecond},
+		"not right":         {&fake{}, 50 * time.Millisecond, 500 * time.Millisecond},
+		"right":             {&fake{verdict: services.Verdict{Right: true}}, 3 * time.Second, 3 * time.Second},
+		"right, asks again": {&fake{verdict: services.Verdict{Right: true, Again: time.Second}}, time.Second, time.Second},
+		"asks for sooner":   {&fake{verdict: services.Verdict{Again: 100 * time.Millisecond}}, 50 * time.Millisecond, 100 * time.Millisecond},
+		"asks for later":    {&fake{verdict: services.Verdict{Again: time.Minute}}, 50 * time.Millisecond, 500 * time.Millisecond},
+		"cannot look":       {&fake{verdict: services.Verdict{Right: true}, err: errors.New("refused")}, 500 * time.Millisecond, 500 * time.Millisecond},
+		"hangs":             {&fake{takes: time.Hour}, 10*time.Second + 500*time.Millisecond, 10*time.Second + 500*time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onRig(t, map[string]services.Operator{"redis": c.op}, func(r *rig) {
 				began := time.Now()
 				r.follow(nil, "redis")
 				r.pass(time.Minute)
-				if got := c.op.since(began); len(got) < 2 || got[0] != c.want || got[1] != 2*c.want {
-					t.Errorf("looks after %v, want every %s", got, c.want)
+				got := c.op.since(began)
+				if n := len(got); n < 2 || got[0] != c.first || got[n-1]-got[n-2] != c.last {
+					t.Errorf("looks after %v, want the first after %s, and every %s later", got, c.first, c.last)
 				}
 			})
 		})
@@ -274,7 +277,7 @@ func TestVerdictsArriveInOrderWithTheirViews(t *testing.T) {
 	failing := &fake{verdict: services.Verdict{Right: true}, err: errors.New("connection refused")}
 	onRig(t, map[string]services.Operator{"redis": &fake{}, "mariadb": failing}, func(r *rig) {
 		r.follow([]*corev1.Pod{pod("a")}, "redis")
-		r.pass(1100 * time.Millisecond)
+		r.pass(200 * time.Millisecond)
 		if want := []string{"redis: false look 1", "redis: false look 2", "redis: false look 3"}; !slices.Equal(r.verdicts, want) {
 			t.Errorf("verdicts are %q", r.verdicts)
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // execPatience is how much longer than its timeout an exec may take before it counts as an engine error.
@@ -17,6 +19,33 @@ type execHandler struct {
 	limit   *Limiter
 	cmd     []string
 	timeout time.Duration
+	// open are the TCP ports that the container declares; ports tells whether it listens on one.
+	ports Ports
+	open  []int
+}
+
+// Premature reports whether the container is known not to listen yet on any of its ports, so that the command would fail: a command
+// takes some 50 ms of a processor, which the container needs for its start.
+func (h *execHandler) Premature(ctx context.Context, t Target) bool {
+	if h.ports == nil || len(h.open) == 0 {
+		return false
+	}
+	open, known := h.ports.Listening(ctx, t.ContainerID, h.open)
+	return known && !open
+}
+
+// Costly: a command takes several engine calls and a process.
+func (h *execHandler) Costly() bool { return true }
+
+// tcpPorts are the TCP ports that a container declares.
+func tcpPorts(c *corev1.Container) []int {
+	var out []int
+	for _, p := range c.Ports {
+		if p.Protocol == "" || p.Protocol == corev1.ProtocolTCP {
+			out = append(out, int(p.ContainerPort))
+		}
+	}
+	return out
 }
 
 // Try waits for the limiter and runs the command.

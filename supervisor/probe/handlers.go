@@ -35,11 +35,19 @@ type Execer interface {
 // ErrExecTimeout is the error of an Execer for a command that was killed after its timeout.
 var ErrExecTimeout = errors.New("command timed out")
 
-// Deps are the dependencies of the real handlers. Limit nil means no limit on concurrent exec probes.
+// Ports looks at the ports of containers without connecting to them.
+type Ports interface {
+	// Listening reports whether a container listens on one of the TCP ports; known is false if that cannot be told.
+	Listening(ctx context.Context, containerID string, ports []int) (open, known bool)
+}
+
+// Deps are the dependencies of the real handlers. Limit nil means no limit on concurrent exec probes, Ports nil that nothing is known
+// of ports.
 type Deps struct {
 	Dialer Dialer
 	Exec   Execer
 	Limit  *Limiter
+	Ports  Ports
 	// Jitter is Config.Jitter.
 	Jitter func() float64
 }
@@ -50,7 +58,7 @@ func (d Deps) Handlers() HandlerFactory {
 		timeout := specOf(p).timeout
 		switch {
 		case p.Exec != nil:
-			return &execHandler{exec: d.Exec, limit: d.Limit, cmd: ExpandStatic(p.Exec.Command, c.Env), timeout: timeout}
+			return &execHandler{exec: d.Exec, limit: d.Limit, cmd: ExpandStatic(p.Exec.Command, c.Env), timeout: timeout, ports: d.Ports, open: tcpPorts(c)}
 		case p.HTTPGet != nil:
 			return &httpHandler{dialer: d.Dialer, action: p.HTTPGet, container: c, timeout: timeout}
 		case p.TCPSocket != nil:

@@ -62,6 +62,8 @@ type machine struct {
 	run  int
 	// hold: no probes until a new instance (R12).
 	hold bool
+	// costly: a try costs much, so that the early ones are fewer.
+	costly bool
 	// fresh: this instance has not succeeded yet, so early tries are allowed (Fast); tried counts the waits between them.
 	fresh bool
 	tried int
@@ -148,6 +150,9 @@ func (m *machine) gap(took time.Duration) time.Duration {
 	m.tried++
 	if m.renewed.count > 0 {
 		return renewedGap(m.tried-1, took)
+	}
+	if !m.costly {
+		return cheapGap(m.tried - 1)
 	}
 	return earlyGap(m.tried-1, took)
 }

@@ -350,6 +350,14 @@ func TestEarlyGaps(t *testing.T) {
 	}
 }
 
+func TestCheapGaps(t *testing.T) {
+	for n, want := range map[int]time.Duration{0: 20, 1: 25, 8: 60, 16: 100, 1000: 100} {
+		if got := cheapGap(n); got != want*time.Millisecond {
+			t.Errorf("gap %d: %s", n, got)
+		}
+	}
+}
+
 func TestR24EventTexts(t *testing.T) {
 	for _, c := range []struct {
 		typ  Type

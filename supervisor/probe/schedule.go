@@ -42,11 +42,25 @@ const (
 	earlyFirst = 100 * time.Millisecond
 	earlyStep  = 50 * time.Millisecond
 	earlyLast  = 250 * time.Millisecond
+
+	cheapFirst = 20 * time.Millisecond
+	cheapLast  = 100 * time.Millisecond
+
+	// prematureGap is the wait until the ports of a container are looked at again, prematureLimit how long a command is not tried
+	// because of them: the declared ports may be wrong.
+	prematureGap   = 10 * time.Millisecond
+	prematureLimit = time.Second
 )
 
-// earlyGap is the wait after the n-th early try (from 0) that took the given time: 100 ms growing to 250 ms, and never
-// less than twice what the try took, so that slow handlers are not tried all the time.
+// earlyGap is the wait after the n-th early try (from 0) of a command that took the given time: 100 ms growing to 250 ms, and never
+// less than twice what the try took, so that slow commands are not tried all the time.
 func earlyGap(n int, took time.Duration) time.Duration {
 	gap := min(earlyFirst+time.Duration(n)*earlyStep, earlyLast)
 	return max(gap, 2*took)
+}
+
+// cheapGap is the wait after the n-th early try (from 0) of a request or connection: 20 ms growing to 100 ms. What the try took is
+// mostly time in which the server had not begun to answer.
+func cheapGap(n int) time.Duration {
+	return min(cheapFirst+time.Duration(n)*cheapFirst/4, cheapLast)
 }

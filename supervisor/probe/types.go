@@ -60,9 +60,10 @@ type Timing string
 
 const (
 	// Fast adds early tries to the kubelet's timing: until an instance's startup or readiness probe has succeeded once, it is
-	// also tried every 100 to 250 ms, regardless of initialDelaySeconds. A success of an early try counts like any other. A
-	// failure does not count and emits no event, so no container is killed earlier than with Strict. Liveness probes are not
-	// affected.
+	// also tried every 20 to 100 ms, or every 100 to 250 ms if it runs a command, regardless of initialDelaySeconds. A command is
+	// tried when the container listens on one of its declared ports, where that can be seen. A success of an early try counts like
+	// any other. A failure does not count and emits no event, so no container is killed earlier than with Strict. Liveness probes
+	// are not affected.
 	Fast Timing = "fast"
 	// Strict is exactly the kubelet's timing.
 	Strict Timing = "strict"

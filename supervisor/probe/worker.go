@@ -20,6 +20,8 @@ type worker struct {
 	// Each holds at most one request: trigger for a manual trigger (R15), look to look at a new status (Fast), leave to end the
 	// worker after the try in flight.
 	trigger, look, leave chan struct{}
+	// prematureSince is since when early tries have been left out because the container does not listen yet; zero if they are not.
+	prematureSince time.Time
 	// alive is guarded by pod.mu.
 	alive bool
 
@@ -29,13 +31,16 @@ type worker struct {
 }
 
 func newWorker(p *Pod, c *corev1.Container, t Type, probe *corev1.Probe, sidecar bool) *worker {
+	handler := p.cfg.Handlers(c, t, probe)
+	costs, _ := handler.(interface{ Costly() bool })
 	return &worker{
 		pod: p,
 		machine: machine{
-			typ: t, container: c, spec: specOf(probe), sidecar: sidecar,
+			costly: costs != nil && costs.Costly(),
+			typ:    t, container: c, spec: specOf(probe), sidecar: sidecar,
 			policy: p.cfg.Pod.Spec.RestartPolicy, fast: p.cfg.Timing == Fast, began: p.cfg.Began,
 		},
-		handler: p.cfg.Handlers(c, t, probe),
+		handler: handler,
 		trigger: make(chan struct{}, 1),
 		look:    make(chan struct{}, 1),
 		leave:   make(chan struct{}, 1),
@@ -161,6 +166,10 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 		renewal: renewed, suspended: suspended, pause: pause,
 	})
 	w.carryOut(s)
+	if s.probe && early && w.premature(ctx, s.target, began) {
+		sched.early = time.Now().Add(prematureGap)
+		return false
+	}
 	if s.probe {
 		tried := time.Now()
 		outcome := w.try(ctx, s.target, early)
@@ -186,6 +195,25 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 		sched.early = now.Add(m.gap(now.Sub(began)))
 	}
 	return s.end
+}
+
+// premature reports whether an early try is left out because it would only cost time.
+func (w *worker) premature(ctx context.Context, t Target, now time.Time) bool {
+	h, can := w.handler.(interface {
+		Premature(ctx context.Context, t Target) bool
+	})
+	if !can || !h.Premature(ctx, t) {
+		w.prematureSince = time.Time{}
+		return false
+	}
+	if w.prematureSince.IsZero() {
+		w.prematureSince = now
+	}
+	if now.Sub(w.prematureSince) < prematureLimit {
+		return true
+	}
+	w.prematureSince = now
+	return false
 }
 
 func (w *worker) carryOut(s step) {

@@ -218,7 +218,7 @@ func (w *Workers) runner(p *corev1.Pod) Runner {
 	}
 	return pod.New(p, pod.Deps{
 		Runtime: w.runtime, Objects: &w.objects, Sink: w.cfg.Sink,
-		Probes: probe.Deps{Dialer: w.cfg.Dialer, Exec: w.runtime, Limit: w.limit, Jitter: w.cfg.Jitter},
+		Probes: probe.Deps{Dialer: w.cfg.Dialer, Exec: w.runtime, Limit: w.limit, Ports: w.runtime, Jitter: w.cfg.Jitter},
 		Timing: w.objects.timing(p), Began: w.began, Log: w.log, Node: w.node(),
 	})
 }

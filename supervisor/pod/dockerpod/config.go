@@ -93,6 +93,8 @@ type Runtime struct {
 	fresh map[string]bool
 	// owned are the Docker volumes that were given to the fsGroup of a pod since its sandbox was made, by podKey.
 	owned map[string]map[string]bool
+	// processes are the first processes of containers, by ID, as far as Listening was asked for them.
+	processes map[string]int
 	// making are the names of one-off containers that are being made.
 	making map[string]bool
 }
@@ -106,6 +108,7 @@ var (
 	_ pod.Runtime   = (*Runtime)(nil)
 	_ pod.Refresher = (*Runtime)(nil)
 	_ probe.Execer  = (*Runtime)(nil)
+	_ probe.Ports   = (*Runtime)(nil)
 )
 
 // New returns a Runtime.
@@ -114,7 +117,7 @@ func New(cfg Config) *Runtime {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Runtime{
-		cfg: cfg, sandboxes: map[string]bareSandbox{}, failed: map[string]startFailure{}, stopped: map[string]bool{},
+		cfg: cfg, sandboxes: map[string]bareSandbox{}, failed: map[string]startFailure{}, stopped: map[string]bool{}, processes: map[string]int{},
 		messages: map[string]string{}, fresh: map[string]bool{}, owned: map[string]map[string]bool{}, making: map[string]bool{},
 	}
 }
@@ -126,6 +129,24 @@ func (r *Runtime) Exec(ctx context.Context, id string, cmd []string, timeout tim
 		err = probe.ErrExecTimeout
 	}
 	return res.ExitCode, res.Output, err
+}
+
+// Listening implements probe.Ports.
+func (r *Runtime) Listening(ctx context.Context, id string, ports []int) (open, known bool) {
+	r.mu.Lock()
+	pid := r.processes[id]
+	r.mu.Unlock()
+	if pid == 0 {
+		c, err := r.cfg.Engine.InspectContainer(ctx, id)
+		if err != nil || c.PID == 0 {
+			return false, false
+		}
+		pid = c.PID
+		r.mu.Lock()
+		r.processes[id] = pid
+		r.mu.Unlock()
+	}
+	return engine.Listening(pid, id, ports)
 }
 
 // FindImage implements pod.Images.

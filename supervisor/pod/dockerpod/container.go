@@ -141,6 +141,7 @@ func (r *Runtime) RemoveContainer(ctx context.Context, p *corev1.Pod, id string)
 	defer r.mu.Unlock()
 	delete(r.failed, id)
 	delete(r.stopped, id)
+	delete(r.processes, id)
 	delete(r.messages, id)
 	return nil
 }
