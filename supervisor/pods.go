@@ -23,6 +23,7 @@ func newWorkers(s *Supervisor) *workers.Workers {
 			ref, _, err := s.image.Ensure(ctx)
 			return ref, err
 		},
+		SameHost: s.podnet.SameHost,
 		PlainDNS: s.podnet.PlainDNS, FileDir: s.cfg.Instance.File("files"), AnonymousFile: s.cfg.Instance.File(composepod.AnonymousFile),
 		Wrap: s.inner.Wrap, BeforeStart: s.inner.BeforeStart,
 		Warn:       func(pod, text string) { s.engineWarned("Pod", pod, text) },

@@ -18,11 +18,10 @@ func Listening(pid int, containerID string, ports []int) (open, known bool) {
 }
 
 func listening(proc string, pid int, containerID string, ports []int) (open, known bool) {
-	dir := filepath.Join(proc, strconv.Itoa(pid))
-	cgroup, err := os.ReadFile(filepath.Join(dir, "cgroup"))
-	if err != nil || pid <= 1 || containerID == "" || !bytes.Contains(cgroup, []byte(containerID)) {
+	if !owns(proc, pid, containerID) {
 		return false, false
 	}
+	dir := filepath.Join(proc, strconv.Itoa(pid))
 	for _, name := range []string{"tcp", "tcp6"} {
 		text, err := os.ReadFile(filepath.Join(dir, "net", name))
 		if err != nil {
@@ -34,6 +33,15 @@ func listening(proc string, pid int, containerID string, ports []int) (open, kno
 		}
 	}
 	return false, known
+}
+
+// OnThisHost reports whether a process of this host is the container's: the engine runs here, and not on another machine or in a
+// virtual machine. It is false on other systems than Linux.
+func OnThisHost(pid int, containerID string) bool { return owns("/proc", pid, containerID) }
+
+func owns(proc string, pid int, containerID string) bool {
+	cgroup, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cgroup"))
+	return err == nil && pid > 1 && containerID != "" && bytes.Contains(cgroup, []byte(containerID))
 }
 
 // listens finds a listening socket in the text of /proc/PID/net/tcp: a line each, "sl local_address rem_address st ...", addresses

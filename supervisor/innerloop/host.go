@@ -75,6 +75,8 @@ type Config struct {
 	Event func(kind, name, typ, reason, message string)
 	// Changed is called, without locks held, when Warnings returns something else than before.
 	Changed func()
+	// SameHost reports whether the engine is known to keep its volumes on this host; nil means that it is not.
+	SameHost func() bool
 	// HelperImage returns an image that contains the binary, made if it is not there, and the binary's hash.
 	HelperImage func(ctx context.Context) (ref, hash string, err error)
 	// Labels are the labels of an engine object of a kind.

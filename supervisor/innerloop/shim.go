@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"os"
+	"path"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -135,6 +138,12 @@ func (l *Loop) fillVolume(ctx context.Context, name, image, hash string) error {
 	if err := eng.CreateVolume(ctx, engine.VolumeSpec{Name: name, Labels: l.cfg.Labels(shimKind)}); err != nil {
 		return err
 	}
+	if l.cfg.SameHost != nil && l.cfg.SameHost() {
+		if root := engine.HostVolume(ctx, eng, name); root != nil {
+			defer root.Close()
+			return l.fillDirectly(root, hash)
+		}
+	}
 	spec := engine.ContainerSpec{
 		Name: l.cfg.Instance.Name + "-shim-fill", Image: image, Cmd: []string{"sandbox"}, Labels: l.cfg.Labels("shim-fill"),
 		Mounts: []engine.Mount{{Volume: name, Target: shim.MountPath}},
@@ -166,6 +175,31 @@ func (l *Loop) fillVolume(ctx context.Context, name, image, hash string) error {
 		err := t.WriteHeader(&tar.Header{Name: hash, Mode: 0o444})
 		return errors.Join(err, t.Close())
 	})
+}
+
+// fillDirectly is fillVolume for a volume that this process can reach.
+func (l *Loop) fillDirectly(root *os.Root, hash string) error {
+	if _, err := root.Lstat(hash); err == nil {
+		return nil
+	}
+	in, err := os.Open(l.cfg.Binary)
+	if err != nil {
+		return fmt.Errorf("cannot read lyandev's own binary: %w", err)
+	}
+	defer in.Close()
+	name := path.Base(shim.Binary)
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a supervisor that was killed
+		return err
+	}
+	out, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Chmod(0o755), out.Close()); err != nil {
+		return err
+	}
+	return root.WriteFile(hash, nil, 0o444)
 }
 
 // RemoveVolumes removes the project's shim volumes. One that a container still uses stays.

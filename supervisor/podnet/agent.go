@@ -236,7 +236,7 @@ func (n *Network) connect(ctx context.Context, c engine.Container, ports []netwo
 		if at, ok := controlAddress(c); ok {
 			client := n.cfg.Client(at, token, n.innerAddress())
 			if _, err := client.Health(ctx); err == nil {
-				n.setClient(client, at, func() { n.bound, n.last = ports, nil })
+				n.setClient(client, at, func() { n.bound, n.last, n.sameHost = ports, nil, engine.OnThisHost(c.PID, c.ID) })
 				n.cfg.Changed() // a new agent has no table
 				return nil
 			}

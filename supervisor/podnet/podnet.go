@@ -117,7 +117,9 @@ type Network struct {
 	bound  []network.Published
 	// local is whether the engine shares this host's network, nil until it was asked.
 	local *bool
-	token string
+	// sameHost is what SameHost reports.
+	sameHost bool
+	token    string
 	// client is nil until an agent was reached; address is where.
 	client  AgentClient
 	address string

@@ -44,7 +44,7 @@ type Addresses interface {
 	DNS() netip.Addr
 }
 
-// Config is what Workers work with. All but Wrap, BeforeStart, Warn, MessageDir, Jitter, Pause and Log must be set.
+// Config is what Workers work with. All but SameHost, Wrap, BeforeStart, Warn, MessageDir, Jitter, Pause and Log must be set.
 type Config struct {
 	Engine engine.Engine
 	// Project is the instance's name, Dir its directory, Network its Docker network, Node the name of the one node.
@@ -56,6 +56,8 @@ type Config struct {
 	Dialer probe.Dialer
 	// SandboxImage makes sure of the sandboxes' image and returns its reference.
 	SandboxImage func(ctx context.Context) (string, error)
+	// SameHost reports whether the engine is known to keep its volumes on this host.
+	SameHost func() bool
 	// Wrap and BeforeStart may change a container before it is created, and put files into it before it is started; see
 	// dockerpod.Config.
 	Wrap        func(ctx context.Context, p *corev1.Pod, c *corev1.Container, spec *engine.ContainerSpec) error
@@ -152,7 +154,7 @@ func New(cfg Config) *Workers {
 	w.loopbacks = loopbacks{w: w, busy: map[string]bool{}}
 	w.runtime = dockerpod.New(dockerpod.Config{
 		Engine: cfg.Engine, Project: cfg.Project, Dir: cfg.Dir, Profile: w.objects.profile, Network: cfg.Network,
-		PodIP: cfg.Addresses.PodIP, DNS: cfg.Addresses.DNS, SandboxImage: cfg.SandboxImage, MadeHere: w.objects.madeHere, Volume: w.objects.volume,
+		PodIP: cfg.Addresses.PodIP, DNS: cfg.Addresses.DNS, SandboxImage: cfg.SandboxImage, SameHost: cfg.SameHost, MadeHere: w.objects.madeHere, Volume: w.objects.volume,
 		Wrap: cfg.Wrap, BeforeStart: cfg.BeforeStart, Warn: cfg.Warn, MessageDir: cfg.MessageDir, Log: cfg.Log,
 	})
 	return w

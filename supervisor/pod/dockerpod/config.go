@@ -62,6 +62,8 @@ type Config struct {
 	// Volume returns the volume of the Compose file that a claim stands for, whose existence was looked at; nil, and a nil function,
 	// is none.
 	Volume func(claim string) *compose.Volume
+	// SameHost reports whether the engine is known to keep its volumes on this host; nil means that it is not.
+	SameHost func() bool
 	// MadeHere reports whether an image is built by this stack and thus in no registry; nil means that none is.
 	MadeHere func(ref string) bool
 	// Wrap may change a container before it is created (the init shim); nil changes nothing.

@@ -31,27 +31,36 @@ func (r *Runtime) fill(ctx context.Context, id string, q pod.CreateRequest, spec
 
 func (r *Runtime) copyAll(ctx context.Context, id string, copies []copying, group *int64) error {
 	for _, c := range copies {
-		dir := c.dir
-		if dir == "" {
-			dir = "/"
-		}
-		if err := r.copyTo(ctx, id, dir, archive(c.files, group)); err != nil {
+		if err := r.copyFiles(ctx, id, c, group); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func (r *Runtime) copyFiles(ctx context.Context, id string, c copying, group *int64) error {
+	dir := c.dir
+	if dir == "" {
+		dir = "/"
+	}
+	var d volumeDir = containerDir{eng: r.cfg.Engine, id: id, target: dir}
+	if c.volume != "" {
+		d = r.volumeDir(ctx, id, c.volume, dir)
+	}
+	defer d.close()
+	return d.write(ctx, c.files, group)
+}
+
 // copyTo unpacks an archive below a directory, which is created if missing.
-func (r *Runtime) copyTo(ctx context.Context, id, dir string, data []byte) error {
-	err := r.cfg.Engine.CopyTo(ctx, id, dir, bytes.NewReader(data))
+func copyTo(ctx context.Context, eng engine.Engine, id, dir string, data []byte) error {
+	err := eng.CopyTo(ctx, id, dir, bytes.NewReader(data))
 	if !engine.IsNotFound(err) {
 		return err
 	}
-	if err := r.cfg.Engine.CopyTo(ctx, id, "/", bytes.NewReader(directory(strings.Trim(dir, "/"), 0o755, nil))); err != nil {
+	if err := eng.CopyTo(ctx, id, "/", bytes.NewReader(directory(strings.Trim(dir, "/"), 0o755, nil))); err != nil {
 		return err
 	}
-	return r.cfg.Engine.CopyTo(ctx, id, dir, bytes.NewReader(data))
+	return eng.CopyTo(ctx, id, dir, bytes.NewReader(data))
 }
 
 func fsGroup(p *corev1.Pod) *int64 {
@@ -79,15 +88,19 @@ func archive(files pod.Files, group *int64) []byte {
 	}
 	for _, name := range names {
 		f := files[name]
-		mode := int64(f.Mode)
-		if group != nil {
-			mode |= 0o440
-		}
-		_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(f.Data)), Gid: gid(group)})
+		_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: readable(int64(f.Mode), group), Size: int64(len(f.Data)), Gid: gid(group)})
 		_, _ = w.Write(f.Data)
 	}
 	_ = w.Close()
 	return b.Bytes()
+}
+
+// readable is the mode of a file of a pod with a group.
+func readable(mode int64, group *int64) int64 {
+	if group != nil {
+		mode |= 0o440
+	}
+	return mode
 }
 
 func sorted(set map[string]bool) []string {
@@ -118,21 +131,24 @@ func directory(name string, mode int64, group *int64) []byte {
 // setUp sets group and mode of a new volume, once: an emptyDir is writable for all and, in a pod with fsGroup, belongs to the group
 // (R154); a claim or hostPath without an owner (its mount point is not in the image) is writable for all, as with the provisioners
 // of single-node clusters. Claims of pods with fsGroup are left to own.
-func (r *Runtime) setUp(ctx context.Context, id string, s setup, group *int64) error {
-	root, err := engine.Stat(ctx, r.cfg.Engine, id, s.target)
+func (r *Runtime) setUp(ctx context.Context, d volumeDir, s setup, group *int64) error {
+	root, err := newVolume(), error(nil)
+	if !s.open {
+		root, _, err = d.look(ctx)
+	}
 	if err != nil {
 		return err
 	}
 	untouched := root.Uid == 0 && root.Gid == 0 && root.Mode&0o777 == 0o755
-	mode, owner := root.Mode&0o777, int64(root.Gid)
+	mode, owner := root.Mode&0o777, root.Gid
 	if s.open || untouched {
 		mode = 0o777
 	}
 	if s.open && group != nil {
-		mode, owner = mode|fsgroup.DirMode, *group
+		mode, owner = mode|fsgroup.DirMode, int(*group)
 	}
-	if mode != root.Mode&0o7777 || owner != int64(root.Gid) {
-		if err := r.chmod(ctx, id, s.target, root.Uid, mode, &owner); err != nil {
+	if mode != root.Mode&0o7777 || owner != root.Gid {
+		if err := d.setMode(ctx, root.Uid, owner, mode); err != nil {
 			return err
 		}
 	}
@@ -142,42 +158,54 @@ func (r *Runtime) setUp(ctx context.Context, id string, s setup, group *int64) e
 	return nil
 }
 
-// chmod sets owner and mode of a directory: an archive that is unpacked over it carries them. It goes into the parent,
-// since Docker ignores an archive's "./" (20.10).
-func (r *Runtime) chmod(ctx context.Context, id, target string, uid int, mode int64, group *int64) error {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	_ = w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: path.Base(target) + "/", Mode: mode, Uid: uid, Gid: gid(group)})
-	_ = w.Close()
-	return r.cfg.Engine.CopyTo(ctx, id, path.Dir(target), &b)
-}
-
-// setUpAll sets owner and mode of the container's new volumes. Docker cannot copy into a container with a read-only root; for
-// these it uses a second container with the same mounts, which is never started.
+// setUpAll sets owner and mode of the container's new volumes.
 func (r *Runtime) setUpAll(ctx context.Context, id string, spec engine.ContainerSpec, setups []setup, group *int64) error {
 	r.mu.Lock()
 	setups = slices.DeleteFunc(slices.Clone(setups), func(s setup) bool { return !r.fresh[s.volume] })
 	r.mu.Unlock()
-	if len(setups) == 0 {
-		return nil
-	}
-	if spec.ReadOnlyRootFS {
-		twin := spec
-		twin.Name, twin.ReadOnlyRootFS = spec.Name+"-setup", false
-		twin.Network, twin.IP, twin.NetworkContainer, twin.PIDMode = "none", netip.Addr{}, "", ""
-		twinID, err := r.cfg.Engine.CreateContainer(ctx, twin)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = r.cfg.Engine.RemoveContainer(context.WithoutCancel(ctx), twinID) }()
-		id = twinID
-	}
+	twin := twin{eng: r.cfg.Engine, of: spec}
+	defer twin.remove(ctx)
 	for _, s := range setups {
-		if err := r.setUp(ctx, id, s, group); err != nil {
+		d := r.volumeDir(ctx, id, s.volume, s.target)
+		if through, ok := d.(containerDir); ok && spec.ReadOnlyRootFS {
+			if err := twin.create(ctx); err != nil {
+				return err
+			}
+			through.id = twin.id
+			d = through
+		}
+		err := r.setUp(ctx, d, s, group)
+		d.close()
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// twin is a second container with the mounts of one with a read-only root, into which Docker cannot copy. It is never started.
+type twin struct {
+	eng engine.Engine
+	of  engine.ContainerSpec
+	// id is "" until it is created.
+	id string
+}
+
+func (t *twin) create(ctx context.Context) (err error) {
+	if t.id != "" {
+		return nil
+	}
+	spec := t.of
+	spec.Name, spec.ReadOnlyRootFS = t.of.Name+"-setup", false
+	spec.Network, spec.IP, spec.NetworkContainer, spec.PIDMode = "none", netip.Addr{}, "", ""
+	t.id, err = t.eng.CreateContainer(ctx, spec)
+	return err
+}
+
+func (t *twin) remove(ctx context.Context) {
+	if t.id != "" {
+		_ = t.eng.RemoveContainer(context.WithoutCancel(ctx), t.id)
+	}
 }
 
 // RefreshFiles writes changed files of config volumes into a running container (R143). Files mounted by subPath are not updated. A
@@ -186,7 +214,7 @@ func (r *Runtime) RefreshFiles(ctx context.Context, p *corev1.Pod, c *corev1.Con
 	whole := slices.DeleteFunc(slices.Clone(c.VolumeMounts), func(m corev1.VolumeMount) bool { return m.SubPath != "" || m.SubPathExpr != "" })
 	for _, m := range whole {
 		if f, ok := files[m.Name]; ok {
-			if err := r.copyAll(ctx, id, []copying{{m.MountPath, f}}, fsGroup(p)); err != nil {
+			if err := r.copyAll(ctx, id, []copying{{dir: m.MountPath, files: f}}, fsGroup(p)); err != nil {
 				return err
 			}
 		}

@@ -234,11 +234,13 @@ func TestOneOffErrors(t *testing.T) {
 // TestOneOffVolumeOverFiles: what --volume is mounted over is not written to.
 func TestOneOffVolumeOverFiles(t *testing.T) {
 	p := plan{
-		setup:  []setup{{volume: "a", target: "/data"}, {volume: "b", target: "/database"}},
-		copies: []copying{{"/etc/conf", pod.Files{"f": {}}}, {"/etc", pod.Files{"one": {}, "two": {}}}, {"/srv/x", pod.Files{"f": {}}}},
+		setup: []setup{{volume: "a", target: "/data"}, {volume: "b", target: "/database"}},
+		copies: []copying{
+			{dir: "/etc/conf", files: pod.Files{"f": {}}}, {dir: "/etc", files: pod.Files{"one": {}, "two": {}}}, {dir: "/srv/x", files: pod.Files{"f": {}}},
+		},
 	}
 	p.without([]string{"/home:/data/", "/my/one:/etc/one:ro", "/srv", "vol:/etc/conf"})
-	want := plan{setup: []setup{{volume: "b", target: "/database"}}, copies: []copying{{"/etc", pod.Files{"two": {}}}}}
+	want := plan{setup: []setup{{volume: "b", target: "/database"}}, copies: []copying{{dir: "/etc", files: pod.Files{"two": {}}}}}
 	if d := cmp.Diff(want, p, cmp.AllowUnexported(plan{}, setup{}, copying{})); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

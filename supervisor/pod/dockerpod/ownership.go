@@ -32,8 +32,8 @@ func podKey(p *corev1.Pod) string { return string(p.UID) + " " + p.Name }
 // (R154). It is done once for each volume and sandbox of a pod. The container is created already, because that is when Docker
 // fills an empty volume from the image. An error is a *pod.MountError.
 //
-// An empty volume is done at once, and with fsGroupChangePolicy OnRootMismatch one whose root is right is left alone; for all others
-// a helper container runs. Volumes of drivers and devices, such as NFS and directories of the host, are left alone: they stand for
+// An empty volume is done at once, as is one that this process can reach, and with fsGroupChangePolicy OnRootMismatch one whose root is
+// right is left alone; for all others a helper container runs. Volumes of drivers and devices, such as NFS and directories of the host, are left alone: they stand for
 // kinds of volumes whose owners Kubernetes does not manage.
 func (r *Runtime) own(ctx context.Context, id string, p *corev1.Pod, spec engine.ContainerSpec, claims []claimed) error {
 	group := fsGroup(p)
@@ -42,7 +42,9 @@ func (r *Runtime) own(ctx context.Context, id string, p *corev1.Pod, spec engine
 	}
 	var helped []claimed
 	for _, c := range r.notOwned(p, claims) {
-		help, err := r.ownRoot(ctx, id, p, spec, c)
+		d := r.volumeDir(ctx, id, c.volume, c.target)
+		help, err := r.ownRoot(ctx, d, p, spec, c)
+		d.close()
 		if err != nil {
 			return mountError(c.name, err)
 		}
@@ -89,24 +91,27 @@ func (r *Runtime) notOwned(p *corev1.Pod, claims []claimed) []claimed {
 }
 
 // ownRoot does what can be done without a helper container; help is false if that is all.
-func (r *Runtime) ownRoot(ctx context.Context, id string, p *corev1.Pod, spec engine.ContainerSpec, c claimed) (help bool, err error) {
+func (r *Runtime) ownRoot(ctx context.Context, d volumeDir, p *corev1.Pod, spec engine.ContainerSpec, c claimed) (help bool, err error) {
 	v, err := r.cfg.Engine.InspectVolume(ctx, c.volume)
 	if err != nil || !managed(&v) {
 		return false, err
 	}
-	root, empty, err := r.peek(ctx, id, c.target)
+	root, empty, err := d.look(ctx)
 	if err != nil {
 		return false, err
 	}
-	group := *fsGroup(p)
+	group := int(*fsGroup(p))
 	policy := p.Spec.SecurityContext.FSGroupChangePolicy
-	if policy != nil && *policy == corev1.FSGroupChangeOnRootMismatch && fsgroup.Matches(root.Gid, root.Mode, group) {
+	if policy != nil && *policy == corev1.FSGroupChangeOnRootMismatch && fsgroup.Matches(root.Gid, root.Mode, int64(group)) {
 		return false, nil
+	}
+	if done, err := d.own(group); done || err != nil {
+		return false, err
 	}
 	if !empty || c.readOnly || spec.ReadOnlyRootFS {
 		return true, nil
 	}
-	return false, r.chmod(ctx, id, c.target, root.Uid, root.Mode&0o7777|fsgroup.DirMode, &group)
+	return false, d.setMode(ctx, root.Uid, group, groupMode(root.Mode))
 }
 
 // managed reports whether fsGroup applies to a volume.
@@ -115,8 +120,8 @@ func managed(v *engine.Volume) bool {
 }
 
 // peek looks at the root of a volume in a container, and whether anything is below it.
-func (r *Runtime) peek(ctx context.Context, id, target string) (root *tar.Header, empty bool, err error) {
-	rc, err := r.cfg.Engine.CopyFrom(ctx, id, target)
+func peek(ctx context.Context, eng engine.Engine, id, target string) (root *tar.Header, empty bool, err error) {
+	rc, err := eng.CopyFrom(ctx, id, target)
 	if err != nil {
 		return nil, false, err
 	}

@@ -35,7 +35,7 @@ spec:
 `
 
 // used puts a file into a volume, as a container of a plain service does. The volume's root has the group and mode.
-func used(t *testing.T, e *enginefake.Engine, r *Runtime, spec engine.VolumeSpec, group *int64, mode int64) {
+func used(t *testing.T, e *enginefake.Engine, spec engine.VolumeSpec, group *int64, mode int64) {
 	t.Helper()
 	if err := e.CreateVolume(t.Context(), spec); err != nil {
 		t.Fatal(err)
@@ -44,10 +44,11 @@ func used(t *testing.T, e *enginefake.Engine, r *Runtime, spec engine.VolumeSpec
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.chmod(t.Context(), id, "/v", 0, mode, group); err != nil {
+	dir := containerDir{eng: e, id: id, target: "/v"}
+	if err := dir.setMode(t.Context(), 0, gid(group), mode); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.copyTo(t.Context(), id, "/v", archive(pod.Files{"f": {Mode: 0o600}}, nil)); err != nil {
+	if err := dir.write(t.Context(), pod.Files{"f": {Mode: 0o600}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.RemoveContainer(t.Context(), id); err != nil {
@@ -86,8 +87,8 @@ func onFakeWithPods(t *testing.T, test func(t *testing.T, e *enginefake.Engine, 
 // also those that are mounted read-only. It is not done again when the container restarts, but when the pod gets a new sandbox.
 func TestClaimsAreGivenToTheGroupR154(t *testing.T) {
 	onFakeWithPods(t, func(t *testing.T, e *enginefake.Engine, r *Runtime) {
-		used(t, e, r, claimSpec("s_data"), nil, 0o755)
-		used(t, e, r, claimSpec("s_logs"), nil, 0o755)
+		used(t, e, claimSpec("s_data"), nil, 0o755)
+		used(t, e, claimSpec("s_logs"), nil, 0o755)
 		seen := helpers(e, 0, "")
 		p := testPod(t, groupedPod)
 		create := func(attempt int) {
@@ -176,7 +177,7 @@ func TestWhenAHelperGivesVolumesAwayR154(t *testing.T) {
 				if tt.spec.Name == "" {
 					tt.spec = claimSpec("s_data")
 				}
-				used(t, e, r, tt.spec, tt.group, max(tt.mode, 0o755))
+				used(t, e, tt.spec, tt.group, max(tt.mode, 0o755))
 				seen := helpers(e, 0, "")
 				p := testPod(t, groupedPod)
 				p.Spec.Containers[0].VolumeMounts = p.Spec.Containers[0].VolumeMounts[:1]
@@ -215,7 +216,7 @@ func TestAnEmptyVolumeNeedsNoHelperR154(t *testing.T) {
 // TestAHelperOfAKilledSupervisorIsReplaced: it has the name of the next one.
 func TestAHelperOfAKilledSupervisorIsReplaced(t *testing.T) {
 	onFakeWithPods(t, func(t *testing.T, e *enginefake.Engine, r *Runtime) {
-		used(t, e, r, claimSpec("s_data"), nil, 0o755)
+		used(t, e, claimSpec("s_data"), nil, 0o755)
 		old, err := e.CreateContainer(t.Context(), engine.ContainerSpec{Name: "s-db-0-fsgroup", Image: "sandbox:1"})
 		if err != nil {
 			t.Fatal(err)
@@ -260,7 +261,7 @@ func (s *sink) said(part string) int {
 // TestAFailedHelperIsAFailedMountR142: the container waits with the reason in its status, and the mount is tried again.
 func TestAFailedHelperIsAFailedMountR142(t *testing.T) {
 	onFakeWithPods(t, func(t *testing.T, e *enginefake.Engine, r *Runtime) {
-		used(t, e, r, claimSpec("s_data"), nil, 0o755)
+		used(t, e, claimSpec("s_data"), nil, 0o755)
 		helpers(e, 1, "cannot give /volumes/s_data to group 2000: lchown /volumes/s_data/f: operation not permitted")
 		said := &sink{}
 		w := pod.New(testPod(t, groupedPod), pod.Deps{Runtime: r, Objects: oneOffObjects{}, Sink: said, Timing: probe.Fast})

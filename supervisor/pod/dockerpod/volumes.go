@@ -38,6 +38,8 @@ type volume struct {
 type copying struct {
 	dir   string
 	files pod.Files
+	// volume is the volume whose root dir is, "" for a place in the container's own layer.
+	volume string
 }
 
 type setup struct {
@@ -69,13 +71,13 @@ func (r *Runtime) mounts(q pod.CreateRequest) (plan, error) {
 func (r *Runtime) filesMount(out *plan, p *corev1.Pod, v *corev1.Volume, m corev1.VolumeMount, files pod.Files) {
 	if m.SubPath != "" {
 		dir, picked := subFiles(files, m)
-		out.copies = append(out.copies, copying{dir, picked})
+		out.copies = append(out.copies, copying{dir: dir, files: picked})
 		return
 	}
 	name := fit(fmt.Sprintf("%s_%s_%s_%s", r.cfg.Project, p.Name, v.Name, hash(files)))
 	out.volumes = append(out.volumes, volume{name: name, labels: r.podVolumeLabels(p)})
 	out.mounts = append(out.mounts, engine.Mount{Volume: name, Target: m.MountPath, NoCopy: true})
-	out.copies = append(out.copies, copying{m.MountPath, files})
+	out.copies = append(out.copies, copying{dir: m.MountPath, files: files, volume: name})
 }
 
 // subFiles is the file, or the directory of files, that a subPath picks, and where it goes.

@@ -60,23 +60,43 @@ func Apply(dir string, group int) error {
 		err = errors.New("it is not a directory")
 	}
 	if err == nil {
-		err = apply(dir, info, group)
+		err = reach{open: os.Open, lchown: os.Lchown, chmod: os.Chmod}.apply(dir, info, group)
 	}
+	return applied(dir, group, err)
+}
+
+// ApplyIn is Apply for an opened directory. Nothing outside it is changed, whatever others put into it meanwhile.
+func ApplyIn(dir *os.Root, group int) error {
+	info, err := dir.Lstat(".")
+	if err == nil {
+		err = reach{open: dir.Open, lchown: dir.Lchown, chmod: dir.Chmod}.apply(".", info, group)
+	}
+	return applied(dir.Name(), group, err)
+}
+
+func applied(dir string, group int, err error) error {
 	if err != nil {
 		return fmt.Errorf("cannot give %s to group %d: %w; change its files by hand, or leave fsGroup out of the pod's securityContext", dir, group, err)
 	}
 	return nil
 }
 
-func apply(path string, info fs.FileInfo, group int) error {
+// reach is how files are reached.
+type reach struct {
+	open   func(path string) (*os.File, error)
+	lchown func(path string, uid, gid int) error
+	chmod  func(path string, mode fs.FileMode) error
+}
+
+func (r reach) apply(path string, info fs.FileInfo, group int) error {
 	if info.IsDir() {
-		if err := entries(path, group); err != nil {
+		if err := r.entries(path, group); err != nil {
 			return vanished(err)
 		}
 	}
 	changed := false
 	if gid, known := groupOf(info); !known || gid != group {
-		if err := os.Lchown(path, -1, group); err != nil {
+		if err := r.lchown(path, -1, group); err != nil {
 			return vanished(err)
 		}
 		changed = true // the kernel takes setuid and setgid from a file that changes hands
@@ -91,12 +111,12 @@ func apply(path string, info fs.FileInfo, group int) error {
 	if !changed && wanted == info.Mode() {
 		return nil
 	}
-	return vanished(os.Chmod(path, wanted))
+	return vanished(r.chmod(path, wanted))
 }
 
 // entries applies to what is in a directory.
-func entries(dir string, group int) error {
-	d, err := os.Open(dir)
+func (r reach) entries(dir string, group int) error {
+	d, err := r.open(dir)
 	if err != nil {
 		return err
 	}
@@ -106,7 +126,7 @@ func entries(dir string, group int) error {
 		for _, e := range list {
 			info, err := e.Info()
 			if err == nil {
-				err = apply(filepath.Join(dir, e.Name()), info, group)
+				err = r.apply(filepath.Join(dir, e.Name()), info, group)
 			}
 			if vanished(err) != nil {
 				return err
