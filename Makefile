@@ -12,7 +12,7 @@ LINTVER := v2.15.0
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: engine base build ## set everything up and run the lyanna stack
@@ -83,9 +83,18 @@ lint: ## check style and import rules
 	@test -x $(LINT) || GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
 	$(LINT) run --allow-parallel-runners ./...
 
+# --force measures on a busy machine too; scripts/bench compare A.json B.json compares two results.
 .PHONY: bench
-bench: engine base build ## measure lyandev and a peer, and print ratios
-	scripts/bench
+bench: engine base build ## measure lyandev and a peer, and print ratios (BENCHARGS="--force --runs 1 network")
+	scripts/bench $(BENCHARGS)
+
+.PHONY: bench-scale
+bench-scale: engine base build ## measure stacks of 30, 100 and 300 pods, and print the curve
+	scripts/bench $(BENCHARGS) scale
+
+.PHONY: bench-readme
+bench-readme: ## write README's table from the newest whole result of make bench
+	scripts/bench readme
 
 .PHONY: clean
 clean: ## remove build output
