@@ -38,6 +38,9 @@ var programs = []program{
 	{"scale", "stacks of 30, 100 and 300 pods", true, false, 40 * time.Minute, measureScale},
 }
 
+// loadedFactor is how much longer a program may take on a busy machine.
+const loadedFactor = 4
+
 // runAll runs programs one after the other and prints their rows. A program that fails does not keep the others from running; the
 // error then says which have failed.
 func (b *bench) runAll(ctx context.Context, list []program) error {
@@ -76,7 +79,11 @@ func (b *bench) runAll(ctx context.Context, list []program) error {
 func (b *bench) runOne(ctx context.Context, p program) error {
 	fmt.Printf("\n## %s: %s\n", p.name, p.about)
 	began, keep := time.Now(), len(b.undo)
-	limited, cancel := context.WithTimeoutCause(ctx, p.limit, fmt.Errorf("it took longer than %s", p.limit))
+	limit := p.limit
+	if b.res.Loaded {
+		limit *= loadedFactor
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
 	defer cancel()
 	err := b.runImages(limited)
 	if err == nil && p.ha {
