@@ -72,7 +72,10 @@ func newBench(ctx context.Context, runs int) (*bench, error) {
 	if b.tmp, err = os.MkdirTemp("", b.name+"-"); err != nil {
 		return nil, err
 	}
-	b.res = &Result{Format: formatVersion, Date: time.Now().Truncate(time.Second), Machine: thisMachine(), Runs: runs, Peers: map[string]string{}, Commit: "unknown"}
+	b.res = &Result{
+		Format: formatVersion, Date: time.Now().Truncate(time.Second), Machine: thisMachine(), Runs: runs,
+		Peers: map[string]string{}, Commit: "unknown",
+	}
 	if out, err := b.command(ctx, "git", "describe", "--always", "--dirty"); err == nil {
 		b.res.Commit = strings.TrimSpace(out)
 	}

@@ -207,7 +207,8 @@ func get(client *http.Client, url string) string {
 
 // addresses are those of the stack's running containers.
 func (e *edited) addresses(ctx context.Context) []string {
-	ids, err := e.b.command(ctx, "docker", "ps", "-q", "--filter", "label=com.docker.compose.project="+e.name, "--filter", "label=com.docker.compose.service=web")
+	ids, err := e.b.command(ctx, "docker", "ps", "-q", "--filter", "label=com.docker.compose.project="+e.name,
+		"--filter", "label=com.docker.compose.service=web")
 	if err != nil || ids == "" {
 		return nil
 	}

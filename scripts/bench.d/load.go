@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -45,8 +47,8 @@ func awaitQuiet(ctx context.Context, w io.Writer, force bool, read func() float6
 			fmt.Fprintf(w, "bench: the load is %.2f, above %.1f; measuring all the same, the result is marked as loaded\n", load, maxLoad)
 			return load, true, nil
 		case time.Since(began) >= loadPatience:
-			return load, true, fmt.Errorf("cannot measure: the load has been above %.1f for %s (now %.2f); stop what else runs, or give --force (BENCH_FORCE=1), which marks the result as loaded",
-				maxLoad, loadPatience, load)
+			return load, true, fmt.Errorf("cannot measure: the load has been above %.1f for %s (now %.2f); "+
+				"stop what else runs, or give --force (BENCH_FORCE=1), which marks the result as loaded", maxLoad, loadPatience, load)
 		case !told:
 			fmt.Fprintf(w, "bench: the load is %.2f; waiting up to %s until it is at most %.1f (--force measures at once)\n", load, loadPatience, maxLoad)
 		}

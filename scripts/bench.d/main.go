@@ -114,7 +114,7 @@ func measure(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.tmp)
+	defer func() { _ = os.RemoveAll(b.tmp) }()
 	defer b.cleanUp(0)
 	b.removeLeftovers(ctx)
 	if err := b.prepare(ctx); err != nil {

@@ -111,8 +111,8 @@ func (b *bench) buildServer(ctx context.Context) error {
 	if err := writeFiles(dir, map[string]string{"Dockerfile": "FROM scratch\nCOPY testpod /testpod\nCMD [\"/testpod\", \"serve\"]\n"}); err != nil {
 		return err
 	}
-	_, err := b.command(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, "testpod"), "./supervisor/e2e/testpod")
-	if err != nil {
+	binary := filepath.Join(dir, "testpod")
+	if _, err := b.command(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", binary, "./supervisor/e2e/testpod"); err != nil {
 		return err
 	}
 	return b.build(ctx, serverImage, dir)

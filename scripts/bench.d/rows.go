@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 // RowSpec says what a row measures and with what it is compared.
@@ -28,8 +30,8 @@ const (
 	direct   = "direct"
 	proxy    = "Docker's proxy"
 	kernel   = "nftables"
-	noDaemon = "Docker Compose has no process that supervises"
-	noSwitch = "Compose cannot switch and keep what both profiles have"
+	noDaemon = "Compose supervises nothing"
+	noSwitch = "Compose has no switch"
 )
 
 // downAfter is down-after-milliseconds of the example's sentinels, in seconds: part of every failover of a hung master.
@@ -52,7 +54,7 @@ var rowSpecs = []RowSpec{
 	{"switch/failed", "switch", "failed HTTP requests in a switch", "", "", noSwitch, false, valueOf(0)},
 	{"redis/hung", "redis", "Redis master hung, until writes go on (down-after 5 s)", "s", compose, "", false, valueOf(downAfter + 1.5)},
 	{"redis/killed", "redis", "Redis master killed, until writes go on", "s", compose, "", false, valueOf(1.3)},
-	{"redis/lost", "redis", "acknowledged writes lost after a kill", "", "", "Compose's master takes no writes after it", false, valueOf(0)},
+	{"redis/lost", "redis", "acknowledged writes lost after a kill", "", "", "Compose takes no writes after it", false, valueOf(0)},
 	{"net/throughput", "network", "service address: throughput", "MB/s", kernel, "", true, ratioOf(0.9)},
 	{"net/added", "network", "service address: round trip above direct", "us", kernel, "", false, valueOf(30)},
 	{"net/connect", "network", "service address: connect and ask once", "us", direct, "", false, ratioOf(1.3)},
@@ -60,7 +62,7 @@ var rowSpecs = []RowSpec{
 	{"net/direct-throughput", "network", "service address: throughput", "MB/s", direct, "", true, nil},
 	{"net/kernel-connect", "network", "service address: connect and ask once", "us", kernel, "", false, nil},
 	{"port/throughput", "network", "host port: throughput", "MB/s", proxy, "", true, ratioOf(0.95)},
-	{"port/added", "network", "host port: round trip above Docker's proxy", "us", "", "the value is the difference from the peer", false, valueOf(20)},
+	{"port/added", "network", "host port: round trip above Docker's proxy", "us", "", "it is a difference", false, valueOf(20)},
 	{"port/connect", "network", "host port: connect and ask once", "us", proxy, "", false, nil},
 	{"rest/memory", "rest", "supervisor at rest, HA: anonymous memory", "MiB", "", noDaemon, false, valueOf(40)},
 	{"rest/cpu", "rest", "supervisor at rest, HA: part of a core", "%", "", noDaemon, false, valueOf(0.4)},
@@ -68,7 +70,7 @@ var rowSpecs = []RowSpec{
 	{"test/ready", "test", "`lyandev test`: minimal stack ready, cold", "s", "`compose up --wait`", "", false, ratioOf(0.5)},
 	{"test/reset", "reset", "`Reset()` between two tests", "s", "", "Compose has no reset", false, valueOf(0.1)},
 	{"snapshot/save", "snapshot", "`snapshot save` of a MariaDB of 500 MB of rows", "s", "`cp -a`", "", false, ratioOf(1.2)},
-	{"snapshot/pause", "snapshot", "writes paused meanwhile", "s", "", "by hand the service is stopped all the time", false, valueOf(0.1)},
+	{"snapshot/pause", "snapshot", "writes paused meanwhile", "s", "", "by hand the service is stopped", false, valueOf(0.1)},
 	{"edit/sync-1", "edits", "edit until live: sync, 1 replica", "s", compose, "", false, nil},
 	{"edit/sync-3", "edits", "edit until live: sync, 3 replicas", "s", compose, "", false, nil},
 	{"edit/restart-1", "edits", "edit until live: sync+restart, 1 replica", "s", compose, "", false, ratioOf(0.07)},

@@ -134,7 +134,7 @@ func (b *bench) scaleSteps(ctx context.Context, pods int, dir string, run timed,
 
 // scaleRest measures supervisor and agent at rest.
 func (b *bench) scaleRest(ctx context.Context, s *stack, pods int) error {
-	supervisor, err := s.supervisor(ctx)
+	supervisor, err := s.supervisor()
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,8 @@ func measureSnapshot(ctx context.Context, b *bench) error {
 
 // inspect prints something of the database's container.
 func (s *stack) inspect(ctx context.Context, format string) (string, error) {
-	id, err := s.b.command(ctx, "docker", "ps", "-q", "--filter", "label=dev.lyandev.project="+s.name, "--filter", "label=dev.lyandev.workload="+database)
+	id, err := s.b.command(ctx, "docker", "ps", "-q", "--filter", "label=dev.lyandev.project="+s.name,
+		"--filter", "label=dev.lyandev.workload="+database)
 	if err != nil {
 		return "", err
 	}
@@ -73,7 +74,8 @@ func (s *stack) fill(ctx context.Context) error {
 }
 
 func (s *stack) sql(ctx context.Context, query string) error {
-	_, err := s.lyandev(ctx, "exec", "-T", database+"-0", "--", "sh", "-c", `mariadb -N -uroot -p"$MARIADB_ROOT_PASSWORD" test -e "$1"`, "sh", "SET sql_log_bin=0; "+query)
+	client := `mariadb -N -uroot -p"$MARIADB_ROOT_PASSWORD" test -e "$1"`
+	_, err := s.lyandev(ctx, "exec", "-T", database+"-0", "--", "sh", "-c", client, "sh", "SET sql_log_bin=0; "+query)
 	return err
 }
 
