@@ -89,6 +89,11 @@ func (b *bench) prepare(ctx context.Context) error {
 		return err
 	}
 	b.res.Engine = strings.TrimSpace(out)
+	version, err := b.command(ctx, b.lyandev, "--version")
+	if err != nil {
+		return err
+	}
+	b.res.Version = strings.TrimSpace(version)
 	b.findPeers(ctx)
 	return ctx.Err()
 }

@@ -139,7 +139,7 @@ func TestRowSpecs(t *testing.T) {
 }
 
 func resultWith(commit string, rows ...*Row) *Result {
-	return &Result{Format: formatVersion, Commit: commit, Runs: 5, Rows: rows, Machine: Machine{OS: "linux/amd64", CPU: "c", CPUs: 2}, Engine: "20.10"}
+	return &Result{Format: formatVersion, Commit: commit, Version: "lyandev 1", Runs: 5, Rows: rows, Machine: Machine{OS: "linux/amd64", CPU: "c", CPUs: 2}, Engine: "20.10"}
 }
 
 func TestCompare(t *testing.T) {
@@ -168,8 +168,8 @@ func TestCompare(t *testing.T) {
 		{"slower", "+100.0 %", "worse, p=0.008"},
 		{"gone: only one of the results has it"},
 		{"new: only one of the results has it"},
-		{"A  aaaa"},
-		{"B  bbbb"},
+		{"A  commit aaaa, lyandev 1"},
+		{"B  commit bbbb, lyandev 1"},
 	} {
 		if !hasLine(out.String(), want) {
 			t.Errorf("no line has %q in:\n%s", want, out.String())

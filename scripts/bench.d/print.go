@@ -94,7 +94,7 @@ func (r *Row) target() string {
 
 // heading says what the result was measured on.
 func (res *Result) heading() string {
-	out := fmt.Sprintf("%s, %s, %d CPUs (%s), engine %s", res.Commit, res.Machine.OS, res.Machine.CPUs, res.Machine.CPU, res.Engine)
+	out := fmt.Sprintf("commit %s, %s, %s, %d CPUs (%s), engine %s", res.Commit, res.Version, res.Machine.OS, res.Machine.CPUs, res.Machine.CPU, res.Engine)
 	for _, name := range []string{"compose", "buildx"} {
 		if v := res.Peers[name]; v != "" {
 			out += fmt.Sprintf(", %s %s", name, v)

@@ -19,7 +19,9 @@ type Result struct {
 	Format int       `json:"format"`
 	Date   time.Time `json:"date"`
 	// Commit is what `git describe --always --dirty` says of the repository.
-	Commit  string  `json:"commit"`
+	Commit string `json:"commit"`
+	// Version is what the measured binary says of itself.
+	Version string  `json:"version"`
 	Machine Machine `json:"machine"`
 	Engine  string  `json:"engine"`
 	// Peers are the versions of the programs that lyandev is compared with, by name.

@@ -20,6 +20,12 @@ func measureTest(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
+	// The program minimal may have measured the same of the peer in this run.
+	before := b.res.row("minimal/up")
+	if before != nil {
+		row := b.res.row("test/ready")
+		row.Theirs, row.Error = before.Theirs, before.Error
+	}
 	report := filepath.Join(b.tmp, "junit.xml")
 	for range b.runs {
 		if _, err := s.lyandev(ctx, "test", "--quiet", "--prepared", "never", "--junit", report, "--", "true"); err != nil {
@@ -30,7 +36,9 @@ func measureTest(ctx context.Context, b *bench) error {
 			return err
 		}
 		b.ours("test/ready", took)
-		b.composeMinimal(ctx, "test/ready")
+		if before == nil {
+			b.composeMinimal(ctx, "test/ready")
+		}
 	}
 	return nil
 }
