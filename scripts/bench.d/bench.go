@@ -38,8 +38,7 @@ type bench struct {
 	undo []func(ctx context.Context)
 	peer peerTools
 	// ha is the example in profile ha, which several programs use one after the other; nil while it does not run.
-	ha     *stack
-	images bool
+	ha *stack
 }
 
 func cacheDir() (string, error) {
@@ -95,7 +94,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	}
 	b.res.Version = strings.TrimSpace(version)
 	b.findPeers(ctx)
-	return ctx.Err()
+	return errors.Join(ctx.Err(), b.buildImages(ctx))
 }
 
 func thisMachine() Machine {

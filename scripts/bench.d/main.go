@@ -7,6 +7,7 @@
 //	bench list             the programs and their rows
 //	bench compare A B      how the figures of the result files A and B differ
 //	bench readme [FILE]    write README's table from FILE; default: the newest result of all programs
+//	                       on a quiet machine
 //
 // It is run by scripts/bench in the repository's root. It measures only while the load average of one minute is at most 0.3, and
 // waits some minutes for that; --force or BENCH_FORCE=1 measures at once and marks the result as loaded.
@@ -73,6 +74,8 @@ func writeReadme(args []string) error {
 	path := filepath.Join(cache, "results", "latest.json")
 	if len(args) == 1 {
 		path = args[0]
+	} else if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("cannot write the table: %w; run make bench on a quiet machine first, or name a result file", err)
 	}
 	if err := publish(".", path); err != nil {
 		return err
@@ -139,7 +142,7 @@ func measure(ctx context.Context, args []string) error {
 	if werr := b.res.write(path); werr != nil {
 		return errors.Join(err, werr)
 	}
-	if whole && b.res.Runs >= 5 {
+	if whole && b.res.Runs >= 5 && !b.res.Loaded {
 		if werr := b.res.write(filepath.Join(b.cache, "results", "latest.json")); werr != nil {
 			return errors.Join(err, werr)
 		}

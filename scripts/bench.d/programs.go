@@ -85,8 +85,8 @@ func (b *bench) runOne(ctx context.Context, p program) error {
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
 	defer cancel()
-	err := b.runImages(limited)
-	if err == nil && p.ha {
+	var err error
+	if p.ha {
 		err = b.startHA(limited)
 	}
 	if err == nil {

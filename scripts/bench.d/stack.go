@@ -104,16 +104,12 @@ func (s *stack) json(ctx context.Context, into any, args ...string) error {
 	return nil
 }
 
-// runImages builds the images of the example, once for the whole run.
-func (b *bench) runImages(ctx context.Context) error {
-	if b.images {
-		return nil
-	}
+// buildImages builds the images of the example.
+func (b *bench) buildImages(ctx context.Context) error {
 	s := &stack{b: b, name: b.name + "-images", dir: b.root, args: []string{"-f", "lyanna.dev.yaml"}, env: b.env()}
 	if _, err := s.lyandev(ctx, "build", "--profile", "ha"); err != nil {
 		return fmt.Errorf("cannot build the images: %w", err)
 	}
-	b.images = true
 	return nil
 }
 
