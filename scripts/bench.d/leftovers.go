@@ -41,6 +41,11 @@ func (b *bench) removeLeftovers(ctx context.Context) {
 		}
 		_ = os.RemoveAll(dir)
 	}
+	b.sweep(ctx, dead)
+}
+
+// sweep removes the containers, networks and volumes of the benchmark whose names are chosen.
+func (b *bench) sweep(ctx context.Context, chosen func(name string) bool) {
 	for _, kind := range []struct{ list, remove []string }{
 		{[]string{"ps", "-a", "--format", "{{.Names}}"}, []string{"rm", "-f", "-v"}},
 		{[]string{"network", "ls", "--format", "{{.Name}}"}, []string{"network", "rm"}},
@@ -51,7 +56,7 @@ func (b *bench) removeLeftovers(ctx context.Context) {
 			continue
 		}
 		for _, name := range strings.Fields(out) {
-			if dead(name) {
+			if chosen(name) {
 				_, _ = b.command(ctx, append(append([]string{"docker"}, kind.remove...), name)...)
 			}
 		}

@@ -119,6 +119,10 @@ func measure(ctx context.Context, args []string) error {
 	}
 	defer func() { _ = os.RemoveAll(b.tmp) }()
 	defer b.cleanUp(0)
+	// Last, what the steps before could not remove: the engine sometimes says that a network is still in use.
+	b.onEnd(func(ctx context.Context) {
+		b.sweep(ctx, func(name string) bool { return strings.HasPrefix(name, b.name+"-") })
+	})
 	b.removeLeftovers(ctx)
 	if err := b.prepare(ctx); err != nil {
 		return err

@@ -106,9 +106,6 @@ func (b *bench) runOne(ctx context.Context, p program) error {
 			r.Error = strings.TrimSpace(r.Error + "\n" + err.Error())
 		}
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	if p.name == "scale" {
 		printCurve(os.Stdout, rows)
 	} else {
