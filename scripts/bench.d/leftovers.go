@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 var numbered = regexp.MustCompile(`^` + prefix + `(\d+)-`)
@@ -44,21 +46,42 @@ func (b *bench) removeLeftovers(ctx context.Context) {
 	b.sweep(ctx, dead)
 }
 
-// sweep removes the containers, networks and volumes of the benchmark whose names are chosen.
+// sweepTries is how often the clean-up tries to remove what a busy engine does not remove at once.
+const sweepTries = 5
+
+// sweep removes the containers, networks and volumes of the benchmark whose names are chosen, and says what it could not remove.
 func (b *bench) sweep(ctx context.Context, chosen func(name string) bool) {
+	for n := range sweepTries {
+		left, err := b.sweepOnce(ctx, chosen)
+		if len(left) == 0 && err == nil {
+			return
+		}
+		if n == sweepTries-1 || sleep(ctx, time.Second) != nil {
+			fmt.Fprintf(os.Stderr, "bench: cannot remove %s; the next run tries again: %v\n", strings.Join(left, ", "), err)
+			return
+		}
+	}
+}
+
+// sweepOnce returns the names of what it could not remove.
+func (b *bench) sweepOnce(ctx context.Context, chosen func(name string) bool) (left []string, err error) {
 	for _, kind := range []struct{ list, remove []string }{
 		{[]string{"ps", "-a", "--format", "{{.Names}}"}, []string{"rm", "-f", "-v"}},
 		{[]string{"network", "ls", "--format", "{{.Name}}"}, []string{"network", "rm"}},
 		{[]string{"volume", "ls", "--format", "{{.Name}}"}, []string{"volume", "rm"}},
 	} {
-		out, err := b.command(ctx, append(append([]string{"docker"}, kind.list...), "--filter", "name="+prefix)...)
-		if err != nil {
+		out, failed := b.command(ctx, append(append([]string{"docker"}, kind.list...), "--filter", "name="+prefix)...)
+		if failed != nil {
+			err = failed
 			continue
 		}
-		for _, name := range strings.Fields(out) {
-			if chosen(name) {
-				_, _ = b.command(ctx, append(append([]string{"docker"}, kind.remove...), name)...)
-			}
+		names := slices.DeleteFunc(strings.Fields(out), func(name string) bool { return !chosen(name) })
+		if len(names) == 0 {
+			continue
+		}
+		if _, failed := b.command(ctx, append(append([]string{"docker"}, kind.remove...), names...)...); failed != nil {
+			left, err = append(left, names...), failed
 		}
 	}
+	return left, err
 }

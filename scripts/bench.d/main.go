@@ -33,7 +33,7 @@ func main() {
 	stop()
 	switch {
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "bench: interrupted; what was started is removed")
+		fmt.Fprintln(os.Stderr, "bench: interrupted")
 		os.Exit(130)
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
