@@ -39,6 +39,8 @@ type bench struct {
 	peer peerTools
 	// ha is the example in profile ha, which several programs use one after the other; nil while it does not run.
 	ha *stack
+	// stillRuns says that a stack could not be taken down: its supervisor may run.
+	stillRuns bool
 }
 
 func cacheDir() (string, error) {

@@ -46,6 +46,19 @@ func (b *bench) removeLeftovers(ctx context.Context) {
 	b.sweep(ctx, dead)
 }
 
+// end removes all that this run has made. A supervisor that could not be told to stop ends within a second when its directory is gone, and
+// would make again what was removed before; so the directory goes first.
+func (b *bench) end() {
+	b.cleanUp(0)
+	_ = os.RemoveAll(b.tmp)
+	ctx, cancel := context.WithTimeout(context.Background(), cleanUpLimit)
+	defer cancel()
+	if b.stillRuns {
+		_ = sleep(ctx, 3*time.Second)
+	}
+	b.sweep(ctx, func(name string) bool { return strings.HasPrefix(name, b.name+"-") })
+}
+
 // sweepTries is how often the clean-up tries to remove what a busy engine does not remove at once.
 const sweepTries = 5
 

@@ -117,12 +117,7 @@ func measure(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(b.tmp) }()
-	defer b.cleanUp(0)
-	// Last, what the steps before could not remove: the engine sometimes says that a network is still in use.
-	b.onEnd(func(ctx context.Context) {
-		b.sweep(ctx, func(name string) bool { return strings.HasPrefix(name, b.name+"-") })
-	})
+	defer b.end()
 	b.removeLeftovers(ctx)
 	if err := b.prepare(ctx); err != nil {
 		return err

@@ -31,6 +31,7 @@ func (b *bench) newStack(name, dir string) *stack {
 	b.onEnd(func(ctx context.Context) {
 		if _, err := s.lyandev(ctx, "down", "--volumes", "--quiet"); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: cannot take down %s: %v\n", s.name, err)
+			b.stillRuns = true
 		}
 	})
 	s.undone = len(b.undo)
