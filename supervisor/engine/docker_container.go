@@ -69,9 +69,6 @@ func translate(s ContainerSpec) (*container.Config, *container.HostConfig, *netw
 	if s.PidsLimit > 0 {
 		host.PidsLimit = &s.PidsLimit
 	}
-	if s.NoFile > 0 {
-		host.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: s.NoFile, Hard: s.NoFile}}
-	}
 	if s.Init {
 		host.Init = &s.Init
 	}

@@ -173,9 +173,6 @@ type ContainerSpec struct {
 	MemoryBytes int64 // R152; 0 is none
 	ShmBytes    int64
 	PidsLimit   int64
-	// NoFile is how many files a process may have open; 0 is the engine's default. An engine that may not raise its own
-	// limit refuses to start the container.
-	NoFile int64
 
 	Privileged     bool
 	ReadOnlyRootFS bool

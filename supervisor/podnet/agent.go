@@ -140,10 +140,6 @@ func (n *Network) replaceAgent(ctx context.Context, old *engine.Container, ports
 		return err
 	}
 	id, err := n.startAgent(ctx, spec, token)
-	if err != nil && !engine.IsPortTaken(err) { // an engine that may not raise its limit of open files cannot start it so
-		spec.NoFile = 0
-		id, err = n.startAgent(ctx, spec, token)
-	}
 	if engine.IsPortTaken(err) {
 		return fmt.Errorf("cannot publish the stack's ports: %w; free it, or let lyandev choose with --ports auto", err)
 	}
@@ -156,9 +152,6 @@ func (n *Network) replaceAgent(ctx context.Context, old *engine.Container, ports
 	}
 	return errors.Join(n.share(ctx, &c), n.connect(ctx, c, ports))
 }
-
-// agentFiles is how many files the agent may have open: about six for each connection that it passes on.
-const agentFiles = 1 << 18
 
 // agentSpec is an agent's container. It may do no more than the agent needs to. The first port is that of the control API,
 // without its host port.
@@ -174,7 +167,7 @@ func (n *Network) agentSpec(ports []network.Published, image, hash string) engin
 		Network: n.homeName(), IP: layout.Agent, MAC: agent.MAC(layout.Agent), RestartPolicy: "always",
 		CapDrop: []string{"ALL"}, CapAdd: agent.Capabilities, ReadOnlyRootFS: true, SecurityOpt: []string{"no-new-privileges"},
 		DNSOptions: agent.DNSOptions, Sysctls: agent.Sysctls,
-		Mounts: []engine.Mount{{Anonymous: true, Target: agent.StateDir}}, NoFile: agentFiles,
+		Mounts: []engine.Mount{{Anonymous: true, Target: agent.StateDir}},
 		Publish: []engine.PortBinding{{HostIP: loopback, ContainerPort: agent.ControlPort}}, Warn: n.cfg.Warn,
 	}
 	for _, p := range ports {
