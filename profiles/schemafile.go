@@ -39,35 +39,36 @@ var fileSchema = sync.OnceValues(func() ([]byte, error) {
 
 	defs := file["$defs"].(map[string]any)
 	for name, def := range ext["$defs"].(map[string]any) {
-		defs[extensionPrefix+name] = orVariable(def)
+		defs[extensionPrefix+name] = def
 	}
 	delete(ext, "$defs")
 	delete(ext, "$schema")
 	delete(ext, "$id")
-	defs[extensionPrefix+"top"] = orVariable(ext)
+	defs[extensionPrefix+"top"] = ext
 	maps.Copy(defs, k.defs)
 
 	file = toDraft07(file, defs).(map[string]any)
-	file["$schema"], file["title"] = draft07, "A Compose file, with "+extensionKey
+	file["$schema"] = draft07
 	delete(file, "$id")
 	defs = file["definitions"].(map[string]any)
 	property(file, extensionKey, extensionPrefix+"top")
 	property(defs["service"].(map[string]any), extensionKey, extensionPrefix+"service")
 	profile := defs[extensionPrefix+"profile"].(map[string]any)["properties"].(map[string]any)
-	property(map[string]any{"properties": profile}, extensionKey, extensionPrefix+"top")
-	for _, key := range fragmentKeys[:len(fragmentKeys)-1] {
-		profile[key] = described("#/properties/"+key, profile[key])
-	}
+	fragments{defs}.profile(profile, file["properties"].(map[string]any))
+	file = orVariable(describePlaces(file, defs)).(map[string]any)
 	return json.MarshalIndent(file, "", "  ")
 })
 
 // extensionPrefix begins the names of x-lyandev's definitions beside those of the Compose specification.
 const extensionPrefix = extensionKey + "."
 
+// definitionsPath begins references to the definitions of a draft-07 schema.
+const definitionsPath = "#/definitions/"
+
 // property adds a property that a definition describes to a mapping's schema.
 func property(schema map[string]any, key, definition string) {
 	old := schema["properties"].(map[string]any)
-	old[key] = described("#/definitions/"+definition, old[key])
+	old[key] = described(definitionsPath+definition, old[key])
 }
 
 // described is a reference with the description of the schema in whose place it comes, if there is one.
@@ -108,27 +109,6 @@ func prefixRefs(node any) any {
 	})
 }
 
-// orVariable accepts a text with a variable wherever a number, a boolean or one of some words is required.
-func orVariable(node any) any {
-	return rewrite(node, func(m map[string]any) any {
-		t, _ := m["type"].(string)
-		_, choice := m["enum"].([]any)
-		if !choice && t != "integer" && t != "boolean" {
-			return m
-		}
-		inner, outer := map[string]any{}, map[string]any{}
-		for key, v := range m {
-			if key == "description" || key == "default" {
-				outer[key] = v
-			} else {
-				inner[key] = v
-			}
-		}
-		outer["anyOf"] = []any{inner, map[string]any{"type": "string", "pattern": `\$`}}
-		return outer
-	})
-}
-
 // toDraft07 rewrites what draft-07 lacks: $defs are definitions; what stands beside a $ref would be ignored, so that the $ref
 // becomes an allOf; unevaluatedProperties become additionalProperties, for which the properties of allOf are drawn in.
 func toDraft07(node any, defs map[string]any) any {
@@ -146,7 +126,7 @@ func toDraft07(node any, defs map[string]any) any {
 		if !ok {
 			return m
 		}
-		m["$ref"] = strings.Replace(ref, "#/$defs/", "#/definitions/", 1)
+		m["$ref"] = strings.Replace(ref, "#/$defs/", definitionsPath, 1)
 		if len(m) == 1 {
 			return m
 		}

@@ -67,7 +67,7 @@ func against(t *testing.T, schema *jsonschema.Schema, name, content string) erro
 func TestFileSchemaAcceptsValidFiles(t *testing.T) {
 	schema := editorSchema(t)
 	files := map[string]string{}
-	for _, pattern := range []string{"../lyanna.dev.yaml", "testdata/plain/*.yaml", "testdata/corpus/*.txtar", "../supervisor/compat/testdata/*.txtar"} {
+	for _, pattern := range []string{"../lyanna.dev.yaml", "../assets/examples/*/*.yaml", "../cmd/lyandev/scaffold/templates/hello/*.yaml", "testdata/plain/*.yaml", "testdata/corpus/*.txtar", "../supervisor/compat/testdata/*.txtar"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil || len(paths) == 0 {
 			t.Fatalf("%s: no files: %v", pattern, err)
@@ -139,6 +139,57 @@ func TestFileSchemaRefusesMistakes(t *testing.T) {
 			t.Errorf("%s: %v", content, err)
 		}
 	}
+}
+
+// TestFileSchemaForEditors: what yaml-language-server 1.25 marked wrongly or could not complete.
+func TestFileSchemaForEditors(t *testing.T) {
+	schema := editorSchema(t)
+	for name, content := range map[string]string{
+		"variables in Compose's keys": `services: {web: {image: x, init: '${A}', pull_policy: '${A}', oom_kill_disable: '${A}',
+  volumes: [{type: '${A}', target: /x}], depends_on: {db: {condition: '${A}', required: '${B}'}}, build: {no_cache: '${A}'},
+  develop: {watch: [{path: ., action: '${A}', initial_sync: '${B}'}]}, networks: {a: {priority: '${A}'}}}}
+models: {m: {model: x, context_size: '${A}'}}`,
+		"variables in x-lyandev": "x-lyandev: {ingressPort: '${A:-80}', order: '${O}', allowHostPaths: '${P}'}",
+		"parts of things in a profile": `x-lyandev: {profiles: {ha: {x-lyandev: {secrets: {s: {labels: {a: b}}}}, services: {web: {develop: {watch: [{path: .}]},
+  depends_on: {db: {}}, volumes: [{target: /x}], blkio_config: {weight_device: [{weight: 4}]}, provider: {options: {a: b}}, ulimits: {nofile: {soft: 3}}, extends: {file: x}}}}}}`,
+	} {
+		if err := against(t, schema, name, content); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, content := range map[string]string{
+		"a part of a thing in a service":   "services: {web: {image: x, volumes: [{target: /x}]}}",
+		"profiles in a profile":            "x-lyandev: {profiles: {ha: {x-lyandev: {profiles: {}}}}}",
+		"a kind's spec in a profile":       "x-lyandev: {profiles: {ha: {services: {web: {x-lyandev: {kind: Job, spec: {replicas: 3}}}}}}}",
+		"a word that Kubernetes has not":   "services: {web: {image: x, x-lyandev: {probes: {readiness: {httpGet: {port: 80, scheme: ftp}}}}}}",
+		"a text where a boolean is wanted": "services: {web: {image: x, build: {privileged: maybe}, oom_kill_disable: [x]}}",
+	} {
+		if err := against(t, schema, name, content); err == nil {
+			t.Errorf("%s is accepted: %s", name, content)
+		}
+	}
+	raw, err := FileSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]any
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	for key, property := range propertiesOf(t, "x-lyandev.service") {
+		if p := property.(map[string]any); p["type"] == nil && p["anyOf"] == nil {
+			t.Errorf("an editor completes %s without a colon: %v", key, p)
+		}
+	}
+	if text := descriptionOf(t, propertiesOf(t, "kubernetes.Container")["readinessProbe"].(map[string]any)); !strings.Contains(text, "removed from service endpoints") {
+		t.Errorf("an editor shows about a field what its type is: %q", text)
+	}
+	rewrite(file, func(m map[string]any) any {
+		if title, ok := m["title"].(string); ok {
+			t.Errorf("an editor would show the title %q in front of each description", title)
+		}
+		return m
+	})
 }
 
 // propertiesOf returns a definition's properties in FileSchema, or those of the values of a mapping.

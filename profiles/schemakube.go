@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 )
@@ -30,6 +32,32 @@ var extraFields = map[string][]string{"ServiceSpec": {"name", "labels", "annotat
 
 // kinds are the kinds of workloads.
 var kinds = []string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod", "Job", "CronJob"}
+
+// kubernetesPrefix begins the names of the definitions of Kubernetes' types.
+const kubernetesPrefix = "kubernetes."
+
+// words are the values of Kubernetes' types that are one of a few words.
+var words = map[reflect.Type][]string{
+	reflect.TypeFor[appsv1.DaemonSetUpdateStrategyType]():              {"RollingUpdate", "OnDelete"},
+	reflect.TypeFor[appsv1.DeploymentStrategyType]():                   {"RollingUpdate", "Recreate"},
+	reflect.TypeFor[appsv1.PersistentVolumeClaimRetentionPolicyType](): {"Retain", "Delete"},
+	reflect.TypeFor[appsv1.PodManagementPolicyType]():                  {"OrderedReady", "Parallel"},
+	reflect.TypeFor[appsv1.StatefulSetUpdateStrategyType]():            {"RollingUpdate", "OnDelete"},
+	reflect.TypeFor[batchv1.CompletionMode]():                          {"NonIndexed", "Indexed"},
+	reflect.TypeFor[batchv1.ConcurrencyPolicy]():                       {"Allow", "Forbid", "Replace"},
+	reflect.TypeFor[corev1.ContainerRestartPolicy]():                   {"Always", "Never", "OnFailure"},
+	reflect.TypeFor[corev1.RestartPolicy]():                            {"Always", "OnFailure", "Never"},
+	reflect.TypeFor[corev1.DNSPolicy]():                                {"ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"},
+	reflect.TypeFor[corev1.PodFSGroupChangePolicy]():                   {"Always", "OnRootMismatch"},
+	reflect.TypeFor[corev1.Protocol]():                                 {"TCP", "UDP", "SCTP"},
+	reflect.TypeFor[corev1.PullPolicy]():                               {"Always", "IfNotPresent", "Never"},
+	reflect.TypeFor[corev1.ServiceAffinity]():                          {"None", "ClientIP"},
+	reflect.TypeFor[corev1.ServiceType]():                              {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"},
+	reflect.TypeFor[corev1.StorageMedium]():                            {"", "Memory"},
+	reflect.TypeFor[corev1.TerminationMessagePolicy]():                 {"File", "FallbackToLogsOnError"},
+	reflect.TypeFor[corev1.URIScheme]():                                {"HTTP", "HTTPS"},
+	reflect.TypeFor[networkingv1.PathType]():                           {"Prefix", "Exact", "ImplementationSpecific"},
+}
 
 // kubeTypes makes schemas of Kubernetes' Go types.
 type kubeTypes struct {
@@ -90,6 +118,13 @@ func (k kubeTypes) of(t reflect.Type) map[string]any {
 	case durationType, timeType, microType, bytesType:
 		return map[string]any{"type": "string"}
 	}
+	if list := words[t]; list != nil {
+		choice := make([]any, len(list))
+		for i, word := range list {
+			choice[i] = word
+		}
+		return map[string]any{"type": "string", "enum": choice}
+	}
 	switch t.Kind() {
 	case reflect.Struct:
 		return k.structure(t)
@@ -107,7 +142,7 @@ func (k kubeTypes) of(t reflect.Type) map[string]any {
 
 // structure returns a reference to the definition of a struct, which it makes if there is none. Null is "not set".
 func (k kubeTypes) structure(t reflect.Type) map[string]any {
-	name := "kubernetes." + t.Name()
+	name := kubernetesPrefix + t.Name()
 	ref := map[string]any{"$ref": "#/$defs/" + name}
 	if _, made := k.defs[name]; made {
 		return ref
@@ -120,9 +155,9 @@ func (k kubeTypes) structure(t reflect.Type) map[string]any {
 		def["description"] = docs[""]
 	}
 	for key, f := range jsonFields(t) {
-		field := orVariable(k.of(f.Type)).(map[string]any)
+		field := k.of(f.Type)
 		if docs[key] != "" {
-			field["description"] = docs[key]
+			field = withDescription(field, docs[key])
 		}
 		properties[key] = field
 	}
@@ -133,6 +168,15 @@ func (k kubeTypes) structure(t reflect.Type) map[string]any {
 		}
 	}
 	return ref
+}
+
+// withDescription gives a schema a description. What stands beside a $ref would be ignored.
+func withDescription(schema map[string]any, text string) map[string]any {
+	if ref, ok := schema["$ref"].(string); ok {
+		return map[string]any{"description": text, "allOf": []any{map[string]any{"$ref": ref}}}
+	}
+	schema["description"] = text
+	return schema
 }
 
 // fieldDocs returns Kubernetes' documentation of a type's fields by JSON name, that of the type itself under "".

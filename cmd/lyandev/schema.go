@@ -20,7 +20,7 @@ func newSchemaCommand(st *ui.Streams) *cli.Command {
 		Description: "The schema is that of the Compose specification, with x-lyandev and the Kubernetes objects in it (draft-07). Editors with\n" +
 			"yaml-language-server (VS Code with the YAML extension, Neovim, Helix ...) complete and check by it if the file's first\n" +
 			"line names it: --install writes it to a file of yours and prints that line. A newer lyandev's --install, or its init,\n" +
-			"refreshes it.\n\n" +
+			"refreshes it. See lyandev help editors for the settings that !reset and !override need.\n\n" +
 			"Examples:\n" +
 			"  lyandev schema --install\n" +
 			"  lyandev schema > schema.json",
