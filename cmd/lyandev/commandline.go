@@ -50,7 +50,7 @@ func arrange(app *cli.App, given []string) ([]string, error) {
 		return completionLine(app, given), nil
 	}
 	if len(rest) > 0 && rest[0] == "help" {
-		if isTopic(rest[1:]) {
+		if isTopic(app, rest[1:]) {
 			return append([]string{given[0], "help", "--"}, rest[1:]...), nil
 		}
 		l.help, rest = true, rest[1:]

@@ -34,9 +34,10 @@ func newHelpCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-// isTopic reports whether the words after help name a topic or a key of x-lyandev.
-func isTopic(words []string) bool {
-	if len(words) == 0 {
+// isTopic reports whether the words after help name a topic or a key of x-lyandev. A command goes before another word for a topic:
+// help profile is about the command, and names the topic profiles.
+func isTopic(app *cli.App, words []string) bool {
+	if len(words) == 0 || commandNamed(app.Commands, words[0]) != nil && helptext.Named(words[0]) != words[0] {
 		return false
 	}
 	_, found, _ := helptext.Find(words)
@@ -139,6 +140,9 @@ func commandHelp(w io.Writer, c *cli.Command) {
 		fmt.Fprintln(w)
 	}
 	flagHelp(w, "Flags", c.Flags)
+	if topic := helptext.Named(c.Name); topic != "" && name == "lyandev "+c.Name {
+		fmt.Fprintf(w, "\nSee also: lyandev help %s\n", topic)
+	}
 	fmt.Fprint(w, "\nThe project flags (--file, --project-name, --profile ...; see lyandev --help) can\n"+
 		"come before or after the command, flags before or after the arguments; \"--\" ends\nthem.\n")
 }

@@ -22,7 +22,7 @@ const ReferenceName = "x-lyandev"
 // names are the topics in the order of the list: the file first, then what runs, then those who come from other tools.
 var names = []string{
 	ReferenceName, "profiles", "probes", "networking", "volumes", "live-updates", "testing", "troubleshooting", "debugging",
-	"compose", "tilt", "kubernetes", "exit-codes", "environment", "lyanna", "performance",
+	"compose", "tilt", "kubernetes", "editors", "exit-codes", "environment", "lyanna", "performance",
 }
 
 // All returns the topics in the order in which they are listed.
@@ -36,6 +36,27 @@ func All() []Topic {
 		}
 	}
 	return out
+}
+
+// otherWords are words that people type for a topic.
+var otherWords = map[string]string{
+	"probe": "probes", "healthcheck": "probes", "healthchecks": "probes", "profile": "profiles", "volume": "volumes",
+	"network": "networking", "networks": "networking", "dns": "networking", "ingress": "networking",
+	"watch": "live-updates", "develop": "live-updates", "sync": "live-updates", "reload": "live-updates", "live-update": "live-updates",
+	"test": "testing", "tests": "testing", "debug": "debugging", "debugger": "debugging", "debuggers": "debugging",
+	"editor": "editors", "vscode": "editors", "schema": "editors", "exit-code": "exit-codes", "exitcodes": "exit-codes", "codes": "exit-codes",
+	"env": "environment", "variables": "environment", "docker-compose": "compose", "k8s": "kubernetes", "kubectl": "kubernetes", "trouble": "troubleshooting",
+}
+
+// Named returns the name of the topic that a word stands for: the word itself, or another word for it. It is "" if there is none.
+func Named(word string) string {
+	if other := otherWords[word]; other != "" {
+		return other
+	}
+	if read(word) != "" {
+		return word
+	}
+	return ""
 }
 
 // read returns the file of a topic, "" if there is none.
@@ -63,7 +84,7 @@ func Find(words []string) (text string, found bool, err error) {
 		text, err = reference(path)
 		return text, true, err
 	}
-	if text = read(words[0]); text == "" || len(words) > 1 {
+	if text = read(Named(words[0])); text == "" || len(words) > 1 {
 		return "", false, nil
 	}
 	return text, true, nil
