@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 	"sigs.k8s.io/yaml"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/mask"
@@ -65,6 +66,14 @@ func printConfig(c *cli.Context, st *ui.Streams, document any, asJSON bool, m *m
 	return writeConfig(c, st, append(bytes.TrimRight(b, "\n"), '\n'))
 }
 
+var variableRows = output.List[profiles.Variable]{Columns: []output.Column[profiles.Variable]{
+	{Title: "NAME", Cell: func(v profiles.Variable) string { return v.Name }},
+	{Title: "REQUIRED", Cell: func(v profiles.Variable) string { return strconv.FormatBool(v.Required) }},
+	{Title: "DEFAULT VALUE", Cell: func(v profiles.Variable) string { return v.Default }},
+	{Title: "ALTERNATE VALUE", Cell: func(v profiles.Variable) string { return v.Alternate }},
+	{Title: "VALUE", Cell: func(v profiles.Variable) string { return v.Value }},
+}}
+
 func printVariables(c *cli.Context, st *ui.Streams, list []profiles.Variable, asJSON bool, m *mask.Masker) error {
 	if !c.Bool("show-secrets") {
 		for i := range list {
@@ -76,12 +85,7 @@ func printVariables(c *cli.Context, st *ui.Streams, list []profiles.Variable, as
 		return printConfig(c, st, list, true, m)
 	}
 	var text bytes.Buffer
-	w := tabwriter.NewWriter(&text, 0, 4, 3, ' ', 0)
-	fmt.Fprintln(w, "NAME\tREQUIRED\tDEFAULT VALUE\tALTERNATE VALUE\tVALUE")
-	for _, v := range list {
-		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%s\n", v.Name, v.Required, v.Default, v.Alternate, v.Value)
-	}
-	if err := w.Flush(); err != nil {
+	if err := variableRows.Print(&text, list, output.Options{}); err != nil {
 		return err
 	}
 	return writeConfig(c, st, text.Bytes())

@@ -26,12 +26,9 @@ func newDfCommand(st *ui.Streams) *cli.Command {
 			"  lyandev df\n" +
 			"  lyandev df -v\n" +
 			"  lyandev df -o json",
-		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "list every image, volume and snapshot"},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT`: json; default: a table"}, jsonFlag(),
-		},
+		Flags: listFlags(&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "list every image, volume and snapshot"}),
 		Action: func(c *cli.Context) error {
-			format, err := formatOf(c, output.JSON, "table")
+			how, err := listOutput(c, st)
 			if err != nil {
 				return err
 			}
@@ -45,10 +42,10 @@ func newDfCommand(st *ui.Streams) *cli.Command {
 				return err
 			}
 			d := dfOf(f, c.Bool("verbose"))
-			if format == output.JSON {
-				return printJSON(st.Out, d)
+			if how.ForProgram() {
+				return output.Object(st.Out, d, how)
 			}
-			return d.print(st.Out)
+			return d.print(st.Out, how)
 		},
 	}
 }
@@ -102,7 +99,7 @@ var (
 			}
 			return r.Dir
 		}},
-	}}
+	}, Quiet: func(r disk.Row) string { return r.Instance }}
 	dfObjects = output.List[dfObject]{Columns: []output.Column[dfObject]{
 		{Title: "KIND", Cell: func(x dfObject) string { return string(x.Kind) }},
 		{Title: "NAME", Cell: func(x dfObject) string { return x.Name }},
@@ -111,8 +108,8 @@ var (
 	}}
 )
 
-func (d df) print(out io.Writer) error {
-	if err := dfRows.Print(out, d.Instances, output.Options{}); err != nil {
+func (d df) print(out io.Writer, how output.Options) error {
+	if err := dfRows.Print(out, d.Instances, how); err != nil || how.Format == output.Name {
 		return err
 	}
 	fmt.Fprintf(out, "\nBuild cache of the engine, of all builds: %s, %s of it not in use\n", size(d.BuildCache), size(d.UnusedBuildCache))
@@ -120,7 +117,7 @@ func (d df) print(out io.Writer) error {
 		return nil
 	}
 	fmt.Fprintln(out)
-	return dfObjects.Print(out, d.Objects, output.Options{})
+	return dfObjects.Print(out, d.Objects, how)
 }
 
 // sizeOr is a size, "-" if it is not known.

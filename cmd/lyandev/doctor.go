@@ -28,18 +28,18 @@ func newDoctorCommand(st *ui.Streams) *cli.Command {
 		Description: "Each line is ok, a note, or a problem with its fix. It needs neither an engine nor a file, changes nothing, and takes at most\n" +
 			"some seconds. The exit code is 1 if there is a problem, else 0.\n\n" +
 			"Examples:\n  lyandev doctor\n  lyandev doctor -o json",
-		Flags: []cli.Flag{jsonFlag(), &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT`: json or yaml"}},
+		Flags: output.Flags(),
 		Action: func(c *cli.Context) error {
-			format, err := formatOf(c, output.JSON, output.YAML)
+			how, err := outputOf(c, st)
 			if err != nil {
 				return err
 			}
-			return runDoctor(c, st, format)
+			return runDoctor(c, st, how)
 		},
 	}
 }
 
-func runDoctor(c *cli.Context, st *ui.Streams, format output.Format) error {
+func runDoctor(c *cli.Context, st *ui.Streams, how output.Options) error {
 	list, err := instance.Open().List()
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func runDoctor(c *cli.Context, st *ui.Streams, format output.Format) error {
 		return err
 	}
 	found := doctor.Diagnose(facts)
-	if err := printFindings(st, found, format); err != nil {
+	if err := printFindings(st, found, how); err != nil {
 		return err
 	}
 	if doctor.HasProblem(found) {
@@ -77,9 +77,9 @@ func runDoctor(c *cli.Context, st *ui.Streams, format output.Format) error {
 	return nil
 }
 
-func printFindings(st *ui.Streams, found []doctor.Finding, format output.Format) error {
-	if format != output.Table {
-		return output.Object(st.Out, found, output.Options{Format: format})
+func printFindings(st *ui.Streams, found []doctor.Finding, how output.Options) error {
+	if how.ForProgram() {
+		return output.Object(st.Out, found, how)
 	}
 	colours := map[doctor.Verdict]ui.Style{doctor.OK: ui.Green, doctor.Note: ui.Yellow, doctor.Problem: ui.Red}
 	doctor.Print(st.Out, found, func(v doctor.Verdict, text string) string { return st.Paint(colours[v], text) })

@@ -22,7 +22,7 @@ func newExamplesCommand(st *ui.Streams) *cli.Command {
 		Description: "Each example is a directory with a stack file and a README.md that says what to try. DIR is created; its default is NAME. A\n" +
 			"directory that has files in it is refused.\n\n" +
 			"Examples:\n  lyandev examples\n  lyandev examples compose\n  lyandev examples zookeeper /tmp/zk",
-		Flags: []cli.Flag{jsonFlag(), &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "for the list: `FORMAT` json or name"}},
+		Flags: listFlags(),
 		Action: func(c *cli.Context) error {
 			list, err := allExamples(assets.Examples())
 			if err != nil {
@@ -31,11 +31,11 @@ func newExamplesCommand(st *ui.Streams) *cli.Command {
 			if c.Args().Len() > 0 {
 				return copyExample(st, list, c.Args().Get(0), c.Args().Get(1))
 			}
-			format, err := formatOf(c, output.JSON, output.Name)
+			how, err := listOutput(c, st)
 			if err != nil {
 				return err
 			}
-			return exampleList.Print(st.Out, list, output.Options{Format: format})
+			return exampleList.Print(st.Out, list, how)
 		},
 	}
 }

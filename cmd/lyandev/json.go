@@ -1,10 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -23,22 +20,13 @@ func outputOf(c *cli.Context, st *ui.Streams, more ...output.Format) (output.Opt
 	return how, withCode(exitUsage, err)
 }
 
-// formatOf returns the --output of a command that has only the given formats and --json; "table" stands for none. Errors have exitUsage.
-func formatOf(c *cli.Context, known ...output.Format) (output.Format, error) {
-	format := output.Format(c.String("output"))
-	switch {
-	case format != output.Table && !slices.Contains(known, format):
-		words := make([]string, len(known))
-		for i, k := range known {
-			words[i] = string(k)
-		}
-		return "", withCode(exitUsage, fmt.Errorf("cannot use --output %q: it must be %s", format, strings.Join(words, " or ")))
-	case c.Bool("json"):
-		return output.JSON, nil
-	case format == "table":
-		return output.Table, nil
+// textOutput is how a command prints a table that has no --output: cut to the width of a terminal.
+func textOutput(st *ui.Streams) output.Options {
+	var how output.Options
+	if st.OutTTY {
+		how.Width, _ = st.Size()
 	}
-	return format, nil
+	return how
 }
 
 // listOutput is outputOf for a list, which can also be a wide table or names.

@@ -5,22 +5,22 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services/mariadb"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
 func newMariaDBCommand(st *ui.Streams) *cli.Command {
-	changed := func(_ *cli.Context, p mariadb.Promoted) { printPromoted(st.Out, p) }
+	changed := func(p mariadb.Promoted, _ output.Options) error { printPromoted(st.Out, p); return nil }
 	return &cli.Command{
 		Name: "mariadb", Usage: "show the MariaDB servers or change the master",
 		Subcommands: []*cli.Command{
 			operatorCommand(st, "mariadb", cli.Command{Name: "status", Usage: "roles, positions, replication threads and lag"},
-				func(_ *cli.Context, s mariadb.Status) { printMariaDB(st.Out, s) }),
+				func(s mariadb.Status, how output.Options) error { return printMariaDB(st, s, how) }),
 			operatorCommand(st, "mariadb", cli.Command{
 				Name: "promote", Usage: "promote a slave to master without losing writes; the old master becomes a slave", ArgsUsage: "[POD]",
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "promote even if the slave lacks writes, which are lost; prints their GTIDs"}},
@@ -30,15 +30,24 @@ func newMariaDBCommand(st *ui.Streams) *cli.Command {
 	}
 }
 
-func printMariaDB(out io.Writer, s mariadb.Status) {
-	fmt.Fprintf(out, "%s (master %s, epoch %d)\n", s.Message, dash(s.Master), s.Epoch)
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "POD\tROLE\tDECLARED\tRIGHT\tREAD-ONLY\tIO\tSQL\tLAG\tBEHIND\tGTID\tVERSION\tWHY")
-	for _, p := range s.Servers {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", p.Pod, dash(p.Role), dash(p.Declared), yes(p.Right), yes(p.ReadOnly),
-			dash(p.IO), dash(p.SQL), dash(p.LagSeconds), p.Behind, dash(p.GTID), dash(p.Version), why(p.Reason, cmp.Or(p.Message, p.Seeding)))
-	}
-	_ = w.Flush()
+var mariaDBServers = output.List[mariadb.ServerStatus]{Columns: []output.Column[mariadb.ServerStatus]{
+	words("POD", func(p mariadb.ServerStatus) string { return p.Pod }),
+	words("ROLE", func(p mariadb.ServerStatus) string { return p.Role }),
+	words("DECLARED", func(p mariadb.ServerStatus) string { return p.Declared }),
+	words("HEALTHY", func(p mariadb.ServerStatus) string { return yes(p.Right) }),
+	words("READ-ONLY", func(p mariadb.ServerStatus) string { return yes(p.ReadOnly) }),
+	words("IO", func(p mariadb.ServerStatus) string { return p.IO }),
+	words("SQL", func(p mariadb.ServerStatus) string { return p.SQL }),
+	words("LAG", func(p mariadb.ServerStatus) string { return p.LagSeconds }),
+	numbers("BEHIND", func(p mariadb.ServerStatus) int64 { return int64(p.Behind) }),
+	words("GTID", func(p mariadb.ServerStatus) string { return p.GTID }),
+	words("VERSION", func(p mariadb.ServerStatus) string { return p.Version }),
+	words("WHY", func(p mariadb.ServerStatus) string { return why(p.Reason, cmp.Or(p.Message, p.Seeding)) }),
+}}
+
+func printMariaDB(st *ui.Streams, s mariadb.Status, how output.Options) error {
+	fmt.Fprintf(st.Out, "%s (master %s, epoch %d)\n", s.Message, dash(s.Master), s.Epoch)
+	return mariaDBServers.Print(st.Out, s.Servers, how)
 }
 
 func printPromoted(out io.Writer, p mariadb.Promoted) {

@@ -62,7 +62,7 @@ func tellProgress(ctx context.Context, st *ui.Streams, t *target, operator strin
 }
 
 // operatorCommand adds the action to a command of an operator; done prints the result.
-func operatorCommand[T any](st *ui.Streams, operator string, cmd cli.Command, done func(c *cli.Context, result T)) *cli.Command {
+func operatorCommand[T any](st *ui.Streams, operator string, cmd cli.Command, done func(result T, how output.Options) error) *cli.Command {
 	cmd.Flags = append(cmd.Flags, output.Flags()...)
 	cmd.Action = func(c *cli.Context) error {
 		how, err := outputOf(c, st)
@@ -77,8 +77,7 @@ func operatorCommand[T any](st *ui.Streams, operator string, cmd cli.Command, do
 		if how.ForProgram() {
 			return output.Object(st.Out, result, how)
 		}
-		done(c, result)
-		return nil
+		return done(result, how)
 	}
 	return &cmd
 }

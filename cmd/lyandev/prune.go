@@ -27,17 +27,16 @@ func newPruneCommand(st *ui.Streams) *cli.Command {
 			"  lyandev prune --dry-run\n" +
 			"  lyandev prune --snapshots --yes\n" +
 			"  lyandev prune --volumes --snapshots",
-		Flags: []cli.Flag{
+		Flags: listFlags(
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also images that the next up of an instance would use: it builds them again"},
 			&cli.BoolFlag{Name: "volumes", Usage: "also volumes and state of instances whose directory does not exist any more: their data is lost"},
 			&cli.BoolFlag{Name: "snapshots", Usage: "also snapshots that test runs have made, and all of instances whose directory does not exist any more"},
 			&cli.BoolFlag{Name: "build-cache", Usage: "also the engine's build cache that no build uses, of all tools: nothing tells whose it is"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "only list what would be removed"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT`: json; default: a table"}, jsonFlag(),
-		},
+		),
 		Action: func(c *cli.Context) error {
-			format, err := formatOf(c, output.JSON, "table")
+			how, err := listOutput(c, st)
 			if err != nil {
 				return err
 			}
@@ -47,7 +46,7 @@ func newPruneCommand(st *ui.Streams) *cli.Command {
 			}
 			defer eng.Close()
 			p := pruner{
-				st: st, eng: eng, reg: instance.Open(), dryRun: c.Bool("dry-run"), yes: c.Bool("yes"), json: format == output.JSON,
+				st: st, eng: eng, reg: instance.Open(), dryRun: c.Bool("dry-run"), yes: c.Bool("yes"), how: how,
 				options: disk.Options{All: c.Bool("all"), Volumes: c.Bool("volumes"), Snapshots: c.Bool("snapshots"), BuildCache: c.Bool("build-cache")},
 			}
 			return p.run(c.Context)
@@ -62,10 +61,14 @@ type pruner struct {
 	reg          *instance.Registry
 	options      disk.Options
 	dryRun       bool
-	yes, json    bool
+	yes          bool
+	how          output.Options
 	removed      []disk.Item
 	removedBytes int64
 }
+
+// forProgram reports whether standard output gets only JSON, YAML or names.
+func (p *pruner) forProgram() bool { return p.how.ForProgram() || p.how.Format == output.Name }
 
 // run lists, asks and removes. What has changed while somebody was asked is looked at again.
 func (p *pruner) run(ctx context.Context) error {
@@ -90,8 +93,8 @@ func (p *pruner) run(ctx context.Context) error {
 		return err
 	}
 	err = p.remove(ctx, disk.Both(agreed, now))
-	if p.json {
-		return errors.Join(err, printJSON(p.st.Out, append([]disk.Item{}, p.removed...)))
+	if p.forProgram() {
+		return errors.Join(err, pruneItems.Print(p.st.Out, p.removed, p.how))
 	}
 	fmt.Fprintf(p.st.Err, "removed %d of %d, %s freed\n", len(p.removed), len(agreed), size(p.removedBytes))
 	return err
@@ -112,7 +115,7 @@ var pruneItems = output.List[disk.Item]{Columns: []output.Column[disk.Item]{
 	{Title: "INSTANCE", Cell: func(x disk.Item) string { return x.Instance }},
 	{Title: "SIZE", Cell: func(x disk.Item) string { return sizeOr(x.Bytes) }},
 	{Title: "WHY", Cell: func(x disk.Item) string { return x.Why }},
-}}
+}, Name: func(x disk.Item) string { return string(x.Kind) + "/" + x.Name }}
 
 // list prints what would be removed: as JSON or on standard output with --dry-run, else beside the question.
 func (p *pruner) list(items []disk.Item, kept []disk.Kept) error {
@@ -120,9 +123,9 @@ func (p *pruner) list(items []disk.Item, kept []disk.Kept) error {
 		fmt.Fprintf(p.st.Err, "%s %s: %s\n", p.st.Paint(ui.Yellow, "kept:"), k.Name, k.Why)
 	}
 	switch {
-	case p.json && (p.dryRun || len(items) == 0):
-		return printJSON(p.st.Out, append([]disk.Item{}, items...))
-	case p.json:
+	case p.forProgram() && (p.dryRun || len(items) == 0):
+		return pruneItems.Print(p.st.Out, items, p.how)
+	case p.forProgram():
 		return nil
 	case len(items) == 0:
 		fmt.Fprintln(p.st.Err, "there is nothing to remove")
@@ -136,7 +139,7 @@ func (p *pruner) list(items []disk.Item, kept []disk.Kept) error {
 	for _, x := range items {
 		total += max(x.Bytes, 0)
 	}
-	if err := pruneItems.Print(out, items, output.Options{}); err != nil {
+	if err := pruneItems.Print(out, items, p.how); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(out, "%d to remove, %s\n", len(items), size(total))
@@ -163,7 +166,7 @@ func (p *pruner) remove(ctx context.Context, items []disk.Item) error {
 		}
 		p.removed = append(p.removed, x)
 		p.removedBytes += max(x.Bytes, 0)
-		if !p.json {
+		if !p.forProgram() {
 			fmt.Fprintf(p.st.Err, "removed %s %s\n", x.Kind, x.Name)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/build"
 	"github.com/lyandev/lyandev/supervisor/disk"
@@ -185,7 +186,7 @@ func TestDf(t *testing.T) {
 		f, err := diskFacts(t.Context(), r.Engine, r.reg, time.Now())
 		r.must(err)
 		var out bytes.Buffer
-		r.must(dfOf(f, true).print(&out))
+		r.must(dfOf(f, true).print(&out, output.Options{}))
 		for _, want := range []string{"INSTANCE", "shop", "(gone)", "7B", "Build cache of the engine, of all builds: 5kB, 5kB of it not in use", "monday (shop_monday)", "old-web:latest"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%q is not in\n%s", want, &out)

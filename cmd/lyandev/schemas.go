@@ -1,9 +1,13 @@
 package main
 
 import (
+	"github.com/lyandev/lyandev/cmd/lyandev/doctor"
 	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/cmd/lyandev/upplan"
 	"github.com/lyandev/lyandev/profiles"
+	"github.com/lyandev/lyandev/services/mariadb"
+	"github.com/lyandev/lyandev/services/redis"
+	"github.com/lyandev/lyandev/supervisor/disk"
 	"github.com/lyandev/lyandev/supervisor/drill"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/network"
@@ -34,7 +38,18 @@ var outputTypes = map[string]any{
 	"snapshot save":         snapshot.Meta{},
 	"stats":                 []podUsage{},
 	"stats loop":            loopStats{},
-	"status":                state.Status{},
+	"status":                explain.Status{},
+	"why":                   explain.Answer{},
+	"df":                    df{},
+	"prune":                 []disk.Item{},
+	"doctor":                []doctor.Finding{},
+	"examples":              []example{},
+	"mariadb status":        mariadb.Status{},
+	"mariadb promote":       mariadb.Promoted{},
+	"redis status":          redis.Status{},
+	"redis failover":        redis.FailedOver{},
+	"config --variables":    []profiles.Variable{},
+	"config --support":      []profiles.Support{},
 	"top":                   []podProcesses{},
 	"version":               map[string]string{},
 	"volumes":               []volumeRow{},

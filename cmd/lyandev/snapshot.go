@@ -85,7 +85,9 @@ func runSnapshotSave(c *cli.Context, st *ui.Streams) error {
 	err = ensureSupervisor(c, t, "")
 	switch {
 	case err == nil:
-		err = t.client.SaveSnapshot(ctx, name, req, m)
+		if err = knownToSnapshot(ctx, t, services); err == nil {
+			err = t.client.SaveSnapshot(ctx, name, req, m)
+		}
 	case errors.Is(err, errNotUp):
 		err = offline(c, st, t, func(cp snapshot.Config, all []snapshot.Source) error {
 			m, err = cp.Save(ctx, snapshot.SaveRequest{Name: name, Sources: all, Replace: req.Replace})
@@ -106,10 +108,42 @@ func runSnapshotSave(c *cli.Context, st *ui.Streams) error {
 	return nil
 }
 
+// knownToSnapshot checks that the services are in the running stack.
+func knownToSnapshot(ctx context.Context, t *target, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	s, err := t.client.State(ctx)
+	if err != nil {
+		return err
+	}
+	var known []string
+	for _, w := range s.Workloads {
+		known = append(known, w.Name)
+	}
+	return allKnown(names, known)
+}
+
+func allKnown(names, known []string) error {
+	for _, n := range names {
+		if !slices.Contains(known, n) {
+			return unknownName("service", n, known)
+		}
+	}
+	return nil
+}
+
 // offline calls do for the volumes of an instance that is not running, while holding the instance's lock.
 func offline(c *cli.Context, st *ui.Streams, t *target, do func(snapshot.Config, []snapshot.Source) error, names []string) error {
 	stack, err := loadStack(c, "")
 	if err != nil {
+		return err
+	}
+	var known []string
+	for _, w := range stack.Workloads {
+		known = append(known, w.Name())
+	}
+	if err := allKnown(names, known); err != nil {
 		return err
 	}
 	all, err := snapshot.Sources(stack, nil, snapshot.Group(stack, names))

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -62,23 +62,58 @@ func runStatsLoop(c *cli.Context, st *ui.Streams) error {
 		fmt.Fprintln(st.Err, "no edit has been delivered to a pod since the supervisor started")
 		return nil
 	}
-	return printLoop(st.Out, stats)
+	return printLoop(st.Out, stats, how)
 }
 
-func printLoop(out io.Writer, stats []innerloop.ActionStats) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "ACTION\tEDITS\tFAILED\tSTAGE\tP50\tP90\tP99\tMAX\t")
-	for _, s := range stats {
-		head := fmt.Sprintf("%s\t%d\t%d", s.Action, s.Count, s.Failed)
-		if len(s.Stages) == 0 {
-			fmt.Fprintf(w, "%s\t-\t\t\t\t\t\n", head)
+// loopRow is a line of the table of stats loop: a stage of an action. Only the first of an action has head.
+type loopRow struct {
+	head  innerloop.ActionStats
+	first bool
+	stage innerloop.StageStats
+}
+
+// ofFirst is the text of an action in its first line, and a space in the others.
+func ofFirst(text func(innerloop.ActionStats) string) func(loopRow) string {
+	return func(r loopRow) string {
+		if !r.first {
+			return "\u00a0"
 		}
-		for _, g := range s.Stages {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t\n", head, g.Stage, millis(g.P50), millis(g.P90), millis(g.P99), millis(g.Max))
-			head = "\t\t"
+		return text(r.head)
+	}
+}
+
+func stageTime(of func(innerloop.StageStats) time.Duration) func(loopRow) string {
+	return func(r loopRow) string {
+		if r.stage.Stage == "" {
+			return ""
+		}
+		return millis(of(r.stage))
+	}
+}
+
+var loopRows = output.List[loopRow]{Columns: []output.Column[loopRow]{
+	{Title: "ACTION", Cell: ofFirst(func(s innerloop.ActionStats) string { return string(s.Action) })},
+	{Title: "EDITS", Cell: ofFirst(func(s innerloop.ActionStats) string { return strconv.Itoa(s.Count) })},
+	{Title: "FAILED", Cell: ofFirst(func(s innerloop.ActionStats) string { return strconv.Itoa(s.Failed) })},
+	{Title: "STAGE", Cell: func(r loopRow) string { return string(r.stage.Stage) }},
+	{Title: "P50", Cell: stageTime(func(s innerloop.StageStats) time.Duration { return s.P50 })},
+	{Title: "P90", Cell: stageTime(func(s innerloop.StageStats) time.Duration { return s.P90 })},
+	{Title: "P99", Cell: stageTime(func(s innerloop.StageStats) time.Duration { return s.P99 })},
+	{Title: "MAX", Cell: stageTime(func(s innerloop.StageStats) time.Duration { return s.Max })},
+}}
+
+func printLoop(out io.Writer, stats []innerloop.ActionStats, how output.Options) error {
+	var rows []loopRow
+	for _, s := range stats {
+		rows = append(rows, loopRow{head: s, first: true})
+		for i, g := range s.Stages {
+			if i == 0 {
+				rows = rows[:len(rows)-1]
+			}
+			rows = append(rows, loopRow{head: s, first: i == 0, stage: g})
 		}
 	}
-	return w.Flush()
+	return loopRows.Print(out, rows, how)
 }
 
 func millis(d time.Duration) string {

@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/ui"
@@ -66,22 +67,26 @@ func runSupport(c *cli.Context, st *ui.Streams) error {
 	if c.Bool("json") {
 		return printJSON(st.Out, rows)
 	}
-	w := tabwriter.NewWriter(st.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "ATTRIBUTE\tCOMPOSE'S SEMANTICS\tKUBERNETES' SEMANTICS\tWHY")
-	for _, r := range rows {
-		why := r.ComposeReason
-		if r.KubernetesReason != why {
-			if why != "" {
-				why = "Compose: " + why
-			}
-			if r.KubernetesReason != "" {
-				if why != "" {
-					why += "; "
-				}
-				why += "Kubernetes: " + r.KubernetesReason
-			}
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Attribute, r.Compose, r.Kubernetes, why)
+	return supportRows.Print(st.Out, rows, textOutput(st))
+}
+
+var supportRows = output.List[profiles.Support]{Columns: []output.Column[profiles.Support]{
+	{Title: "ATTRIBUTE", Cell: func(r profiles.Support) string { return r.Attribute }},
+	{Title: "COMPOSE'S SEMANTICS", Cell: func(r profiles.Support) string { return string(r.Compose) }},
+	{Title: "KUBERNETES' SEMANTICS", Cell: func(r profiles.Support) string { return string(r.Kubernetes) }},
+	{Title: "WHY", Cell: whyNotApplied},
+}}
+
+func whyNotApplied(r profiles.Support) string {
+	if r.KubernetesReason == r.ComposeReason {
+		return r.ComposeReason
 	}
-	return w.Flush()
+	var out []string
+	if r.ComposeReason != "" {
+		out = append(out, "Compose: "+r.ComposeReason)
+	}
+	if r.KubernetesReason != "" {
+		out = append(out, "Kubernetes: "+r.KubernetesReason)
+	}
+	return strings.Join(out, "; ")
 }

@@ -4,29 +4,37 @@ import (
 	"encoding/xml"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services/mask"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
+var testResults = output.List[*testRun]{Columns: []output.Column[*testRun]{
+	{Title: "PROFILE", Cell: func(r *testRun) string { return r.profile() }},
+	{Title: "RESULT", Cell: func(r *testRun) string {
+		if r.failed() {
+			return "FAILED"
+		}
+		return "passed"
+	}},
+	{Title: "READY", Cell: func(r *testRun) string {
+		if r.ready == 0 {
+			return ""
+		}
+		return round(r.ready)
+	}},
+	{Title: "TOOK", Cell: func(r *testRun) string { return round(r.took) }},
+	{Title: "CODE", Cell: func(r *testRun) string { return strconv.Itoa(r.exitCode()) }},
+}}
+
 // printSummary prints the result of every profile, one line each, and where to find details of a failure.
 func printSummary(st *ui.Streams, runs []*testRun) {
-	w := tabwriter.NewWriter(st.Err, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nPROFILE\tRESULT\tREADY\tTOOK\tCODE")
-	for _, r := range runs {
-		result, ready := "passed", "-"
-		if r.failed() {
-			result = "FAILED"
-		}
-		if r.ready > 0 {
-			ready = round(r.ready)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\n", r.profile(), result, ready, round(r.took), r.exitCode())
-	}
-	_ = w.Flush()
+	fmt.Fprintln(st.Err)
+	_ = testResults.Print(st.Err, runs, output.Options{})
 	for _, r := range runs {
 		if from := r.volumesText(); from != "" {
 			fmt.Fprintf(st.Err, "%s: started %s\n", r.profile(), from)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/output"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/explain"
 	"github.com/lyandev/lyandev/supervisor/logs"
@@ -23,12 +24,18 @@ func newWhyCommand(st *ui.Streams) *cli.Command {
 		Name: "why", Usage: "explain what a service or pod waits for, down to the root cause", ArgsUsage: "[SERVICE|POD]",
 		Description: "Without an argument, explains the first cause that keeps the stack from being ready. Exits with 0 if nothing waits,\n" +
 			"otherwise with 3.",
-		Flags:  []cli.Flag{jsonFlag()},
-		Action: func(c *cli.Context) error { return runWhy(c, st, c.Bool("json")) },
+		Flags: output.Flags(),
+		Action: func(c *cli.Context) error {
+			how, err := outputOf(c, st)
+			if err != nil {
+				return err
+			}
+			return runWhy(c, st, how)
+		},
 	}
 }
 
-func runWhy(c *cli.Context, st *ui.Streams, asJSON bool) error {
+func runWhy(c *cli.Context, st *ui.Streams, how output.Options) error {
 	t, err := findTarget(c, nil)
 	if err != nil {
 		return err
@@ -47,8 +54,8 @@ func runWhy(c *cli.Context, st *ui.Streams, asJSON bool) error {
 	if err != nil {
 		return withCode(exitUsage, err)
 	}
-	if asJSON {
-		err = printJSON(st.Out, a)
+	if how.ForProgram() {
+		err = output.Object(st.Out, a, how)
 	} else {
 		_, err = fmt.Fprint(st.Out, a.Text(f.Now))
 	}

@@ -54,7 +54,7 @@ func TestOperatorsByHand(t *testing.T) {
 	// A sentinel may still report the failover when the state is first right.
 	i.Eventually(time.Minute, "status says that redis is right", func() bool {
 		r := i.Run("status")
-		return r.Code == 0 && strings.Contains(r.Out, "redis: right, master "+cache.Master)
+		return r.Code == 0 && strings.Contains(r.Out, "redis: healthy, master "+cache.Master)
 	})
 	for _, c := range []struct {
 		args []string

@@ -243,7 +243,7 @@ func TestSnapshots(t *testing.T) {
 		{[]string{"snapshot", "save", "base"}, 1, "a snapshot of that name already exists"},
 		{[]string{"snapshot", "save", "Bad_Name"}, 2, "cannot use"},
 		{[]string{"snapshot", "save"}, 2, "snapshot save requires NAME"},
-		{[]string{"snapshot", "save", "x", "nobody"}, 1, "cannot find service nobody"},
+		{[]string{"snapshot", "save", "x", "nobody"}, 2, `there is no service "nobody"`},
 		{[]string{"snapshot", "restore", "other"}, 2, `there is no snapshot "other"; known: base`},
 		{[]string{"snapshot", "rm", "base", "other"}, 2, `there is no snapshot "other"; known: base`},
 	} {

@@ -132,7 +132,7 @@ func (s Status) Text(p Paint) string {
 		fmt.Fprintf(&b, " (%s)", s.Message)
 	}
 	b.WriteString("\n\n")
-	table := [][]cell{heads(p, "SERVICE", "KIND", "PODS", "RIGHT", "")}
+	table := [][]cell{heads(p, "SERVICE", "KIND", "READY", "HEALTHY", "")}
 	for _, w := range s.Workloads {
 		table = append(table, []cell{
 			{text: w.Name}, {text: ui.Kind(w.Kind)}, {text: fmt.Sprintf("%d/%d", w.Ready, w.Want)}, yesNo(p, w.Right), {text: cmp.Or(w.Why, w.Runs)},
@@ -168,9 +168,9 @@ func (s Status) Text(p Paint) string {
 
 func verdict(p Paint, right bool, message string) string {
 	if right {
-		return p.use(p.Good, "right") + ", " + message
+		return p.use(p.Good, "healthy") + ", " + message
 	}
-	return p.use(p.Bad, "not right") + ", " + message
+	return p.use(p.Bad, "not healthy") + ", " + message
 }
 
 // cell is one table cell. Its width excludes colour codes.
