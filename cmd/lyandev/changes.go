@@ -27,6 +27,8 @@ type changes struct {
 	quoted map[string]string
 	// settled: the start has been shown. Before, its picture says what is not ready.
 	settled bool
+	// began is when the first state was published. Ends before it are known from an earlier up.
+	began time.Time
 	// rollouts are when the rollouts under way began, and unready since when workloads are not right, by workload. told are those of
 	// unready that were told.
 	rollouts, unready map[string]time.Time
@@ -41,6 +43,7 @@ func (c *changes) show(s *state.Status) (out []screen.Happening) {
 	before := c.last
 	c.last = s
 	if c.rollouts == nil {
+		c.began = s.Time.Truncate(time.Second) // Docker rounds some times down
 		c.rollouts, c.unready, c.told, c.quoted = map[string]time.Time{}, map[string]time.Time{}, map[string]bool{}, map[string]string{}
 	}
 	if before == nil || s.Phase == state.Stopping || s.Phase == state.Stopped {
@@ -110,7 +113,7 @@ func (c *changes) ends(before, p *corev1.Pod) (out []screen.Happening) {
 	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		end := lastEnd(s)
 		i := slices.IndexFunc(known, func(old corev1.ContainerStatus) bool { return old.Name == s.Name })
-		if end == nil || i >= 0 && sameEnd(lastEnd(known[i]), end) {
+		if end == nil || i >= 0 && sameEnd(lastEnd(known[i]), end) || end.FinishedAt.Time.Before(c.began) {
 			continue
 		}
 		if h := c.end(p, s, end); h.Text != "" {

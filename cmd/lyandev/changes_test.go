@@ -143,6 +143,16 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// TestEndsOfAnEarlierUp: what Ctrl-C had ended was told as a restart by the next up, which started it again.
+func TestEndsOfAnEarlierUp(t *testing.T) {
+	c := newChanges()
+	c.show(&state.Status{Phase: state.Starting, Time: changesAt.Add(2 * time.Minute)})
+	again := podWith(restarted(1, corev1.ContainerStateTerminated{ExitCode: 143}))
+	if got := told(c.show(&state.Status{Phase: state.Starting, Time: changesAt.Add(3 * time.Minute), Pods: []*corev1.Pod{again}})); got != "" {
+		t.Errorf("told: %q", got)
+	}
+}
+
 // TestKilledIn: why a container was ended is in the event before its end; that of an earlier run does not count.
 func TestKilledIn(t *testing.T) {
 	events := []state.Event{

@@ -35,7 +35,7 @@ func podList(snap *state.Status) output.List[psPod] {
 	return output.List[psPod]{
 		Columns: []output.Column[psPod]{
 			{Title: "NAME", Cell: func(p psPod) string { return pod(p, services.ShownPod, p.Name) }},
-			{Title: "READY", Cell: func(p psPod) string { return pod(p, ui.ReadyContainers, "") }},
+			{Title: "READY", Cell: func(p psPod) string { return pod(p, func(x *corev1.Pod) string { return readyOf(snap, x) }, "") }},
 			{Title: "STATUS", Cell: func(p psPod) string { return p.Status }, Shrinks: true},
 			{Title: "RESTARTS", Cell: func(p psPod) string { return strconv.Itoa(int(p.Restarts)) }},
 			{Title: "AGE", Cell: func(p psPod) string { return ui.Age(p.Created, now) }},
@@ -67,6 +67,16 @@ func (p psPod) ids() string {
 	return strings.Join(out, ",")
 }
 
+// readyOf counts the ready containers of a pod. While no supervisor runs, nobody probes: how many of those that run are ready is not known.
+func readyOf(snap *state.Status, p *corev1.Pod) string {
+	text := ui.ReadyContainers(p)
+	if snap.Phase == state.Stopped && p.Status.Phase == corev1.PodRunning && !services.PlainPod(p) {
+		_, all, _ := strings.Cut(text, "/")
+		return "?/" + all
+	}
+	return text
+}
+
 // portsOf are the host ports that lead to a pod.
 func portsOf(snap *state.Status, p *corev1.Pod) string {
 	var out []string
@@ -80,7 +90,10 @@ func portsOf(snap *state.Status, p *corev1.Pod) string {
 
 // printPods prints the table of the pods and of the containers of run, and below it the host ports.
 func printPods(st *ui.Streams, snap *state.Status, pods []psPod, runs []engine.Container, o psOptions) error {
-	if snap.Message != "" && st.ErrTTY && snap.Engine == "" {
+	switch {
+	case snap.Phase == state.Stopped && len(pods) > 0: // nobody probes them
+		fmt.Fprintf(st.Err, "%s this is what Docker knows: %s\n", st.Paint(ui.Yellow, "note:"), snap.Message)
+	case snap.Message != "" && st.ErrTTY && snap.Engine == "":
 		fmt.Fprintf(st.Err, "%s: %s\n", snap.Phase, snap.Message)
 	}
 	for _, c := range runs {

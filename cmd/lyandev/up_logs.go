@@ -80,7 +80,7 @@ type follower struct {
 
 // open begins to show the stack, until ctx ends. hint says what Ctrl-C does.
 func (o upOptions) open(ctx context.Context, c *cli.Context, t *target, began time.Time, hint string) *follower {
-	o.progress = screen.New(o.st, screen.Options{Quiet: o.quiet, Hint: hint, Probes: t.client.ProbeAnswers})
+	o.progress = screen.New(o.st, screen.Options{Quiet: o.quiet, EndsTold: true, Hint: hint, Probes: t.client.ProbeAnswers})
 	v := &follower{o: o, target: t, progress: o.progress, settled: make(chan struct{}), told: make(chan struct{})}
 	v.followed = o.followLogs(ctx, c, t, began)
 	go func() {

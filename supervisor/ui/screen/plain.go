@@ -18,6 +18,8 @@ import (
 type plain struct {
 	st    *ui.Streams
 	quiet bool
+	// endsTold: see Options.
+	endsTold bool
 
 	mu    sync.Mutex
 	began time.Time
@@ -27,11 +29,13 @@ type plain struct {
 	// steps holds the last printed step of each workload, since when it, or a reminder of it, was printed.
 	steps map[string]string
 	since map[string]time.Time
+	// answers is when the last answer of a failing probe was printed, by pod.
+	answers map[string]time.Time
 }
 
 func newPlain(st *ui.Streams, quiet bool) *plain {
 	return &plain{
-		st: st, quiet: quiet, began: time.Now(), seen: map[string]string{}, steps: map[string]string{}, since: map[string]time.Time{},
+		st: st, quiet: quiet, began: time.Now(), seen: map[string]string{}, steps: map[string]string{}, since: map[string]time.Time{}, answers: map[string]time.Time{},
 	}
 }
 
@@ -103,6 +107,7 @@ func (p *plain) showWorkload(s *state.Status, w state.Workload) {
 	switch {
 	case w.Right:
 		text = describe(s, w)
+		step += text
 	case w.Hold != nil:
 		step += w.Hold.For
 		text = "waits for " + w.Hold.For
@@ -111,7 +116,11 @@ func (p *plain) showWorkload(s *state.Status, w state.Workload) {
 		}
 	default:
 		for _, pod := range s.PodsOf(w.Name) {
-			if word := ui.PodStatus(pod); troubled[strings.TrimPrefix(word, "Init:")] {
+			word := ui.PodStatus(pod)
+			if word == "Error" && p.endsTold {
+				continue
+			}
+			if troubled[strings.TrimPrefix(word, "Init:")] {
 				step, text = step+word, text+", "+services.ShownPod(pod)+" "+word
 			}
 		}
@@ -165,8 +174,8 @@ func graceOf(p *corev1.Pod) string {
 func (p *plain) Event(e state.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.settled && e.Type == corev1.EventTypeWarning && worthTelling(e) {
-		p.line(fmt.Sprint("event/", e.Kind, e.Name, e.Reason), fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message)))
+	if !p.settled && e.Type == corev1.EventTypeWarning && p.worthTelling(e) {
+		p.line(fmt.Sprint("event/", e.Kind, e.Name, e.Reason), eventText(e))
 	}
 }
 
@@ -200,18 +209,37 @@ func (p *plain) Settle() {
 // Close implements Progress.
 func (p *plain) Close() {}
 
-// worthTelling filters out events of a normal start.
-func worthTelling(e state.Event) bool {
-	return e.Reason != "Unhealthy" || e.Count >= 3
+// answerPause is the least time between two answers of the failing probes of one pod.
+const answerPause = 10 * time.Second
+
+// worthTelling leaves out events of a normal start, ends of containers, which the line of the workload tells, and answers of failing
+// probes that come soon after the last one. mu is held.
+func (p *plain) worthTelling(e state.Event) bool {
+	switch e.Reason {
+	case "Exited":
+		return false
+	case "Unhealthy":
+		last, told := p.answers[e.Name]
+		early := e.Count < 3 && time.Since(p.began) < patience
+		if p.seen[fmt.Sprint("event/", e.Kind, e.Name, e.Reason)] == eventText(e) || early || told && time.Since(last) < answerPause {
+			return false
+		}
+		p.answers[e.Name] = time.Now()
+	}
+	return true
 }
+
+func eventText(e state.Event) string { return fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message)) }
 
 // describe describes the state of a workload in a few words.
 func describe(s *state.Status, w state.Workload) string {
 	switch {
 	case w.Right && w.Runs != nil:
 		return ui.Runs(*w.Runs, time.Now())
-	case w.Right && w.Kind == "Job":
-		return "completed"
+	case w.Right && finished(s, w):
+		return "finished"
+	case awaited(s, w):
+		return "running"
 	case w.Right:
 		return fmt.Sprintf("ready (%d/%d)", w.Ready, w.Want)
 	case w.Hold != nil:

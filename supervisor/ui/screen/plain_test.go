@@ -2,6 +2,7 @@ package screen
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,6 +73,47 @@ func play(p Progress) {
 	p.Close()
 }
 
+// TestPlainOneShotsAndProbes: a one-shot that runs was told as ready, and never as finished; its failure was told twice; a probe whose
+// answers alternate filled the output.
+func TestPlainOneShotsAndProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := New(&ui.Streams{Err: &out}, Options{EndsTold: true})
+		hold := &state.Hold{Kind: "dependency", For: "migrate", Reason: "waits for migrate to complete"}
+		show := func(phase corev1.PodPhase, right bool, hold *state.Hold) {
+			one := pod("migrate-1", "migrate", true, runs)
+			one.Status.Phase = phase
+			if phase == corev1.PodFailed {
+				one.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3, Reason: "Error"}}
+			}
+			p.Show(&state.Status{Phase: state.Starting, Pods: []*corev1.Pod{one}, Workloads: []state.Workload{
+				{Name: "migrate", Kind: "ComposeService", Want: 1, Have: 1, Ready: 1, Right: right}, {Name: "web", Want: 1, Right: hold == nil, Ready: 1, Hold: hold},
+			}})
+		}
+		show(corev1.PodRunning, true, hold)
+		show(corev1.PodSucceeded, true, nil)
+		show(corev1.PodFailed, false, nil)
+		p.Event(state.Event{Kind: "Pod", Name: "migrate-1", Type: "Warning", Reason: "Exited", Message: "Container migrate exited with code 3", Count: 1})
+		for n := range 26 {
+			p.Event(state.Event{Kind: "Pod", Name: "db-0", Type: "Warning", Reason: "Unhealthy", Message: fmt.Sprint("Readiness probe failed: ", n%2), Count: n + 1})
+			time.Sleep(time.Second)
+		}
+		want := `
+   0.0s  migrate: running
+   0.0s  web: waits for migrate
+   0.0s  migrate: finished
+   0.0s  web: ready (1/1)
+   0.0s  migrate: 1/1 ready
+   2.0s  db-0: Unhealthy: Readiness probe failed: 0
+  13.0s  db-0: Unhealthy: Readiness probe failed: 1
+  24.0s  db-0: Unhealthy: Readiness probe failed: 0
+`
+		if got := "\n" + out.String(); got != want {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+	})
+}
+
 func TestPlainProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -88,7 +130,7 @@ func TestPlainProgress(t *testing.T) {
    3.0s  db-0: BackOff: restarting
    4.0s  db: ready (1/1)
    4.0s  web: ready (1/1)
-   4.0s  seed: completed
+   4.0s  seed: finished
    4.0s  warning: the rollout of web is stuck
    5.0s  stopping web-a (grace 30s)
    6.0s  web-a is gone

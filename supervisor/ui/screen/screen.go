@@ -52,6 +52,8 @@ type Options struct {
 	Probes func(context.Context) (map[string][]probe.Answer, error)
 	// Hint says in a few words what Ctrl-C does.
 	Hint string
+	// EndsTold: Happened tells each end of a container, so that the lines of the start leave them out.
+	EndsTold bool
 }
 
 // New returns a live view if Err is a terminal that can move its cursor, else plain lines.
@@ -60,7 +62,9 @@ func New(st *ui.Streams, o Options) Progress {
 	if st.ErrTTY && !st.Dumb && !quiet {
 		return newLive(st, o, time.Now)
 	}
-	return newPlain(st, quiet)
+	p := newPlain(st, quiet)
+	p.endsTold = o.EndsTold
+	return p
 }
 
 // LogsTo is where the lines of logs go without a live view: on a terminal control characters are made visible, elsewhere a container's

@@ -16,7 +16,7 @@ import (
 
 // startItems are the lines of what is not done yet, and one line for everything that is.
 func (v *View) startItems() (items []item, folded string) {
-	var ready, completed, built []string
+	var ready, done, built []string
 	if s := v.Status.Switch; !s.Over() {
 		items = append(items, item{mark: v.busy(), name: "switch", text: v.switchText(s), since: s.Started, rank: rankSwitch})
 	}
@@ -36,8 +36,8 @@ func (v *View) startItems() (items []item, folded string) {
 	for _, w := range v.Status.Workloads {
 		switch {
 		case !w.Right || v.awaited(w):
-		case w.Kind == "Job" || v.ended(w):
-			completed = append(completed, w.Shown())
+		case finished(v.Status, w):
+			done = append(done, w.Shown())
 		default:
 			ready = append(ready, w.Shown())
 		}
@@ -52,7 +52,7 @@ func (v *View) startItems() (items []item, folded string) {
 	for i := range items {
 		items[i].line = v.row(items[i], column)
 	}
-	return items, v.fold([]group{{"ready", ready}, {"completed", completed}, {"built or pulled", built}})
+	return items, v.fold([]group{{"ready", ready}, {"finished", done}, {"built or pulled", built}})
 }
 
 // group are the names of what is done in one way.
@@ -92,17 +92,19 @@ func (v *View) waiting() []state.Workload {
 	return out
 }
 
+func (v *View) awaited(w state.Workload) bool { return !v.stopping() && awaited(v.Status, w) }
+
 // awaited reports whether a workload is right, but has not done what others wait for: a plain one-shot counts as right while it runs.
-func (v *View) awaited(w state.Workload) bool {
-	return w.Right && !v.stopping() && slices.ContainsFunc(v.Status.Workloads, func(other state.Workload) bool {
+func awaited(s *state.Status, w state.Workload) bool {
+	return w.Right && slices.ContainsFunc(s.Workloads, func(other state.Workload) bool {
 		return other.Hold != nil && other.Hold.Kind == "dependency" && other.Hold.For == w.Name
 	})
 }
 
-// ended reports whether all pods of a workload have succeeded.
-func (v *View) ended(w state.Workload) bool {
-	pods := v.Status.PodsOf(w.Name)
-	return len(pods) > 0 && !slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodSucceeded })
+// finished reports whether a workload has done its work: a Job, or a plain one-shot of which all pods have succeeded.
+func finished(s *state.Status, w state.Workload) bool {
+	pods := s.PodsOf(w.Name)
+	return w.Right && w.Kind == "Job" || len(pods) > 0 && !slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodSucceeded })
 }
 
 func (v *View) switchText(s *state.Switch) string {
