@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -58,4 +60,13 @@ func showAddresses(ctx context.Context, eng engine.Engine, i *instance.Instance,
 		}
 	}
 	return nil
+}
+
+// SavedAt is when the stack of an instance was written down last: at its last apply or update. It is zero if none was.
+func SavedAt(i *instance.Instance) time.Time {
+	info, err := os.Stat(filepath.Join(i.Home(), savedStack))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }

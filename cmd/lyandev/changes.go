@@ -263,13 +263,13 @@ func switchChange(before, s *state.Switch) []screen.Happening {
 	case s == nil || same && before.Over() == s.Over():
 		return nil
 	case !s.Over():
-		return []screen.Happening{{Text: fmt.Sprintf("switch from profile %s to %s begins", s.From, s.To)}}
+		return []screen.Happening{{Text: fmt.Sprintf("switch %s begins", state.FromTo(s.From, s.To))}}
 	}
 	took := screen.Took(s.Ended.Sub(s.Started))
 	if s.Phase == state.SwitchDone {
-		return []screen.Happening{{Text: fmt.Sprintf("switched from profile %s to %s in %s", s.From, s.To, took), Style: ui.Green}}
+		return []screen.Happening{{Text: fmt.Sprintf("switched %s in %s", state.FromTo(s.From, s.To), took), Style: ui.Green}}
 	}
-	return []screen.Happening{{Text: fmt.Sprintf("switch from profile %s to %s %s after %s: %s", s.From, s.To, switchEnd(s.Phase), took, s.Error), Style: ui.Red}}
+	return []screen.Happening{{Text: fmt.Sprintf("switch %s %s after %s: %s", state.FromTo(s.From, s.To), switchEnd(s.Phase), took, s.Error), Style: ui.Red}}
 }
 
 func switchEnd(p state.SwitchPhase) string {

@@ -108,7 +108,7 @@ func finishFormer(ctx context.Context, t *target, st *ui.Streams, quiet bool) er
 	if err != nil || s.Switch.Over() {
 		return err
 	}
-	fmt.Fprintf(st.Err, "waiting for the switch from %s to %s, which is still in progress\n", s.Switch.From, s.Switch.To)
+	fmt.Fprintf(st.Err, "waiting for the switch %s, which is still in progress\n", state.FromTo(s.Switch.From, s.Switch.To))
 	if err := watchSwitch(ctx, t, st, time.Time{}, quiet, output.Options{}); err != nil && ctx.Err() != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func printSwitch(st *ui.Streams, plan switchplan.Plan, how output.Options, only 
 	if how.ForProgram() && only {
 		return output.Object(st.Out, plan, how)
 	}
-	fmt.Fprintf(st.Err, "%s -> %s\n", st.Paint(ui.Bold, plan.From), st.Paint(ui.Bold, plan.To))
+	fmt.Fprintf(st.Err, "%s -> %s\n", st.Paint(ui.Bold, state.ShownProfile(plan.From)), st.Paint(ui.Bold, state.ShownProfile(plan.To)))
 	for _, step := range plan.Steps {
 		style := ui.Green
 		switch step.Do {

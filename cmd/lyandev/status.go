@@ -40,6 +40,7 @@ func newStatusCommand(st *ui.Streams) *cli.Command {
 				return unattended(c.Context, t, "read the state of", err)
 			}
 			s := statusOf(c.Context, t, f)
+			defer noteBrokenFile(c, st, t)
 			if err := printStatus(st, s, how); err != nil || s.Right {
 				return err
 			}

@@ -54,6 +54,7 @@ func runWhy(c *cli.Context, st *ui.Streams, how output.Options) error {
 	if err != nil {
 		return withCode(exitUsage, err)
 	}
+	defer noteBrokenFile(c, st, t)
 	if how.ForProgram() {
 		err = output.Object(st.Out, a, how)
 	} else {

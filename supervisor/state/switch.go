@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // SwitchPhase is the state of a profile switch.
 type SwitchPhase string
@@ -47,3 +50,17 @@ type Switch struct {
 
 // Over reports whether the switch has ended, successfully or not. A nil switch has.
 func (s *Switch) Over() bool { return s == nil || !s.Ended.IsZero() }
+
+// ShownProfile is the name of a profile for people: "no profile" for "".
+func ShownProfile(name string) string { return cmp.Or(name, "no profile") }
+
+// FromTo is the begin and the end of the way of a switch for people: "from profile small to profile big", "from no profile to profile big".
+func FromTo(from, to string) string {
+	named := func(name string) string {
+		if name == "" {
+			return ShownProfile(name)
+		}
+		return "profile " + name
+	}
+	return "from " + named(from) + " to " + named(to)
+}

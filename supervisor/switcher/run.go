@@ -45,7 +45,7 @@ func (s *Switcher) carryOut(ctx context.Context, j job) {
 		s.turnBack(p, err)
 	}
 	if err := s.reach(ctx, p); err != nil {
-		s.end(ctx, state.SwitchFailed, fmt.Errorf("%s; and rolling back to %s: %w; the supervisor goes on trying", p.Reason, p.From.Profile, err))
+		s.end(ctx, state.SwitchFailed, fmt.Errorf("%s; and rolling back to %s: %w; the supervisor goes on trying", p.Reason, state.ShownProfile(p.From.Profile), err))
 		return
 	}
 	s.end(ctx, state.SwitchRolledBack, errors.New(p.Reason))
@@ -90,7 +90,7 @@ func (s *Switcher) handover(ctx context.Context, to *services.Stack, limit time.
 func (s *Switcher) turnBack(p *Pending, err error) {
 	p.Back, p.Reason = true, err.Error()
 	s.update(func(t *state.Switch) { t.Phase, t.Waiting, t.Error = state.SwitchRollingBack, "", p.Reason })
-	s.cfg.Event("Warning", "RollingBack", fmt.Sprintf("the switch from %s to %s failed: %s", p.From.Profile, p.To.Profile, p.Reason))
+	s.cfg.Event("Warning", "RollingBack", fmt.Sprintf("the switch %s failed: %s", state.FromTo(p.From.Profile, p.To.Profile), p.Reason))
 	if err := s.save(p); err != nil {
 		s.cfg.Log.Warn("cannot save that the switch is rolled back; the next supervisor would try it again", "error", err)
 	}
@@ -145,8 +145,8 @@ func (s *Switcher) end(ctx context.Context, phase state.SwitchPhase, err error) 
 	})
 	t := s.Latest()
 	if err != nil {
-		s.cfg.Event("Warning", "Switch", fmt.Sprintf("from %s to %s: %s: %s", t.From, t.To, phase, t.Error))
+		s.cfg.Event("Warning", "Switch", fmt.Sprintf("%s: %s: %s", state.FromTo(t.From, t.To), phase, t.Error))
 		return
 	}
-	s.cfg.Event("Normal", "Switched", fmt.Sprintf("from %s to %s in %s", t.From, t.To, t.Ended.Sub(t.Started).Round(100*time.Millisecond)))
+	s.cfg.Event("Normal", "Switched", fmt.Sprintf("%s in %s", state.FromTo(t.From, t.To), t.Ended.Sub(t.Started).Round(100*time.Millisecond)))
 }

@@ -192,7 +192,7 @@ func TestDone(t *testing.T) {
 			t.Errorf("after %s: %+v", d, got)
 		}
 		r.wantTaken("ha")
-		if !slices.Equal(r.events, []string{"Normal Switched: from minimal to ha in 10s"}) {
+		if !slices.Equal(r.events, []string{"Normal Switched: from profile minimal to profile ha in 10s"}) {
 			t.Errorf("events are %q", r.events)
 		}
 		if told := r.changes.Load() - before; told != 1 {
@@ -294,8 +294,8 @@ func TestRolledBack(t *testing.T) {
 				if want := []string{"back=false", "back=true"}; !slices.Equal(r.fileAtTake, want) {
 					t.Errorf("saved before each stack was taken: %v, want %v", r.fileAtTake, want)
 				}
-				if len(r.events) != 2 || !strings.HasPrefix(r.events[0], "Warning RollingBack: the switch from minimal to ha failed: "+c.want) ||
-					!strings.HasPrefix(r.events[1], "Warning Switch: from minimal to ha: rolled back: "+c.want) {
+				if len(r.events) != 2 || !strings.HasPrefix(r.events[0], "Warning RollingBack: the switch from profile minimal to profile ha failed: "+c.want) ||
+					!strings.HasPrefix(r.events[1], "Warning Switch: from profile minimal to profile ha: rolled back: "+c.want) {
 					t.Errorf("events are %q", r.events)
 				}
 			})

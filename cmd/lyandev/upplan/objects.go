@@ -28,6 +28,8 @@ func object(c profiles.Change, told map[string]bool, text string) Object {
 		// one that is new or gone is so because of who uses it
 	case content:
 		o.Text = name + ": its content changed"
+	case c.Kind == "Volume" && c.Action == profiles.Update && onlyHowItIsMounted(c.Reasons):
+		// a service that mounts it has other semantics now, which its own line says; the volume stays as it is
 	case told[c.Name] && c.Kind != "Network" && c.Kind != "Volume":
 	case c.Action == profiles.Start:
 		o.Text = name + ": added"
@@ -37,6 +39,11 @@ func object(c profiles.Change, told map[string]bool, text string) Object {
 		o.Text = name + ": changed: " + strings.Join(topics(c.Reasons), ", ")
 	}
 	return o
+}
+
+// onlyHowItIsMounted reports whether a volume stays, and only the way changes in which services get it.
+func onlyHowItIsMounted(reasons []string) bool {
+	return !slices.ContainsFunc(topics(reasons), func(t string) bool { return t != "claim" && t != "onDemand" })
 }
 
 // hostPorts are the host ports that are added, removed or moved. name is what people call a Service.

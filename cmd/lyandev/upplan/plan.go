@@ -3,6 +3,7 @@
 package upplan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/lyandev/lyandev/profiles"
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/podchange"
+	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
 // Action is what happens to a service, a pod or another object.
@@ -194,6 +196,12 @@ func (l *Look) words(c profiles.Change, old, is *services.Workload) string {
 	why := strings.Join(topics(c.Reasons), ", ")
 	if old != nil && is != nil {
 		why = strings.Join(topics(builtAnew(c.Reasons, old, is)), ", ")
+	}
+	switch kindChanged := old != nil && is != nil && old.Kind() != is.Kind(); {
+	case kindChanged && c.Action == profiles.Start:
+		return fmt.Sprintf("made anew: it was a %s and becomes a %s", ui.Kind(old.Kind()), ui.Kind(is.Kind()))
+	case kindChanged && c.Action == profiles.Stop:
+		return "" // its other line says it
 	}
 	switch c.Action {
 	case profiles.Start:

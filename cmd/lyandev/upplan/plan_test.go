@@ -87,3 +87,17 @@ secrets: {key: {environment: KEY}}
 		t.Errorf("the secret of a pod: %s", got)
 	}
 }
+
+// TestWordsOfTheFile: diff said "volume data: changed: claim" of a volume that did not change, and "healthcheck" of a probe.
+func TestWordsOfTheFile(t *testing.T) {
+	file := func(ext string) *services.Stack {
+		return stackOf(t, "name: shop\nservices: {web: {image: x:1, volumes: [data:/data], x-lyandev: {"+ext+"}}}\nvolumes: {data: {}}\n", nil)
+	}
+	probed := "kind: Deployment, probes: {readiness: {exec: {command: [a]}}}"
+	if got := strings.Join(lines(file("semantics: compose"), file(probed), nil), "|"); got != "web: made anew: it was a service and becomes a deployment" {
+		t.Errorf("got %s", got)
+	}
+	if got := strings.Join(lines(file("kind: Deployment"), file(probed), nil), "|"); got != "web: rolled out: readiness probe" {
+		t.Errorf("got %s", got)
+	}
+}

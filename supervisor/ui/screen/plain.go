@@ -229,7 +229,9 @@ func (p *plain) worthTelling(e state.Event) bool {
 	return true
 }
 
-func eventText(e state.Event) string { return fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message)) }
+func eventText(e state.Event) string {
+	return fmt.Sprintf("%s: %s: %s", e.Name, e.Reason, oneLine(e.Message))
+}
 
 // describe describes the state of a workload in a few words.
 func describe(s *state.Status, w state.Workload) string {

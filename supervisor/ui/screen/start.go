@@ -108,7 +108,7 @@ func finished(s *state.Status, w state.Workload) bool {
 }
 
 func (v *View) switchText(s *state.Switch) string {
-	text := fmt.Sprintf("%s -> %s: %s", s.From, s.To, s.Phase)
+	text := fmt.Sprintf("%s -> %s: %s", state.ShownProfile(s.From), state.ShownProfile(s.To), s.Phase)
 	if s.Waiting != "" {
 		text += ", " + s.Waiting
 	}
