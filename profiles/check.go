@@ -72,6 +72,8 @@ func (c checker) document(root *item, prefix keyPath, partial bool) {
 	}
 	for _, name := range services.keys {
 		c.watchTargets(services.fields[name], prefix.with("services", name))
+		c.mounts(services.fields[name], prefix.with("services", name))
+		c.extended(services.fields[name], prefix.with("services", name))
 		path := prefix.with("services", name, extensionKey)
 		if ext := services.get(name, extensionKey); ext != nil && !c.beside(services.fields[name], ext, path) {
 			c.service(name, ext, path, partial)

@@ -247,11 +247,11 @@ services:
       labels: {"bad key!": x}
       spec: {podManagementPolicy: Sometimes}
 `, []string{
-			"compose.yaml:4: x-lyandev.configMaps.Bad_Name: metadata.name: Invalid value",
-			"compose.yaml:10: services.a.x-lyandev.probes.liveness.periodSeconds: spec.template.spec.containers[0].livenessProbe.periodSeconds: Invalid value: -1",
-			"compose.yaml:11: services.a.x-lyandev.service.ports[0].port: spec.ports[0].port: Invalid value: 70000",
-			"compose.yaml:12: services.a.x-lyandev.pod.restartPolicy: spec.template.spec.restartPolicy: Unsupported value",
-			"compose.yaml:14: services.a.x-lyandev.container.ports[0].containerPort: spec.template.spec.containers[0].ports[0].containerPort: Required value",
+			"compose.yaml:4: x-lyandev.configMaps.Bad_Name: a lowercase RFC 1123 subdomain must",
+			"compose.yaml:10: services.a.x-lyandev.probes.liveness.periodSeconds: must be greater than or equal to 0, but is -1",
+			"compose.yaml:11: services.a.x-lyandev.service.ports[0].port: must be between 1 and 65535, inclusive, but is 70000",
+			"compose.yaml:12: services.a.x-lyandev.pod.restartPolicy: is \"Never\"; supported values: \"Always\"",
+			"compose.yaml:14: services.a.x-lyandev.container.ports[0].containerPort: is missing",
 			"compose.yaml:20: services.b.x-lyandev.labels",
 			"compose.yaml:21: services.b.x-lyandev.spec.podManagementPolicy",
 		}},

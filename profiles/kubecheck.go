@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -46,9 +47,27 @@ func (c *converter) hold(o runtime.Object, origin func(string) keyPath) {
 			continue
 		}
 		said[key] = true
-		c.l.p.say(damage{pos: at.pos, path: at.path}, Error{Path: at.shown(path).String(), Message: e.Field + ": " + e.ErrorBody()})
+		c.l.p.say(damage{pos: at.pos, path: at.path}, Error{Path: at.shown(path).String(), Message: kubeMessage(e)})
 	}
 }
+
+// kubeMessage says what is wrong with a value that Kubernetes' validation refuses. The path in the file is said beside it.
+func kubeMessage(e *field.Error) string {
+	switch e.Type {
+	case field.ErrorTypeInvalid, field.ErrorTypeTypeInvalid:
+		return fmt.Sprintf("%s, but is %s", e.Detail, strings.TrimPrefix(bodyValue(e), "Invalid value: "))
+	case field.ErrorTypeNotSupported:
+		return fmt.Sprintf("is %s; %s", strings.TrimPrefix(bodyValue(e), "Unsupported value: "), e.Detail)
+	case field.ErrorTypeForbidden:
+		return "is not allowed here: " + e.Detail
+	case field.ErrorTypeRequired:
+		return strings.TrimSuffix("is missing: "+e.Detail, ": ")
+	}
+	return e.ErrorBody()
+}
+
+// bodyValue is the text of an error up to its detail: the kind of the error, and the value as Kubernetes prints it.
+func bodyValue(e *field.Error) string { return strings.TrimSuffix(e.ErrorBody(), ": "+e.Detail) }
 
 // defaulted reports whether a wrong value that is not in the file is the default that another wrong value gives, as targetPort is port.
 func (c *converter) defaulted(e *field.Error, all field.ErrorList, origin func(string) keyPath) bool {
@@ -124,12 +143,23 @@ func (c *converter) podOrigin(w *services.Workload, at keyPath, path keyPath) ke
 		}
 		for service, name := range c.container {
 			if name == cont.Name && c.workloadName(c.owner[service]) == w.Name() {
-				return containerOrigin(keyPath{"services", service}, path[3:])
+				return c.composeOrigin(containerOrigin(keyPath{"services", service}, path[3:]))
 			}
 		}
 		return ext.with("sidecars")
 	}
 	return at
+}
+
+// composeKeys are Compose's keys for what x-lyandev can say too.
+var composeKeys = map[string]keyPath{"env": {"environment"}, "resources": {"deploy", "resources"}}
+
+// composeOrigin puts Compose's key in the place of x-lyandev's if the file has no such key in x-lyandev.
+func (c *converter) composeOrigin(path keyPath) keyPath {
+	if len(path) < 4 || path[2] != extensionKey || composeKeys[path[3]] == nil || c.l.loc.at(path[:4]...).depth == 4 {
+		return path
+	}
+	return path[:2:2].with(composeKeys[path[3]]...)
 }
 
 // containerOrigin returns the key of a Compose service that a container's field comes from.

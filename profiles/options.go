@@ -125,6 +125,11 @@ func readEnvFiles(env types.Mapping, files []string) (map[string]string, error) 
 	}
 	vars, err := dotenv.GetEnvFromFile(env, files)
 	if err != nil {
+		for _, f := range files {
+			if e := envMistake(f); e != nil {
+				return nil, Errors{*e}
+			}
+		}
 		return nil, fmt.Errorf("cannot read variables from %s: %w", strings.Join(files, ", "), err)
 	}
 	return vars, nil

@@ -58,6 +58,7 @@ func (l *load) other(ctx context.Context, profile string) (Errors, error) {
 	if err != nil {
 		return nil, err
 	}
+	other.cycles = slices.Clone(l.cycles) // they are reported already
 	if _, err := other.stack(ctx); err != nil {
 		return nil, err
 	}

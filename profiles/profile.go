@@ -281,7 +281,6 @@ func (l *load) defaultProfile() string {
 			name = it.str()
 			if !l.choosable(name) {
 				l.p.at(it.pos, keyPath{extensionKey, "defaultProfile"}, l.profileHint(name), "there is no profile %q", name)
-				l.noProfile = true
 				return ""
 			}
 		}

@@ -200,8 +200,12 @@ func sameAddress(a, b string) bool {
 }
 
 func (c *converter) hostPortTwice(h, o services.HostPort) {
-	mine, other := c.portEntry(h), c.portEntry(o)
-	if mine == nil || other == nil || slices.Equal(mine, other) {
+	entries, others := c.portEntries(h), c.portEntries(o)
+	if len(entries) == 0 || len(others) == 0 {
+		return
+	}
+	mine, other := entries[len(entries)-1], others[0] // they are the same if one line has both
+	if slices.Equal(mine, other) {
 		return
 	}
 	at, first := c.l.loc.at(mine...), c.l.loc.at(other...)
@@ -209,24 +213,27 @@ func (c *converter) hostPortTwice(h, o services.HostPort) {
 		Path: at.shown(mine).String(), Hint: "change one of them",
 		Message: fmt.Sprintf("the host port %s is published already, by service %s (%s)", h.Address(), other[1], first.pos),
 	}
-	if first.pos.file == at.pos.file {
+	switch {
+	case mine[1] == other[1] && first.pos.file == at.pos.file && first.pos.line == at.pos.line:
+		e.Message = fmt.Sprintf("the host port %s is published already, by another entry of this list", h.Address())
+	case first.pos.file == at.pos.file:
 		e.also = first.pos.line
 		e.Message = fmt.Sprintf("the host port %s is published already, by service %s on line %d", h.Address(), other[1], first.pos.line)
 	}
 	c.l.p.say(damage{pos: at.pos, path: at.path}, e)
 }
 
-// portEntry is the path of the entry of ports that a host port comes from, nil if there is none.
-func (c *converter) portEntry(h services.HostPort) keyPath {
+// portEntries are the paths of the entries of ports that a host port may come from: one line can have several.
+func (c *converter) portEntries(h services.HostPort) (out []keyPath) {
 	for name, s := range c.project.Services {
 		for i, p := range s.Ports {
 			path := keyPath{"services", name, "ports", index(i)}
 			if p.Published == fmt.Sprint(h.HostPort) && c.l.loc.pos(path...).String() == h.Source && strings.EqualFold(p.Protocol, string(h.Protocol)) {
-				return path
+				out = append(out, path)
 			}
 		}
 	}
-	return nil
+	return out
 }
 
 // restartPolicies are the values of restart: Docker refuses others when it makes the container.

@@ -134,6 +134,7 @@ func leaves(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 func alternatives(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	var best []*jsonschema.ValidationError
 	var types []string
+	got := ""
 	deepest := -1
 	for _, c := range e.Causes {
 		found := leaves(c)
@@ -143,7 +144,9 @@ func alternatives(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 			t, isType := l.ErrorKind.(*kind.Type)
 			switch {
 			case isType && len(l.InstanceLocation) == len(e.InstanceLocation):
-				types = append(types, t.Want...)
+				types, got = append(types, t.Want...), t.Got
+			case isConst(l) && len(l.InstanceLocation) == len(e.InstanceLocation):
+				types = append(types, fmt.Sprint(l.ErrorKind.(*kind.Const).Want))
 			case !isType:
 				d++
 			}
@@ -156,10 +159,15 @@ func alternatives(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
 	if deepest <= 2*len(e.InstanceLocation) && len(types) > 0 {
 		slices.Sort(types)
 		merged := *e
-		merged.ErrorKind, merged.Causes = &kind.Type{Want: slices.Compact(types)}, nil
+		merged.ErrorKind, merged.Causes = &kind.Type{Got: got, Want: slices.Compact(types)}, nil
 		return []*jsonschema.ValidationError{&merged}
 	}
 	return best
+}
+
+func isConst(e *jsonschema.ValidationError) bool {
+	_, is := e.ErrorKind.(*kind.Const)
+	return is
 }
 
 // unknownKey is the message for a key that the schema does not have.
@@ -179,12 +187,12 @@ func describe(set *schemaSet, root *item, e *jsonschema.ValidationError) []viola
 		// unevaluatedProperties: a known key is listed here only because its value is invalid, which is reported separately.
 		name := e.InstanceLocation[max(0, len(e.InstanceLocation)-1):]
 		known := set.properties(strings.TrimSuffix(e.SchemaURL, "/unevaluatedProperties"))
-		if len(name) == 0 || slices.Contains(known, name[0]) {
+		if len(name) == 0 || slices.Contains(known, name[0]) || strings.HasPrefix(name[0], "x-") {
 			return nil
 		}
 		return []violation{{path, unknownKey, didYouMean(name[0], known), k, Nearest(name[0], known)}}
 	case *kind.Type:
-		return []violation{{path: path, message: "must be " + typeNames(k.Want), kind: k}}
+		return []violation{{path: path, message: "must be " + typeNames(k.Want) + insteadOf(k), hint: shapeHint(k), kind: k}}
 	case *kind.Enum:
 		var want []string
 		for _, w := range k.Want {
@@ -251,6 +259,39 @@ func (s *schemaSet) collect(node any, known map[string]bool, depth int) {
 	}
 }
 
+// insteadOf says what stands in the place of a list or a mapping, or that nothing does.
+func insteadOf(k *kind.Type) string {
+	switch {
+	case k.Got == "null":
+		return ", but has no value"
+	case !slices.Contains(k.Want, "object") && !slices.Contains(k.Want, "array"):
+		return ""
+	case k.Got == "array":
+		return ", but is a list"
+	case k.Got == "object":
+		return ", but is a mapping"
+	}
+	return ", but is a single value"
+}
+
+// shapeHint says how a mapping or a list is written, "" where that is not the question.
+func shapeHint(k *kind.Type) string {
+	mapping, list := slices.Contains(k.Want, "object"), slices.Contains(k.Want, "array")
+	switch {
+	case k.Got == "null" && len(k.Want) > 0:
+		return "write a value, or remove the key"
+	case mapping && list:
+		return "write KEY: VALUE, or - VALUE, on lines of their own below it, indented"
+	case mapping && k.Got == "array":
+		return "write KEY: VALUE on lines of their own below it, indented and without dashes"
+	case mapping:
+		return "write KEY: VALUE on lines of their own below it, indented"
+	case list:
+		return "write - VALUE on lines of their own below it"
+	}
+	return ""
+}
+
 func typeNames(want []string) string {
 	names := make([]string, len(want))
 	for i, w := range want {
@@ -263,6 +304,7 @@ func typeNames(want []string) string {
 			w = "a whole number"
 		case "null":
 			w = "empty"
+		case "true", "false":
 		default:
 			w = "a " + w
 		}

@@ -26,7 +26,7 @@ func whatIsWrong(file string, lines []string, err error) Error {
 	e.Message, e.Line, e.Column = le.Message, le.Mark.Line, le.Mark.Column
 	context := le.ContextMark
 	switch {
-	case strings.Contains(le.Message, "cannot start any token") && strings.HasPrefix(strings.TrimLeft(lineAt(lines, e.Line), " "), "\t"):
+	case strings.Contains(le.Message, "tab character"), strings.Contains(le.Message, "cannot start any token") && strings.HasPrefix(strings.TrimLeft(lineAt(lines, e.Line), " "), "\t"):
 		tabs := 0
 		for _, l := range lines {
 			if strings.HasPrefix(strings.TrimLeft(l, " "), "\t") {
@@ -40,18 +40,92 @@ func whatIsWrong(file string, lines []string, err error) Error {
 	case openQuote(lines, &e):
 	case strings.Contains(le.Message, "cannot start any token"):
 		e.Message, e.Hint = "a value cannot begin with this character", "write the value in quotes"
+	case noBlank(lines, &e, context.Line):
 	case strings.Contains(le.Message, "mapping values are not allowed"):
 		colon(lines, &e)
+	case flowVariable(lines, &e, context.Line):
 	case strings.Contains(le.Message, "',' or ']'"), strings.Contains(le.Message, "',' or '}'"):
 		e.Message, e.Hint = "the bracket that begins here is never closed, or a comma is missing behind a value", "close it, or separate the values by commas"
 		e.Line, e.Column = context.Line, context.Column
 	case openBracket(lines, &e):
+	case strings.Contains(le.Message, "did not find expected key") && between(lines, &e):
 	case context.Line > 0:
 		e.Hint = fmt.Sprintf("look at the lines from %d on", context.Line)
 		e.also = context.Line
 	}
 	return e
 }
+
+var (
+	// lacksBlank is a key, a colon and a value without a blank between them. Addresses and times of day are values.
+	lacksBlank = regexp.MustCompile(`^(\s*(?:- +)*)([A-Za-z_][A-Za-z0-9_.-]*):([^\s:/0-9][^:]*|\d+)$`)
+	// bareVariable is a variable in braces that is not in quotes.
+	bareVariable = regexp.MustCompile(`[\[{,:]\s*(\$\{[^}]*\})`)
+)
+
+// noBlank finds a colon without a blank behind it on the line of the error, on the one before or on the one where it began. It makes that
+// colon the place of the error and reports whether it found one.
+func noBlank(lines []string, e *Error, began int) bool {
+	for _, n := range []int{e.Line, e.Line - 1, began} {
+		text, _, _ := strings.Cut(lineAt(lines, n), " #")
+		m := lacksBlank.FindStringSubmatch(strings.TrimRight(text, " \r"))
+		if m == nil {
+			continue
+		}
+		e.Line, e.Column = n, len([]rune(m[1]+m[2]))+1
+		e.Message, e.Hint = "a blank is missing behind the colon", fmt.Sprintf("write %s: %s", m[2], m[3])
+		return true
+	}
+	return false
+}
+
+// flowVariable finds a variable in braces that is not in quotes within [ ] or { } and makes it the place of the error: its brace begins a
+// mapping there. It reports whether it found one.
+func flowVariable(lines []string, e *Error, began int) bool {
+	if !strings.Contains(e.Message, "flow") && !strings.Contains(e.Message, "',' or") {
+		return false
+	}
+	for n := max(began, 1); n <= min(e.Line, len(lines)); n++ {
+		if at := bareVariable.FindStringSubmatchIndex(lines[n-1]); at != nil {
+			name := lines[n-1][at[2]:at[3]]
+			e.Line, e.Column = n, len([]rune(lines[n-1][:at[2]]))+1
+			e.Message, e.Hint = "a variable in braces must be in quotes within [ ] and { }", fmt.Sprintf("write %q", name)
+			return true
+		}
+	}
+	return false
+}
+
+// between explains a line whose indentation is that of no line above: one of a mapping's keys that does not stand below the others.
+func between(lines []string, e *Error) bool {
+	own := indentOf(lineAt(lines, e.Line))
+	best, at := -1, 0
+	for n := e.Line - 1; n >= 1; n-- {
+		text := strings.TrimSpace(lineAt(lines, n))
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		indent := indentOf(lineAt(lines, n))
+		switch {
+		case indent == own:
+			return false
+		case best < 0 || distance(indent, own) < distance(best, own):
+			best, at = indent, n
+		}
+		if indent < own {
+			break
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	e.Column, e.also = own+1, at
+	e.Message = fmt.Sprintf("the line is indented by %d, and no line above it that it could belong to is", own)
+	e.Hint = fmt.Sprintf("indent it by %d, as line %d", best, at)
+	return true
+}
+
+func distance(a, b int) int { return max(a-b, b-a) }
 
 func lineAt(lines []string, n int) string {
 	if n < 1 || n > len(lines) {
