@@ -71,6 +71,7 @@ func tellChanges(ctx context.Context, t *target, p screen.Progress, settled <-ch
 
 // tellEvents shows the events from now on, and the edits, until ctx ends.
 func tellEvents(ctx context.Context, t *target, p screen.Progress) {
+	advised := map[string]bool{} // the services whose slow end was told
 	watchEvents(ctx, t, eventFilter{p, func(e state.Event) {
 		var records []innerloop.Record
 		_ = t.client.Loop(ctx, &records) // without them the event says it
@@ -82,6 +83,10 @@ func tellEvents(ctx context.Context, t *target, p screen.Progress) {
 			}
 		}
 		if h, ok := editHappening(e, name, records); ok {
+			if advised[e.Name] {
+				h.More = nil
+			}
+			advised[e.Name] = advised[e.Name] || len(h.More) > 0
 			h.Text = m.String(h.Text) // a command that failed may have written anything
 			p.Happened(h)
 		}
@@ -121,6 +126,7 @@ func editHappening(e state.Event, name string, records []innerloop.Record) (h sc
 		if len(r.Actions) == 0 {
 			return h, false
 		}
+		h.More = graceUsed(r)
 		h.Text, h.Style = fmt.Sprintf("%s: %s, live in %s%s", name, editText(r), screen.Took(r.Total), editedFiles(r)), ui.Green
 		return h, true
 	}
@@ -129,6 +135,20 @@ func editHappening(e state.Event, name string, records []innerloop.Record) (h sc
 		return screen.Happening{Text: name + ": edit failed: " + oneLine(e.Message), Style: ui.Red}, true
 	}
 	return screen.Happening{Text: name + ": edit is live: " + text, Style: ui.Green}, true
+}
+
+// usualGrace is how long a process may take to end after its stop signal, unless the file says otherwise.
+const usualGrace = 10 * time.Second
+
+// graceUsed says why a restart of a process took as long as it may take: the process does not act on its stop signal.
+func graceUsed(r innerloop.Record) []string {
+	if r.Pods == 0 || r.Restarted/time.Duration(r.Pods) < usualGrace {
+		return nil
+	}
+	return []string{
+		fmt.Sprintf("the restart took %s: the process does not end on its stop signal, and is killed after its grace period;", screen.Took(r.Restarted)),
+		"write init: true, a stop_signal that it acts on, or a shorter stop_grace_period",
+	}
 }
 
 // editText says what was done: "2 files synced, process restarted, in 3 pods".

@@ -228,6 +228,15 @@ func TestBeforeSettled(t *testing.T) {
 	}
 }
 
+// TestGraceUsed: a process that ignores SIGTERM made each sync+restart take 10 s, and nothing said why.
+func TestGraceUsed(t *testing.T) {
+	for took, want := range map[time.Duration]int{200 * time.Millisecond: 0, 19 * time.Second: 0, 21 * time.Second: 2} {
+		if got := graceUsed(innerloop.Record{Pods: 2, Restarted: took}); len(got) != want {
+			t.Errorf("%s of 2 pods: %q", took, got)
+		}
+	}
+}
+
 func TestEditHappening(t *testing.T) {
 	edit := func(r innerloop.Record) []innerloop.Record {
 		r.Workload = "api"
