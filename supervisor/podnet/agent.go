@@ -167,7 +167,7 @@ func (n *Network) agentSpec(ports []network.Published, image, hash string) engin
 		Network: n.homeName(), IP: layout.Agent, MAC: agent.MAC(layout.Agent), RestartPolicy: "always",
 		CapDrop: []string{"ALL"}, CapAdd: agent.Capabilities, ReadOnlyRootFS: true, SecurityOpt: []string{"no-new-privileges"},
 		DNSOptions: agent.DNSOptions, Sysctls: agent.Sysctls,
-		Mounts: []engine.Mount{{Anonymous: true, Target: agent.StateDir}},
+		Mounts:  []engine.Mount{{Anonymous: true, Target: agent.StateDir}},
 		Publish: []engine.PortBinding{{HostIP: loopback, ContainerPort: agent.ControlPort}}, Warn: n.cfg.Warn,
 	}
 	for _, p := range ports {
