@@ -46,9 +46,10 @@ const (
 	cheapFirst = 20 * time.Millisecond
 	cheapLast  = 100 * time.Millisecond
 
-	// prematureGap is the wait until the ports of a container are looked at again, prematureLimit how long a command is not tried
-	// because of them: the declared ports may be wrong.
-	prematureGap   = 10 * time.Millisecond
+	// prematureFirst is the wait until the ports of a container are looked at again, growing by a quarter to prematureLast: a look takes
+	// the kernel some 0.2 ms. prematureLimit is how long a command is not tried because of them: the declared ports may be wrong.
+	prematureFirst = 10 * time.Millisecond
+	prematureLast  = 40 * time.Millisecond
 	prematureLimit = time.Second
 )
 

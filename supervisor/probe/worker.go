@@ -22,6 +22,7 @@ type worker struct {
 	trigger, look, leave chan struct{}
 	// prematureSince is since when early tries have been left out because the container does not listen yet; zero if they are not.
 	prematureSince time.Time
+	prematureGap   time.Duration
 	// alive is guarded by pod.mu.
 	alive bool
 
@@ -167,7 +168,7 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 	})
 	w.carryOut(s)
 	if s.probe && early && w.premature(ctx, s.target, began) {
-		sched.early = time.Now().Add(prematureGap)
+		sched.early = time.Now().Add(w.prematureGap)
 		return false
 	}
 	if s.probe {
@@ -207,8 +208,9 @@ func (w *worker) premature(ctx context.Context, t Target, now time.Time) bool {
 		return false
 	}
 	if w.prematureSince.IsZero() {
-		w.prematureSince = now
+		w.prematureSince, w.prematureGap = now, prematureFirst
 	}
+	w.prematureGap = min(w.prematureGap*5/4, prematureLast)
 	if now.Sub(w.prematureSince) < prematureLimit {
 		return true
 	}

@@ -178,3 +178,30 @@ func TestImportWithArguments(t *testing.T) {
 		t.Errorf("changes %q, want %q", eng.changes, want)
 	}
 }
+
+// TestBuildID: a binary of Go's linker is identified by its build ID, so that it need not be read.
+func TestBuildID(t *testing.T) {
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if id := buildID(file); len(id) < 40 {
+		t.Errorf("this test's build ID is %q", id)
+	}
+	if at, _ := file.Seek(0, io.SeekCurrent); at != 0 {
+		t.Errorf("the file is left at %d", at)
+	}
+	other, err := os.Open(program(t, false, "text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if id := buildID(other); id != nil {
+		t.Errorf("a binary without one has the build ID %q", id)
+	}
+}
