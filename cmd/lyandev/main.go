@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/startup"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
@@ -45,6 +46,7 @@ func ownVersion(linked string, info *debug.BuildInfo) string {
 }
 
 func main() {
+	startup.Done()
 	info, _ := debug.ReadBuildInfo()
 	version = ownVersion(version, info)
 	os.Exit(run(os.Args))

@@ -9,11 +9,13 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/lyandev/lyandev/cmd/lyandev/startup"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
 
 // TestMain lets scripts run this test binary under the name lyandev: the real command line, in a process of its own.
 func TestMain(m *testing.M) {
+	startup.Done()
 	testscript.Main(m, map[string]func(){"lyandev": func() { os.Exit(run(os.Args)) }})
 }
 
