@@ -193,7 +193,7 @@ func connect(ctx context.Context) (*engine.Docker, error) {
 	if err != nil {
 		return nil, withCode(exitNoEngine, err)
 	}
-	if _, err := eng.Info(ctx); err != nil {
+	if err := eng.Answers(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil, errors.Join(context.Cause(ctx), eng.Close())
 		}

@@ -52,6 +52,16 @@ func (d *Docker) API() *client.Client { return d.api }
 // Close releases idle connections.
 func (d *Docker) Close() error { return d.api.Close() }
 
+// Answers checks that the engine answers, in one call, which also agrees on the version of the API. It fails if that takes longer than
+// infoLimit.
+func (d *Docker) Answers(ctx context.Context) error {
+	ping, err := within(ctx, infoLimit, d.api.Ping)
+	if err == nil {
+		d.api.NegotiateAPIVersionPing(ping)
+	}
+	return wrap(err, "reach the Docker engine at %s", d.host)
+}
+
 // Info asks the engine for its version and configuration, in three calls. It fails if one of them takes longer than infoLimit.
 func (d *Docker) Info(ctx context.Context) (Info, error) {
 	ping, err := within(ctx, infoLimit, d.api.Ping)

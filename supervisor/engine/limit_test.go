@@ -77,6 +77,37 @@ func TestInfoOfALoadedEngine(t *testing.T) {
 	})
 }
 
+// TestAnswersIsOneCall: a command that only needs to know whether the engine answers does not wait for its configuration, which takes
+// the engine long; no later call asks for the version of the API again.
+func TestAnswersIsOneCall(t *testing.T) {
+	var paths []string
+	engine := roundTrip(func(r *http.Request) (*http.Response, error) {
+		paths = append(paths, r.Method+" "+r.URL.Path)
+		return &http.Response{
+			StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}, "Api-Version": {"1.41"}},
+			Body: io.NopCloser(strings.NewReader("[]")), Request: r,
+		}, nil
+	})
+	api, err := client.NewClientWithOpts(client.WithHTTPClient(&http.Client{Transport: engine}), client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Docker{api: api, host: api.DaemonHost()}
+	if err := d.Answers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.ListContainers(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(paths, ", "), "HEAD /_ping, GET /v1.41/containers/json"; got != want {
+		t.Errorf("asked %s, want %s", got, want)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // answers is an engine that gives the same answer to everything.
 type answers string
 
