@@ -45,12 +45,23 @@ func newWorkers(s *Supervisor) *workers.Workers {
 // ProbeAnswers are the last answers of every pod's probes, by pod name: up to ten a probe, oldest first. Secrets are masked.
 func (s *Supervisor) ProbeAnswers() map[string][]probe.Answer {
 	out := s.pods.ProbeAnswers()
-	for _, list := range out {
+	maskOutputs(out, s.secrets.mask)
+	return out
+}
+
+// maskOutputs masks the outputs of answers. Equal ones, of which probes give many, are masked once: a page takes milliseconds.
+func maskOutputs(answers map[string][]probe.Answer, mask func(string) string) {
+	masked := map[string]string{}
+	for _, list := range answers {
 		for i := range list {
-			list[i].Output = s.secrets.mask(list[i].Output)
+			text, ok := masked[list[i].Output]
+			if !ok {
+				text = mask(list[i].Output)
+				masked[list[i].Output] = text
+			}
+			list[i].Output = text
 		}
 	}
-	return out
 }
 
 // podSink implements pod.Sink: it passes what workers say on to the loop.

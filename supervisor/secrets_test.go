@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/probe"
 )
 
 // TestSecretsAreMasked in what containers and operators say, with the values of the stack and before there is one.
@@ -32,5 +33,25 @@ func TestSecretsAreMasked(t *testing.T) {
 	k.maskVerdict(&v)
 	if v.Message != "c ***" || v.Pods["db-0"].Message != "d ***" {
 		t.Errorf("%+v", v)
+	}
+}
+
+// TestEqualOutputsAreMaskedOnce: a page that a probe reads every second is searched for secrets once.
+func TestEqualOutputsAreMaskedOnce(t *testing.T) {
+	calls := 0
+	answers := map[string][]probe.Answer{
+		"web-1": {{Output: "page token=x"}, {Output: "page token=x"}, {Output: "other"}},
+		"web-2": {{Output: "page token=x"}},
+	}
+	var k secrets
+	maskOutputs(answers, func(text string) string {
+		calls++
+		return k.mask(text)
+	})
+	if got := answers["web-2"][0].Output; got != "page token=***" || answers["web-1"][1].Output != got || answers["web-1"][2].Output != "other" {
+		t.Errorf("%+v", answers)
+	}
+	if calls != 2 {
+		t.Errorf("masked %d times", calls)
 	}
 }
