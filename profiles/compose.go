@@ -27,7 +27,7 @@ func (l *load) compose(ctx context.Context) (*types.Project, error) {
 			o.Interpolate = &interpolation.Options{
 				Substitute:      substitute,
 				LookupValue:     (&types.ConfigDetails{Environment: l.env}).LookupEnv,
-				TypeCastMapping: o.Interpolate.TypeCastMapping,
+				TypeCastMapping: l.neededCasts(),
 			}
 		},
 	}

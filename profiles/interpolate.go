@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/interpolation"
-	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/tree"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -19,12 +18,12 @@ type interpolator struct {
 	// unset are the variables without value and default, each with its first position.
 	unset map[string]position
 	order []string
+	// used are the conversions that texts of the documents needed.
+	used casts
 }
 
 func newInterpolator(env types.Mapping, p *problems) *interpolator {
-	in := &interpolator{p: p, unset: map[string]position{}}
-	// The casts for numbers and booleans are compose-go's own; it hands them out only this way.
-	in.options.TypeCastMapping = loader.ToOptions(&types.ConfigDetails{Environment: env}, nil).Interpolate.TypeCastMapping
+	in := &interpolator{p: p, unset: map[string]position{}, used: casts{}}
 	details := &types.ConfigDetails{Environment: env}
 	in.options.LookupValue = details.LookupEnv
 	in.options.Substitute = substitute
@@ -32,6 +31,9 @@ func newInterpolator(env types.Mapping, p *problems) *interpolator {
 }
 
 func substitute(s string, mapping template.Mapping) (string, error) {
+	if !strings.Contains(s, "$") {
+		return s, nil
+	}
 	return template.SubstituteWithOptions(s, mapping, template.WithoutLogging)
 }
 
@@ -79,18 +81,17 @@ func (in *interpolator) scalar(it *item, path tree.Path, shown keyPath, quiet bo
 	}
 	it.replaced = it.replaced || v != s
 	it.value = v
-	for pattern, cast := range in.options.TypeCastMapping {
-		if !path.Matches(pattern) {
-			continue
-		}
-		if c, err := cast(v); err == nil {
-			it.value = c
-		} else if !quiet {
-			in.p.at(it.pos, shown, "", "%q cannot be used here: %s", v, castReason(err))
-		} else {
-			in.spoil(it, shown)
-		}
+	pattern, cast := castFor(path)
+	if cast == nil {
 		return
+	}
+	in.used[pattern] = cast
+	if c, err := cast(v); err == nil {
+		it.value = c
+	} else if !quiet {
+		in.p.at(it.pos, shown, "", "%q cannot be used here: %s", v, castReason(err))
+	} else {
+		in.spoil(it, shown)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/compose-spec/compose-go/v2/tree"
@@ -32,8 +33,12 @@ type load struct {
 	own       string
 	chain     []*profile
 	activated []string
+	// casts are the conversions that compose-go has to make: it would compare every value with the patterns of all of them.
+	casts casts
 	// cycles are the cycles of profiles that were reported.
 	cycles []string
+	// cyclesTold: another load reports them.
+	cyclesTold bool
 	// noProfile is true if a profile that is asked for does not exist, tooMany if the files have too many ports.
 	noProfile, tooMany bool
 	// complete is true if no stage had to be left out.
@@ -73,22 +78,26 @@ func loadStack(ctx context.Context, o Options) (*services.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.chain = l.choose()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var others otherLoads
+	if o.EveryProfile {
+		others = l.startOthers(ctx)
+	}
 	stack, err := l.stack(ctx)
+	if err == nil && o.EveryProfile {
+		err = l.others(ctx, stack, others)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if o.EveryProfile {
-		if err := l.others(ctx, stack); err != nil {
-			return nil, err
-		}
 	}
 	return stack, l.p.err()
 }
 
-// stack goes through the stages. A stage goes on after mistakes of earlier ones if it can: what is wrong is left out. It returns a
+// stack goes through the stages, after choose. A stage goes on after mistakes of earlier ones if it can: what is wrong is left out. It returns a
 // nil stack if there are mistakes, which are in l.p; the error is about something else.
 func (l *load) stack(ctx context.Context) (*services.Stack, error) {
-	l.chain = l.choose()
 	l.interpolate()
 	l.name = l.projectName()
 	if err := l.check(); err != nil {
@@ -214,10 +223,12 @@ func (l *load) interpolate() {
 		}
 	}
 	l.noteUnset(in)
+	l.casts = in.used
 	for _, d := range l.related {
 		in := newInterpolator(d.env, &l.p)
 		in.tree(d.root, root, nil, false)
 		l.noteUnset(in)
+		maps.Copy(l.casts, in.used)
 		l.loc.addRelated(d.root)
 	}
 }

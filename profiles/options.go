@@ -19,7 +19,8 @@ type Options struct {
 	// directory; "-" is Stdin. Default: the result of Find for WorkDir or the current directory; if that is not one of
 	// lyandev's own names, the files of COMPOSE_FILE, else the file that was found and its override file.
 	Files []string
-	// Stdin returns the content of the file "-". It is called once per Load, and once for each profile that EveryProfile checks.
+	// Stdin returns the content of the file "-". It is called once per Load, and once for each profile that EveryProfile checks,
+	// also at the same time.
 	Stdin func() ([]byte, error)
 	// ProjectName overrides COMPOSE_PROJECT_NAME, the file's name: and the directory's name, which are tried in this order.
 	ProjectName string

@@ -295,7 +295,7 @@ func (l *load) follow(pr *profile, open []string, chain *[]*profile) {
 	}
 	path := keyPath{extensionKey, "profiles", pr.name, "extends"}
 	if at := slices.Index(open, pr.name); at >= 0 {
-		if members := slices.Sorted(slices.Values(open[at:])); !slices.Contains(l.cycles, fmt.Sprint(members)) {
+		if members := slices.Sorted(slices.Values(open[at:])); !l.cyclesTold && !slices.Contains(l.cycles, fmt.Sprint(members)) {
 			l.cycles = append(l.cycles, fmt.Sprint(members))
 			l.p.at(pr.extendsPos(pr.name), path, "remove one of them", "profiles extend each other in a cycle: %s", strings.Join(append(slices.Clone(open[at:]), pr.name), " -> "))
 		}
