@@ -244,7 +244,7 @@ func (s *Supervisor) forget() error {
 // SavedProfile is the profile of the stack that an instance runs, or ran when its supervisor died; ok is false for an
 // instance that is down.
 func SavedProfile(i *instance.Instance) (profile string, ok bool) {
-	stack, err := SavedStack(i)
+	stack, err := readSaved[struct{ Profile string }](i)
 	if stack == nil || err != nil {
 		return "", false
 	}
@@ -252,12 +252,15 @@ func SavedProfile(i *instance.Instance) (profile string, ok bool) {
 }
 
 // SavedStack is the prepared stack that an instance runs, or ran when its supervisor died; nil for an instance that is down.
-func SavedStack(i *instance.Instance) (*services.Stack, error) {
+func SavedStack(i *instance.Instance) (*services.Stack, error) { return readSaved[services.Stack](i) }
+
+// readSaved reads what T has of the saved stack.
+func readSaved[T any](i *instance.Instance) (*T, error) {
 	b, err := os.ReadFile(i.File(savedStack))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	stack := new(services.Stack)
+	stack := new(T)
 	if err == nil {
 		err = json.Unmarshal(b, stack)
 	}

@@ -99,7 +99,7 @@ func examined(c *cli.Context, known *instance.Instance) (doctor.File, *services.
 	if known != nil {
 		active, _ = supervisor.SavedProfile(known)
 	}
-	stack, err := loadStackFor(c, chosenProfile(c), nil, active)
+	stack, err := loadStackFor(c, chosenProfile(c), nil, active, active == "")
 	var none *profiles.NoFileError
 	var several profiles.Errors
 	switch {

@@ -54,6 +54,42 @@ func startedIn(reg *instance.Registry, dir string, files []string) (*instance.In
 	return i, err
 }
 
+// savedInstance returns the instance that the files of the command line belong to, by the name in them, without loading them. It returns nil
+// if it was not started yet, or if only loading can tell.
+func savedInstance(c *cli.Context, reg *instance.Registry) *instance.Instance {
+	o := loadOptions(c, "", nil)
+	project, ok := profiles.FindProject(c.Context, o)
+	if !ok {
+		return nil
+	}
+	if explicit := c.String("project-name"); explicit != "" {
+		i, err := reg.Get(explicit)
+		if err != nil || i == nil || i.Dir != project.Dir {
+			return nil
+		}
+		return i
+	}
+	i, err := reg.Saved(project.Name, project.Dir)
+	if err != nil {
+		return nil
+	}
+	return i
+}
+
+// runningInstance is savedInstance for an instance that has a supervisor: it is what Resolve would find once the files are loaded.
+func runningInstance(c *cli.Context, reg *instance.Registry) *instance.Instance {
+	i := savedInstance(c, reg)
+	if i == nil || !hasSocket(i) {
+		return nil
+	}
+	files, err := explicitFiles(c)
+	if err != nil {
+		return nil
+	}
+	i.Files = files
+	return i
+}
+
 // hasSocket reports whether a supervisor of the instance probably runs.
 func hasSocket(i *instance.Instance) bool {
 	_, err := os.Stat(i.Socket())

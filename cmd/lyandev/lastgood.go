@@ -23,7 +23,7 @@ func noteBrokenFile(c *cli.Context, st *ui.Streams, t *target) {
 		return
 	}
 	profile, _ := supervisor.SavedProfile(t.instance)
-	_, err := loadStackFor(c, chosenProfile(c), nil, profile)
+	_, err := loadStackFor(c, chosenProfile(c), nil, profile, true)
 	var list profiles.Errors
 	if errors.As(err, &list) {
 		fmt.Fprintf(st.Err, "%s %s; what runs is from the last version without mistakes: `lyandev config -q` lists them\n",

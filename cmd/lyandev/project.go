@@ -33,13 +33,17 @@ func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON
 
 // loadStack loads the stack named on the command line for a profile ("" is the file's default). Errors have exitUsage.
 func loadStack(c *cli.Context, profile string) (*services.Stack, error) {
-	return loadStackFor(c, profile, nil, "")
+	return loadStackFor(c, profile, nil, "", true)
 }
 
 // loadActive loads the stack for the profiles of the command line, with the Compose profiles of some services active too. If none of them is
 // a profile of x-lyandev, that of the stack that runs goes on, else the file's default.
 func loadActive(c *cli.Context, profile string, names []string) (*services.Stack, error) {
-	stack, err := loadStackFor(c, profile, names, "")
+	if i := savedInstance(c, instance.Open()); i != nil {
+		running, _ := supervisor.SavedProfile(i)
+		return loadStackFor(c, profile, names, running, true)
+	}
+	stack, err := loadStackFor(c, profile, names, "", true)
 	if err != nil {
 		return nil, err
 	}
@@ -51,12 +55,12 @@ func loadActive(c *cli.Context, profile string, names []string) (*services.Stack
 	if running == "" || running == stack.OwnProfile {
 		return stack, nil
 	}
-	return loadStackFor(c, profile, names, running)
+	return loadStackFor(c, profile, names, running, false)
 }
 
 // loadStackFor is loadStack with the Compose profiles of some services active too, and the profile of x-lyandev that is active if the
-// command line names none.
-func loadStackFor(c *cli.Context, profile string, names []string, active string) (*services.Stack, error) {
+// command line names none. With every, the other profiles are checked too.
+func loadStackFor(c *cli.Context, profile string, names []string, active string, every bool) (*services.Stack, error) {
 	files := c.StringSlice("file")
 	for i, f := range files {
 		if f == "-" {
@@ -69,7 +73,7 @@ func loadStackFor(c *cli.Context, profile string, names []string, active string)
 		files[i] = abs
 	}
 	o := loadOptions(c, profile, names)
-	o.Files, o.Active, o.EveryProfile = files, active, active == ""
+	o.Files, o.Active, o.EveryProfile = files, active, every
 	stack, err := profiles.Load(c.Context, o)
 	return stack, withCode(exitUsage, err)
 }
@@ -91,8 +95,8 @@ type target struct {
 	client   *api.Client
 }
 
-// findTarget finds the instance by -p, else by directory and files (knownInstance), else by the name in the file. If stack is
-// nil, it is loaded only if the name is needed.
+// findTarget finds the instance by -p, else by directory and files (knownInstance), else by the name in the file (runningInstance). If stack
+// is nil, it is loaded only if nothing of that name runs.
 func findTarget(c *cli.Context, stack *services.Stack) (*target, error) {
 	explicit := c.String("project-name")
 	reg := instance.Open()
@@ -110,6 +114,9 @@ func findTarget(c *cli.Context, stack *services.Stack) (*target, error) {
 		i, err := knownInstance(c, reg)
 		if err != nil {
 			return nil, withCode(exitUsage, err)
+		}
+		if i == nil {
+			i = runningInstance(c, reg)
 		}
 		if i != nil {
 			return newTarget(i), nil

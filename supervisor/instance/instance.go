@@ -82,7 +82,7 @@ func (r *Registry) Resolve(ctx context.Context, project, dir, explicit string) (
 		return r.fresh(explicit, project, dir), nil
 	}
 	project = Normalize(project)
-	if i := find(all, func(i *Instance) bool { return i.Dir == dir && i.Project == project }); i != nil {
+	if i := ofProject(all, project, dir); i != nil {
 		return i, nil
 	}
 	free, err := r.free(ctx, all, project, dir)
@@ -125,6 +125,16 @@ func find(all []*Instance, ok func(*Instance) bool) *Instance {
 func (r *Registry) Get(name string) (*Instance, error) {
 	all, err := r.List()
 	return find(all, func(i *Instance) bool { return i.Name == name }), err
+}
+
+// Saved returns the instance of a project in a directory if it was saved, else nil. Resolve returns the same one.
+func (r *Registry) Saved(project, dir string) (*Instance, error) {
+	all, err := r.List()
+	return ofProject(all, Normalize(project), dir), err
+}
+
+func ofProject(all []*Instance, project, dir string) *Instance {
+	return find(all, func(i *Instance) bool { return i.Dir == dir && i.Project == project })
 }
 
 // Started returns the instance of a directory that was started with the given files (Instance.Files), nil if there is none or
