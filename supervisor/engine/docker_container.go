@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/go-connections/nat"
+	"golang.org/x/sync/errgroup"
 )
 
 // CreateContainer implements Containers.
@@ -277,25 +279,46 @@ func (d *Docker) RenameContainer(ctx context.Context, id, name string) error {
 // ListContainers implements Containers. Docker's list call returns neither exit codes nor parseable times, so each container
 // is inspected; one that is removed in between is left out.
 func (d *Docker) ListContainers(ctx context.Context, labels map[string]string) ([]Container, error) {
+	return d.ListContainersWith(ctx, labels, func(map[string]string) bool { return true })
+}
+
+// ListContainersWith is ListContainers for those containers whose labels want says yes to. The others cost no call.
+func (d *Docker) ListContainersWith(ctx context.Context, labels map[string]string, want func(labels map[string]string) bool) ([]Container, error) {
 	list, err := within(ctx, answerLimit, func(ctx context.Context) ([]container.Summary, error) {
 		return d.api.ContainerList(ctx, container.ListOptions{All: true, Filters: labelFilter(labels)})
 	})
 	if err != nil {
 		return nil, wrap(err, "list containers")
 	}
+	list = slices.DeleteFunc(list, func(c container.Summary) bool { return !want(c.Labels) })
+	found := make([]*Container, len(list))
+	g, inner := errgroup.WithContext(ctx)
+	g.SetLimit(listedAtOnce)
+	for i, c := range list {
+		g.Go(func() error {
+			full, err := d.InspectContainer(inner, c.ID)
+			if err == nil {
+				found[i] = &full
+			} else if IsNotFound(err) {
+				err = nil // it was removed meanwhile
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
 	out := make([]Container, 0, len(list))
-	for _, c := range list {
-		full, err := d.InspectContainer(ctx, c.ID)
-		if IsNotFound(err) {
-			continue
+	for _, c := range found {
+		if c != nil {
+			out = append(out, *c)
 		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, full)
 	}
 	return out, nil
 }
+
+// listedAtOnce is how many containers of a list are asked for their details at the same time.
+const listedAtOnce = 8
 
 func (d *Docker) inspect(ctx context.Context, id string) (container.InspectResponse, error) {
 	return within(ctx, answerLimit, func(ctx context.Context) (container.InspectResponse, error) {

@@ -3,9 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +104,41 @@ func TestAnswersIsOneCall(t *testing.T) {
 	}
 	if got, want := strings.Join(paths, ", "), "HEAD /_ping, GET /v1.41/containers/json"; got != want {
 		t.Errorf("asked %s, want %s", got, want)
+	}
+}
+
+// TestListAsksOnlyForWhatIsWanted: a container of which the labels tell enough costs no call, and one that is removed meanwhile is left out.
+func TestListAsksOnlyForWhatIsWanted(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	engine := roundTrip(func(r *http.Request) (*http.Response, error) {
+		body, status := `[{"Id":"a","Labels":{"ours":"1"}},{"Id":"b","Labels":{}},{"Id":"gone","Labels":{}},{"Id":"c","Labels":{}}]`, http.StatusOK
+		if !strings.HasSuffix(r.URL.Path, "/containers/json") {
+			id := strings.Split(r.URL.Path, "/")[3]
+			mu.Lock()
+			asked = append(asked, id)
+			mu.Unlock()
+			body = fmt.Sprintf(`{"Id":%q,"Name":"/%s","State":{},"Config":{},"HostConfig":{},"NetworkSettings":{}}`, id, id)
+			if id == "gone" {
+				body, status = `{"message":"No such container: gone"}`, http.StatusNotFound
+			}
+		}
+		return &http.Response{
+			StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		}, nil
+	})
+	api, err := client.NewClientWithOpts(client.WithHTTPClient(&http.Client{Transport: engine}), client.WithVersion("1.41"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Docker{api: api, host: api.DaemonHost()}
+	list, err := d.ListContainersWith(t.Context(), nil, func(labels map[string]string) bool { return labels["ours"] == "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(asked)
+	if len(list) != 2 || list[0].ID != "b" || list[1].ID != "c" || strings.Join(asked, " ") != "b c gone" {
+		t.Errorf("listed %d, asked %v", len(list), asked)
 	}
 }
 

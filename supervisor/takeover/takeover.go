@@ -31,6 +31,8 @@ const (
 // Engine is what the package needs of the engine.
 type Engine interface {
 	ListContainers(ctx context.Context, labels map[string]string) ([]engine.Container, error)
+	// ListContainersWith asks for the details of those only whose labels want says yes to.
+	ListContainersWith(ctx context.Context, labels map[string]string, want func(labels map[string]string) bool) ([]engine.Container, error)
 	StopContainer(ctx context.Context, id, signal string, grace time.Duration) error
 	// RemoveContainerOnly removes a container and keeps its anonymous volumes.
 	RemoveContainerOnly(ctx context.Context, id string) error
@@ -48,7 +50,9 @@ type Container struct {
 // Find lists the containers that Docker Compose made for a project, in any state, by name, and says which are in the way of a
 // stack: those with the name of one of its containers, and running ones of a service of the stack or with a host port of it.
 func Find(ctx context.Context, eng Engine, project string, stack *services.Stack) ([]Container, error) {
-	all, err := eng.ListContainers(ctx, map[string]string{resources.ComposeProject: project})
+	all, err := eng.ListContainersWith(ctx, map[string]string{resources.ComposeProject: project}, func(labels map[string]string) bool {
+		return labels[services.ProjectLabel] == ""
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +62,7 @@ func Find(ctx context.Context, eng Engine, project string, stack *services.Stack
 	}
 	var out []Container
 	for _, c := range all {
-		if c.Labels[services.ProjectLabel] == "" {
-			out = append(out, Container{c, w.obstacles(c)})
-		}
+		out = append(out, Container{c, w.obstacles(c)})
 	}
 	slices.SortFunc(out, func(a, b Container) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil

@@ -261,10 +261,15 @@ func (e *Engine) InspectContainer(ctx context.Context, id string) (engine.Contai
 
 // ListContainers implements engine.Containers.
 func (e *Engine) ListContainers(ctx context.Context, labels map[string]string) ([]engine.Container, error) {
+	return e.ListContainersWith(ctx, labels, func(map[string]string) bool { return true })
+}
+
+// ListContainersWith does what engine.Docker does.
+func (e *Engine) ListContainersWith(ctx context.Context, labels map[string]string, want func(labels map[string]string) bool) ([]engine.Container, error) {
 	out := []engine.Container{}
 	err := e.call(ctx, "ListContainers", "", func() error {
 		for _, c := range e.sorted() {
-			if matches(c.spec.Labels, labels) {
+			if matches(c.spec.Labels, labels) && want(c.spec.Labels) {
 				out = append(out, e.observe(c))
 			}
 		}
