@@ -176,6 +176,38 @@ func holdLock(root string) {
 	time.Sleep(time.Hour) // select {} would be a deadlock to the runtime, which ends the process
 }
 
+// TestWriteFileLeavesWhatIsRight: no write for the same content; one for another content, another mode, or a link in the file's place.
+func TestWriteFileLeavesWhatIsRight(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	other := filepath.Join(t.TempDir(), "other")
+	ok(t, os.WriteFile(other, []byte("new"), 0o600))
+	for _, tc := range []struct {
+		name    string
+		before  func() error
+		content string
+		writes  bool
+	}{
+		{"there is none", func() error { return nil }, "one", true},
+		{"the same", func() error { return nil }, "one", false},
+		{"another content of that length", func() error { return nil }, "two", true},
+		{"another mode", func() error { return os.Chmod(path, 0o644) }, "two", true},
+		{"a link", func() error { return errors.Join(os.Remove(path), os.Symlink(other, path)) }, "new", true},
+	} {
+		ok(t, tc.before())
+		_ = os.Chtimes(path, time.Time{}, time.Now().Add(-time.Hour))
+		before, _ := os.Lstat(path)
+		ok(t, WriteFile(path, []byte(tc.content)))
+		after, err := os.Lstat(path)
+		ok(t, err)
+		if wrote := !os.SameFile(before, after); wrote != tc.writes {
+			t.Errorf("%s: written: %v, want %v", tc.name, wrote, tc.writes)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != tc.content || after.Mode() != 0o600 || time.Since(after.ModTime()) > time.Minute {
+			t.Errorf("%s: %q, %v, %s, %v", tc.name, got, after.Mode(), after.ModTime(), err)
+		}
+	}
+}
+
 func TestWriteFileIsAllOrNothing(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
