@@ -52,7 +52,8 @@ var errMistakes = errors.New("mistakes in the files")
 
 // merge is one try of compose. It returns errMistakes if cross-references lead nowhere.
 func (l *load) merge(ctx context.Context, configure []func(*loader.Options)) (*types.Project, error) {
-	files, err := l.configFiles()
+	l.carved = l.carve()
+	files, err := l.configFiles(l.carved)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,11 @@ func (l *load) project(model map[string]any, details types.ConfigDetails, config
 	o.SkipConsistencyCheck = lenient
 	o.SkipResolveEnvironment = lenient
 	o.SkipResolveLabels = lenient
-	return loader.ModelToProject(cloneValue(model).(map[string]any), o, details)
+	p, err := loader.ModelToProject(cloneValue(model).(map[string]any), o, details)
+	if err == nil {
+		l.carved.restore(p)
+	}
+	return p, err
 }
 
 func cloneValue(v any) any {

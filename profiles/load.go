@@ -41,6 +41,8 @@ type load struct {
 	cyclesTold bool
 	// noProfile is true if a profile that is asked for does not exist, tooMany if the files have too many ports.
 	noProfile, tooMany bool
+	// carved is what compose-go was not given.
+	carved carved
 	// complete is true if no stage had to be left out.
 	complete bool
 
@@ -261,12 +263,12 @@ func (l *load) noteAt(pos position, path keyPath, format string, args ...any) st
 	return msg
 }
 
-// configFiles converts the documents and the active profile's fragments to the input of compose-go.
-func (l *load) configFiles() ([]types.ConfigFile, error) {
+// configFiles converts the documents and the active profile's fragments, without what is carved, to the input of compose-go.
+func (l *load) configFiles(without carved) ([]types.ConfigFile, error) {
 	var files []types.ConfigFile
 	add := func(d *document, n *yaml.Node) error {
 		quotePorts(n)
-		content, err := yaml.Marshal(n)
+		content, err := yaml.Marshal(without.without(n))
 		if err != nil {
 			return fmt.Errorf("cannot encode %s for merging: %w", d.file, err)
 		}

@@ -22,7 +22,7 @@ func Model(ctx context.Context, o Options) (map[string]any, error) {
 	if !l.p.empty() {
 		return nil, l.p.err()
 	}
-	files, err := l.configFiles()
+	files, err := l.configFiles(carved{})
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,9 @@ type Options struct {
 	// EnvFiles are files with variables. Default: COMPOSE_ENV_FILES (separated by commas), else the .env files of the current
 	// directory and of WorkDir, if they exist and COMPOSE_DISABLE_ENV_FILE is not true.
 	EnvFiles []string
+
+	// whole gives compose-go the whole files: the tests compare the stacks.
+	whole bool
 }
 
 // resolve determines the files, the work directory and the variables. The order is Compose's: variables of the current

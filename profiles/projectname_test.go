@@ -29,15 +29,25 @@ func sameProject(t interface {
 
 // TestFindProjectSaysWhatLoadSays for every file of the test data, with and without mistakes.
 func TestFindProjectSaysWhatLoadSays(t *testing.T) {
-	home := "HOME=" + os.TempDir()
 	told, all := 0, 0
+	everyFile(t, func(t *testing.T, o Options) {
+		all++
+		if sameProject(t, o) {
+			told++
+		}
+	})
+	if all < 150 || told < 100 {
+		t.Errorf("FindProject told %d of %d", told, all)
+	}
+}
+
+// everyFile runs a test with each file of the test data, by its name and as it is found in its directory.
+func everyFile(t *testing.T, test func(t *testing.T, o Options)) {
+	t.Helper()
 	check := func(name string, o Options) {
 		t.Run(name, func(t *testing.T) {
-			all++
-			o.Env = append(o.Env, home)
-			if sameProject(t, o) {
-				told++
-			}
+			o.Env = append(o.Env, "HOME="+os.TempDir())
+			test(t, o)
 		})
 	}
 	for _, pattern := range []string{"testdata/corpus/*.txtar", "testdata/version1/*.txtar", "../supervisor/compat/testdata/*.txtar"} {
@@ -62,9 +72,6 @@ func TestFindProjectSaysWhatLoadSays(t *testing.T) {
 	}
 	for _, dir := range globbed(t, "testdata/mistakes/*") {
 		check(dir, Options{WorkDir: dir})
-	}
-	if all < 150 || told < 100 {
-		t.Errorf("FindProject told %d of %d", told, all)
 	}
 }
 
