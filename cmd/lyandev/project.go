@@ -164,7 +164,7 @@ func newTarget(i *instance.Instance) *target {
 // answers reports whether the supervisor answers. It returns false if none runs, and an error with the process ID if one
 // runs but does not answer.
 func (t *target) answers(ctx context.Context) (bool, error) {
-	_, err := t.client.State(ctx)
+	err := t.client.Answers(ctx)
 	if errors.Is(err, api.ErrNoSupervisor) {
 		return false, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -44,9 +45,12 @@ func NewClient(path string) *Client {
 }
 
 // Alive reports whether a supervisor answers.
-func (c *Client) Alive(ctx context.Context) bool {
-	_, err := c.State(ctx)
-	return err == nil
+func (c *Client) Alive(ctx context.Context) bool { return c.Answers(ctx) == nil }
+
+// Answers returns an error if no supervisor answers: ErrNoSupervisor if none is running. It costs less than State, which describes all pods.
+func (c *Client) Answers(ctx context.Context) error {
+	_, err := c.Events(ctx, math.MaxUint64) // none
+	return err
 }
 
 // State returns the latest state. The error is ErrNoSupervisor if no supervisor is running.
