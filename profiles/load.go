@@ -76,6 +76,7 @@ func Load(ctx context.Context, o Options) (*services.Stack, error) {
 }
 
 func loadStack(ctx context.Context, o Options) (*services.Stack, error) {
+	warmSchemas()
 	l, err := open(ctx, o)
 	if err != nil {
 		return nil, err

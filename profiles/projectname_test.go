@@ -138,7 +138,6 @@ func TestFindProject(t *testing.T) {
 	}
 }
 
-
 // TestFindProjectOfAnyName: whatever the text of the name is.
 func TestFindProjectOfAnyName(t *testing.T) {
 	dir := t.TempDir()

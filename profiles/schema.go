@@ -47,6 +47,13 @@ var loadSchemas = sync.OnceValues(func() (map[string]*schemaSet, error) {
 	return map[string]*schemaSet{extensionURL: ext, composeURL: compose}, nil
 })
 
+// warmSchemas begins to compile the schemas of this package and of compose-go, which compiles its own at the first use: both take as long as
+// it takes to read the files.
+var warmSchemas = sync.OnceFunc(func() {
+	go func() { _, _ = loadSchemas() }()                         // who needs them gets the error
+	go func() { _ = composeschema.Validate(map[string]any{}) }() // only for its compiling
+})
+
 func compileSchema(url, source string, refs ...string) (*schemaSet, error) {
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(source))
 	if err != nil {
