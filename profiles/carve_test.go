@@ -67,7 +67,7 @@ func TestCarvingIsNotMerging(t *testing.T) {
 		"an included file":            {top + web + "include: [second.yaml]\n", "services: {db: {image: d, x-lyandev: {kind: StatefulSet}}}\n"},
 		"a merge key":                 {"x-base: &base {image: b, x-lyandev: {kind: StatefulSet}}\nservices:\n  web:\n    <<: *base\n    command: [x]\n", ""},
 		"an alias":                    {"x-ext: &ext {kind: StatefulSet}\nservices:\n  web: {image: a, x-lyandev: *ext}\n  db: {image: b, x-lyandev: *ext}\n", ""},
-		"a mistake":                   {top + web + "    commandd: x\n", ""},
+		"a mistake":                   {top + web + "    imagee: x\n", ""},
 		"nothing in it":               {"services: {web: {image: w, x-lyandev: {}}, db: {image: d, x-lyandev: }}\n", ""},
 		"values of all kinds": {
 			"x-lyandev: {configMaps: {app: {data: {A: '1', B: 'yes', C: '$$X', D: \"${X:-d}\"}}}}\nservices:\n  web:\n    image: w\n" +

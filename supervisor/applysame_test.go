@@ -34,7 +34,7 @@ func callsOfSameApply(t *testing.T, count int) (calls []enginefake.Call) {
 			}
 		}
 		apply()
-		time.Sleep(45 * time.Second) // between two looks of the workers, which come every 30 s
+		time.Sleep(45 * time.Second) // the workers look every minute: not now
 		if now := s.Store().Latest(); now.Phase != state.Ready || len(now.Pods) != count {
 			t.Fatalf("%s with %d pods: %s", now.Phase, len(now.Pods), now.Message)
 		}
