@@ -45,6 +45,6 @@ func stackFiles(t *target) []string {
 func changedSince(files []string, at time.Time) bool {
 	return slices.ContainsFunc(files, func(f string) bool {
 		info, err := os.Stat(f)
-		return err == nil && info.ModTime().After(at)
+		return err == nil && !info.ModTime().Before(at) // times of files are some milliseconds coarse
 	})
 }
