@@ -155,15 +155,21 @@ func reason(d services.Dependency, f Facts) string {
 }
 
 // MayStop returns the workloads that may be stopped now while the whole stack stops: those without a dependent that still has
-// pods.
+// pods, directly or through others that have none, as a migration that is done.
 func MayStop(stack *services.Stack, facts map[string]Facts) map[string]bool {
-	held := map[string]bool{}
-	for _, w := range stack.Workloads {
-		if facts[w.Name()].Pods == 0 {
-			continue
-		}
+	held, known := map[string]bool{}, byName(stack)
+	var hold func(w *services.Workload)
+	hold = func(w *services.Workload) {
 		for _, d := range w.DependsOn {
-			held[d.Workload] = true
+			if other := known[d.Workload]; other != nil && !held[d.Workload] {
+				held[d.Workload] = true
+				hold(other)
+			}
+		}
+	}
+	for _, w := range stack.Workloads {
+		if facts[w.Name()].Pods > 0 {
+			hold(w)
 		}
 	}
 	out := map[string]bool{}
