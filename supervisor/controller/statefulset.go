@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -118,6 +119,9 @@ func (st *statefulState) fill() bool {
 		case ended(p):
 			st.delete(p, fmt.Sprintf("it has ended (%s) and is made anew", p.Status.Phase))
 			blocked = true
+		case st.stuck(i, p):
+			st.delete(p, fmt.Sprintf("%s has a new template, and the pod of the old one cannot become ready", st.owner.text()))
+			blocked = true
 		default:
 			blocked = !st.healthy(p)
 		}
@@ -126,6 +130,36 @@ func (st *statefulState) fill() bool {
 		}
 	}
 	return true
+}
+
+// stuck reports whether a pod of an old revision keeps an update from beginning: with OrderedReady nothing is updated before all pods
+// are available, which it never becomes if its template was wrong, or if somebody asks for a restart because it hangs.
+func (st *statefulState) stuck(i int, p *corev1.Pod) bool {
+	if !st.ReplaceStuck || i < st.partition() || st.set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType ||
+		revisionOf(p) == st.history.update.Name || st.healthy(p) || p.DeletionTimestamp != nil {
+		return false
+	}
+	asked := st.set.Spec.Template.Annotations[restartedAt]
+	return asked != "" && asked != p.Annotations[restartedAt] || fails(p)
+}
+
+// restartedAt is the template annotation that a restart sets, kubectl's and lyandev's.
+const restartedAt = "kubectl.kubernetes.io/restartedAt"
+
+// startingReasons are the waiting reasons of containers whose turn has not come.
+var startingReasons = []string{"", "ContainerCreating", "PodInitializing", "Held"}
+
+// fails reports whether a container of a pod waits for something other than its turn: it ends again and again, or cannot be started.
+func fails(p *corev1.Pod) bool {
+	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
+		for i := range list {
+			w := list[i].State.Waiting
+			if w != nil && !slices.Contains(startingReasons, w.Reason) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (st *statefulState) create(i int) {

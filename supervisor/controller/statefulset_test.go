@@ -228,6 +228,53 @@ func TestAnUpdateWithoutItsFieldsR175(t *testing.T) {
 	}
 }
 
+// TestReplaceStuck: a pod that fails with an old template does not keep the new one from being rolled out, unless nothing says so.
+func TestReplaceStuck(t *testing.T) {
+	failing := func(p *corev1.Pod) {
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+			Name: "c", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+		}}
+	}
+	restarted := func(s *appsv1.StatefulSetSpec) {
+		s.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "now"}
+	}
+	for _, c := range []struct {
+		name     string
+		on       bool
+		edit     func(*appsv1.StatefulSetSpec)
+		pod      func(*corev1.Pod)
+		replaced bool
+	}{
+		{"it fails", true, image("img:2"), failing, true},
+		{"it is only not ready", true, image("img:2"), func(*corev1.Pod) {}, false},
+		{"a restart of one that is not ready", true, restarted, func(*corev1.Pod) {}, true},
+		{"as Kubernetes", false, image("img:2"), failing, false},
+		{"the template is the same", true, func(*appsv1.StatefulSetSpec) {}, failing, false},
+		{"the partition spares it", true, func(s *appsv1.StatefulSetSpec) {
+			two := int32(2)
+			image("img:2")(s)
+			s.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: &two}
+		}, failing, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.view.ReplaceStuck = c.on
+			w.view.StatefulSets = []*appsv1.StatefulSet{stateful(t, 2, "OrderedReady")}
+			w.allReady()
+			w.setReady(false, "db-0")
+			w.change("db-0", c.pod)
+			w.editSet(c.edit)
+			w.settle()
+			if got := w.pod("db-0").DeletionTimestamp != nil; got != c.replaced {
+				t.Errorf("replaced: %v", got)
+			}
+			if w.pod("db-1").DeletionTimestamp != nil {
+				t.Error("the other pod is replaced at the same time")
+			}
+		})
+	}
+}
+
 func TestOnDeleteR175(t *testing.T) {
 	w := newWorld(t)
 	s := stateful(t, 2, "OrderedReady")

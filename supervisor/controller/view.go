@@ -42,6 +42,9 @@ type View struct {
 	// ReplaceUnready names Deployments whose old pods need not be spared in a rolling update while they are not Ready: all of them
 	// are replaced at once, beyond maxUnavailable. Kubernetes has no such setting; there a person would delete these pods.
 	ReplaceUnready map[string]bool
+	// ReplaceStuck replaces pods of StatefulSets that have an old template and fail, or whose restart was asked for, although they are
+	// not available. Kubernetes leaves that to a person, as a known issue of forced rollbacks.
+	ReplaceStuck bool
 	// StartFirst is how many new pods of a Deployment in ReplaceUnready start while none of them is Ready yet: the first serves the
 	// sooner the fewer share the processors. The others follow once one is Ready, a container of one has ended, or StartFirstLimit
 	// after the first was made. 0 means no limit, as in Kubernetes.
