@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 // ApplyOptions are what a caller of Apply asks for.
@@ -40,6 +42,9 @@ type ApplyOptions struct {
 	// Meanwhile, if set, is done while images, network and agent are made. No pod starts before it has returned, and its
 	// error is Apply's.
 	Meanwhile func(ctx context.Context) error `json:"-"`
+
+	// Began is what the caller has done for it already: the first begins the `up`.
+	Began []timeline.Span `json:"-"`
 
 	// warn is told what is not as the file says; nil drops it.
 	warn func(text string)
@@ -85,6 +90,12 @@ func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts Appl
 	if err := s.switcher.Await(ctx); err != nil {
 		return none, err
 	}
+	over := s.timeUp(stack, opts.Began)
+	defer func() {
+		if err != nil {
+			over(time.Now(), err)
+		}
+	}()
 	running, err := s.wantedStack(ctx)
 	if err != nil {
 		return none, err
@@ -111,12 +122,15 @@ func (s *Supervisor) apply(ctx context.Context, stack *services.Stack, opts Appl
 	}
 	s.inner.WatchFiles(!opts.NoWatch)
 	if opts.Way.NoStart {
-		return s.applyUnstarted(ctx, prepared, opts, warnings)
+		a, err := s.applyUnstarted(ctx, prepared, opts, warnings)
+		over(time.Now(), err)
+		return a, err
 	}
 	return ask(ctx, s, "apply a stack", func() (Applied, error) {
 		again := s.startEnded(prepared, opts.Only)
 		s.useWay(opts.Way)
 		n, err := s.takeApplied(prepared)
+		s.follower.await(n, over)
 		return Applied{Applied: n, Warnings: warnings, Again: again}, err
 	})
 }
@@ -159,17 +173,25 @@ func (s *Supervisor) prepareStack(ctx context.Context, stack *services.Stack, op
 	var made map[string]string
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
+		defer s.timeStep("images")()
 		made, err = s.images.Make(gctx, stack, images.Options{Force: opts.Build, NoBuild: opts.NoBuild, Pull: opts.Way.Pull})
 		return err
 	})
-	g.Go(func() error { return s.ensureNetwork(gctx, stack, opts.PortsAuto, warn) })
-	g.Go(func() error { return s.ensureHelperImage(gctx, stack) })
+	g.Go(func() error {
+		defer s.timeStep("networks, volumes and agent")()
+		return s.ensureNetwork(gctx, stack, opts.PortsAuto, warn)
+	})
+	g.Go(func() error {
+		defer s.timeStep("helper image")()
+		return s.ensureHelperImage(gctx, stack)
+	})
 	if opts.Meanwhile != nil {
 		g.Go(func() error { return opts.Meanwhile(gctx) })
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	defer s.timeStep("prepare objects")()
 	prepared, err := prepare.Stack(stack, s.cfg.Instance.Name, made)
 	if err == nil {
 		err = dockerpod.MakeHostPaths(prepared)

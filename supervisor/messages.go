@@ -265,6 +265,7 @@ func (m buildProgress) handle(s *Supervisor) {
 	b := s.builds[i]
 	if m.State != "" {
 		b.State, b.Took = m.State, m.Took
+		s.timeBuild(b)
 	}
 	if m.State == "failed" {
 		b.Error = m.Line

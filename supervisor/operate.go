@@ -32,6 +32,7 @@ func newOperators(s *Supervisor) *operators.Runner {
 			s.secrets.maskVerdict(&v)
 			s.post(verdict{name, seen, v})
 		},
+		Times: s.times,
 	})
 }
 

@@ -34,6 +34,7 @@ func newWorkers(s *Supervisor) *workers.Workers {
 		},
 		Pause:        s.firstPause,
 		AgentChanged: s.podnet.Look,
+		Times:        s.times,
 		Log:          s.log,
 	}
 	if s.cfg.Simulation != nil {

@@ -39,6 +39,7 @@ func (s *Supervisor) publish(now time.Time) {
 		c.SetReady()
 		s.applyGrace = nil
 	}
+	s.follower.look(snap, s.operatorOf)
 	s.store.Publish(snap)
 }
 

@@ -35,6 +35,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/selfimage"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/switcher"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 	"github.com/lyandev/lyandev/supervisor/workers"
 )
 
@@ -75,6 +76,8 @@ type Supervisor struct {
 	switcher *switcher.Switcher
 	restorer *restore.Restorer
 
+	times *timeline.Recorder
+
 	// background counts the goroutines that only Run waits for, at its end.
 	background sync.WaitGroup
 	callers    *callers
@@ -99,6 +102,7 @@ type Supervisor struct {
 	// stopGrace is the grace period in seconds of workloads that are stopped or removed by hand with one.
 	stopGrace map[string]*int64
 	pauses    probePauses
+	follower  follower
 	// awaited is what somebody waits for; see await.
 	awaited []awaited
 	// applyGrace is the grace period in seconds of the pods that the last apply stops, nil for the file's. It ends when the stack is
@@ -123,8 +127,10 @@ func New(cfg Config) *Supervisor {
 		Project: cfg.Instance.Name, Dir: cfg.Instance.Dir, Version: cfg.Version, PID: os.Getpid(),
 		Phase: state.Starting, Time: time.Now(),
 	}
+	times := new(timeline.Recorder)
+	cfg.Engine = engine.Timed(cfg.Engine, times)
 	s := &Supervisor{
-		cfg: cfg, log: cfg.Log, store: state.NewStore(first), events: state.NewEvents(),
+		cfg: cfg, times: times, follower: follower{times: times}, log: cfg.Log, store: state.NewStore(first), events: state.NewEvents(),
 		callers: newCallers(), stopGrace: map[string]*int64{}, pauses: newProbePauses(), halted: map[types.UID]bool{}, inbox: make(chan message, 256), done: make(chan struct{}), cluster: cluster.NewCluster(revisions(cfg)),
 	}
 	s.image = selfimage.New(cfg.Engine, cfg.Binary)

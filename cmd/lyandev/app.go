@@ -46,6 +46,7 @@ func newApp(st *ui.Streams) *cli.App {
 			newEndpointsCommand(st),
 			newEventsCommand(st),
 			newStatsCommand(st),
+			newTraceCommand(st),
 			newTopCommand(st),
 			newWaitCommand(st),
 			newPortCommand(st),

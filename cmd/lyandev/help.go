@@ -53,7 +53,7 @@ type commandGroup struct {
 // commandGroups is the order in which help lists the commands. One that is in no group is listed at the end.
 var commandGroups = []commandGroup{
 	{"Start and stop", []string{"up", "down", "create", "stop", "start", "restart", "run", "trigger", "scale", "profile", "wait"}},
-	{"Look", []string{"status", "why", "ps", "logs", "events", "describe", "endpoints", "port", "stats", "top", "images", "volumes", "config", "ls"}},
+	{"Look", []string{"status", "why", "ps", "logs", "events", "describe", "endpoints", "port", "stats", "trace", "top", "images", "volumes", "config", "ls"}},
 	{"Work in containers", []string{"exec", "attach", "cp", "port-forward", "kill", "pause", "unpause", "pause-probes", "resume-probes", "rm"}},
 	{"Build and change", []string{"build", "pull", "diff"}},
 	{"Test", []string{"test", "drill"}},

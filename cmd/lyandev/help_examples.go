@@ -56,6 +56,8 @@ port --protocol udp dns 53`,
 	"stats": `stats                       # CPU and memory of each pod, until Ctrl-C
 stats --no-stream web`,
 	"stats loop": `stats loop                  # how long edits took to be live`,
+	"trace": `trace                       # where the time of the last action went
+trace up --save up.json     # for https://ui.perfetto.dev`,
 	"top": `top                         # processes of all containers
 top web`,
 	"images": `images

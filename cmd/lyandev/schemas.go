@@ -51,6 +51,7 @@ var outputTypes = map[string]any{
 	"config --variables":    []profiles.Variable{},
 	"config --support":      []profiles.Support{},
 	"top":                   []podProcesses{},
+	"trace":                 traceReport{},
 	"version":               map[string]string{},
 	"volumes":               []volumeRow{},
 	"wait":                  []podEnd{},

@@ -109,7 +109,7 @@ type backend struct{ *supervisor.Supervisor }
 func (b backend) Apply(ctx context.Context, r api.ApplyRequest) (api.ApplyAnswer, error) {
 	a, err := b.Supervisor.Apply(ctx, r.Stack, supervisor.ApplyOptions{
 		PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild, NoWatch: r.NoWatch, Only: r.Only, NoDeps: r.NoDeps,
-		Way: supervisor.ApplyWay(r.ApplyWay),
+		Way: supervisor.ApplyWay(r.ApplyWay), Began: r.Began,
 	})
 	return api.ApplyAnswer(a), err
 }
@@ -174,6 +174,7 @@ func foreground(c *cli.Context, t *target, o upOptions) error {
 	view, endView := context.WithCancel(ctx)
 	defer endView()
 	began := time.Now()
+	o.request.Began = timed(o.request.Began, "start the supervisor")
 	o.wait, o.timeout = true, foregroundLimit
 	v := o.open(view, c, t, began, "Ctrl-C stops")
 	defer v.close()

@@ -70,6 +70,7 @@ func runUp(c *cli.Context, o upOptions) error {
 	if err != nil {
 		return err
 	}
+	o.request.Began = timed(o.request.Began, "read the files")
 	if err := checkApplied(c, o.st, stack); err != nil {
 		return err
 	}
@@ -101,6 +102,7 @@ func runUp(c *cli.Context, o upOptions) error {
 	if err != nil {
 		return err
 	}
+	o.request.Began = timed(o.request.Began, "look at what is there")
 	if o.request.NoStart {
 		return createOnly(c, t, o, answers)
 	}
@@ -114,6 +116,7 @@ func runUp(c *cli.Context, o upOptions) error {
 		if err := startInBackground(c, t); err != nil {
 			return err
 		}
+		o.request.Began = timed(o.request.Began, "start the supervisor")
 		return detached(c, t, o)
 	}
 	return foreground(c, t, o)
@@ -204,6 +207,9 @@ func detached(c *cli.Context, t *target, o upOptions) error {
 	}
 	if !o.quiet {
 		printWhereToLook(o.st, t, began)
+	}
+	if c.Bool("trace") {
+		return printUpTrace(c, o.st, t)
 	}
 	return nil
 }

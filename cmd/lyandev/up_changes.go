@@ -15,6 +15,7 @@ import (
 // before, what changed. now is the state before, nil if it is not known.
 func applyAndTell(ctx context.Context, t *target, o upOptions, now *state.Status, p screen.Progress) (uint64, error) {
 	before, _ := supervisor.SavedStack(t.instance) // one that cannot be read cannot be compared
+	o.request.Began = timed(o.request.Began, "prepare the request")
 	answer, err := t.client.Apply(ctx, o.request)
 	if err != nil {
 		return 0, err

@@ -35,6 +35,7 @@ func upFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "scale", Usage: "run `SERVICE=N` containers, whatever the file says"},
 		&cli.BoolFlag{Name: "remove-orphans", Usage: "accepted for Compose's sake: containers of services that left the file are always removed"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done, as lyandev diff does, and change nothing"},
+		&cli.BoolFlag{Name: "trace", Usage: "when the stack is ready, print where the time went, as lyandev trace does"},
 		&cli.BoolFlag{Name: "no-logs", Usage: "do not follow the logs"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "do not show progress"},
 	}, append(output.Flags(output.Wide, output.Name), composeUpFlags()...)...)

@@ -19,6 +19,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/network"
 	"github.com/lyandev/lyandev/supervisor/socket"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 // Backend carries out the API's requests; the supervisor implements it.
@@ -47,6 +48,8 @@ type ApplyRequest struct {
 	Only []string `json:"only,omitempty"`
 	// NoDeps leaves out what Only depends on.
 	NoDeps bool `json:"noDeps,omitempty"`
+	// Began is what the command has done before, for the times of the action.
+	Began []timeline.Span `json:"began,omitempty"`
 	ApplyWay
 }
 
@@ -190,6 +193,7 @@ func handler(b Backend) http.Handler {
 	switchRoutes(mux, b)
 	snapshotRoutes(mux, b)
 	loopRoutes(mux, b)
+	timesRoutes(mux, b)
 	return mux
 }
 

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 const (
@@ -66,6 +67,7 @@ func (l *loop) run(cfg Config) {
 		}
 		view := l.current()
 		look, cancel := context.WithTimeout(l.ctx, reconcileLimit)
+		end := cfg.Times.Begin(timeline.Span{Kind: timeline.Operator, Name: "look", Object: l.name})
 		v, err := l.op.Reconcile(look, view)
 		cancel()
 		if l.ctx.Err() != nil {
@@ -76,6 +78,7 @@ func (l *loop) run(cfg Config) {
 			v.Right, v.Message = false, err.Error()
 			notRight = intervalNotRight
 		}
+		end(v.Message)
 		cfg.Verdict(l.name, view, v)
 		timer.Reset(interval(v, notRight))
 		notRight = min(notRight*3/2, intervalNotRight)

@@ -15,6 +15,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/instance"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 // Reach is how operators reach their pods. Each function becomes the field of the same name in services.View. They are called
@@ -26,7 +27,7 @@ type Reach struct {
 	Addr func(pod string) (string, bool)
 }
 
-// Config is what a Runner works with. All fields must be set.
+// Config is what a Runner works with. All fields but Times must be set.
 type Config struct {
 	// New makes the operator of a catalogue name.
 	New func(name string) (services.Operator, error)
@@ -40,7 +41,9 @@ type Config struct {
 	// verdicts of one operator arrive in order. A receiver that hands them on asynchronously must ask Running before it uses
 	// one: the operator may have been stopped since.
 	Verdict func(name string, seen services.View, v services.Verdict)
-	Log     *slog.Logger
+	// Times records how long the operators' looks take; nil records nothing.
+	Times *timeline.Recorder
+	Log   *slog.Logger
 }
 
 // Runner runs the operators of one stack.

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/supervisor/backoff"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 // crashKey names what a restart back-off belongs to: another image or other resources begin anew (R71).
@@ -90,7 +91,9 @@ func (w *Worker) expire(key string, now time.Time) {
 // launch brings one instance up: image, configuration, create, start, postStart.
 func (w *Worker) launch(ctx context.Context, s Start, entry *backoff.Entry) (created bool, err error) {
 	name := s.Container.Name
+	end := timeline.Begin(ctx, timeline.Pod, timeline.StepImage, name)
 	img, err := w.ensureImage(ctx, s.Container)
+	end()
 	if err != nil {
 		return false, w.failed(ctx, name, err)
 	}
@@ -98,13 +101,18 @@ func (w *Worker) launch(ctx context.Context, s Start, entry *backoff.Entry) (cre
 	if err != nil {
 		return false, w.failed(ctx, name, err)
 	}
+	end = timeline.Begin(ctx, timeline.Pod, timeline.StepCreate, name)
 	id, err := w.deps.Runtime.CreateContainer(ctx, req)
+	end()
 	if err != nil {
 		return false, w.failed(ctx, name, err)
 	}
 	w.mounting.retry.reset()
 	w.event(name, corev1.EventTypeNormal, "Created", "Container created")
-	if err := w.deps.Runtime.StartContainer(ctx, w.pod, id); err != nil {
+	end = timeline.Begin(ctx, timeline.Pod, timeline.StepStart, name)
+	err = w.deps.Runtime.StartContainer(ctx, w.pod, id)
+	end()
+	if err != nil {
 		w.event(name, corev1.EventTypeWarning, "Failed", "Error: "+err.Error())
 		return true, &WaitError{Reason: ReasonRunError, Message: err.Error()}
 	}
@@ -137,7 +145,9 @@ func (w *Worker) postStart(ctx context.Context, c *corev1.Container, id string) 
 	if c.Lifecycle == nil || c.Lifecycle.PostStart == nil {
 		return nil
 	}
+	end := timeline.Begin(ctx, timeline.Pod, timeline.StepHook, c.Name)
 	err := w.deps.Probes.RunHook(ctx, c.Lifecycle.PostStart, c, w.target(id))
+	end()
 	if err == nil || ctx.Err() != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 // sync is one pod sync (R60): look, publish, decide, do. It reports whether another one is due at once, because this
@@ -144,7 +146,9 @@ func (w *Worker) makeSandbox(ctx context.Context, a Actions) bool {
 	}
 	w.mounting.retry.reset()
 	clear(w.reasons)
+	end := timeline.Begin(ctx, timeline.Pod, timeline.StepSandbox, "")
 	ip, err := w.deps.Runtime.RunSandbox(ctx, w.pod, a.SandboxAttempt)
+	end()
 	if err != nil {
 		if ctx.Err() == nil {
 			w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", fmt.Sprintf("Failed to create pod sandbox: %v", err))

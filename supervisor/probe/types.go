@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -116,6 +117,16 @@ func (o Outcome) result() Result {
 		return Success
 	}
 	return Failure
+}
+
+// brief is the output or the error in one line of at most 120 bytes.
+func (o Outcome) brief() string {
+	text := o.Output
+	if o.Err != nil {
+		text = o.Err.Error()
+	}
+	text, _, _ = strings.Cut(text, "\n")
+	return strings.ToValidUTF8(text[:min(len(text), 120)], "")
 }
 
 // Change is a published result that differs from the previous one (R23).

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 // tries is the number of attempts within one iteration if the handler returns errors (R13).
@@ -177,6 +179,9 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 		if ctx.Err() != nil {
 			return true
 		}
+		timeline.Add(ctx, timeline.Span{
+			Kind: timeline.Probe, Name: string(m.typ), Start: tried, Of: m.container.Name, Detail: outcome.brief(), Failed: outcome.result() == Failure,
+		})
 		if now, _ := w.pod.renewal(m.container.Name); now.count != renewed.count {
 			return false // the answer of a process that was replaced; its replacement triggers another try
 		}

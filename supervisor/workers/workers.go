@@ -27,6 +27,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod/composepod"
 	"github.com/lyandev/lyandev/supervisor/pod/dockerpod"
 	"github.com/lyandev/lyandev/supervisor/probe"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 // maxExecProbes bounds the exec probes that run at once: each costs the engine several calls and a process.
@@ -44,7 +45,7 @@ type Addresses interface {
 	DNS() netip.Addr
 }
 
-// Config is what Workers work with. All but SameHost, Wrap, BeforeStart, Warn, MessageDir, Jitter, Pause and Log must be set.
+// Config is what Workers work with. All but SameHost, Wrap, BeforeStart, Warn, MessageDir, Jitter, Pause, Times and Log must be set.
 type Config struct {
 	Engine engine.Engine
 	// Project is the instance's name, Dir its directory, Network its Docker network, Node the name of the one node.
@@ -84,6 +85,8 @@ type Config struct {
 	Pause func(p *corev1.Pod) pod.Pause
 	// AgentChanged says that the agent's container has started or ended.
 	AgentChanged func()
+	// Times records how long the pods' steps take; nil records nothing.
+	Times *timeline.Recorder
 
 	Log *slog.Logger
 }
@@ -243,7 +246,7 @@ func (w *Workers) plainDeps() composepod.Deps {
 
 // run runs a worker and forgets it when its pod is gone. A pod of the same name that was started meanwhile keeps the address.
 func (w *Workers) run(x *worker, name string) {
-	if err := x.Run(w.ctx); err != nil {
+	if err := x.Run(timeline.With(w.ctx, w.cfg.Times, name)); err != nil {
 		return // the supervisor ends; the pod goes on
 	}
 	w.mu.Lock()

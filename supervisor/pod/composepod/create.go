@@ -14,6 +14,7 @@ import (
 	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/pod"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 const (
@@ -48,9 +49,13 @@ func (w *Worker) makeContainer(ctx context.Context) (string, error) {
 	}
 	w.waiting = &pod.WaitError{Reason: pod.ReasonContainerCreating}
 	w.publish(nil, nil)
-	if err := w.image(ctx); err != nil {
+	end := timeline.Begin(ctx, timeline.Pod, timeline.StepImage, w.container())
+	err := w.image(ctx)
+	end()
+	if err != nil {
 		return "", err
 	}
+	defer timeline.Begin(ctx, timeline.Pod, timeline.StepCreate, w.container())()
 	spec, err := w.spec(ctx)
 	if err != nil {
 		return "", w.wait(pod.ReasonConfigError, err)
@@ -311,7 +316,10 @@ func (w *Worker) start(ctx context.Context, id string, first bool) error {
 			return w.wait(pod.ReasonRunError, fmt.Errorf("cannot write synced files: %w", err))
 		}
 	}
-	if err := w.deps.Engine.StartContainer(ctx, id); err != nil {
+	end := timeline.Begin(ctx, timeline.Pod, timeline.StepStart, w.container())
+	err := w.deps.Engine.StartContainer(ctx, id)
+	end()
+	if err != nil {
 		return w.wait(pod.ReasonRunError, err)
 	}
 	w.waiting, w.asked = nil, false

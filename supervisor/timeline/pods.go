@@ -1,0 +1,253 @@
+package timeline
+
+import (
+	"slices"
+	"time"
+)
+
+// PodTimes is what happened to one pod within an action. A time is zero if it did not happen then.
+type PodTimes struct {
+	Name     string `json:"name"`
+	Workload string `json:"workload,omitempty"`
+	Operator string `json:"operator,omitempty"`
+	// Wanted is when the pod object was made; Released when the last thing was over that it waited for; Started when its last
+	// container had been started; Containers when all containers were ready; Ready when its readiness gates were true too.
+	Wanted     time.Time `json:"wanted,omitzero"`
+	Released   time.Time `json:"released,omitzero"`
+	Started    time.Time `json:"started,omitzero"`
+	Containers time.Time `json:"containers,omitzero"`
+	Ready      time.Time `json:"ready,omitzero"`
+	Ended      time.Time `json:"ended,omitzero"`
+	Leaving    time.Time `json:"leaving,omitzero"`
+	Gone       time.Time `json:"gone,omitzero"`
+	// For is what it waited for last: a workload, or a pod of its own workload; "" for nothing. Waited is how long it waited in all.
+	For    string        `json:"for,omitempty"`
+	Waited time.Duration `json:"waited,omitempty"`
+	// Steps are what the pod spent its time with from Released to Ready (or Ended), without gaps.
+	Steps []Step `json:"steps,omitempty"`
+	// Tries is the number of tries of startup and readiness probes until the containers were ready, FirstTry the time of the first,
+	// and LastFailure what the last failed one said.
+	Tries       int       `json:"tries,omitempty"`
+	FirstTry    time.Time `json:"firstTry,omitzero"`
+	LastFailure string    `json:"lastFailure,omitempty"`
+
+	spans []Span
+}
+
+// Step is a part of the time of a pod, or of the critical path.
+type Step struct {
+	Name   string    `json:"name"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// Took is the length of the step.
+func (s Step) Took() time.Duration { return s.To.Sub(s.From) }
+
+// The names of steps besides those of Pod spans.
+const (
+	// StepQueued: nothing was done for the pod. StepInit: an init container ran. StepProbe: the containers ran and were not ready.
+	// StepOperator: the containers were ready, and the operator did not call the pod right. StepRun: a one-shot ran.
+	StepQueued   = "queued"
+	StepInit     = "init"
+	StepProbe    = "probe"
+	StepOperator = "operator"
+	StepRun      = "run"
+)
+
+// slack is how much later than its cause an effect may be noted: notes of different goroutines come in any order.
+const slack = 5 * time.Millisecond
+
+// Pods are the pods to which something happened within an action, in the order in which they were wanted. A pod that was replaced by
+// one of the same name comes twice. It is pure.
+func Pods(a *Action) []*PodTimes {
+	spans := slices.Clone(a.Spans)
+	sortSpans(spans)
+	var all []*PodTimes
+	current := map[string]*PodTimes{}
+	take := func(name string, again bool) *PodTimes {
+		p := current[name]
+		if p == nil || again {
+			p = &PodTimes{Name: name}
+			current[name], all = p, append(all, p)
+		}
+		return p
+	}
+	for _, s := range spans {
+		switch s.Kind {
+		case Mark:
+			if s.Object == "" || s.Start.Before(a.Start) {
+				continue
+			}
+			p := current[s.Object]
+			take(s.Object, s.Name == PodWanted && p != nil && !p.Wanted.IsZero()).mark(s)
+		case Pod, Probe:
+			p := take(s.Object, false)
+			p.spans = append(p.spans, s)
+		}
+	}
+	waits := a.of(Wait)
+	for _, p := range all {
+		p.settle()
+		p.release(a, waits, all)
+		p.divide()
+	}
+	slices.SortStableFunc(all, func(x, y *PodTimes) int { return x.first().Compare(y.first()) })
+	return slices.DeleteFunc(all, func(p *PodTimes) bool { return p.first().IsZero() })
+}
+
+// mark takes over a mark of the pod. Of marks that repeat the first counts, but for the times of readiness, of which the last does.
+func (p *PodTimes) mark(s Span) {
+	p.Workload = s.Of
+	if s.Detail != "" {
+		p.Operator = s.Detail
+	}
+	for name, at := range map[string]*time.Time{PodWanted: &p.Wanted, PodEnded: &p.Ended, PodLeaving: &p.Leaving, PodGone: &p.Gone} {
+		if s.Name == name && at.IsZero() {
+			*at = s.Start
+		}
+	}
+	switch s.Name {
+	case ContainersReady:
+		p.Containers = s.Start
+	case PodReady:
+		p.Ready = s.Start
+	}
+}
+
+// settle finds what the probes and steps say.
+func (p *PodTimes) settle() {
+	for _, s := range p.spans {
+		late := !p.Containers.IsZero() && s.Start.After(p.Containers)
+		switch {
+		case s.Kind == Pod && (s.Name == StepStart || s.Name == StepHook) && !late:
+			p.Started = s.End
+		case s.Kind == Probe && s.Name != "Liveness" && !late:
+			if p.Tries++; p.Tries == 1 {
+				p.FirstTry = s.Start
+			}
+			if s.Failed {
+				p.LastFailure = s.Detail
+			}
+		}
+	}
+}
+
+// first is when something happened to the pod first.
+func (p *PodTimes) first() time.Time {
+	var first time.Time
+	for _, at := range []time.Time{p.Wanted, p.Started, p.Containers, p.Ready, p.Ended, p.Leaving, p.Gone} {
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
+// Done is when the pod was ready, or had ended; zero if neither happened.
+func (p *PodTimes) Done() time.Time {
+	switch {
+	case !p.Ready.IsZero():
+		return p.Ready
+	case !p.Ended.IsZero():
+		return p.Ended
+	}
+	return time.Time{}
+}
+
+// release finds what the pod waited for last, and since when it could go on: the end of the last wait of its workload before its last
+// container was started, or the moment it was made, if its controller made it after something had happened to another pod of the
+// workload (also the former one of its name).
+func (p *PodTimes) release(a *Action, waits []Span, all []*PodTimes) {
+	if p.Wanted.IsZero() {
+		p.Released = a.Start
+		return
+	}
+	p.Released = p.Wanted
+	var from, free time.Time
+	for _, w := range waits {
+		if w.Object != p.Workload || !p.Started.IsZero() && w.End.After(p.Started) {
+			continue
+		}
+		from, free = earlier(from, later(w.Start, a.Start)), later(free, w.End)
+		if free.Equal(w.End) {
+			p.For = w.Of
+		}
+	}
+	if free.After(p.Released) {
+		p.Released = free
+	}
+	if p.Wanted.Sub(later(free, a.Start)) > 4*slack {
+		var last time.Time
+		for _, o := range all {
+			if o == p || o.Workload != p.Workload {
+				continue
+			}
+			for _, at := range []time.Time{o.Ready, o.Ended, o.Gone} {
+				if at.After(free) && at.After(last) && !at.After(p.Wanted.Add(slack)) {
+					last, p.For = at, o.Name
+					from = earlier(from, later(o.first(), a.Start))
+				}
+			}
+		}
+	}
+	if !from.IsZero() {
+		p.Waited = p.Released.Sub(from)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// earlier is the earlier of two times; a zero time does not count.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// divide makes steps of the time from Released to the end of the start. Steps of several containers may come after each other, and
+// what lies between them is explained by what went before.
+func (p *PodTimes) divide() {
+	done := p.Done()
+	if done.IsZero() || p.Wanted.IsZero() && p.Started.IsZero() {
+		return
+	}
+	ready := p.Containers
+	if ready.IsZero() || ready.After(done) {
+		ready = done
+	}
+	at := p.Released
+	put := func(name, detail string, to time.Time) {
+		if to.After(at) {
+			p.Steps = append(p.Steps, Step{Name: name, From: at, To: to, Detail: detail})
+			at = to
+		}
+	}
+	before := StepQueued
+	container := ""
+	for _, s := range p.spans {
+		if s.Kind != Pod || s.Start.After(ready) || !s.End.After(at) {
+			continue
+		}
+		put(before, container, s.Start)
+		put(s.Name, s.Detail, s.End)
+		before, container = StepQueued, ""
+		if s.Name == StepStart {
+			before, container = StepInit, s.Detail
+		}
+	}
+	switch {
+	case p.Ready.IsZero():
+		put(StepRun, container, done)
+	default:
+		put(StepProbe, p.LastFailure, ready)
+		put(StepOperator, p.Operator, done)
+	}
+}
