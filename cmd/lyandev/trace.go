@@ -235,13 +235,44 @@ func pathLines(a *timeline.Action) []string {
 		if l.Why != "" {
 			head += " (" + l.Why + ")"
 		}
-		out = append(out, fmt.Sprintf("%7s  %s", inSeconds(l.From().Sub(a.Start)), head))
+		if l.To().Sub(l.From()) < tellingStep {
+			continue
+		}
+		out = append(out, fmt.Sprintf("at %5.2f s  %s", l.From().Sub(a.Start).Seconds(), head))
 		for _, s := range l.Steps {
+			if s.Took() < tellingStep {
+				continue
+			}
 			share := 100 * s.Took().Seconds() / max(a.Took().Seconds(), 1e-9)
-			out = append(out, fmt.Sprintf("         %7s %3.0f %%  %s", inSeconds(s.Took()), share, s.Text()))
+			out = append(out, fmt.Sprintf("           %7s %3.0f %%  %s%s", inSeconds(s.Took()), share, s.Text(), callsText(s)))
 		}
 	}
 	return out
+}
+
+// tellingStep is the length of the shortest step of the critical path that is printed, tellingCall that of engine calls in it.
+const (
+	tellingStep = 2 * time.Millisecond
+	tellingCall = 5 * time.Millisecond
+)
+
+// callsText are the longest engine calls within a step.
+func callsText(s timeline.Step) string {
+	var parts []string
+	for _, c := range s.Calls {
+		if c.Took < tellingCall || len(parts) == 4 {
+			break
+		}
+		text := c.Method
+		if c.Count > 1 {
+			text = fmt.Sprintf("%d x %s", c.Count, c.Method)
+		}
+		parts = append(parts, text+" "+plainSeconds(c.Took))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "  [" + strings.Join(parts, ", ") + "]"
 }
 
 // inSeconds is a duration in seconds, with two digits after the point, or three below 0.1 s.
@@ -249,7 +280,7 @@ func inSeconds(d time.Duration) string { return plainSeconds(d) + " s" }
 
 func plainSeconds(d time.Duration) string {
 	switch {
-	case d <= 0:
+	case d < 500*time.Microsecond:
 		return ""
 	case d < 100*time.Millisecond:
 		return fmt.Sprintf("%.3f", d.Seconds())

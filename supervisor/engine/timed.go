@@ -13,7 +13,8 @@ import (
 )
 
 // Timed returns an engine that records a span for each call: the method, what it is about, and the pod of the call's context
-// (timeline.With). Calls that stream or wait for something to happen (Ping, Events, Logs, Wait, Attach, Stats, CopyFrom) are left out.
+// (timeline.With). Of calls that go on as a stream (Logs, Attach, CopyFrom, Wait) the time until they return counts. Ping, Events and
+// Stats are left out: they belong to nothing that somebody waits for.
 func Timed(e Engine, r *timeline.Recorder) Engine { return &timed{Engine: e, recorder: r} }
 
 type timed struct {
@@ -247,4 +248,28 @@ func (t *timed) RemoveVolume(ctx context.Context, name string) (err error) {
 func (t *timed) ListVolumes(ctx context.Context, labels map[string]string) (out []Volume, err error) {
 	defer t.call(ctx, "ListVolumes", "")(&err)
 	return t.Engine.ListVolumes(ctx, labels)
+}
+
+// CopyFrom implements Containers.
+func (t *timed) CopyFrom(ctx context.Context, id, from string) (out io.ReadCloser, err error) {
+	defer t.call(ctx, "CopyFrom", id)(&err)
+	return t.Engine.CopyFrom(ctx, id, from)
+}
+
+// Logs implements Containers.
+func (t *timed) Logs(ctx context.Context, id string, opts LogOptions) (out io.ReadCloser, err error) {
+	defer t.call(ctx, "Logs", id)(&err)
+	return t.Engine.Logs(ctx, id, opts)
+}
+
+// Wait implements Containers.
+func (t *timed) Wait(ctx context.Context, id string, until WaitUntil) (out <-chan Ended, err error) {
+	defer t.call(ctx, "Wait", id)(&err)
+	return t.Engine.Wait(ctx, id, until)
+}
+
+// Attach implements Containers.
+func (t *timed) Attach(ctx context.Context, id string, opts AttachOptions) (out func() error, err error) {
+	defer t.call(ctx, "Attach", id)(&err)
+	return t.Engine.Attach(ctx, id, opts)
 }

@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -54,7 +53,46 @@ func Path(a *Action) []Link {
 	w := &walk{action: a, pods: Pods(a), seen: map[event]bool{}}
 	w.back()
 	slices.Reverse(w.links)
-	return w.links
+	joined := join(w.links)
+	calls := a.of(Engine)
+	for _, l := range joined {
+		for i := range l.Steps {
+			l.Steps[i].Calls = callsIn(calls, l.Object, l.Steps[i])
+		}
+	}
+	return joined
+}
+
+// join makes one link of several that have no object and follow each other.
+func join(links []Link) []Link {
+	var out []Link
+	for _, l := range links {
+		if n := len(out); n > 0 && l.Object == "" && out[n-1].Object == "" {
+			out[n-1].Steps = append(out[n-1].Steps, l.Steps...)
+			continue
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// callsIn sums the engine calls for a pod, "" for none, within a step by method.
+func callsIn(calls []Span, pod string, s Step) []Calls {
+	var out []Calls
+	for _, c := range calls {
+		from, to := later(c.Start, s.From), earlier(c.End, s.To)
+		if c.Of != pod || !to.After(from) {
+			continue
+		}
+		i := slices.IndexFunc(out, func(x Calls) bool { return x.Method == c.Name })
+		if i < 0 {
+			out, i = append(out, Calls{Method: c.Name}), len(out)
+		}
+		out[i].Count++
+		out[i].Took += to.Sub(from)
+	}
+	slices.SortFunc(out, func(x, y Calls) int { return cmp.Or(cmp.Compare(y.Took, x.Took), strings.Compare(x.Method, y.Method)) })
+	return out
 }
 
 type walk struct {
@@ -67,7 +105,7 @@ type walk struct {
 // back walks from the end of the action to its begin.
 func (w *walk) back() {
 	at := w.action.End
-	e, why := w.latest(at, func(e event) bool { return e.what == PodReady || e.what == PodEnded || e.what == PodGone }), ""
+	e := w.latest(at, func(e event) bool { return e.what == PodReady || e.what == PodEnded || e.what == PodGone })
 	if e != nil {
 		w.add("", "", w.fill(e.at, at, "the stack counts as ready"))
 		at = e.at
@@ -79,7 +117,6 @@ func (w *walk) back() {
 		if len(steps) > 0 {
 			at = earlier(at, steps[0].From)
 		}
-		why = because
 		if cause == nil {
 			break
 		}
@@ -89,7 +126,6 @@ func (w *walk) back() {
 		}
 		e = cause
 	}
-	_ = why
 	w.add("", "", w.before(at))
 }
 
@@ -140,7 +176,9 @@ func (w *walk) cause(e event) (steps []Step, cause *event, why string) {
 		if begin.IsZero() {
 			return nil, nil, ""
 		}
-		cause = w.latest(begin.Add(slack), func(o event) bool { return o.pod != p && (o.what == PodReady || o.what == PodGone || o.what == PodEnded) })
+		cause = w.latest(begin.Add(slack), func(o event) bool {
+			return o.pod != p && (o.what == PodReady || o.what == PodGone || o.what == PodEnded)
+		})
 		why = "leaves"
 		if cause != nil {
 			why = "leaves after " + said(*cause)
@@ -154,9 +192,9 @@ func (w *walk) cause(e event) (steps []Step, cause *event, why string) {
 		}
 	}
 	steps = clip(p.Steps, p.Released, e.at)
-	for i := range steps {
-		if steps[i].Name == StepOperator {
-			steps[i].Detail = w.verdict(p.Operator, steps[i].From, steps[i].To)
+	for i, s := range steps {
+		if s.Name == StepOperator {
+			steps[i].Detail = w.verdict(p.Operator, s.From, s.To)
 		}
 	}
 	if p.For == "" {
@@ -285,10 +323,7 @@ func (s Step) Text() string {
 	case StepInit:
 		return "until init container " + s.Detail + " ended"
 	case StepProbe:
-		if s.Detail != "" {
-			return fmt.Sprintf("until its probes succeeded (last failure: %s)", s.Detail)
-		}
-		return "until it counted as ready"
+		return "until it counted as ready" + strings.TrimSuffix(": "+s.Detail, ": ")
 	case StepOperator:
 		return "until operator " + s.Detail
 	case StepRun:

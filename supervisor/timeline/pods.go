@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -40,6 +41,15 @@ type Step struct {
 	From   time.Time `json:"from"`
 	To     time.Time `json:"to"`
 	Detail string    `json:"detail,omitempty"`
+	// Calls are the engine calls within a step of the critical path, the longest sum first. Calls of a pod may overlap.
+	Calls []Calls `json:"calls,omitempty"`
+}
+
+// Calls are the engine calls of one method within a step. Took is the sum of what of them lay within the step.
+type Calls struct {
+	Method string        `json:"method"`
+	Count  int           `json:"count"`
+	Took   time.Duration `json:"took"`
 }
 
 // Took is the length of the step.
@@ -212,6 +222,21 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// tried says how the probes went until the containers were ready, "" without probes.
+func (p *PodTimes) tried() string {
+	if p.Tries == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d tries, the first %.2f s after the start", p.Tries, p.FirstTry.Sub(p.Started).Seconds())
+	if p.Tries == 1 {
+		text = fmt.Sprintf("the first try, %.2f s after the start", p.FirstTry.Sub(p.Started).Seconds())
+	}
+	if p.LastFailure != "" {
+		text += "; the last failure: " + p.LastFailure
+	}
+	return text
+}
+
 // divide makes steps of the time from Released to the end of the start. Steps of several containers may come after each other, and
 // what lies between them is explained by what went before.
 func (p *PodTimes) divide() {
@@ -247,7 +272,7 @@ func (p *PodTimes) divide() {
 	case p.Ready.IsZero():
 		put(StepRun, container, done)
 	default:
-		put(StepProbe, p.LastFailure, ready)
+		put(StepProbe, p.tried(), ready)
 		put(StepOperator, p.Operator, done)
 	}
 }
