@@ -21,7 +21,7 @@ func newInnerLoop(s *Supervisor) *innerloop.Loop {
 		Statuses: loopStatuses{s.store, s}, Images: loopImages{s.images, s},
 		Event:       func(kind, name, typ, reason, message string) { s.event(kind, name, typ, reason, "%s", message) },
 		Changed:     func() { s.post(lookAgain{"the inner loop"}) },
-		HelperImage: s.image.Ensure, SameHost: s.podnet.SameHost, Labels: s.podnet.Labels,
+		HelperImage: s.image.Ensure, SameHost: s.podnet.SameHost, Labels: s.podnet.Labels, Times: s.times,
 	})
 }
 

@@ -75,6 +75,7 @@ func (s *Supervisor) Switch(ctx context.Context, stack *services.Stack, opts App
 		return fmt.Errorf("cannot switch to %s: the stack is being changed already; wait for that", switchplan.ProfileText(stack))
 	}
 	defer s.applying.Unlock()
+	start := s.timeBegan(opts.Began)
 	from := s.store.Latest().Profile
 	if from == stack.Profile {
 		return fmt.Errorf("cannot switch to %s: it is the one that runs; `lyandev up` brings it to what the file says", switchplan.ProfileText(stack))
@@ -93,7 +94,10 @@ func (s *Supervisor) Switch(ctx context.Context, stack *services.Stack, opts App
 	if err != nil {
 		return fmt.Errorf("cannot switch to %s: %w; wait for it", switchplan.ProfileText(stack), err)
 	}
-	return nil
+	return s.change(ctx, "time a switch", func() error {
+		s.follower.change = &followedSwitch{start: start, end: s.times.Open("switch", from+" -> "+stack.Profile, start)}
+		return nil
+	})
 }
 
 // switchedStack is the running stack as the switcher sees it.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -24,14 +25,19 @@ func (s *Supervisor) timeStep(name string) func(...string) {
 
 // timeUp begins an `up`, with what its caller has done already; the returned function ends it.
 func (s *Supervisor) timeUp(stack *services.Stack, began []timeline.Span) (end func(at time.Time, err error)) {
-	start := time.Now()
+	return s.times.Open("up", switchplan.ProfileText(stack), s.timeBegan(began))
+}
+
+// timeBegan records what the caller of an action has done for it already, and returns when that began.
+func (s *Supervisor) timeBegan(began []timeline.Span) (start time.Time) {
+	start = time.Now()
 	for _, b := range began {
 		s.times.Add(b)
 		if b.Start.Before(start) {
 			start = b.Start
 		}
 	}
-	return s.times.Open("up", switchplan.ProfileText(stack), start)
+	return start
 }
 
 // timeBuild records a build that has ended.
@@ -53,6 +59,15 @@ type follower struct {
 	// end ends the `up` that goes on once the status has its number; nil if none does.
 	end     func(at time.Time, err error)
 	applied uint64
+	// change is the switch of profiles that goes on, nil if none does.
+	change *followedSwitch
+}
+
+// followedSwitch is a switch of profiles, with what it does at present and since when.
+type followedSwitch struct {
+	start time.Time
+	end   func(at time.Time, err error)
+	step  timeline.Span
 }
 
 // followed is what is known of a pod.
@@ -72,6 +87,9 @@ func (f *follower) look(snap *state.Status, operator func(workload string) strin
 		f.pods, f.holds = map[types.UID]followed{}, map[string]state.Hold{}
 	}
 	f.lookAtHolds(snap)
+	if f.change != nil {
+		f.lookAtSwitch(snap.Switch, snap.Time)
+	}
 	seen := make(map[types.UID]bool, len(snap.Pods))
 	for _, p := range snap.Pods {
 		seen[p.UID] = true
@@ -87,6 +105,28 @@ func (f *follower) look(snap *state.Status, operator func(workload string) strin
 		f.times.Mark(timeline.StackReady, "", "", snap.Time, "")
 		f.end(snap.Time, nil)
 		f.end = nil
+	}
+}
+
+func (f *follower) lookAtSwitch(t *state.Switch, now time.Time) {
+	c := f.change
+	if t == nil || t.Started.Before(c.start) {
+		return // not published yet
+	}
+	if name := string(t.Phase); c.step.Name != name || c.step.Detail != t.Waiting {
+		if c.step.Name != "" {
+			c.step.End = now
+			f.times.Add(c.step)
+		}
+		c.step = timeline.Span{Kind: timeline.Switch, Name: name, Detail: t.Waiting, Start: now}
+	}
+	if t.Over() {
+		var err error
+		if t.Error != "" {
+			err = errors.New(t.Error)
+		}
+		c.end(t.Ended, err)
+		f.change = nil
 	}
 }
 

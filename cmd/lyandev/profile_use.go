@@ -57,6 +57,7 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 	req := api.SwitchRequest{Limit: c.Duration("limit")}
 	req.Stack, req.Build, req.NoBuild = stack, c.Bool("build"), c.Bool("no-build")
 	req.PortsAuto = t.portsAuto(c)
+	req.Began = timed(req.Began, "read the files")
 	var plan switchplan.Plan
 	if err := t.client.PlanSwitch(ctx, req, &plan); err != nil {
 		return err
@@ -72,6 +73,7 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 		return err
 	}
 	began := time.Now()
+	req.Began = timed(req.Began, "plan the switch")
 	if err := t.client.Switch(ctx, req); err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func (b backend) PlanSwitch(ctx context.Context, r api.SwitchRequest) (any, erro
 
 // Switch implements api.SwitchBackend.
 func (b backend) Switch(ctx context.Context, r api.SwitchRequest) error {
-	opts := supervisor.ApplyOptions{PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild}
+	opts := supervisor.ApplyOptions{PortsAuto: r.PortsAuto, Build: r.Build, NoBuild: r.NoBuild, Began: r.Began}
 	return b.Supervisor.Switch(ctx, r.Stack, opts, r.Limit)
 }
 

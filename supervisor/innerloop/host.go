@@ -12,6 +12,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/instance"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 	"github.com/lyandev/lyandev/supervisor/watch"
 )
 
@@ -60,7 +61,7 @@ type Watcher interface {
 	Batches() <-chan watch.Batch
 }
 
-// Config is what a Loop needs. Everything must be set, except Watch; Pods may be set later with SetPods.
+// Config is what a Loop needs. Everything must be set, except Times and Watch; Pods may be set later with SetPods.
 type Config struct {
 	Engine   engine.Engine
 	Instance *instance.Instance
@@ -81,6 +82,8 @@ type Config struct {
 	HelperImage func(ctx context.Context) (ref, hash string, err error)
 	// Labels are the labels of an engine object of a kind.
 	Labels func(kind string) map[string]string
+	// Times records how long the stages of edits take; nil records nothing.
+	Times *timeline.Recorder
 	// Watch makes a watcher; nil is watch.New.
 	Watch func(watch.Config) Watcher
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 // rebuild runs the task of a build: it builds the image and pins it in the stack; the controllers then roll the pods. A newer
@@ -24,11 +25,12 @@ func (l *Loop) rebuild(ctx context.Context, t *task) error {
 	if b == nil {
 		return nil // the stack has no such build any more
 	}
-	r := newRecord(t)
+	r := l.newRecord(t)
 	began := time.Now()
 	result, err := l.cfg.Images.Build(ctx, stack, b)
-	r.Built = time.Since(began)
+	r.spent(&r.Built, began)
 	if ctx.Err() != nil {
+		r.over(time.Now(), timeline.ErrDropped)
 		return context.Cause(ctx)
 	}
 	if err != nil {
@@ -47,7 +49,7 @@ func (l *Loop) rebuild(ctx context.Context, t *task) error {
 		l.rebuildUsers(stack, b, t)
 		began = time.Now()
 		err = l.awaitRollouts(ctx, rolled, result.ImageID, r)
-		r.Ready = time.Since(began)
+		r.spent(&r.Ready, began)
 	}
 	if errors.Is(err, errSuperseded) {
 		err = nil // the image is pinned; the next build rolls the pods again

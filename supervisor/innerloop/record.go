@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 // Record is one edit and its result. The stages are durations; of pods that were restarted one by one they are sums.
@@ -36,6 +38,9 @@ type Record struct {
 	// done counts the pods by action; problems are what went wrong and stopped nothing.
 	done     map[string]int
 	problems []error
+	// times gets a span for each stage; over ends the edit's action there.
+	times *timeline.Recorder
+	over  func(at time.Time, err error)
 }
 
 // keptRecords and keptPaths limit what is kept.
@@ -44,15 +49,35 @@ const (
 	keptPaths   = 5
 )
 
-func newRecord(t *task) *Record {
+func (l *Loop) newRecord(t *task) *Record {
 	name := t.workload
 	if name == "" {
 		name = t.build
 	}
-	return &Record{
+	r := &Record{
 		Time: t.seen, Workload: name, Paths: t.paths[:min(len(t.paths), keptPaths)], Files: len(t.paths),
 		Batched: t.batched, Waited: max(time.Since(t.complete), 0),
+		times: l.cfg.Times, over: func(time.Time, error) {},
 	}
+	if !t.quiet {
+		r.over = r.times.Open("edit", name+": "+changedText(r, l.cfg.Instance.Dir), t.seen)
+		r.stage("batched", t.seen, t.complete)
+		r.stage("waited", t.complete, time.Now())
+	}
+	return r
+}
+
+// stage records a stage of the edit in its action.
+func (r *Record) stage(name string, from, to time.Time) {
+	r.times.Add(timeline.Span{Kind: timeline.Edit, Name: name, Object: r.Workload, Start: from, End: to})
+}
+
+// spent adds the time since a moment to a stage.
+func (r *Record) spent(stage *time.Duration, began time.Time) {
+	now := time.Now()
+	*stage += now.Sub(began)
+	name := map[*time.Duration]string{&r.Built: "built", &r.Shipped: "shipped", &r.Restarted: "restarted", &r.Ready: "ready"}[stage]
+	r.stage(name, began, now)
 }
 
 // tries notes that an action is attempted, did that it was done to some pods.
@@ -124,6 +149,8 @@ func (l *Loop) finish(t *task, r *Record, err error) {
 	if t.quiet && err == nil {
 		return
 	}
+	r.over(time.Now(), err)
+	r.over, r.times = nil, nil
 	r.Total = time.Since(t.seen)
 	typ, reason := corev1.EventTypeNormal, reasonOf(r)
 	if err != nil {

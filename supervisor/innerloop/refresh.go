@@ -15,12 +15,13 @@ import (
 	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/state"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 // refresh runs the task of a workload: files into all pods, then commands, then restarts, one pod at a time. A superseded
 // task returns errSuperseded with nothing half done. Failures are recorded here.
 func (l *Loop) refresh(ctx context.Context, t *task) error {
-	r := newRecord(t)
+	r := l.newRecord(t)
 	var errs []error
 	for _, container := range t.containers() {
 		restarts := t.restart[container] || t.restartContainer[container]
@@ -44,9 +45,11 @@ func (l *Loop) refresh(ctx context.Context, t *task) error {
 	if l.ctx.Err() != nil {
 		return context.Cause(l.ctx)
 	}
-	if !errors.Is(err, errSuperseded) {
-		l.finish(t, r, err)
+	if errors.Is(err, errSuperseded) {
+		r.over(time.Now(), timeline.ErrDropped)
+		return err
 	}
+	l.finish(t, r, err)
 	return err
 }
 
@@ -70,7 +73,7 @@ func (l *Loop) shipAll(ctx context.Context, t *task, container string, r *Record
 	if n := int(shipped.Load()); n > 0 || err != nil {
 		r.did(actionSync, n)
 	}
-	r.Shipped += time.Since(began)
+	r.spent(&r.Shipped, began)
 	return err
 }
 
@@ -140,7 +143,7 @@ func (l *Loop) execAll(ctx context.Context, t *task, container string, cmds []*c
 		return nil
 	})
 	r.did("exec", int(ran.Load()))
-	r.Restarted += time.Since(began)
+	r.spent(&r.Restarted, began)
 	return err
 }
 
@@ -218,7 +221,7 @@ func (l *Loop) restartContainer(ctx context.Context, at target, r *Record) error
 		if _, err := l.files.ship(at); err != nil && !l.gone(at) {
 			r.problems = append(r.problems, err)
 		}
-		r.Shipped += time.Since(began)
+		r.spent(&r.Shipped, began)
 	}
 	began := time.Now()
 	seq, err := l.cfg.Statuses.Mark(ctx)
@@ -232,7 +235,7 @@ func (l *Loop) restartContainer(ctx context.Context, at target, r *Record) error
 		next, running := targetOf(now, at.container)
 		return running && (next.id != at.id || !next.started.Equal(at.started))
 	})
-	r.Restarted += time.Since(began)
+	r.spent(&r.Restarted, began)
 	if why := l.files.failureOf(at.pod); why != "" {
 		r.problems = append(r.problems, deliveryError{errors.New(why)})
 	}
@@ -271,7 +274,7 @@ func (l *Loop) restartProcess(ctx context.Context, at target, several bool, r *R
 		_, running := targetOf(now, at.container)
 		return running
 	})
-	r.Ready += time.Since(began)
+	r.spent(&r.Ready, began)
 	return true, err
 }
 
@@ -283,9 +286,9 @@ func (l *Loop) shipAndRestart(at target, r *Record) error {
 	if _, err := l.files.ship(at); err != nil && !l.gone(at) {
 		r.problems = append(r.problems, err)
 	}
-	r.Shipped += time.Since(began)
+	r.spent(&r.Shipped, began)
 	began = time.Now()
-	defer func() { r.Restarted += time.Since(began) }()
+	defer r.spent(&r.Restarted, began)
 	ch, err := l.files.channel(l.ctx, at) // the helper may be another one by now
 	if err != nil {
 		return err

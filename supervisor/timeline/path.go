@@ -31,9 +31,12 @@ type event struct {
 	what string
 }
 
-// events are those of a pod within the action.
+// events are those of a pod within the action, none of a pod that only went on running.
 func (p *PodTimes) events() []event {
 	var out []event
+	if len(p.Steps) == 0 && p.Gone.IsZero() {
+		return nil
+	}
 	for what, at := range map[string]time.Time{
 		StepStart: p.Started, ContainersReady: p.Containers, PodReady: p.Ready, PodEnded: p.Ended, PodGone: p.Gone,
 	} {
@@ -285,7 +288,7 @@ func gapless(steps []Step, from, to time.Time, name string) []Step {
 }
 
 // before are the steps from the begin of the action to a time: of those that overlap the one that ended last, since what came next
-// waited for all of them.
+// waited for all of them. A step of the command or the whole supervisor that ended later was no cause.
 func (w *walk) before(to time.Time) []Step {
 	list := w.action.of(Client, Stack, Build, Switch, Edit, Drill)
 	var out []Step
@@ -294,7 +297,7 @@ func (w *walk) before(to time.Time) []Step {
 		var s *Span
 		for i := range list {
 			x := &list[i]
-			ends := !x.End.After(at.Add(slack)) || x.Kind == Switch
+			ends := !x.End.After(at.Add(slack)) || x.Kind == Switch || x.Kind == Edit || x.Kind == Drill
 			if ends && x.Start.Before(at) && (s == nil || x.End.After(s.End) || x.End.Equal(s.End) && x.Start.After(s.Start)) {
 				s = x
 			}
@@ -322,6 +325,8 @@ func (s Step) Text() string {
 		return "queued in the supervisor"
 	case StepInit:
 		return "until init container " + s.Detail + " ended"
+	case StepAgain:
+		return "until container " + s.Detail + " had ended and was started again"
 	case StepProbe:
 		return "until it counted as ready" + strings.TrimSuffix(": "+s.Detail, ": ")
 	case StepOperator:

@@ -57,10 +57,12 @@ func (s Step) Took() time.Duration { return s.To.Sub(s.From) }
 
 // The names of steps besides those of Pod spans.
 const (
-	// StepQueued: nothing was done for the pod. StepInit: an init container ran. StepProbe: the containers ran and were not ready.
+	// StepQueued: nothing was done for the pod. StepInit: an init container ran. StepAgain: a container ran, ended, and was started
+	// again. StepProbe: the containers ran and were not ready.
 	// StepOperator: the containers were ready, and the operator did not call the pod right. StepRun: a one-shot ran.
 	StepQueued   = "queued"
 	StepInit     = "init"
+	StepAgain    = "again"
 	StepProbe    = "probe"
 	StepOperator = "operator"
 	StepRun      = "run"
@@ -171,7 +173,11 @@ func (p *PodTimes) Done() time.Time {
 // workload (also the former one of its name).
 func (p *PodTimes) release(a *Action, waits []Span, all []*PodTimes) {
 	if p.Wanted.IsZero() {
-		p.Released = a.Start
+		for _, s := range p.spans {
+			if s.Kind == Pod {
+				p.Released = earlier(p.Released, later(s.Start, a.Start))
+			}
+		}
 		return
 	}
 	p.Released = p.Wanted
@@ -260,6 +266,9 @@ func (p *PodTimes) divide() {
 	for _, s := range p.spans {
 		if s.Kind != Pod || s.Start.After(ready) || !s.End.After(at) {
 			continue
+		}
+		if before == StepInit && container == s.Detail {
+			before = StepAgain
 		}
 		put(before, container, s.Start)
 		put(s.Name, s.Detail, s.End)

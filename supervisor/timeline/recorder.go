@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -69,15 +70,18 @@ func (r *Recorder) Running() bool {
 	return len(r.open) > 0
 }
 
+// ErrDropped ends an action that is not to be kept.
+var ErrDropped = errors.New("the action is not kept")
+
 // Open begins an action that started at a time, which may be past. The returned function ends it at another time, with the reason if it
-// failed; a second call does nothing. Another action of the same name that goes on ends without being kept.
+// failed; a second call does nothing. Another action of the same name and title that goes on is dropped.
 func (r *Recorder) Open(name, title string, start time.Time) (end func(at time.Time, err error)) {
 	if r == nil {
 		return func(time.Time, error) {}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.open = slices.DeleteFunc(r.open, func(a *Action) bool { return a.Name == name })
+	r.open = slices.DeleteFunc(r.open, func(a *Action) bool { return a.Name == name && a.Title == title })
 	a := &Action{Name: name, Title: title, Start: start}
 	r.open = append(r.open, a)
 	r.open = r.open[max(0, len(r.open)-keptOpen):]
@@ -91,7 +95,16 @@ func (r *Recorder) end(a *Action, at time.Time, err error) {
 	if i < 0 {
 		return
 	}
-	a = r.copyOf(a, at)
+	if !errors.Is(err, ErrDropped) {
+		r.keep(r.copyOf(a, at), err)
+	}
+	r.open = slices.Delete(r.open, i, i+1)
+	if len(r.open) == 0 {
+		r.trim()
+	}
+}
+
+func (r *Recorder) keep(a *Action, err error) {
 	a.Over = true
 	if err != nil {
 		a.Error = err.Error()
@@ -100,10 +113,6 @@ func (r *Recorder) end(a *Action, at time.Time, err error) {
 		r.last = map[string]*Action{}
 	}
 	r.last[a.Name] = a
-	r.open = slices.Delete(r.open, i, i+1)
-	if len(r.open) == 0 {
-		r.trim()
-	}
 }
 
 // copyOf is an action up to a time, with its spans.
