@@ -18,6 +18,9 @@ import (
 // since the supervisor started.
 func (s *Supervisor) Times(name string) *timeline.Action { return s.times.Last(name, time.Now()) }
 
+// TakeTimes records an action that another process carries out; see timeline.Recorder.Take.
+func (s *Supervisor) TakeTimes(a timeline.Action) { s.times.Take(a) }
+
 // timeStep begins a span about the whole stack; the returned function ends it.
 func (s *Supervisor) timeStep(name string) func(...string) {
 	return s.times.Begin(timeline.Span{Kind: timeline.Stack, Name: name})

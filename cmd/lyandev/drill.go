@@ -73,6 +73,7 @@ func runDrill(c *cli.Context, st *ui.Streams) error {
 	if err != nil {
 		return err
 	}
+	timeEnd := timeDrill(ctx, t, strings.TrimSpace(s.Name+" "+s.Service))
 	rep, err := drill.Run(ctx, drill.Config{
 		Supervisor: t.client, Engine: eng, Dial: dial, Project: t.instance.Name, Home: t.instance.Home(),
 		Operate: func(ctx context.Context, operator, action string) error {
@@ -84,6 +85,7 @@ func runDrill(c *cli.Context, st *ui.Streams) error {
 	}, s, drill.Limits{
 		Recover: c.Duration("max-recover"), Failed: c.Int("max-failed"), Lost: c.Int("max-lost"), Timeout: c.Duration("timeout"),
 	})
+	timeEnd(rep, err)
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(st.Err, "interrupted; the fault was removed")
 		return exitCode(exitInterrupted)

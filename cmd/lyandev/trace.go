@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lyandev/lyandev/cmd/lyandev/output"
+	"github.com/lyandev/lyandev/supervisor/drill"
 	"github.com/lyandev/lyandev/supervisor/timeline"
 	"github.com/lyandev/lyandev/supervisor/ui"
 )
@@ -140,7 +142,7 @@ func printTrace(out io.Writer, a *timeline.Action, how output.Options) error {
 	pods = slices.DeleteFunc(pods, func(p *timeline.PodTimes) bool { return len(p.Steps) == 0 && p.Gone.IsZero() && p.Leaving.IsZero() })
 	if len(pods) > 0 {
 		fmt.Fprintln(out)
-		if err := tracePods(a).Print(out, pods, how); err != nil {
+		if err := tracePods(a, pods).Print(out, pods, how); err != nil {
 			return err
 		}
 	}
@@ -160,8 +162,8 @@ func printTrace(out io.Writer, a *timeline.Action, how output.Options) error {
 	return nil
 }
 
-// tracePods is the table of what pods spent their time with, in seconds.
-func tracePods(a *timeline.Action) output.List[*timeline.PodTimes] {
+// tracePods is the table of what pods spent their time with, in seconds; the last times are since the action began.
+func tracePods(a *timeline.Action, pods []*timeline.PodTimes) output.List[*timeline.PodTimes] {
 	sum := func(names ...string) func(*timeline.PodTimes) string {
 		return func(p *timeline.PodTimes) string {
 			var d time.Duration
@@ -181,6 +183,7 @@ func tracePods(a *timeline.Action) output.List[*timeline.PodTimes] {
 			return ""
 		}
 	}
+	gone := slices.ContainsFunc(pods, func(p *timeline.PodTimes) bool { return !p.Gone.IsZero() })
 	return output.List[*timeline.PodTimes]{Columns: []output.Column[*timeline.PodTimes]{
 		{Title: "POD", Cell: func(p *timeline.PodTimes) string { return p.Name }},
 		{Title: "FREE AT", Cell: at(func(p *timeline.PodTimes) time.Time { return p.Released })},
@@ -199,7 +202,7 @@ func tracePods(a *timeline.Action) output.List[*timeline.PodTimes] {
 		}},
 		{Title: "OPERATOR", Cell: sum(timeline.StepOperator)},
 		{Title: "READY AT", Cell: at((*timeline.PodTimes).Done)},
-		{Title: "GONE AT", Cell: at(func(p *timeline.PodTimes) time.Time { return p.Gone }), Wide: true},
+		{Title: "GONE AT", Cell: at(func(p *timeline.PodTimes) time.Time { return p.Gone }), Wide: !gone},
 		{Title: "WAITED FOR", Cell: func(p *timeline.PodTimes) string {
 			if p.For == "" {
 				return ""
@@ -245,6 +248,9 @@ func pathLines(a *timeline.Action) []string {
 			}
 			share := 100 * s.Took().Seconds() / max(a.Took().Seconds(), 1e-9)
 			out = append(out, fmt.Sprintf("           %7s %3.0f %%  %s%s", inSeconds(s.Took()), share, s.Text(), callsText(s)))
+			for _, n := range s.Notes {
+				out = append(out, fmt.Sprintf("                       %7.2f s  %s", n.At.Sub(a.Start).Seconds(), n.Text))
+			}
 		}
 	}
 	return out
@@ -286,6 +292,46 @@ func plainSeconds(d time.Duration) string {
 		return fmt.Sprintf("%.3f", d.Seconds())
 	}
 	return fmt.Sprintf("%.2f", d.Seconds())
+}
+
+// timeDrill tells the supervisor that a drill begins; the returned function tells that it has ended, with its phases. A supervisor that
+// cannot be told records nothing.
+func timeDrill(ctx context.Context, t *target, title string) func(*drill.Report, error) {
+	a := timeline.Action{Name: "drill", Title: title, Start: time.Now()}
+	_ = t.client.TakeTimes(ctx, a)
+	return func(r *drill.Report, err error) {
+		a.End, a.Over = time.Now(), true
+		if err != nil {
+			a.Error = err.Error()
+		}
+		if r != nil {
+			a.Spans = drillPhases(r, a.Start, a.End)
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = t.client.TakeTimes(ctx, a)
+	}
+}
+
+// drillPhases are the phases of a drill that ran between two times, without gaps. Those that did not come are left out.
+func drillPhases(r *drill.Report, start, end time.Time) []timeline.Span {
+	if r.FaultAt.IsZero() {
+		return nil
+	}
+	var out []timeline.Span
+	at := start
+	phase := func(name string, to time.Time, detail string) {
+		if to.After(at) && !to.After(end) {
+			out = append(out, timeline.Span{Kind: timeline.Drill, Name: name, Start: at, End: to, Detail: detail})
+			at = to
+		}
+	}
+	phase("clients start and succeed", r.FaultAt, "")
+	phase("until the supervisor noticed", r.FaultAt.Add(r.Detected), r.Fault+" on "+r.Target)
+	phase("until all clients were served again", r.FaultAt.Add(r.Recovered), "")
+	phase("until the fault was undone and the stack ready", r.FaultAt.Add(r.Right), "")
+	phase("the writes are read back", end, "")
+	return out
 }
 
 // Times implements api.TimesBackend.

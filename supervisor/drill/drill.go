@@ -54,6 +54,8 @@ type Report struct {
 	Fault  string `json:"fault"`
 	// Expected describes the behaviour that the stack's settings imply, or is "".
 	Expected string `json:"expected,omitempty"`
+	// FaultAt is when the fault was injected.
+	FaultAt time.Time `json:"faultAt,omitzero"`
 	// Detected is when the supervisor or an operator first reported a problem, Recovered when the last client was served again,
 	// Right when the fault was undone and the stack ready again. All are measured from the fault.
 	Detected  time.Duration `json:"detected"`
@@ -198,6 +200,7 @@ func (r *run) inject(ctx context.Context) error {
 	}
 	r.plan.forget = forget
 	r.faultAt = time.Now()
+	r.report.FaultAt = r.faultAt
 	for _, t := range r.report.Clients {
 		t.fault(r.faultAt)
 	}

@@ -77,8 +77,12 @@ func (t *timed) ListContainers(ctx context.Context, labels map[string]string) (l
 	return list, err
 }
 
-// Exec implements Containers. Of the command only the program's name is recorded: arguments may be secret.
+// Exec implements Containers. Of the command only the program's name is recorded: arguments may be secret. A command that is talked to
+// is left out.
 func (t *timed) Exec(ctx context.Context, id string, spec ExecSpec) (res ExecResult, err error) {
+	if spec.Stdin != nil && spec.Stdout != nil {
+		return t.Engine.Exec(ctx, id, spec) // a conversation goes on for as long as the container runs
+	}
 	method := "Exec"
 	if len(spec.Cmd) > 0 {
 		method += " " + path.Base(spec.Cmd[0])

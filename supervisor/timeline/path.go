@@ -51,8 +51,11 @@ func (p *PodTimes) events() []event {
 // Path is the critical path of an action, earliest first: the chain of what depended on each other and ended last. It is walked
 // backwards from the end: from the last event of a pod through what that pod spent its time with to what it waited for, and so on, to
 // the steps of the command and of the supervisor before the first pod. The links have no gaps and together take as long as the action.
-// It is pure.
+// The path of a drill is its phases, with notes of what happened in them: its end is a matter of what the clients saw. It is pure.
 func Path(a *Action) []Link {
+	if a.Name == "drill" {
+		return phases(a)
+	}
 	w := &walk{action: a, pods: Pods(a), seen: map[event]bool{}}
 	w.back()
 	slices.Reverse(w.links)
@@ -116,10 +119,14 @@ func (w *walk) back() {
 	for e != nil && !w.seen[*e] {
 		w.seen[*e] = true
 		steps, cause, because := w.cause(*e)
-		w.add(e.pod.Name, because, clip(steps, time.Time{}, at))
-		if len(steps) > 0 {
-			at = earlier(at, steps[0].From)
+		steps = clip(steps, w.action.Start, at)
+		if n := len(steps); n > 0 {
+			if end := steps[n-1].To; end.Before(at) { // it ended after it had been ready
+				steps = append(steps, Step{Name: StepRun, From: end, To: at})
+			}
+			at = steps[0].From
 		}
+		w.add(e.pod.Name, because, steps)
 		if cause == nil {
 			break
 		}
@@ -141,14 +148,14 @@ func (w *walk) add(object, why string, steps []Step) {
 	w.links = append(w.links, Link{Object: object, Why: why, Steps: steps})
 }
 
-// clip cuts steps to what lies between two times; a zero time does not cut.
+// clip cuts steps to what lies between two times.
 func clip(steps []Step, from, to time.Time) []Step {
 	var out []Step
 	for _, s := range steps {
 		if s.From.Before(from) {
 			s.From = from
 		}
-		if !to.IsZero() && s.To.After(to) {
+		if s.To.After(to) {
 			s.To = to
 		}
 		if s.To.After(s.From) {
@@ -298,7 +305,7 @@ func (w *walk) before(to time.Time) []Step {
 		for i := range list {
 			x := &list[i]
 			ends := !x.End.After(at.Add(slack)) || x.Kind == Switch || x.Kind == Edit || x.Kind == Drill
-			if ends && x.Start.Before(at) && (s == nil || x.End.After(s.End) || x.End.Equal(s.End) && x.Start.After(s.Start)) {
+			if ends && x.Start.Before(at) && x.End.After(w.action.Start) && (s == nil || x.End.After(s.End) || x.End.Equal(s.End) && x.Start.After(s.Start)) {
 				s = x
 			}
 		}

@@ -21,13 +21,14 @@ type PodTimes struct {
 	Ended      time.Time `json:"ended,omitzero"`
 	Leaving    time.Time `json:"leaving,omitzero"`
 	Gone       time.Time `json:"gone,omitzero"`
-	// For is what it waited for last: a workload, or a pod of its own workload; "" for nothing. Waited is how long it waited in all.
+	// For is what it waited for last: a workload, or a pod of its own workload; "" for nothing. Waited is how long it waited for
+	// workloads in all, or for that pod.
 	For    string        `json:"for,omitempty"`
 	Waited time.Duration `json:"waited,omitempty"`
 	// Steps are what the pod spent its time with from Released to Ready (or Ended), without gaps.
 	Steps []Step `json:"steps,omitempty"`
-	// Tries is the number of tries of startup and readiness probes until the containers were ready, FirstTry the time of the first,
-	// and LastFailure what the last failed one said.
+	// Tries is the number of tries of startup and readiness probes from Started until the containers were ready, FirstTry the time of
+	// the first, and LastFailure what the last failed one said.
 	Tries       int       `json:"tries,omitempty"`
 	FirstTry    time.Time `json:"firstTry,omitzero"`
 	LastFailure string    `json:"lastFailure,omitempty"`
@@ -43,6 +44,14 @@ type Step struct {
 	Detail string    `json:"detail,omitempty"`
 	// Calls are the engine calls within a step of the critical path, the longest sum first. Calls of a pod may overlap.
 	Calls []Calls `json:"calls,omitempty"`
+	// Notes are what happened in a phase of a drill, in its order.
+	Notes []Note `json:"notes,omitempty"`
+}
+
+// Note is something that happened at a moment, in words.
+type Note struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
 }
 
 // Calls are the engine calls of one method within a step. Took is the sum of what of them lay within the step.
@@ -92,8 +101,8 @@ func Pods(a *Action) []*PodTimes {
 			if s.Object == "" || s.Start.Before(a.Start) {
 				continue
 			}
-			p := current[s.Object]
-			take(s.Object, s.Name == PodWanted && p != nil && !p.Wanted.IsZero()).mark(s)
+			former := current[s.Object]
+			take(s.Object, s.Name == PodWanted && former != nil && former.begun()).mark(s)
 		case Pod, Probe:
 			p := take(s.Object, false)
 			p.spans = append(p.spans, s)
@@ -108,6 +117,9 @@ func Pods(a *Action) []*PodTimes {
 	slices.SortStableFunc(all, func(x, y *PodTimes) int { return x.first().Compare(y.first()) })
 	return slices.DeleteFunc(all, func(p *PodTimes) bool { return p.first().IsZero() })
 }
+
+// begun says that the pod was made or went, so that a pod of its name that is wanted is another one.
+func (p *PodTimes) begun() bool { return !p.Wanted.IsZero() || !p.Leaving.IsZero() || !p.Gone.IsZero() }
 
 // mark takes over a mark of the pod. Of marks that repeat the first counts, but for the times of readiness, of which the last does.
 func (p *PodTimes) mark(s Span) {
@@ -128,20 +140,24 @@ func (p *PodTimes) mark(s Span) {
 	}
 }
 
-// settle finds what the probes and steps say.
+// settle finds what the steps and the probes say. Only tries after the last start of a container count: those before it were of
+// another container, or of one that has ended.
 func (p *PodTimes) settle() {
+	early := func(s Span) bool { return p.Containers.IsZero() || !s.Start.After(p.Containers) }
 	for _, s := range p.spans {
-		late := !p.Containers.IsZero() && s.Start.After(p.Containers)
-		switch {
-		case s.Kind == Pod && (s.Name == StepStart || s.Name == StepHook) && !late:
+		if s.Kind == Pod && (s.Name == StepStart || s.Name == StepHook) && early(s) {
 			p.Started = s.End
-		case s.Kind == Probe && s.Name != "Liveness" && !late:
-			if p.Tries++; p.Tries == 1 {
-				p.FirstTry = s.Start
-			}
-			if s.Failed {
-				p.LastFailure = s.Detail
-			}
+		}
+	}
+	for _, s := range p.spans {
+		if s.Kind != Probe || s.Name == "Liveness" || !early(s) || s.Start.Before(p.Started) {
+			continue
+		}
+		if p.Tries++; p.Tries == 1 {
+			p.FirstTry = s.Start
+		}
+		if s.Failed {
+			p.LastFailure = s.Detail
 		}
 	}
 }
@@ -203,7 +219,7 @@ func (p *PodTimes) release(a *Action, waits []Span, all []*PodTimes) {
 			for _, at := range []time.Time{o.Ready, o.Ended, o.Gone} {
 				if at.After(free) && at.After(last) && !at.After(p.Wanted.Add(slack)) {
 					last, p.For = at, o.Name
-					from = earlier(from, later(o.first(), a.Start))
+					from = later(free, later(o.first(), a.Start))
 				}
 			}
 		}

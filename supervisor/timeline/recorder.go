@@ -127,6 +127,22 @@ func (r *Recorder) copyOf(a *Action, at time.Time) *Action {
 	return &out
 }
 
+// Take records an action that another process carries out: its begin if it is not over, else its end, with the spans of that process.
+func (r *Recorder) Take(a Action) {
+	end := r.Open(a.Name, a.Title, a.Start)
+	if !a.Over || r == nil {
+		return
+	}
+	for _, s := range a.Spans {
+		r.Add(s)
+	}
+	var err error
+	if a.Error != "" {
+		err = errors.New(a.Error)
+	}
+	end(a.End, err)
+}
+
 // Last is the latest action of a name, also one that goes on; of any name if name is "". It is nil if there was none. The action must
 // not be changed.
 func (r *Recorder) Last(name string, now time.Time) *Action {
