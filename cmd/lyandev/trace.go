@@ -331,6 +331,11 @@ func drillPhases(r *drill.Report, start, end time.Time) []timeline.Span {
 	phase("until all clients were served again", r.FaultAt.Add(r.Recovered), "")
 	phase("until the fault was undone and the stack ready", r.FaultAt.Add(r.Right), "")
 	phase("the writes are read back", end, "")
+	for _, e := range r.Events {
+		if telling(e) && e.Type == "Normal" {
+			out = append(out, timeline.Span{Kind: timeline.Event, Name: e.Reason, Object: e.Name, Start: e.Last, End: e.Last, Detail: e.Reason + ": " + e.Message})
+		}
+	}
 	return out
 }
 

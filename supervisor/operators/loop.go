@@ -67,7 +67,7 @@ func (l *loop) run(cfg Config) {
 		}
 		view := l.current()
 		look, cancel := context.WithTimeout(l.ctx, reconcileLimit)
-		end := cfg.Times.Begin(timeline.Span{Kind: timeline.Operator, Name: "look", Object: l.name})
+		began := time.Now()
 		v, err := l.op.Reconcile(look, view)
 		cancel()
 		if l.ctx.Err() != nil {
@@ -78,7 +78,9 @@ func (l *loop) run(cfg Config) {
 			v.Right, v.Message = false, err.Error()
 			notRight = intervalNotRight
 		}
-		end(v.Message)
+		cfg.Times.Add(timeline.Span{
+			Kind: timeline.Operator, Name: "look", Object: l.name, Start: began, End: time.Now(), Detail: v.Message, Failed: !v.Right,
+		})
 		cfg.Verdict(l.name, view, v)
 		timer.Reset(interval(v, notRight))
 		notRight = min(notRight*3/2, intervalNotRight)

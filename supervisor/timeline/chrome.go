@@ -38,6 +38,7 @@ func WriteTrace(out io.Writer, a *Action) error {
 	t := &trace{start: a.Start}
 	t.path(a)
 	t.spans("command and supervisor", a.of(Client, Stack, Switch, Edit, Drill))
+	t.spans("events", a.of(Event))
 	t.spans("builds", a.of(Build))
 	byOperator := map[string][]Span{}
 	for _, s := range a.of(Operator) {

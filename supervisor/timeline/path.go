@@ -131,7 +131,7 @@ func (w *walk) back() {
 			break
 		}
 		if cause.at.Before(at) {
-			w.add("", "", w.fill(cause.at, at, "the supervisor reacts"))
+			w.add("", "", []Step{{Name: "the supervisor reacts", From: cause.at, To: at}})
 			at = cause.at
 		}
 		e = cause
@@ -225,7 +225,7 @@ func (w *walk) cause(e event) (steps []Step, cause *event, why string) {
 func (w *walk) named(p *PodTimes) *event {
 	texts := ""
 	for _, s := range w.action.of(Operator) {
-		if s.Object == p.Operator && !s.End.Before(p.Containers) && !s.Start.After(p.Ready) {
+		if s.Object == p.Operator && s.Failed && !s.End.Before(p.Containers) && !s.Start.After(p.Ready) {
 			texts += s.Detail + "\n"
 		}
 	}
@@ -242,7 +242,7 @@ func (w *walk) named(p *PodTimes) *event {
 func (w *walk) verdict(operator string, from, to time.Time) string {
 	text := operator
 	for _, s := range w.action.of(Operator) {
-		if s.Object == operator && s.Detail != "" && !s.End.Before(from) && !s.End.After(to.Add(slack)) {
+		if s.Object == operator && s.Failed && !s.End.Before(from) && !s.End.After(to.Add(slack)) {
 			text = operator + ": " + s.Detail
 		}
 	}

@@ -192,8 +192,8 @@ probe 600-700`,
 			mark wanted s-0 s redis @0
 			pod start s-0 - 0 700 c
 			mark containers_ready s-0 s redis @800
-			operator look redis - 300 310 s-0_is_not_up
-			operator look redis - 900 910 r-0_counts_1_of_2
+			operator look redis - 300 310 !s-0_is_not_up
+			operator look redis - 900 910 !r-0_counts_1_of_2
 			mark ready s-0 s redis @850
 			mark ready r-0 r redis @1000`,
 			`[s-0]
@@ -201,6 +201,22 @@ start 0-700
 probe 700-800
 [r-0 operator redis waited for the containers of s-0]
 operator 800-1000`,
+		},
+		{
+			"an operator that says that all is right names nobody", 1000,
+			`mark wanted r-0 r redis @0
+			pod start r-0 - 0 100 c
+			mark containers_ready r-0 r redis @200
+			mark wanted s-0 s redis @0
+			pod start s-0 - 0 700 c
+			mark containers_ready s-0 s redis @800
+			operator look redis - 900 910 s-0_is_master
+			mark ready s-0 s redis @850
+			mark ready r-0 r redis @1000`,
+			`[r-0]
+start 0-100
+probe 100-200
+operator 200-1000`,
 		},
 		{
 			"init containers, a crash and a one-shot that another one waits for", 1000,
@@ -238,7 +254,7 @@ create 100-200
 start 200-300
 probe 300-500
 []
-switching 500-505
+the supervisor reacts 500-505
 [old-0 leaves after new-0]
 stop all 505-900
 []
@@ -261,6 +277,16 @@ restarted 100-150
 ready 150-300`,
 		},
 		{
+			"a drill is its phases", 500,
+			`drill clients - - 0 100
+			drill served - - 150 400` + started("a-0", "a", 110, 200, 300, 390),
+			`[]
+clients 0-100
+drill 100-150
+served 150-400
+drill 400-500`,
+		},
+		{
 			"a pod that waited for itself does not lead in a circle", 400,
 			`wait a a 0 100` + started("a-0", "a", 100, 200, 300, 400),
 			`[]
@@ -273,6 +299,7 @@ probe 300-400`,
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := action(t, c.end, c.in)
+			a.Name, _, _ = strings.Cut(strings.TrimPrefix(c.name, "a "), " ")
 			links := Path(a)
 			if got := textOf(links); got != c.want {
 				t.Errorf("got\n%s\nwant\n%s", got, c.want)

@@ -34,19 +34,21 @@ func phases(a *Action) []Link {
 func notes(a *Action) []Note {
 	var out []Note
 	said := map[string]string{}
-	for _, s := range a.of(Mark, Pod, Operator) {
+	for _, s := range a.of(Mark, Pod, Operator, Event) {
 		switch {
 		case s.Start.Before(a.Start):
 		case s.Kind == Mark && (s.Name == PodUnready || s.Name == PodReady || s.Name == PodGone || s.Name == PodWanted || s.Name == PodEnded):
 			out = append(out, Note{s.Start, s.Object + " is " + s.Name})
 		case s.Kind == Pod && s.Name == StepStart:
 			out = append(out, Note{s.End, fmt.Sprintf("container %s of %s was started in %.2f s", s.Detail, s.Object, s.Took().Seconds())})
+		case s.Kind == Event:
+			out = append(out, Note{s.Start, s.Object + ": " + s.Detail})
 		case s.Kind == Operator:
 			text := s.Detail
-			if text == "" {
+			if !s.Failed {
 				text = "all is right"
 			}
-			if before, known := said[s.Object]; before != text && (known || s.Detail != "") {
+			if before, known := said[s.Object]; before != text && (known || s.Failed) {
 				out = append(out, Note{s.End, "operator " + s.Object + ": " + text})
 			}
 			said[s.Object] = text

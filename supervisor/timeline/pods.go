@@ -173,12 +173,12 @@ func (p *PodTimes) first() time.Time {
 	return first
 }
 
-// Done is when the pod was ready, or had ended; zero if neither happened.
+// Done is when the pod was ready, or had ended by itself; zero if neither happened.
 func (p *PodTimes) Done() time.Time {
 	switch {
 	case !p.Ready.IsZero():
 		return p.Ready
-	case !p.Ended.IsZero():
+	case p.Leaving.IsZero() || p.Ended.Before(p.Leaving):
 		return p.Ended
 	}
 	return time.Time{}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -212,6 +214,36 @@ func TestRecorder(t *testing.T) {
 	}
 	if a := r.Last("edit", at(1<<30)); len(a.Spans) > keptAction || a.Dropped == 0 {
 		t.Errorf("%d spans, %d dropped", len(a.Spans), a.Dropped)
+	}
+}
+
+func TestNotes(t *testing.T) {
+	a := action(t, 1000, `
+		drill clients - - 0 100
+		drill served - - 100 1000
+		operator look redis - 10 20 fine
+		operator look redis - 200 300 !no_answer
+		operator look redis - 310 320 !no_answer
+		mark not_ready r-0 r @310
+		event RedisMaster r-1 - 400 400 is_now_the_master
+		pod start r-0 - 400 450 redis
+		mark ready r-0 r @500
+		mark containers_ready r-0 r @490
+		operator look redis - 510 520 fine`)
+	a.Name = "drill"
+	var got []string
+	for _, s := range Path(a)[0].Steps {
+		got = append(got, s.Name)
+		for _, n := range s.Notes {
+			got = append(got, fmt.Sprintf("%d %s", millis(n.At), n.Text))
+		}
+	}
+	want := []string{
+		"clients", "served", "300 operator redis: no answer", "310 r-0 is not ready", "400 r-1: is now the master",
+		"450 container redis of r-0 was started in 0.05 s", "500 r-0 is ready", "520 operator redis: all is right",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

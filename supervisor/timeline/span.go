@@ -26,12 +26,14 @@ const (
 	Pod Kind = "pod"
 	// Probe: one try of a probe of the pod Object. Name is the probe's type, Detail the answer. Failed is true for any but success.
 	Probe Kind = "probe"
-	// Operator: a look of the operator Object. Detail is what is not right, "" if all is.
+	// Operator: a look of the operator Object. Detail is what it says; Failed means that not all is right.
 	Operator Kind = "operator"
 	// Wait: the workload Object waited for Of. Detail is the reason in words.
 	Wait Kind = "wait"
 	// Mark: something that happened at one moment: End is Start. Name is one of the constants below.
 	Mark Kind = "mark"
+	// Event: the event Detail of the object Object.
+	Event Kind = "event"
 	// Edit, Switch and Drill: a step of such an action.
 	Edit   Kind = "edit"
 	Switch Kind = "switch"
