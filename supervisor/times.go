@@ -96,13 +96,15 @@ func (f *follower) look(snap *state.Status, operator func(workload string) strin
 	seen := make(map[types.UID]bool, len(snap.Pods))
 	for _, p := range snap.Pods {
 		seen[p.UID] = true
-		f.lookAtPod(p, snap.Time, operator)
 	}
 	for uid, x := range f.pods {
 		if !seen[uid] {
 			f.times.Mark(timeline.PodGone, x.name, x.workload, snap.Time, "")
 			delete(f.pods, uid)
 		}
+	}
+	for _, p := range snap.Pods { // after the pods that went: a new one may have the name of one of them
+		f.lookAtPod(p, snap.Time, operator)
 	}
 	if f.end != nil && snap.Applied >= f.applied && (snap.Phase == state.Ready || snap.Phase == state.Stopping) {
 		f.times.Mark(timeline.StackReady, "", "", snap.Time, "")

@@ -29,6 +29,7 @@ import (
 	"github.com/lyandev/lyandev/supervisor/probe"
 	"github.com/lyandev/lyandev/supervisor/state"
 	"github.com/lyandev/lyandev/supervisor/switchplan"
+	"github.com/lyandev/lyandev/supervisor/timeline"
 )
 
 type stubKey struct{}
@@ -67,6 +68,7 @@ var (
 	_ api.ProbeTeller     = (*stub)(nil)
 	_ api.ProbePauser     = (*stub)(nil)
 	_ api.LoopBackend     = (*stub)(nil)
+	_ api.TimesBackend    = (*stub)(nil)
 )
 
 // startStub is the command supervisor.
@@ -394,6 +396,37 @@ func (s *stub) pauseProbes(c *corev1.PodCondition) (pods []string) {
 	s.store.Publish(snap)
 	return pods
 }
+
+// Times makes up an `up` of one pod that waited for another one.
+func (s *stub) Times(name string) *timeline.Action {
+	if name != "" && name != "up" {
+		return nil
+	}
+	at := func(ms int) time.Time { return time.Date(2026, 1, 2, 3, 4, 5, ms*int(time.Millisecond), time.UTC) }
+	span := func(kind timeline.Kind, name, object, of string, from, to int, detail string) timeline.Span {
+		return timeline.Span{Kind: kind, Name: name, Object: object, Of: of, Start: at(from), End: at(to), Detail: detail}
+	}
+	a := &timeline.Action{Name: "up", Title: "profile small", Start: at(0), End: at(2000), Over: true, Spans: []timeline.Span{
+		span(timeline.Client, "read the files", "", "", 0, 100, ""),
+		span(timeline.Wait, "dependency", "web", "db", 100, 1000, "waits for db"),
+		span(timeline.Engine, "StartContainer", "shop-db-0", "db-0", 300, 800, ""),
+	}}
+	for i, pod := range []string{"db-0", "web-0"} {
+		from, workload := 100+900*i, strings.TrimSuffix(pod, "-0")
+		a.Spans = append(
+			a.Spans,
+			span(timeline.Mark, timeline.PodWanted, pod, workload, from, from, ""),
+			span(timeline.Pod, timeline.StepCreate, pod, "", from, from+200, "c"),
+			span(timeline.Pod, timeline.StepStart, pod, "", from+200, from+700, "c"),
+			span(timeline.Probe, "Readiness", pod, "c", from+750, from+800, ""),
+			span(timeline.Mark, timeline.ContainersReady, pod, workload, from+900, from+900, ""),
+			span(timeline.Mark, timeline.PodReady, pod, workload, from+900, from+900, ""),
+		)
+	}
+	return a
+}
+
+func (s *stub) TakeTimes(a timeline.Action) { s.ask("times of %s, over: %v", a.Name, a.Over) }
 
 func (s *stub) Loop() any { return []innerloop.Record{} }
 

@@ -213,7 +213,7 @@ func tracePods(a *timeline.Action, pods []*timeline.PodTimes) output.List[*timel
 }
 
 var traceTotals = output.List[timeline.Total]{Columns: []output.Column[timeline.Total]{
-	{Title: "  KIND", Cell: func(t timeline.Total) string { return "  " + string(t.Kind) }},
+	{Title: "KIND", Cell: func(t timeline.Total) string { return string(t.Kind) }},
 	{Title: "NAME", Cell: func(t timeline.Total) string { return t.Name }},
 	{Title: "COUNT", Cell: func(t timeline.Total) string { return strconv.Itoa(t.Count) }},
 	{Title: "FAILED", Cell: func(t timeline.Total) string {
