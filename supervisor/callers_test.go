@@ -115,9 +115,9 @@ func stopDuring(t *testing.T, dir, program, blocked string) {
 func TestApplyWarns(t *testing.T) {
 	root := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		s := idle(t, root)
+		eng := enginefake.New()
+		s := idleOn(t, root, eng)
 		s.cfg.Builder = &build.Builder{}
-		eng := s.cfg.Engine.(*enginefake.Engine)
 		if err := eng.CreateVolume(t.Context(), engine.VolumeSpec{Name: "s_data"}); err != nil {
 			t.Fatal(err)
 		}

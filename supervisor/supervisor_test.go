@@ -14,11 +14,17 @@ import (
 // idle is a supervisor on a fake engine on which nothing runs.
 func idle(t testing.TB, root string) *Supervisor {
 	t.Helper()
+	return idleOn(t, root, enginefake.New())
+}
+
+// idleOn is idle with an engine.
+func idleOn(t testing.TB, root string, eng *enginefake.Engine) *Supervisor {
+	t.Helper()
 	i, err := (&instance.Registry{Root: root}).Resolve(t.Context(), "s", root, "s")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Config{Instance: i, Engine: enginefake.New(), Log: slog.New(slog.DiscardHandler)})
+	return New(Config{Instance: i, Engine: eng, Log: slog.New(slog.DiscardHandler)})
 }
 
 // TestPostsAfterTheLoopsEndDoNotBlock: workers that are still ending post more than the inbox holds, and Run waits for them.
@@ -47,8 +53,9 @@ func TestPostsAfterTheLoopsEndDoNotBlock(t *testing.T) {
 func TestCallsOfASupervisorThatNeverRan(t *testing.T) {
 	root := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		s := idle(t, root)
-		s.cfg.Engine.(*enginefake.Engine).Down()
+		eng := enginefake.New()
+		s := idleOn(t, root, eng)
+		eng.Down()
 		if err := s.Run(t.Context()); err == nil {
 			t.Fatal("Run succeeds without an engine")
 		}
