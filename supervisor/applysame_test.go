@@ -18,9 +18,9 @@ func callsOfSameApply(t *testing.T, count int) (calls []enginefake.Call) {
 	t.Helper()
 	root := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		s := idle(t, root)
+		eng := enginefake.New()
+		s := idleOn(t, root, eng)
 		s.cfg.Builder = &build.Builder{}
-		eng := s.cfg.Engine.(*enginefake.Engine)
 		eng.AddImage("img:1", enginefake.Image{})
 		run := make(chan error, 1)
 		go func() { run <- s.Run(t.Context()) }()

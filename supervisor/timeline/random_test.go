@@ -38,7 +38,7 @@ func randomAction(seed uint64) *Action {
 }
 
 func TestRandomActions(t *testing.T) {
-	for seed := range uint64(1000) {
+	for seed := range uint64(300) {
 		a := randomAction(seed)
 		checkWhole(t, a, Path(a))
 		checkTrace(t, a)
