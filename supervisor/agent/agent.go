@@ -66,9 +66,10 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	a.proxy.openKernel(cfg)
 	a.restore()
 	err = a.serve(ctx)
-	a.proxy.stop()
+	a.proxy.stop(links)
 	stop := time.AfterFunc(cfg.Drain, cut)
 	defer stop.Stop()
 	a.proxy.wait()
@@ -200,7 +201,12 @@ func (a *server) listen(ctx context.Context, run func(string, func() error)) (cl
 }
 
 func (a *server) health() Health {
-	return Health{Version: a.cfg.Version, Instance: a.id, Table: a.index.Load().table.Version, Limit: cap(a.proxy.room.slots), Waited: a.proxy.room.waited.Load()}
+	h := Health{
+		Version: a.cfg.Version, Instance: a.id, Table: a.index.Load().table.Version,
+		Limit: cap(a.proxy.room.slots), Waited: a.proxy.room.waited.Load(),
+	}
+	h.Datapath, h.Fallback = a.proxy.datapath()
+	return h
 }
 
 func (a *server) stats() Stats {
@@ -215,8 +221,13 @@ func (a *server) stats() Stats {
 	a.pushing.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	inKernel := p.addKernel(&s)
 	for key, pl := range p.pools {
-		s.Ports = append(s.Ports, pl.stats(key.String()))
+		port := pl.stats(key.String())
+		for target, open := range inKernel[key] {
+			port.Active[target] += open
+		}
+		s.Ports = append(s.Ports, port)
 	}
 	sort.Slice(s.Ports, func(i, j int) bool { return s.Ports[i].Port < s.Ports[j].Port })
 	return s

@@ -31,7 +31,10 @@ func TestServiceAddressReachesReadyPods(t *testing.T) {
 	for range 5 { // web-0 has three connections already
 		seen[line(t, h.dial(h.vip()))]++
 	}
-	if seen["web-0"] != 1 || seen["web-1"] != 4 {
+	if even := seen["web-0"] == 1 && seen["web-1"] == 4; !even && !kernelTests {
+		t.Errorf("reached %v", seen)
+	}
+	if seen["web-0"] == 0 || seen["web-1"] == 0 { // the kernel takes them in turn
 		t.Errorf("reached %v", seen)
 	}
 }
@@ -51,7 +54,7 @@ func TestHalfClose(t *testing.T) {
 	}
 	h.eventually("the connection to be counted", func() bool {
 		s, err := h.client.Stats(context.Background())
-		return err == nil && s.Open == 0 && s.Connections == 1 && s.Bytes == int64(len("hello ")+len(got))
+		return err == nil && s.Open == 0 && s.Connections == 1 && (s.Bytes == int64(len("hello ")+len(got)) || kernelTests)
 	})
 }
 
@@ -100,7 +103,7 @@ func TestUnreachableEndpoints(t *testing.T) {
 		defer c.Close()
 		_, err = c.Read(make([]byte, 1))
 	}
-	if !errors.Is(err, syscall.ECONNRESET) {
+	if refused := kernelTests && errors.Is(err, syscall.ECONNREFUSED); !errors.Is(err, syscall.ECONNRESET) && !refused {
 		t.Errorf("dial and read: %v", err)
 	}
 }
@@ -269,7 +272,7 @@ func TestUDP(t *testing.T) {
 	say("hello")
 	h.eventually("idle flows to end", func() bool {
 		s, err := h.client.Stats(context.Background())
-		return err == nil && s.Open == 0
+		return err == nil && (s.Open == 0 || kernelTests && s.Open == 1) // the kernel keeps a flow for 120 s
 	})
 }
 

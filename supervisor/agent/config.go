@@ -42,10 +42,12 @@ const (
 // host's resolvers if ndots is set there.
 var DNSOptions = []string{"ndots:1"}
 
-// Sysctls are settings of the agent's container: it has a place in several networks and must not be a way from one to another.
-var Sysctls = map[string]string{"net.ipv4.ip_forward": "0"}
+// Sysctls are settings of the agent's container. It has a place in several networks and must not be a way from one to another:
+// ip_forward is off, and the agent itself switches forwarding on for its own network if it needs it, and restricts it (nft). With
+// send_redirects the kernel would tell clients to send straight to an endpoint what goes to a service address.
+var Sysctls = map[string]string{"net.ipv4.ip_forward": "0", "net.ipv4.conf.all.send_redirects": "0"}
 
-// Capabilities are the only capabilities that the agent needs: NET_ADMIN to add service addresses to its interface,
+// Capabilities are the only capabilities that the agent needs: NET_ADMIN to add service addresses to its interface and for nftables,
 // NET_BIND_SERVICE to listen on ports below 1024.
 var Capabilities = []string{"NET_ADMIN", "NET_BIND_SERVICE"}
 
@@ -78,6 +80,7 @@ const (
 	envDrain     = "LYANDEV_AGENT_DRAIN"
 	envState     = "LYANDEV_AGENT_STATE"
 	envUDPIdle   = "LYANDEV_AGENT_UDP_IDLE"
+	envDatapath  = "LYANDEV_AGENT_DATAPATH"
 )
 
 // Config configures an agent.
@@ -100,8 +103,11 @@ type Config struct {
 	Upstreams []string
 	// Drain is how long established connections may continue after Run's context has ended; 0 is one second.
 	Drain time.Duration
-	// UDPIdle ends a UDP flow without traffic; 0 is 60 seconds.
+	// UDPIdle ends a UDP flow without traffic that the agent forwards itself; 0 is 60 seconds. The kernel ends the flows that it
+	// forwards by its own settings, 30 s without a reply, else 120 s.
 	UDPIdle time.Duration
+	// Datapath is DatapathUserland, or "" for the kernel's forwarding (DatapathNFTables) where the kernel has it.
+	Datapath string
 	// StateFile stores the last table; "" is the constant StateFile.
 	StateFile string
 	// Log is the log; nil discards.
@@ -112,7 +118,9 @@ type Config struct {
 	addresses            addresses
 	openFiles            uint64
 	dockerDNS            string
-	follow               followOutlet
+	// anyLink makes the kernel forward what comes by any interface, and leave the interfaces' settings alone.
+	anyLink bool
+	follow  followOutlet
 }
 
 // Env returns the environment that ConfigFromEnv reads. It does not include the token, because everybody who may inspect the
@@ -135,6 +143,9 @@ func (c Config) Env() []string {
 	if c.UDPIdle > 0 {
 		env = append(env, envUDPIdle+"="+c.UDPIdle.String())
 	}
+	if c.Datapath != "" {
+		env = append(env, envDatapath+"="+c.Datapath)
+	}
 	if c.StateFile != "" {
 		env = append(env, envState+"="+c.StateFile)
 	}
@@ -146,7 +157,7 @@ func (c Config) Env() []string {
 
 // ConfigFromEnv returns the Config of an agent's container from its environment (getenv is os.Getenv) and the token file.
 func ConfigFromEnv(getenv func(string) string) (Config, error) {
-	c := Config{Version: getenv(envVersion), TokenFile: getenv(envTokenFile), StateFile: getenv(envState)}
+	c := Config{Version: getenv(envVersion), TokenFile: getenv(envTokenFile), StateFile: getenv(envState), Datapath: getenv(envDatapath)}
 	var errs []error
 	token, err := os.ReadFile(cmp.Or(c.TokenFile, TokenFile))
 	if err != nil {
@@ -198,6 +209,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.dockerDNS == "" {
 		c.dockerDNS = dockerDNS
+	}
+	if c.Datapath != "" && c.Datapath != DatapathUserland && c.Datapath != DatapathNFTables {
+		return c, fmt.Errorf("cannot start agent: the data path %q is neither %q nor %q", c.Datapath, DatapathNFTables, DatapathUserland)
 	}
 	if c.UDPIdle == 0 {
 		c.UDPIdle = time.Minute

@@ -24,6 +24,10 @@ type Health struct {
 	// wait because of it.
 	Limit  int   `json:"limit"`
 	Waited int64 `json:"waited"`
+	// Datapath is how connections reach endpoints: DatapathNFTables or DatapathUserland. Fallback is why it is not the former, ""
+	// if that was not asked for.
+	Datapath string `json:"datapath"`
+	Fallback string `json:"fallback,omitempty"`
 }
 
 // Pushed is the body of the reply to PUT /table.
@@ -42,7 +46,7 @@ type Stats struct {
 	Connections int64 `json:"connections"`
 	Open        int64 `json:"open"`
 	Failed      int64 `json:"failed"`
-	// Bytes is the traffic in both directions of connections that have ended.
+	// Bytes is the traffic in both directions of connections that have ended. The kernel does not count it.
 	Bytes int64 `json:"bytes"`
 	// DNS queries answered from the table, and forwarded.
 	NamesLocal     int64 `json:"namesLocal"`
@@ -55,7 +59,8 @@ type Stats struct {
 
 // PortStats is one port of one Service.
 type PortStats struct {
-	Port  string `json:"port"` // "web.default:80/TCP"
+	Port string `json:"port"` // "web.default:80/TCP"
+	// Total counts the connections that the agent forwarded itself.
 	Total uint64 `json:"total"`
 	// Active are the open connections by endpoint address.
 	Active map[string]int `json:"active"`

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,9 @@ import (
 
 	"go.uber.org/goleak"
 )
+
+// kernelTests is true in the copy of the tests that TestAllWithNFTables starts.
+var kernelTests = os.Getenv("LYANDEV_TEST_DATAPATH") == DatapathNFTables
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -65,10 +69,13 @@ func start(t testing.TB, change ...func(*Config)) *harness {
 	h.cfg = Config{
 		Version: "v1", Token: testToken, Subnet: netip.MustParsePrefix("127.0.0.0/8"), Address: h.addr(2),
 		Upstreams: []string{"127.0.0.1:1"}, StateFile: filepath.Join(t.TempDir(), "state", "table.json"), Drain: 50 * time.Millisecond,
-		controlPort: 17946, dnsPort: freePort(t), addresses: h.addrs,
+		controlPort: 17946, dnsPort: freePort(t), addresses: h.addrs, anyLink: true, Datapath: DatapathUserland,
 	}
 	for _, c := range change {
 		c(&h.cfg)
+	}
+	if kernelTests {
+		h.cfg.Datapath = DatapathNFTables
 	}
 	h.client = NewClient(h.cfg.listenAddress(h.cfg.controlPort), testToken)
 	h.run()
@@ -92,7 +99,10 @@ func (h *harness) run() {
 			h.t.Fatalf("agent ended: %v", err)
 		default:
 		}
-		_, err := h.client.Health(context.Background())
+		health, err := h.client.Health(context.Background())
+		if err == nil && health.Datapath != h.cfg.Datapath {
+			h.t.Fatalf("the data path is %s: %s", health.Datapath, health.Fallback)
+		}
 		return err == nil
 	})
 }

@@ -40,7 +40,9 @@ type target struct {
 	failed   time.Time
 	gone     bool
 	eligible bool
-	links    map[io.Closer]bool
+	// reached is true once a connection was made since the target became eligible.
+	reached bool
+	links   map[io.Closer]bool
 }
 
 // pool balances the connections to one port of one Service over its targets. It picks the target with the fewest open
@@ -118,6 +120,7 @@ func (p *pool) replace(wanted []wantedTarget) (drop []io.Closer) {
 		if t.eligible {
 			continue
 		}
+		t.reached = false
 		for c := range t.links {
 			if _, bound := c.(*udpFlow); bound {
 				drop = append(drop, c)
@@ -220,8 +223,41 @@ func (p *pool) release(t *target) {
 // failed makes the target the last choice for a while.
 func (p *pool) failed(t *target) {
 	p.mu.Lock()
-	t.failed = now()
+	t.failed, t.reached = now(), false
 	p.mu.Unlock()
+}
+
+// reached notes that a connection to the target was made. It returns true if the pool has become settled by that.
+func (p *pool) reached(t *target) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.reached || !t.eligible {
+		return false
+	}
+	t.reached = true
+	return p.settled()
+}
+
+// settled says that nothing is lost if the kernel chooses the target. The kernel cannot try another target when one refuses a
+// connection, as one does that is ready without a readiness probe but does not listen yet. So all must have been reached, unless
+// there is no other anyway, or affinity leaves no choice. Called with mu held.
+func (p *pool) settled() bool {
+	if p.affinity > 0 || len(p.eligible) == 1 {
+		return true
+	}
+	return !slices.ContainsFunc(p.eligible, func(t *target) bool { return !t.reached })
+}
+
+// kernelPort is what the kernel needs to choose the targets; false if the agent has to, or if there are none. Datagrams are
+// never tried again, so that all UDP ports can be the kernel's.
+func (p *pool) kernelPort(udp bool) (kernelPort, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	port := kernelPort{affinity: p.affinity}
+	for _, t := range p.eligible {
+		port.targets = append(port.targets, t.key)
+	}
+	return port, len(port.targets) > 0 && (udp || p.settled())
 }
 
 // hold registers c to be closed by update. It returns false if the connections to the target have been closed already.

@@ -42,7 +42,8 @@ type openFront struct {
 }
 
 // proxy owns the service addresses, the listeners on them and the pools behind them. A port without an endpoint has no listener,
-// so that the kernel refuses connections at once.
+// so that the kernel refuses connections at once. Where the kernel forwards a port itself (kernelPorts), no connection gets to
+// its listener.
 type proxy struct {
 	log     *slog.Logger
 	own     netip.Addr
@@ -53,11 +54,18 @@ type proxy struct {
 	room    *room
 	ingress func(net.Listener) front
 
+	// kernel forwards connections past the listeners; nil if it cannot. fallback is why it does not.
+	kernel   kernelPath
+	fallback string
+
 	mu       sync.Mutex
 	pools    map[poolKey]*pool
 	fronts   map[frontKey]openFront
 	vips     map[netip.Addr]bool
 	draining bool
+	// present is the index that is served, and held what keeps the kernel's flows by it.
+	present *index
+	held    map[frontKey]holding
 	// outlet is a second address for host ports.
 	outlet  outlet
 	running sync.WaitGroup
@@ -102,6 +110,7 @@ func (p *proxy) serve(ctx context.Context, ix *index) (problems []string) {
 	}
 	p.applyPools(ix)
 	problems = p.addAddresses(ix)
+	problems = append(problems, p.accelerate(ix)...)
 	want := p.wantedFronts(ix)
 	for key, f := range p.fronts {
 		if want[key] != f.leads {
@@ -125,7 +134,9 @@ func (p *proxy) serve(ctx context.Context, ix *index) (problems []string) {
 			problems = append(problems, fmt.Sprintf("cannot listen at %s/%s for %s: %v", key.at, key.protocol, leads, err))
 		}
 	}
+	problems = append(problems, p.cut(ix)...)
 	problems = append(problems, p.removeAddresses(ix)...)
+	p.present = ix
 	sort.Strings(problems)
 	return problems
 }
@@ -212,7 +223,7 @@ func (p *proxy) open(ctx context.Context, key frontKey, leads string, to *pool) 
 		if leads == ingressName {
 			f = p.ingress(gate{l, admits})
 		} else {
-			f = &tcpFront{listener: l, admits: admits, pool: to, dialer: p.dialer, count: &p.count, room: p.room}
+			f = &tcpFront{listener: l, admits: admits, pool: to, dialer: p.dialer, count: &p.count, room: p.room, settled: p.settled}
 		}
 	}
 	p.fronts[key] = openFront{f, leads}
@@ -263,14 +274,22 @@ func (p *proxy) pool(namespace, service string, port uint16) *pool {
 	return p.pools[poolKey{namespace, service, port, TCP}]
 }
 
-// stop closes all listeners permanently. Established connections stay open until the context of apply ends.
-func (p *proxy) stop() {
+// stop ends the serving of new connections for good. Established connections stay open until ctx ends, the context of apply.
+func (p *proxy) stop(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.draining = true
+	if p.kernel != nil && p.fallback == "" {
+		if err := p.kernel.Apply(nil); err != nil {
+			p.log.Warn("cannot take the service addresses from the kernel", "error", err)
+		}
+	}
 	for key, f := range p.fronts {
 		f.Close()
 		delete(p.fronts, key)
+	}
+	if p.kernel != nil {
+		p.running.Go(func() { p.drain(ctx.Done()) })
 	}
 }
 
@@ -289,10 +308,15 @@ func (p *proxy) enter() bool {
 // wait blocks until all fronts and connections have ended.
 func (p *proxy) wait() { p.running.Wait() }
 
-// release removes the service addresses from the interface.
+// release removes the service addresses from the interface and from the kernel.
 func (p *proxy) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.kernel != nil {
+		if err := p.kernel.Close(); err != nil {
+			p.log.Warn("cannot remove the nftables table", "error", err)
+		}
+	}
 	for addr := range p.vips {
 		if err := p.addrs.Remove(addr); err != nil {
 			p.log.Warn("cannot remove address", "address", addr.String(), "error", err)

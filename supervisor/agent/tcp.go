@@ -26,10 +26,12 @@ type tcpFront struct {
 	dialer   *net.Dialer
 	count    *traffic
 	room     *room
+	// settled is called when the pool has become settled.
+	settled func()
 }
 
 func listenTCP(at netip.AddrPort) (*net.TCPListener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: sharedPort}
 	l, err := lc.Listen(context.Background(), "tcp4", at.String())
 	if err != nil {
 		return nil, err
@@ -87,6 +89,9 @@ func (f *tcpFront) serve(ctx context.Context, client *net.TCPConn) {
 		return
 	}
 	defer f.pool.release(t)
+	if f.pool.reached(t) {
+		f.settled()
+	}
 	l := &link{a: client, b: server}
 	if !f.pool.hold(t, l) {
 		l.Close()
