@@ -54,6 +54,8 @@ type project struct {
 	pods    *network.Allocator
 	client  *agent.Client
 	hostWeb string // the host address that leads to "web"
+	// datapath is what the agent is told, and says.
+	datapath string
 }
 
 var buildBinary = sync.OnceValues(func() (string, error) {
@@ -104,7 +106,7 @@ func dockerSubnets(t testing.TB) (out []netip.Prefix) {
 	return out
 }
 
-func newProject(t testing.TB) *project {
+func newProject(t testing.TB, datapath string) *project {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs a Docker engine; make test runs it")
@@ -114,7 +116,7 @@ func newProject(t testing.TB) *project {
 		t.Fatal(err)
 	}
 	name := fmt.Sprintf("lyandev-agent-test-%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)
-	p := &project{t: t, name: name, binary: binary, image: name}
+	p := &project{t: t, name: name, binary: binary, image: name, datapath: datapath}
 	importImage(t, binary, p.image)
 	occupied, err := network.HostPrefixes()
 	if err != nil {
@@ -143,7 +145,7 @@ func (p *project) run(name string, args ...string) {
 
 func (p *project) startAgent() {
 	p.t.Helper()
-	cfg := agent.Config{Version: "test", Subnet: p.layout.Subnet, Address: p.layout.Agent}
+	cfg := agent.Config{Version: "test", Subnet: p.layout.Subnet, Address: p.layout.Agent, Datapath: p.datapath}
 	name := p.agentName()
 	args := []string{
 		"create", "--name", name, "--label", testLabel + "=" + p.name, "--network", p.name, "--restart", "always",
@@ -152,6 +154,9 @@ func (p *project) startAgent() {
 	}
 	for _, e := range cfg.Env() {
 		args = append(args, "-e", e)
+	}
+	for name, value := range agent.Sysctls {
+		args = append(args, "--sysctl", name+"="+value)
 	}
 	for _, c := range agent.Capabilities {
 		args = append(args, "--cap-add", c)
@@ -168,7 +173,10 @@ func (p *project) startAgent() {
 	p.t.Cleanup(p.client.Close)
 	p.hostWeb = p.published(p.agentName(), "8000")
 	p.eventually("the agent", func() bool {
-		_, err := p.client.Health(context.Background())
+		health, err := p.client.Health(context.Background())
+		if err == nil && health.Datapath != p.datapath {
+			p.t.Fatalf("the data path is %s: %s", health.Datapath, health.Fallback)
+		}
 		return err == nil
 	})
 }
@@ -278,8 +286,16 @@ func says(addr string) string {
 	return strings.TrimSpace(string(buf[:n]))
 }
 
-func TestAgentOnDocker(t *testing.T) {
-	p := newProject(t)
+// onBothPaths runs a test with an agent whose kernel forwards and with one that forwards itself.
+func onBothPaths(t *testing.T, test func(*testing.T, *project)) {
+	for _, datapath := range []string{agent.DatapathNFTables, agent.DatapathUserland} {
+		t.Run(datapath, func(t *testing.T) { test(t, newProject(t, datapath)) })
+	}
+}
+
+func TestAgentOnDocker(t *testing.T) { onBothPaths(t, testAgentOnDocker) }
+
+func testAgentOnDocker(t *testing.T, p *project) {
 	web0, web1 := p.pod("web-0"), p.pod("web-1")
 	p.push(p.table(web0, web1))
 	vip := p.layout.Services.First.String()
@@ -419,7 +435,12 @@ func (p *project) tryKill(t *testing.T) {
 // BenchmarkDocker measures from inside the network (direct, Service address) and from the host (a port that Docker
 // publishes for the pod, one that leads through the agent).
 func BenchmarkDocker(b *testing.B) {
-	p := newProject(b)
+	for _, datapath := range []string{agent.DatapathNFTables, agent.DatapathUserland} {
+		b.Run(datapath, func(b *testing.B) { benchmarkDocker(b, newProject(b, datapath)) })
+	}
+}
+
+func benchmarkDocker(b *testing.B, p *project) {
 	web := p.pod("web-0", "-p", "127.0.0.1:0:8000")
 	p.push(p.table(web))
 	inside := func(args ...string) string {

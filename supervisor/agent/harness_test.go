@@ -71,11 +71,11 @@ func start(t testing.TB, change ...func(*Config)) *harness {
 		Upstreams: []string{"127.0.0.1:1"}, StateFile: filepath.Join(t.TempDir(), "state", "table.json"), Drain: 50 * time.Millisecond,
 		controlPort: 17946, dnsPort: freePort(t), addresses: h.addrs, anyLink: true, Datapath: DatapathUserland,
 	}
-	for _, c := range change {
-		c(&h.cfg)
-	}
 	if kernelTests {
 		h.cfg.Datapath = DatapathNFTables
+	}
+	for _, c := range change {
+		c(&h.cfg)
 	}
 	h.client = NewClient(h.cfg.listenAddress(h.cfg.controlPort), testToken)
 	h.run()

@@ -52,7 +52,7 @@ func TestRoomWaitsAndSaysSo(t *testing.T) {
 // TestConnectionsBeyondTheLimitAreAnswered opens twice as many connections as there is room for: all are answered in the
 // end, and the agent says how many waited.
 func TestConnectionsBeyondTheLimitAreAnswered(t *testing.T) {
-	h := start(t, func(c *Config) { c.openFiles = 1 }) // room for 64
+	h := start(t, func(c *Config) { c.openFiles, c.Datapath = 1, DatapathUserland }) // room for 64
 	greet, err := net.Listen("tcp", netip.AddrPortFrom(h.addr(20), 8000).String())
 	if err != nil {
 		t.Fatal(err)

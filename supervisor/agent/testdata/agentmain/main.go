@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/lyandev/lyandev/supervisor/agent"
 )
 
@@ -44,6 +46,10 @@ func run(ctx context.Context, mode string, args []string) error {
 			fmt.Println(what, "=", try(what))
 		}
 		return nil
+	case "open":
+		return printOpen(args[0])
+	case "through":
+		return through(args[0], args[1], args[2])
 	case "connections":
 		return connections(args[0], args[1])
 	case "bytes":
@@ -83,8 +89,85 @@ func try(what string) string {
 	return strings.Join(addrs, " ")
 }
 
-// serve says its name to everyone, then reads to the end.
+// through adds a route to a network by a gateway, and tries an address in it.
+func through(gateway, subnet, what string) error {
+	_, to, err := net.ParseCIDR(subnet)
+	if err != nil {
+		return err
+	}
+	if err := netlink.RouteAdd(&netlink.Route{Dst: to, Gw: net.ParseIP(gateway)}); err != nil {
+		return err
+	}
+	fmt.Println(try(what))
+	return nil
+}
+
+// printOpen prints how many connections to a port of this container are established.
+func printOpen(port string) error {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	list, err := os.ReadFile("/proc/net/tcp6") // the server listens on both
+	if err != nil {
+		return err
+	}
+	count := 0
+	for _, line := range strings.Split(string(list), "\n") {
+		f := strings.Fields(line)
+		if len(f) > 3 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", n)) && f[3] == "01" {
+			count++
+		}
+	}
+	fmt.Println(count)
+	return nil
+}
+
+// echo returns what TCP connections send, and answers datagrams with the server's name and what they were.
+func echo(name, port string) error {
+	l, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		return err
+	}
+	u, err := net.ListenPacket("udp4", ":"+port)
+	if err != nil {
+		return err
+	}
+	go func() {
+		buf := make([]byte, 65535)
+		for {
+			n, from, err := u.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			_, _ = u.WriteTo([]byte(name+":"+string(buf[:n])), from)
+		}
+	}()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				fmt.Fprintln(c, name)
+				_, _ = io.Copy(c, c)
+			}()
+		}
+	}()
+	return nil
+}
+
+// serve says its name to everyone, then reads to the end. At the next port it echoes.
 func serve(ctx context.Context, name, port string) error {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	if err := echo(name, strconv.Itoa(n+1)); err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp4", ":"+port)
 	if err != nil {
 		return err
