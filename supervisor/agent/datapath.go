@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"maps"
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -30,14 +32,24 @@ type flow struct {
 	open bool
 }
 
+// query narrows the flows that are looked at, whatever is set: the protocol, the address that clients see, the endpoint's address,
+// and whether the kernel forwards the flow by this agent's rules. An agent may have passed on many thousand short connections in
+// the last minutes, all of which the kernel still knows.
+type query struct {
+	protocol   string
+	at, target netip.Addr
+	marked     bool
+}
+
 // kernelPath is the data path in the kernel. Its methods are called one at a time, except Flows.
 type kernelPath interface {
 	// Apply makes the kernel forward new connections to these ports and to no others, in one transaction. Established connections
 	// stay with their endpoints. After an error nothing has changed.
 	Apply(map[frontKey]kernelPort) error
-	// Cut forgets the flows for which match returns true, and resets their connections at both ends in the background.
-	Cut(match func(flow) bool) error
-	// Flows returns all flows, and the number of connections that were forwarded so far.
+	// Cut forgets the flows of the queries for which match returns true, and resets their connections at both ends in the
+	// background. A flow may fit several queries, and match may be called with flows that fit none.
+	Cut(queries []query, match func(flow) bool) error
+	// Flows returns the flows that the kernel forwards, and the number of connections that were forwarded so far.
 	Flows() ([]flow, int64, error)
 	// Close removes all that Apply added.
 	Close() error
@@ -238,10 +250,10 @@ func (p *proxy) cut(ix *index) (problems []string) {
 		}
 	}
 	p.held = after
-	if p.kernel == nil || len(gone) == 0 && reflect.DeepEqual(before, after) {
+	if p.kernel == nil {
 		return nil
 	}
-	err := p.kernel.Cut(func(f flow) bool {
+	err := p.kernel.Cut(affected(before, after, gone), func(f flow) bool {
 		key := frontKey{f.at, f.protocol}
 		h, served := after[key]
 		_, was := before[key]
@@ -258,6 +270,26 @@ func (p *proxy) cut(ix *index) (problems []string) {
 		return []string{"cannot end connections to endpoints that are gone: " + err.Error()}
 	}
 	return nil
+}
+
+// affected are the queries for the flows that a change may end.
+func affected(before, after map[frontKey]holding, gone map[netip.Addr]bool) []query {
+	all := map[query]bool{}
+	for addr := range gone {
+		all[query{target: addr}] = true
+	}
+	for key, h := range before {
+		if !reflect.DeepEqual(h, after[key]) {
+			all[query{protocol: key.protocol, at: key.at.Addr()}] = true
+		}
+	}
+	for key := range after {
+		// Clients that sent datagrams while nobody served the port are known to the kernel as clients of the agent.
+		if _, was := before[key]; !was && key.protocol == UDP {
+			all[query{protocol: UDP, at: key.at.Addr()}] = true
+		}
+	}
+	return slices.Collect(maps.Keys(all))
 }
 
 // drain blocks until the kernel forwards no open connection, or done is closed; then it resets those that are left. The kernel
@@ -279,7 +311,7 @@ func (p *proxy) drain(done <-chan struct{}) {
 			continue
 		case <-done:
 		}
-		if err := p.kernel.Cut(p.forwards); err != nil {
+		if err := p.kernel.Cut([]query{{marked: true}}, p.forwards); err != nil {
 			p.log.Warn("cannot end the connections", "error", err)
 		}
 		return

@@ -29,11 +29,7 @@ func goTo(chain string) *expr.Verdict { return &expr.Verdict{Kind: expr.VerdictG
 // serviceKey is the key of the services map. Every part fills whole registers.
 func serviceKey(key frontKey) []byte {
 	a := key.at.Addr().As4()
-	protocol := byte(unix.IPPROTO_TCP)
-	if key.protocol == UDP {
-		protocol = unix.IPPROTO_UDP
-	}
-	out := append(a[:], protocol, 0, 0, 0)
+	out := append(a[:], protocolNumber(key.protocol), 0, 0, 0)
 	return append(binary.BigEndian.AppendUint16(out, key.at.Port()), 0, 0)
 }
 
