@@ -24,6 +24,9 @@ func (s *Supervisor) publish(now time.Time) {
 	if stack := c.Stack(); stack != nil {
 		snap.Profile, snap.Services, snap.Advice = stack.Profile, cluster.List[*corev1.Service](c.Store), s.advice
 	}
+	if name, fallback := s.podnet.Datapath(); name != "" {
+		snap.Datapath = &state.Datapath{Name: name, Fallback: fallback}
+	}
 	if t := s.podnet.Trouble(); t != "" {
 		snap.Warnings = append(snap.Warnings, t)
 	}

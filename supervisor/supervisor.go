@@ -50,6 +50,8 @@ type Config struct {
 	Version string
 	Binary  string
 	Log     *slog.Logger
+	// Datapath is agent.DatapathUserland to make the agent forward connections itself, "" for the kernel where it can.
+	Datapath string
 	// Simulation makes the run repeatable; nil outside of package simulation.
 	Simulation *Simulation
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/services/catalogue"
 	"github.com/lyandev/lyandev/supervisor"
+	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/build"
 	"github.com/lyandev/lyandev/supervisor/engine"
@@ -228,8 +229,12 @@ func newSupervisor(c *cli.Context, eng *engine.Docker, i *instance.Instance, log
 	if err != nil {
 		return nil, err
 	}
+	datapath, err := agent.WantedDatapath(os.Getenv)
+	if err != nil {
+		return nil, withCode(exitUsage, err)
+	}
 	return supervisor.New(supervisor.Config{
-		Instance: i, Engine: engine.Guarded(eng, allowed), Operator: catalogue.New, Version: version, Binary: binary, Log: log,
+		Datapath: datapath, Instance: i, Engine: engine.Guarded(eng, allowed), Operator: catalogue.New, Version: version, Binary: binary, Log: log,
 		Builder: &build.Builder{
 			API: eng.API(), Images: eng, Project: i.Name, CacheDir: filepath.Join(xdg.CacheHome, "lyandev"), Log: log,
 		},

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"reflect"
@@ -15,6 +16,20 @@ const (
 	// DatapathUserland means that the agent accepts every connection and copies the data.
 	DatapathUserland = "userland"
 )
+
+// DatapathVariable is the environment variable with the data path that people want.
+const DatapathVariable = "LYANDEV_DATAPATH"
+
+// WantedDatapath returns the data path of DatapathVariable (getenv is os.Getenv), "" if the agent is to choose. The error is for
+// other values than DatapathNFTables and DatapathUserland.
+func WantedDatapath(getenv func(string) string) (string, error) {
+	switch v := getenv(DatapathVariable); v {
+	case "", DatapathNFTables, DatapathUserland:
+		return v, nil
+	default:
+		return "", fmt.Errorf("cannot use %s=%s: set it to %s or %s, or leave it out", DatapathVariable, v, DatapathNFTables, DatapathUserland)
+	}
+}
 
 // kernelPort is one port that the kernel forwards.
 type kernelPort struct {

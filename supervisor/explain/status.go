@@ -23,6 +23,8 @@ type Status struct {
 	Operators []OperatorStatus `json:"operators"`
 	// Hosts lists the published host ports as "ADDRESS:PORT -> SERVICE:PORT".
 	Hosts []string `json:"hosts,omitempty"`
+	// Datapath is how connections to service addresses and host ports reach pods.
+	Datapath *state.Datapath `json:"datapath,omitempty"`
 	// PausedProbes says whose probes are paused, by whom, and how to resume them.
 	PausedProbes []string `json:"pausedProbes,omitempty"`
 	// Causes say why services are not right, the worst first, with the last log lines of containers that ended.
@@ -65,7 +67,7 @@ func StatusOf(f Facts) Status {
 	out := Status{
 		Project: s.Project, Profile: s.Profile, Phase: s.Phase, Message: s.Message, Right: s.Phase == state.Ready,
 		Warnings: slices.Clone(s.Warnings), Advice: s.Advice, Workloads: []WorkloadStatus{}, Operators: []OperatorStatus{},
-		PausedProbes: f.pausedProbes(s.Pods),
+		PausedProbes: f.pausedProbes(s.Pods), Datapath: s.Datapath,
 	}
 	if s.Engine != "" {
 		out.Warnings = append(out.Warnings, s.Engine)
@@ -155,10 +157,14 @@ func (s Status) Text(p Paint) string {
 		}
 		write(&b, "  ", table)
 	}
+	var datapath []string
+	if s.Datapath != nil {
+		datapath = append(datapath, s.Datapath.Text())
+	}
 	for _, l := range []struct {
 		title string
 		lines []string
-	}{{"Host ports", s.Hosts}, {"Paused probes", s.PausedProbes}, {"Warnings", s.Warnings}, {"Advice", s.Advice}} {
+	}{{"Host ports", s.Hosts}, {"Service addresses", datapath}, {"Paused probes", s.PausedProbes}, {"Warnings", s.Warnings}, {"Advice", s.Advice}} {
 		if len(l.lines) > 0 {
 			fmt.Fprintf(&b, "\n%s:\n  %s\n", l.title, strings.Join(l.lines, "\n  "))
 		}

@@ -19,6 +19,7 @@ func statusFacts() Facts {
 	s := f.Snapshot
 	s.Profile, s.Phase, s.Message = "ha", state.Degraded, "web has 0 of 1 pods ready"
 	s.Bound = []services.HostPort{{HostIP: "127.0.0.1", HostPort: 8000, Service: "web", Port: 80}}
+	s.Datapath = &state.Datapath{Name: "userland", Fallback: "no nftables"}
 	s.Warnings, s.Advice = []string{"rollout of web is stuck"}, []string{"web asks Sentinel"}
 	s.Operators = map[string]services.Verdict{
 		"mariadb": {Right: true, Message: "master db-0, 1 slave", Pods: map[string]services.PodVerdict{

@@ -70,8 +70,7 @@ func (n *Network) ensureAgent(ctx context.Context, ports []services.HostPort, au
 		if err != nil {
 			return err
 		}
-		key := portsKey(wanted)
-		if old != nil && old.State == engine.StateRunning && n.inside(old) && old.Labels[selfimage.HashLabel] == hash && old.Labels[portsLabel] == key {
+		if old != nil && old.State == engine.StateRunning && n.inside(old) && n.asWanted(old, wanted, hash) {
 			return errors.Join(n.share(ctx, old), n.connect(ctx, *old, wanted))
 		}
 		err = n.replaceAgent(ctx, old, wanted, image, hash)
@@ -80,6 +79,11 @@ func (n *Network) ensureAgent(ctx context.Context, ports []services.HostPort, au
 		}
 		// Somebody took the port after it was found free: look again.
 	}
+}
+
+// asWanted says whether an agent is of this version, publishes these host ports and was told the present data path.
+func (n *Network) asWanted(c *engine.Container, ports []network.Published, hash string) bool {
+	return c.Labels[selfimage.HashLabel] == hash && c.Labels[portsLabel] == portsKey(ports) && c.Labels[datapathLabel] == n.cfg.Datapath
 }
 
 // inside says whether the container is in the network.
@@ -159,9 +163,12 @@ func (n *Network) agentSpec(ports []network.Published, image, hash string) engin
 	n.mu.Lock()
 	layout := n.layout
 	n.mu.Unlock()
-	conf := agent.Config{Version: hash, Subnet: layout.Subnet, Address: layout.Agent, Gateway: layout.Gateway}
+	conf := agent.Config{Version: hash, Subnet: layout.Subnet, Address: layout.Agent, Gateway: layout.Gateway, Datapath: n.cfg.Datapath}
 	labels := n.Labels("agent")
 	labels[selfimage.HashLabel], labels[portsLabel] = hash, portsKey(ports)
+	if n.cfg.Datapath != "" {
+		labels[datapathLabel] = n.cfg.Datapath
+	}
 	spec := engine.ContainerSpec{
 		Name: n.cfg.Instance.Name + "-agent", Image: image, Labels: labels, Cmd: []string{agent.Command}, Env: conf.Env(),
 		Network: n.homeName(), IP: layout.Agent, MAC: agent.MAC(layout.Agent), RestartPolicy: "always",
@@ -228,8 +235,9 @@ func (n *Network) connect(ctx context.Context, c engine.Container, ports []netwo
 	for {
 		if at, ok := controlAddress(c); ok {
 			client := n.cfg.Client(at, token, n.innerAddress())
-			if _, err := client.Health(ctx); err == nil {
+			if h, err := client.Health(ctx); err == nil {
 				n.setClient(client, at, func() { n.bound, n.last, n.sameHost = ports, nil, engine.OnThisHost(c.PID, c.ID) })
+				n.noteDatapath(h)
 				n.cfg.Changed() // a new agent has no table
 				return nil
 			}

@@ -65,8 +65,10 @@ type Config struct {
 	// Image is the agent's image and the hash of its binary (selfimage.Image.Ensure).
 	Image func(ctx context.Context) (ref, hash string, err error)
 	Log   *slog.Logger
+	// Datapath is what the agent is told of how to forward connections (agent.Config.Datapath); "" leaves it to the agent.
+	Datapath string
 
-	// Changed says that Trouble or Bound may have changed, or that the agent has to be offered a table: the loop should look.
+	// Changed says that Trouble, Bound or Datapath may have changed, or that the agent has to be offered a table: the loop should look.
 	// It must not call back into the Network.
 	Changed func()
 	// Event records an event of type Normal or Warning on a "Pod", the "Agent" (by the instance's name), or the "Node" (name "").
@@ -125,6 +127,8 @@ type Network struct {
 	address string
 	// trouble is why the agent does not serve, "" while it does or is only being started.
 	trouble string
+	// datapath is what the agent last said of it.
+	datapath datapath
 	// crowd is what is known of connections that wait for room in the agent.
 	crowd crowd
 

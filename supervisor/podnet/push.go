@@ -161,7 +161,7 @@ func (n *Network) healthy(ctx context.Context) bool {
 	defer cancel()
 	h, err := client.Health(ctx)
 	if err == nil {
-		n.noteWaiting(h)
+		n.noteHealth(h)
 	}
 	return err == nil
 }

@@ -69,10 +69,31 @@ type Status struct {
 	Switch *Switch `json:"switch,omitempty"`
 	// Bound are the published host ports with their actual port numbers.
 	Bound []services.HostPort `json:"bound,omitempty"`
+	// Datapath is how connections to service addresses and host ports reach pods, nil if unknown.
+	Datapath *Datapath `json:"datapath,omitempty"`
 	// Warnings are current problems that do not change the phase, such as a stuck rollout.
 	Warnings []string `json:"warnings,omitempty"`
 	// Advice warns of possible problems and says how to prevent them; see explain.Advise.
 	Advice []string `json:"advice,omitempty"`
+}
+
+// Datapath is how connections to service addresses and host ports reach pods.
+type Datapath struct {
+	// Name is "nftables" if the kernel forwards them, "userland" if the agent copies their data.
+	Name string `json:"name"`
+	// Fallback is why the kernel does not, "" if it does or was not asked to.
+	Fallback string `json:"fallback,omitempty"`
+}
+
+// Text is one line for people.
+func (d Datapath) Text() string {
+	switch {
+	case d.Name != "userland":
+		return "forwarded by the kernel (" + d.Name + ")"
+	case d.Fallback == "":
+		return "forwarded by the agent (userland), as LYANDEV_DATAPATH says"
+	}
+	return "forwarded by the agent (userland), which is slower: " + d.Fallback
 }
 
 // Workload is the state of one workload.

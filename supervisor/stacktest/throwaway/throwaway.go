@@ -17,6 +17,7 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor"
+	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/engine"
 	"github.com/lyandev/lyandev/supervisor/engine/tcengine"
 	"github.com/lyandev/lyandev/supervisor/instance"
@@ -117,7 +118,12 @@ func (c *Copy) start(ctx context.Context) (err error) {
 		return err
 	}
 	c.inst = inst
+	datapath, err := agent.WantedDatapath(os.Getenv)
+	if err != nil {
+		return err
+	}
 	c.sup = supervisor.New(supervisor.Config{
+		Datapath: datapath,
 		Instance: inst, Engine: c.eng, Builder: c.cfg.Images.Builder, Operator: c.cfg.Operator,
 		Version: c.cfg.Version, Binary: c.cfg.Binary, Log: c.cfg.Log,
 	})
