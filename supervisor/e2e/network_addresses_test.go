@@ -115,7 +115,11 @@ func TestNetworkOutlivesItsMakers(t *testing.T) {
 	known := endpoints(t, i)
 	url := hostURL(t, i, "web", 80)
 	eng := i.Engine()
+	killed := 0 // the process that was killed last: the kernel forwards for it until its network namespace is gone
 	works := func() bool {
+		if pid := agentPID(i, eng); pid == 0 || pid == killed {
+			return false
+		}
 		resp, err := http.Get(url)
 		if err != nil {
 			return false
@@ -148,14 +152,18 @@ func TestNetworkOutlivesItsMakers(t *testing.T) {
 			}
 		}
 	}
-	if err := eng.KillContainer(context.Background(), agentOf(t, i, eng).ID, "SIGKILL"); err != nil {
+	old := agentOf(t, i, eng)
+	killed = old.PID
+	if err := eng.KillContainer(context.Background(), old.ID, "SIGKILL"); err != nil {
 		t.Fatal(err)
 	}
 	back("killed by docker kill")
-	if err := syscall.Kill(agentOf(t, i, eng).PID, syscall.SIGKILL); err != nil {
+	killed = agentOf(t, i, eng).PID
+	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	back("killed as a process")
+	killed = agentOf(t, i, eng).PID
 	if err := eng.KillContainer(context.Background(), agentOf(t, i, eng).ID, "SIGKILL"); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +176,8 @@ func TestNetworkOutlivesItsMakers(t *testing.T) {
 	if err := inside(); err != nil || !works() {
 		t.Errorf("without a supervisor: inside %v, host port %v", err, works())
 	}
-	if err := syscall.Kill(agentOf(t, i, eng).PID, syscall.SIGKILL); err != nil {
+	killed = agentOf(t, i, eng).PID
+	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	if took, ok := within(10*time.Second, works); !ok {

@@ -142,6 +142,21 @@ func agentOf(t testing.TB, i *harness.Instance, eng engine.Engine) engine.Contai
 	return c
 }
 
+// agentPID is the process of the instance's agent, 0 while none runs.
+func agentPID(i *harness.Instance, eng engine.Engine) int {
+	list, err := eng.ListContainers(context.Background(), map[string]string{
+		services.ProjectLabel: i.Name, "dev.lyandev.kind": "agent",
+	})
+	if err != nil || len(list) != 1 {
+		return 0
+	}
+	c, err := eng.InspectContainer(context.Background(), list[0].ID)
+	if err != nil || c.State != engine.StateRunning {
+		return 0
+	}
+	return c.PID
+}
+
 func agentAddress(t testing.TB, i *harness.Instance, eng engine.Engine) netip.Addr {
 	t.Helper()
 	for _, ip := range agentOf(t, i, eng).IPs {
