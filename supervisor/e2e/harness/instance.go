@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lyandev/lyandev/supervisor/agent"
 	"github.com/lyandev/lyandev/supervisor/api"
 	"github.com/lyandev/lyandev/supervisor/instance"
 )
@@ -51,7 +52,9 @@ func New(t testing.TB, compose string) *Instance {
 	i := &Instance{
 		Name: "e2e-" + strings.ToLower(rand.Text()[:8]), Dir: t.TempDir(), t: t, binary: Binary(t), home: t.TempDir(),
 	}
-	i.env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "LYANDEV_") })
+	i.env = slices.DeleteFunc(os.Environ(), func(e string) bool { // the data path is the tests' choice: LYANDEV_DATAPATH=userland go test
+		return strings.HasPrefix(e, "LYANDEV_") && !strings.HasPrefix(e, agent.DatapathVariable+"=")
+	})
 	i.env = append(i.env, "XDG_STATE_HOME="+filepath.Join(i.home, "state"), "XDG_CACHE_HOME="+filepath.Join(i.home, "cache"),
 		"LYANDEV_PROJECT="+i.Name, "NO_COLOR=1")
 	at, err := (&instance.Registry{Root: filepath.Join(i.home, "state", "lyandev")}).Resolve(t.Context(), i.Name, i.Dir, i.Name)
