@@ -98,7 +98,7 @@ func listFlows(q query, each func(flow, []byte)) error {
 func addFilter(req *nl.NetlinkRequest, q query) {
 	if q.marked {
 		req.AddData(nl.NewRtAttr(nl.CTA_MARK, nl.BEUint32Attr(flowMark)))
-		req.AddData(nl.NewRtAttr(ctaMarkMask, nl.BEUint32Attr(0xffffffff)))
+		req.AddData(nl.NewRtAttr(ctaMarkMask, nl.BEUint32Attr(markMask)))
 	}
 	orig, reply := nl.NewRtAttr(unix.NLA_F_NESTED|nl.CTA_TUPLE_ORIG, nil), nl.NewRtAttr(unix.NLA_F_NESTED|nl.CTA_TUPLE_REPLY, nil)
 	var origFlags, replyFlags uint32

@@ -28,6 +28,7 @@ func TestDatapathOnDocker(t *testing.T) {
 		t.Run("endpoint removed", func(t *testing.T) { p.tryRemoval(t, web0, web1) })
 		t.Run("role moved", func(t *testing.T) { p.tryRole(t, web0, web1) })
 		t.Run("changes under load", func(t *testing.T) { p.tryLoad(t, web0, web1) })
+		t.Run("an endpoint refuses", func(t *testing.T) { p.tryRefusal(t, web0, web1) })
 		t.Run("no way between networks", func(t *testing.T) { p.tryNetworks(t, web0, web1) })
 	})
 }
@@ -238,6 +239,37 @@ func (p *project) tryLoad(t *testing.T, web0, web1 agent.Pod) {
 	for got := range failed {
 		t.Errorf("a connection failed: %s", got)
 	}
+}
+
+// A pod that refuses connections, although the table says that it is ready, makes none fail.
+func (p *project) tryRefusal(t *testing.T, web0, web1 agent.Pod) {
+	p.push(p.echoTable(web0, web1))
+	to := netip.AddrPortFrom(p.layout.Services.First, 80).String()
+	seen := map[string]int{}
+	for range 20 { // more than the kernel needs to take over
+		seen[says(to)]++
+	}
+	if seen["web-0"] == 0 || seen["web-1"] == 0 || len(seen) != 2 {
+		t.Fatalf("reached %v", seen)
+	}
+	docker(t, nil, "kill", "-s", "USR1", p.name+"-web-1")
+	p.eventually("the pod to refuse", func() bool { return strings.Contains(says(web1.Address.String()+":8000"), "refused") })
+	for range 40 {
+		c, err := net.DialTimeout("tcp", to, 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if got := readLine(t, c); got != "web-0" {
+			t.Errorf("reached %s", got)
+		}
+		c.Close()
+	}
+	p.push(p.echoTable(web1)) // it alone: refused at once, not hidden
+	if got := says(to); !strings.Contains(got, "refused") && !strings.Contains(got, "reset") {
+		t.Errorf("got %q", got)
+	}
+	p.push(p.echoTable(web0))
 }
 
 // A container cannot use the agent as a router to another network of it.

@@ -19,6 +19,9 @@ const (
 	tableName = "lyandev"
 	// socketBuffer holds a transaction of some thousand rules and the acknowledgements of all of them.
 	socketBuffer = 8 << 20
+	// refusedRest is how long the turns of an endpoint that refused a connection go to the agent's listener, which loses nothing: it
+	// must be longer than the client takes to send its SYN again.
+	refusedRest = 10 * time.Second
 	// maxClients bounds the clients that one endpoint's affinity remembers; further ones have none.
 	maxClients = 65535
 )
@@ -35,7 +38,9 @@ type nft struct {
 	own      netip.Addr
 	table    *nftables.Table
 	services *nftables.Set
-	snat     *nftables.Chain
+	// refused are the endpoints that have refused a connection in the last refusedRest.
+	refused *nftables.Set
+	snat    *nftables.Chain
 	// installed are the ports as the kernel has them.
 	installed map[frontKey]kernelPort
 	resets    *resets
@@ -83,6 +88,13 @@ func (n *nft) install(link int) error {
 	if err := c.AddSet(n.services, nil); err != nil {
 		return fmt.Errorf("cannot make the map of services: %w", err)
 	}
+	n.refused = &nftables.Set{
+		Table: n.table, Name: "refused", KeyType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService),
+		Concatenation: true, Dynamic: true, HasTimeout: true, Timeout: refusedRest, Size: maxClients,
+	}
+	if err := c.AddSet(n.refused, nil); err != nil {
+		return fmt.Errorf("cannot make the set of endpoints that refuse: %w", err)
+	}
 	drop := nftables.ChainPolicyDrop
 	find := c.AddChain(&nftables.Chain{Name: "find", Table: n.table})
 	n.rule(find, synOrUDP()...)
@@ -99,6 +111,7 @@ func (n *nft) install(link int) error {
 	n.snat = hook("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, nil)
 	n.rule(n.snat, sourceNAT(n.own)...)
 	forward := hook("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter, &drop)
+	n.rule(forward, noteRefusal(n.refused)...)
 	n.rule(forward, acceptMarked()...)
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("cannot make the nftables table: %w", err)
@@ -214,7 +227,7 @@ func (n *nft) spread(c *nftables.Chain, targets []targetKey) error {
 	if err := n.conn.AddSet(m, elements); err != nil {
 		return err
 	}
-	n.rule(c, inTurnNAT(m, len(targets))...)
+	n.rule(c, inTurnNAT(m, n.refused, len(targets))...)
 	return nil
 }
 

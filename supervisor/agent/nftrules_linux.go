@@ -10,7 +10,12 @@ import (
 )
 
 // flowMark is the connection mark of what is rewritten here. Docker rewrites connections to its name server in the same namespace.
-const flowMark = 0x6c7964
+// retryMark is that of connections that another endpoint may take; markMask is what both have in common.
+const (
+	flowMark  = 0x6c7964
+	retryMark = flowMark | 1
+	markMask  = ^uint32(1)
+)
 
 // Registers of 4 bytes, as unix.NFT_REG32_00 and the following. Values longer than 4 bytes go on in the next register.
 const (
@@ -85,7 +90,32 @@ func dropInvalid(link int) []expr.Any {
 
 // marked matches packets of connections that were rewritten here.
 func marked() []expr.Any {
-	return []expr.Any{&expr.Ct{Key: expr.CtKeyMARK, Register: reg0}, compare(expr.CmpOpEq, native(flowMark))}
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeyMARK, Register: reg0},
+		&expr.Bitwise{SourceRegister: reg0, DestRegister: reg0, Len: 4, Mask: native(markMask), Xor: native(0)},
+		compare(expr.CmpOpEq, native(flowMark)),
+	}
+}
+
+// noteRefusal hides from the client that an endpoint refused its connection, if there are other endpoints, and enters the endpoint
+// into the set. The client's SYN comes again after 1 s, and then leads to another endpoint. Only the answer to a SYN has ACK,
+// RST and the sequence number 0.
+func noteRefusal(refused *nftables.Set) []expr.Any {
+	const flags, rstAck, seq, reply = 13, 0x14, 4, 1
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeyMARK, Register: reg0}, compare(expr.CmpOpEq, native(retryMark)),
+		&expr.Ct{Key: expr.CtKeyDIRECTION, Register: reg0}, compare(expr.CmpOpEq, []byte{reply}),
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg0}, compare(expr.CmpOpEq, []byte{unix.IPPROTO_TCP}),
+		&expr.Payload{DestRegister: reg0, Base: expr.PayloadBaseTransportHeader, Offset: flags, Len: 1},
+		&expr.Bitwise{SourceRegister: reg0, DestRegister: reg0, Len: 1, Mask: []byte{rstAck}, Xor: []byte{0}},
+		compare(expr.CmpOpEq, []byte{rstAck}),
+		&expr.Payload{DestRegister: reg0, Base: expr.PayloadBaseTransportHeader, Offset: seq, Len: 4},
+		compare(expr.CmpOpEq, []byte{0, 0, 0, 0}),
+		loadClient(),
+		&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 2},
+		&expr.Dynset{SrcRegKey: reg0, SetName: refused.Name, SetID: refused.ID, Operation: unix.NFT_DYNSET_OP_UPDATE},
+		&expr.Verdict{Kind: expr.VerdictDrop},
+	}
 }
 
 func acceptMarked() []expr.Any { return append(marked(), &expr.Verdict{Kind: expr.VerdictAccept}) }
@@ -97,9 +127,9 @@ func sourceNAT(own netip.Addr) []expr.Any {
 }
 
 // rewrite marks a connection and makes the address in reg0 with the port in reg1 its destination.
-func rewrite() []expr.Any {
+func rewrite(mark uint32) []expr.Any {
 	return []expr.Any{
-		&expr.Immediate{Register: reg2, Data: native(flowMark)}, &expr.Ct{Key: expr.CtKeyMARK, Register: reg2, SourceRegister: true},
+		&expr.Immediate{Register: reg2, Data: native(mark)}, &expr.Ct{Key: expr.CtKeyMARK, Register: reg2, SourceRegister: true},
 		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg0, RegProtoMin: reg1},
 	}
 }
@@ -108,7 +138,7 @@ func destinationNAT(t netip.AddrPort) []expr.Any {
 	return append([]expr.Any{
 		&expr.Immediate{Register: reg0, Data: t.Addr().AsSlice()},
 		&expr.Immediate{Register: reg1, Data: binary.BigEndian.AppendUint16(nil, t.Port())},
-	}, rewrite()...)
+	}, rewrite(flowMark)...)
 }
 
 // inTurn puts 0, 1, ... of-1 into reg0, for every packet the next.
@@ -116,10 +146,12 @@ func inTurn(of int) expr.Any {
 	return &expr.Numgen{Register: reg0, Modulus: uint32(of), Type: unix.NFT_NG_INCREMENTAL}
 }
 
-// inTurnNAT sends connections to the addresses of the map in turn.
-func inTurnNAT(m *nftables.Set, of int) []expr.Any {
+// inTurnNAT sends connections to the addresses of the map in turn. The turn of an endpoint that has refused a connection
+// lately goes to the agent's listener, which tries the others.
+func inTurnNAT(m, refused *nftables.Set, of int) []expr.Any {
 	lookup := &expr.Lookup{SourceRegister: reg0, DestRegister: reg0, IsDestRegSet: true, SetName: m.Name, SetID: m.ID}
-	return append([]expr.Any{inTurn(of), lookup}, rewrite()...)
+	not := &expr.Lookup{SourceRegister: reg0, SetName: refused.Name, SetID: refused.ID, Invert: true}
+	return append([]expr.Any{inTurn(of), lookup, not}, rewrite(retryMark)...)
 }
 
 // inTurnGoTo sends connections to the chains of the map in turn.

@@ -159,7 +159,7 @@ func echo(name, port string) error {
 	return nil
 }
 
-// serve says its name to everyone, then reads to the end. At the next port it echoes.
+// serve says its name to everyone, then reads to the end. At the next port it echoes. After SIGUSR1 the first port refuses.
 func serve(ctx context.Context, name, port string) error {
 	n, err := strconv.Atoi(port)
 	if err != nil {
@@ -173,9 +173,16 @@ func serve(ctx context.Context, name, port string) error {
 		return err
 	}
 	context.AfterFunc(ctx, func() { l.Close() })
+	refuse := make(chan os.Signal, 1)
+	signal.Notify(refuse, syscall.SIGUSR1)
+	go func() {
+		<-refuse
+		l.Close()
+	}()
 	for {
 		c, err := l.Accept()
 		if err != nil {
+			<-ctx.Done()
 			return nil
 		}
 		go func() {
