@@ -437,11 +437,13 @@ func TestEarlyTriesOfCommandsWaitForThePort(t *testing.T) {
 		r.run()
 		r.start("c0")
 		sleep(2.505)
-		h.listens = true
+		h.listens.Store(true)
 		sleep(0.04)
 		if !r.ready() {
 			t.Error("it must be ready when it listens")
 		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if n := len(h.tried); n != 3 || h.tried[0] < time.Second || h.tried[1] < 2*time.Second {
 			t.Errorf("commands ran after %v", h.tried)
 		}
@@ -452,15 +454,19 @@ func TestEarlyTriesOfCommandsWaitForThePort(t *testing.T) {
 // commandHandler succeeds once the container listens.
 type commandHandler struct {
 	began   time.Time
-	listens bool
-	tried   []time.Duration
+	listens atomic.Bool
+
+	mu    sync.Mutex
+	tried []time.Duration
 }
 
-func (h *commandHandler) Premature(context.Context, Target) bool { return !h.listens }
+func (h *commandHandler) Premature(context.Context, Target) bool { return !h.listens.Load() }
 
 func (h *commandHandler) Try(context.Context, Target) Outcome {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.tried = append(h.tried, time.Since(h.began))
-	if h.listens {
+	if h.listens.Load() {
 		return passed("")
 	}
 	return failed("connection refused")
