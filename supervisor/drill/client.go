@@ -39,6 +39,9 @@ const (
 	patience = time.Second
 	// pace is the time between two requests of a client.
 	pace = 10 * time.Millisecond
+	// dialErrors is more connections than a drill can fail to make in a row. After as many failures as its PoolSize, the Redis client
+	// only tries once a second to connect, and the drill would measure that.
+	dialErrors = 1 << 15
 )
 
 // work sends requests until ctx ends. A request cancelled by ctx is not counted.
@@ -140,7 +143,7 @@ var quiet = sync.OnceFunc(logging.Disable)
 func newRedisWriter(addr, password, run string, dial Dial) *redisWriter {
 	quiet()
 	return &redisWriter{addr: addr, run: run, c: redis.NewClient(&redis.Options{
-		Addr: addr, Password: password, Dialer: dial, Protocol: 2, DisableIdentity: true, MaxRetries: -1, PoolSize: 2,
+		Addr: addr, Password: password, Dialer: dial, Protocol: 2, DisableIdentity: true, MaxRetries: -1, PoolSize: dialErrors,
 		DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, ContextTimeoutEnabled: true, DialerRetries: 1,
 	})}
 }
