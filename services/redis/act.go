@@ -44,17 +44,24 @@ func (o *Operator) act(ctx context.Context, r *round, s Step) error {
 			return nil
 		}
 		return run(ctx, c, s, []any{"PUBLISH", "__sentinel__:hello", hello(s, r.facts.Settings.Group, m.At)})
-	case Hurry:
+	case Align:
 		o.mu.Lock()
-		o.memory.hurried[s.Pod+"/"+s.Container] = true
+		o.memory.aligned = true
 		o.mu.Unlock()
-		// Since 7.0; older sentinels discover replicas within ten seconds.
-		if err := run(ctx, c, s, []any{"SENTINEL", "DEBUG", "info-period", "1000"}); err != nil {
-			o.log().Debug("the sentinel does not support a shorter info period", "pod", s.Pod, "err", err)
-		}
-		return nil
+		return run(ctx, c, s, debugCommand(s.Options))
+	case Hurry:
+		return run(ctx, c, s, debugCommand(s.Options))
 	}
 	return fmt.Errorf("cannot do %q: unknown step", s.Do)
+}
+
+// debugCommand sets periods of a sentinel.
+func debugCommand(periods map[string]string) []any {
+	command := []any{"SENTINEL", "DEBUG"}
+	for _, k := range slices.Sorted(maps.Keys(periods)) {
+		command = append(command, k, periods[k])
+	}
+	return command
 }
 
 // hello is the message by which the other sentinel of an Introduce announces itself: its address and ID, its epoch, and the master that

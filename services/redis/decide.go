@@ -20,7 +20,8 @@ const (
 	Rewatch  Action = "rewatch"  // SENTINEL REMOVE and MONITOR: it monitors another address
 	Set      Action = "set"      // SENTINEL SET
 	Reset    Action = "reset"    // SENTINEL RESET: forget removed replicas and sentinels
-	Hurry    Action = "hurry"    // query the master every second instead of every ten
+	Hurry    Action = "hurry"    // shorter periods than the default ones: see periods
+	Align    Action = "align"    // query the replicas now: see aligns
 	// Introduce tells a sentinel of another one, in the message by which that one announces itself every two seconds.
 	Introduce Action = "introduce"
 )
@@ -57,12 +58,12 @@ const patience = 4 * time.Second
 func Decide(f *Facts) []Step {
 	e := elect(f)
 	if f.Busy != "" || e.Master == nil || !e.Settled {
-		return hurries(f)
+		return paces(f)
 	}
 	steps := leadSteps(f, e)
 	m := e.Master
 	if !m.Reached || m.Role != Master || m.Loading {
-		return append(steps, hurries(f)...)
+		return append(steps, paces(f)...)
 	}
 	for _, s := range f.Servers {
 		if s != m && s.Reached {
@@ -79,7 +80,7 @@ func Decide(f *Facts) []Step {
 			steps = append(steps, watchSteps(f, e, s)...)
 		}
 	}
-	steps = append(steps, hurries(f)...)
+	steps = append(steps, paces(f)...)
 	steps = append(steps, introductions(f, m)...)
 	return append(steps, resetStep(f, m)...)
 }
@@ -280,16 +281,6 @@ func introductions(f *Facts, m *Server) []Step {
 			st := step(s.Process, Introduce, "it does not know this sentinel")
 			st.To, st.ID = o.At, o.ID
 			out = append(out, st)
-		}
-	}
-	return out
-}
-
-func hurries(f *Facts) []Step {
-	var out []Step
-	for _, s := range f.Sentinels {
-		if s.Reached && s.Known && !s.Hurried {
-			out = append(out, step(s.Process, Hurry, "to discover replicas at once"))
 		}
 	}
 	return out

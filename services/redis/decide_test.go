@@ -30,7 +30,7 @@ func rightStack(edit func(f *Facts)) *Facts {
 		w := &Sentinel{
 			Process: Process{Pod: pod, Container: "sentinel", At: watchAt(pod), Reached: true},
 			Known:   true, Master: at("m"), Flags: []string{"master"}, Quorum: 2, CheckOK: true, Check: "OK 3 usable Sentinels.",
-			Settings: map[string]string{"down-after-milliseconds": "5000"}, Hurried: true,
+			Settings: map[string]string{"down-after-milliseconds": "5000"}, Periods: map[string]string{infoPeriod: "1000", pingPeriod: "300", askPeriod: "100"},
 			Replicas: []Peer{{At: at("a")}, {At: at("b")}},
 		}
 		for _, other := range []string{"m", "x", "y"} {
@@ -118,7 +118,7 @@ func TestSituations(t *testing.T) {
 					s.Role, s.Follows, s.Keys = Master, Endpoint{}, 0
 				}
 				for _, s := range f.Sentinels {
-					*s = Sentinel{Process: s.Process, Hurried: true}
+					*s = Sentinel{Process: s.Process, Periods: s.Periods}
 				}
 			}, "m", "follow a/redis -> 10.0.0.m:6379; follow b/redis -> 10.0.0.m:6379; " +
 				"watch m/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2; watch x/sentinel -> 10.0.0.m:6379 down-after-milliseconds=5000 quorum=2; " +
@@ -242,7 +242,8 @@ func TestSituations(t *testing.T) {
 			f.watcher("x").Quorum, f.watcher("x").Settings["down-after-milliseconds"] = 3, "60000"
 		}, "m", "", "", true},
 		{"a sentinel announces another address", func(f *Facts) { f.watcher("x").Announce = "10.0.0.9" }, "m", "announce x/sentinel", "", true},
-		{"a new sentinel", func(f *Facts) { f.watcher("x").Hurried = false }, "m", "hurry x/sentinel", "", true},
+		{"a new sentinel", func(f *Facts) { f.watcher("x").Periods = defaultPeriods() }, "m", "hurry x/sentinel ask-period=100 info-period=1000 ping-period=300", "", true},
+		{"a sentinel older than 7.0", func(f *Facts) { f.watcher("x").Periods = nil }, "m", "", "", true},
 		{"no quorum", func(f *Facts) {
 			for _, pod := range []string{"m", "x"} {
 				f.watcher(pod).CheckOK, f.watcher(pod).Check = false, "NOQUORUM 1 usable"

@@ -56,8 +56,12 @@ func ballots(f *Facts) (votes map[Endpoint]int, changing string) {
 		if s.FailingOver() {
 			changing = s.Pod
 		}
-		if f.At(s.Master) != nil {
-			votes[s.Master]++
+		named := s.Master
+		if s.Successor != (Endpoint{}) {
+			named = s.Successor
+		}
+		if f.At(named) != nil {
+			votes[named]++
 		}
 	}
 	return votes, changing

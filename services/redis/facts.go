@@ -94,8 +94,14 @@ type Sentinel struct {
 	Unsaved string
 	// Announce is announce-ip, "" when it is not set.
 	Announce string
-	// Hurried is true if it was configured to query its master every second.
-	Hurried bool
+	// Periods are its current periods in milliseconds, by their names in SENTINEL DEBUG; nil before 7.0, which lacks the command.
+	Periods map[string]string
+	// Silence is for how long its oldest unanswered ping to the master has waited for the answer, 0 if there is none. It considers
+	// the master down when Silence exceeds down-after-milliseconds.
+	Silence time.Duration
+	// Successor is the promoted server while it is failing over and has seen the promotion: the failover can no longer be aborted,
+	// and clients that ask for the master get this address. Zero otherwise.
+	Successor Endpoint
 }
 
 // watches reports whether the sentinel answers, monitors this master and is not failing over.
@@ -128,6 +134,8 @@ type Facts struct {
 	ElectedFor time.Duration
 	// LastMaster is the last elected master.
 	LastMaster Endpoint
+	// Aligned is true if Align was done since the master stopped answering.
+	Aligned bool
 	// Busy describes a manual failover in progress, "" for none. While it is set, Decide returns no steps.
 	Busy string
 	Now  time.Time
@@ -152,10 +160,10 @@ func (f *Facts) sentinelAt(e Endpoint) *Sentinel {
 	return nil
 }
 
-// saidDown reports whether a sentinel considers the process at an address down.
+// saidDown reports whether a sentinel considers the process at an address down, or it is the master and unanswered.
 func (f *Facts) saidDown(at Endpoint) bool {
 	return slices.ContainsFunc(f.Sentinels, func(s *Sentinel) bool {
-		return s.Master == at && s.masterDown() || slices.ContainsFunc(slices.Concat(s.Replicas, s.Peers), func(p Peer) bool { return p.At == at && p.Down() })
+		return s.Master == at && (s.masterDown() || s.unanswered()) || slices.ContainsFunc(slices.Concat(s.Replicas, s.Peers), func(p Peer) bool { return p.At == at && p.Down() })
 	})
 }
 

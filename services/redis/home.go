@@ -14,9 +14,8 @@ import (
 const (
 	// handoverLimit is the time limit of Home. A sentinel notices a changed replica-priority within 10 s.
 	handoverLimit = 30 * time.Second
-	// infoPeriod is the interval in milliseconds at which sentinels query servers. A shorter one makes them notice a changed
-	// priority sooner (since 7.0).
-	infoPeriod, hurriedInfoPeriod = "10000", "300"
+	// hurriedInfoPeriod is the info-period in milliseconds until a sentinel has noticed a changed priority (since 7.0).
+	hurriedInfoPeriod = "300"
 )
 
 // Home moves the master to a pod that stays, before the other pods are removed. If the master's pod does not stay, the
@@ -113,7 +112,7 @@ func prefer(ctx context.Context, r *round, target *Server, sentinel *Sentinel) (
 	undo = func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 		defer cancel()
-		_ = ask.Do(ctx, "SENTINEL", "DEBUG", "INFO-PERIOD", infoPeriod).Err()
+		_ = ask.Do(ctx, "SENTINEL", "DEBUG", infoPeriod, infoOften).Err()
 		var errs []error
 		for s, was := range before {
 			if err := r.clients[key(s.Process)].ConfigSet(ctx, "replica-priority", was).Err(); err != nil {
@@ -143,7 +142,7 @@ func prefer(ctx context.Context, r *round, target *Server, sentinel *Sentinel) (
 			return undo, fmt.Errorf("cannot set the replica-priority of pod %s: %w", s.Pod, err)
 		}
 	}
-	_ = ask.Do(ctx, "SENTINEL", "DEBUG", "INFO-PERIOD", hurriedInfoPeriod).Err() // before 7.0 it takes up to 10 s
+	_ = ask.Do(ctx, "SENTINEL", "DEBUG", infoPeriod, hurriedInfoPeriod).Err() // before 7.0 it takes up to 10 s
 	return undo, awaitPriorities(ctx, r, ask, target)
 }
 

@@ -118,6 +118,10 @@ func lookAtSentinel(ctx context.Context, c *redis.Client, s *Sentinel, group str
 		return fmt.Errorf("cannot query the sentinel of pod %s: %w", s.Pod, err)
 	}
 	fillSentinel(s, fields(master))
+	if s.FailingOver() {
+		s.Successor = successor(ctx, c, group, s.Master)
+	}
+	s.Periods = periods(ctx, c)
 	for _, list := range []struct {
 		what string
 		into *[]Peer
@@ -155,10 +159,37 @@ func fillSentinel(s *Sentinel, f map[string]string) {
 	s.Flags = strings.Split(f["flags"], ",")
 	s.Quorum = number(f["quorum"], 0)
 	s.Epoch = uint64(number64(f["config-epoch"]))
+	s.Silence = time.Duration(number64(f["last-ping-sent"])) * time.Millisecond
 	s.Settings = map[string]string{}
 	for _, k := range []string{"down-after-milliseconds", "failover-timeout", "parallel-syncs"} {
 		s.Settings[k] = f[k]
 	}
+}
+
+// successor returns the address that a sentinel which is failing over tells clients, zero if that is still the old master.
+func successor(ctx context.Context, c *redis.Client, group string, old Endpoint) Endpoint {
+	reply, err := c.Do(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", group).StringSlice()
+	if err != nil || len(reply) != 2 {
+		return Endpoint{}
+	}
+	to := Endpoint{reply[0], number(reply[1], 0)}
+	if to == old {
+		return Endpoint{}
+	}
+	return to
+}
+
+// periods returns the periods of a sentinel in milliseconds, nil before 7.0, which lacks the command.
+func periods(ctx context.Context, c *redis.Client) map[string]string {
+	reply, err := c.Do(ctx, "SENTINEL", "DEBUG").Result()
+	if err != nil {
+		return nil
+	}
+	out := map[string]string{}
+	for k, v := range fields(reply) {
+		out[strings.ToLower(k)] = v
+	}
+	return out
 }
 
 // setting returns a global setting of a sentinel, "" before 6.2, which lacks the command.

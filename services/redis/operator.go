@@ -40,7 +40,7 @@ type memory struct {
 	master  Endpoint
 	elected time.Time
 	wrong   map[string]time.Time // by process: since when it is not as desired
-	hurried map[string]bool      // by process and start: Hurry was done
+	aligned bool                 // Align was done since the master stopped answering
 	unsaved map[string]string
 	flushed time.Time
 	right   map[string]services.PodVerdict
@@ -67,6 +67,8 @@ const (
 	// down or is failing over: clients wait for the news of its successor.
 	againWrong = 300 * time.Millisecond
 	againDown  = 100 * time.Millisecond
+	// againFailing is againDown while a sentinel is failing over, which takes a second.
+	againFailing = 30 * time.Millisecond
 	// hurryFor is for how long a master that is down makes the delay againDown; there may be no successor.
 	hurryFor = 15 * time.Second
 	// flushEvery is how often sentinels are asked to write their configuration file, as a check that they can. It is long
@@ -102,7 +104,7 @@ func (o *Operator) init() {
 	quiet()
 	o.token = make(chan struct{}, 1)
 	o.memory = memory{
-		wrong: map[string]time.Time{}, hurried: map[string]bool{}, unsaved: map[string]string{},
+		wrong: map[string]time.Time{}, unsaved: map[string]string{},
 		right: map[string]services.PodVerdict{}, rightAt: map[string]time.Time{}, silent: map[string]int{},
 	}
 }
@@ -155,8 +157,14 @@ func (o *Operator) conclude(v services.Verdict, r *round, now time.Time) service
 	switch {
 	case !o.memory.downSince.IsZero() && now.Sub(o.memory.downSince) < hurryFor:
 		v.Again = againDown
+		if slices.ContainsFunc(r.facts.Sentinels, (*Sentinel).FailingOver) {
+			v.Again = againFailing
+		}
 	case !v.Right:
 		v.Again = againWrong
+	}
+	if left, known := r.facts.downIn(); known && left > alignBefore {
+		v.Again = min(againWrong, max(left-alignBefore, settleShort))
 	}
 	return v
 }
@@ -186,14 +194,14 @@ func (o *Operator) actAll(ctx context.Context, r *round, steps []Step) {
 
 // settling is the time between doing steps and the next look.
 func settling(steps []Step) time.Duration {
-	if slices.ContainsFunc(steps, func(s Step) bool { return !s.silent() }) {
+	if slices.ContainsFunc(steps, func(s Step) bool { return !s.silent() || s.Do == Align }) {
 		return settle
 	}
 	return settleShort
 }
 
-// silent: the step has happened when it is answered, and no event tells of it.
-func (s Step) silent() bool { return s.Do == Hurry || s.Do == Introduce }
+// silent: no event tells of the step. All of these but Align have had their effect when they are answered.
+func (s Step) silent() bool { return s.Do == Hurry || s.Do == Align || s.Do == Introduce }
 
 // round holds the connections and facts of one call.
 type round struct {
@@ -275,6 +283,8 @@ func (o *Operator) recall(f *Facts, flushed bool) {
 	for _, s := range f.Sentinels {
 		m.listen(s.Process)
 	}
+	m.aligned = m.aligned && (f.masterSilent() || f.masterDown())
+	f.Aligned = m.aligned
 	e := elect(f)
 	if e.Master != nil && e.Master.At != m.master {
 		m.master, m.elected = e.Master.At, f.Now
@@ -288,11 +298,9 @@ func (o *Operator) recall(f *Facts, flushed bool) {
 		wrong := e.Master != nil && s.Reached && s.Known && s.Master != e.Master.At
 		s.WrongFor = m.since(key(s.Process), wrong, f.Now)
 		if !s.Reached {
-			delete(m.hurried, key(s.Process)) // it may have been restarted
 			delete(m.unsaved, key(s.Process))
 			continue
 		}
-		s.Hurried = m.hurried[key(s.Process)]
 		if flushed && s.Known {
 			m.unsaved[key(s.Process)] = s.Unsaved
 		}

@@ -57,7 +57,7 @@ func TestNoPatienceWithADownMaster(t *testing.T) {
 		{0, flag(), silentDeadline, againWrong},
 		{time.Second, flag("s_down"), downDeadline, againDown},
 		{2 * time.Second, flag("s_down", "o_down"), downDeadline, againDown}, // the third look
-		{3 * time.Second, flag("s_down", "o_down", "failover_in_progress"), downDeadline, againDown},
+		{3 * time.Second, flag("s_down", "o_down", "failover_in_progress"), downDeadline, againFailing},
 		{20 * time.Second, flag("s_down", "o_down"), downDeadline, againWrong},
 		{21 * time.Second, func(f *Facts) {
 			f.promoted("a")
