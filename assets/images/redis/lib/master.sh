@@ -7,7 +7,10 @@ resolve() {
   if [[ $1 =~ ^[0-9.]+$ || $1 == *:*:* ]]; then
     printf '%s\n' "$1"
   else
-    timeout 2 getent ahostsv4 "$1" | awk '$2 == "STREAM" {print $1}'
+    local ip type
+    timeout 2 getent ahostsv4 "$1" | while read -r ip type _; do
+      if [[ $type == STREAM ]]; then printf "%s\n" "$ip"; fi
+    done
   fi
 }
 
@@ -23,30 +26,50 @@ find_sentinels() {
   done
 }
 
-# ask_sentinel IP:PORT: prints "ip port" of the master it knows, or nothing. The connection times out early, because connecting
-# within a container network is fast; a connected sentinel has one second to answer.
+# ask_sentinel IP:PORT: prints "ip port" of the master it knows, or nothing. A connected sentinel has one second to answer. It runs as a
+# child: a connection to an address that nobody has fails after some seconds only.
 ask_sentinel() {
-  REDISCLI_AUTH=$sentinel_password timeout 1 redis-cli -h "${1%:*}" -p "${1##*:}" -t 0.3 --raw \
-    SENTINEL GET-MASTER-ADDR-BY-NAME "$group" 2>/dev/null | paste -sd ' '
+  local line ip='' port=''
+  exec 3<>"/dev/tcp/${1%:*}/${1##*:}" || return
+  if [[ -n $sentinel_password ]]; then
+    local LC_ALL=C # lengths in bytes
+    printf '*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n' "${#sentinel_password}" "$sentinel_password" >&3
+    read -r -t 1 line <&3 && [[ $line == +OK* ]] || return
+  fi
+  printf 'SENTINEL GET-MASTER-ADDR-BY-NAME %s\r\n' "$group" >&3
+  # *2, the length of the address, the address, the length of the port, the port
+  read -r -t 1 line <&3 && [[ $line == '*2'* ]] && read -r line <&3 && read -r ip <&3 && read -r line <&3 && read -r port <&3 || return
+  printf '%s %s\n' "${ip%$'\r'}" "${port%$'\r'}"
 }
 
-# Sets agreed to "ip port" of the master that enough sentinels agree on, else empty. All are queried in parallel.
+# Sets agreed to "ip port" of the master that enough sentinels agree on, else empty. All are queried in parallel, and it does not wait
+# for more answers than it needs, nor for longer than 1.5 seconds.
 ask_sentinels() {
-  local entry answer need=$quorum
+  local entry answer answers asking=() need=$quorum left
   declare -A votes=()
   agreed=
   find_sentinels
   if ((${#sentinels[@]} < need)); then need=${#sentinels[@]}; fi
   if ((need == 0)); then return; fi
-  # Wait for all of them: a remaining child would become a zombie of the server.
-  while read -r answer; do
-    [[ $answer =~ ^[0-9a-fA-F.:]+\ [0-9]+$ ]] || continue
-    votes[$answer]=$((${votes[$answer]:-0} + 1))
-    if ((votes[$answer] >= need)); then agreed=$answer; fi
-  done <<<"$(
-    for entry in "${sentinels[@]}"; do ask_sentinel "$entry" & done
-    wait
-  )"
+  exec {answers}<> <(:) # a pipe
+  asking=("$!")
+  for entry in "${sentinels[@]}"; do
+    { ask_sentinel "$entry" 2>/dev/null || true; echo done; } >&"$answers" &
+    asking+=("$!")
+  done
+  left=${#sentinels[@]}
+  while [[ -z $agreed ]] && ((left > 0)) && read -r -t 1.5 -u "$answers" answer; do
+    if [[ $answer == done ]]; then
+      left=$((left - 1))
+    elif [[ $answer =~ ^[0-9a-fA-F.:]+\ [0-9]+$ ]]; then
+      votes[$answer]=$((${votes[$answer]:-0} + 1))
+      if ((votes[$answer] >= need)); then agreed=$answer; fi
+    fi
+  done
+  # A child that remained would become a zombie of the server.
+  kill "${asking[@]}" 2>/dev/null || true
+  wait "${asking[@]}" 2>/dev/null || true
+  exec {answers}>&-
 }
 
 # Sets told to "ip port" of the master in the settings, else empty.
