@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"regexp"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
