@@ -21,7 +21,7 @@ func (s *Supervisor) newNetwork() *podnet.Network {
 	cfg := podnet.Config{
 		Engine: engine.Uncut(s.cfg.Engine), Instance: s.cfg.Instance, Image: s.image.Ensure, Log: s.log,
 		Datapath: s.cfg.Datapath,
-		Changed: func() { s.post(lookAgain{"the network"}) },
+		Changed:  func() { s.post(lookAgain{"the network"}) },
 		Event: func(kind, name, typ, reason, message string) {
 			s.event(kind, cmp.Or(name, nodeName), typ, reason, "%s", message)
 		},
