@@ -27,6 +27,7 @@ func newRestorer(s *Supervisor) *restore.Restorer {
 func (s *Supervisor) Snapshots() snapshot.Config {
 	return snapshot.Config{
 		Engine: s.cfg.Engine, Project: s.cfg.Instance.Name, Dir: s.cfg.Instance.Dir, Home: s.cfg.Instance.Home(), Volume: s.pods.Volume,
+		SameHost: func() bool { return s.podnet.SameHost() },
 		Image: func(ctx context.Context) (string, error) {
 			ref, _, err := s.image.Ensure(ctx)
 			return ref, err

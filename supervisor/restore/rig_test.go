@@ -152,6 +152,9 @@ func (r *rig) porter(_ context.Context, x *enginefake.Execution) (int, error) {
 			fmt.Fprintf(&reply, "{%q: %q}", "error", err)
 		} else {
 			q.Src, q.Dst = at[q.Src], at[q.Dst]
+			for i, m := range q.All {
+				q.All[i] = at[m]
+			}
 			if err := serve(q, &reply); err != nil {
 				return 1, err
 			}

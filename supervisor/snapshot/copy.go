@@ -1,25 +1,22 @@
 package snapshot
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"time"
 )
 
 const (
-	block = 1 << 18
-	// smallFile: files up to this size are copied in every pass, because writes through a memory mapping need not update the
+	// smallFile: files up to this size are compared in every pass, because writes through a memory mapping need not update the
 	// modification time at once.
 	smallFile = 256 << 10
 	// clockGrain is the granularity of file times. A file modified less than this before it was examined may change again
-	// without a new modification time, so it is copied again.
+	// without a new modification time, so it is compared again.
 	clockGrain = 50 * time.Millisecond
 )
 
@@ -27,10 +24,10 @@ const (
 type Copied struct {
 	Files int   `json:"files"`
 	Bytes int64 `json:"bytes"`
-	// ChangedFiles and ChangedBytes were copied in this pass.
+	// ChangedFiles and ChangedBytes are the files that this pass read, because they might differ from their copies.
 	ChangedFiles int   `json:"changedFiles"`
 	ChangedBytes int64 `json:"changedBytes"`
-	// Sum is the manifest's checksum, set by Seal. Product and Version are those of Identity.
+	// Sum is the manifest's checksum, set by Seal. Product and Version are those of identity.
 	Sum     string `json:"sum,omitempty"`
 	Product string `json:"product,omitempty"`
 	Version string `json:"version,omitempty"`
@@ -38,50 +35,79 @@ type Copied struct {
 
 // Copy updates the copy of src in the volume dst: it copies what has changed since the last pass and removes what is gone.
 // The first pass copies everything while the service runs. The last pass, with the service paused, makes the copy consistent
-// and copies little. Nothing is synced to disk: see Seal.
-func Copy(src, dst string) (Copied, error) {
-	part := filepath.Join(dst, partDir)
-	if err := os.MkdirAll(part, 0o700); err != nil {
-		return Copied{}, fmt.Errorf("cannot copy: %w", err)
+// and writes little: of a file that has changed, only the blocks that differ. Nothing is synced to disk: see Sync. It blocks
+// until the pass is done or ctx ends.
+func Copy(ctx context.Context, src, dst string) (done Copied, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("cannot copy: %w", err)
+		}
+	}()
+	from, err := os.OpenRoot(src)
+	if err != nil {
+		return done, err
 	}
-	last, _, err := readManifest(filepath.Join(dst, stateFile))
+	defer from.Close()
+	to, err := os.OpenRoot(dst)
+	if err != nil {
+		return done, err
+	}
+	defer to.Close()
+	part, err := makeRoot(to, partDir)
+	if err != nil {
+		return done, err
+	}
+	defer part.Close()
+	last, _, err := readManifest(to, stateFile)
 	if err != nil {
 		last = &Manifest{}
 	}
-	next := &Manifest{}
-	var done Copied
-	err = walk(src, func(path string, e Entry) error {
-		old := last.Find(e.Path)
-		if old == nil || changed(*old, e) {
-			if err := copyEntry(path, filepath.Join(part, filepath.FromSlash(e.Path)), &e); err != nil {
-				return err
-			}
-			if e.Mode.IsRegular() {
-				done.ChangedFiles, done.ChangedBytes = done.ChangedFiles+1, done.ChangedBytes+e.Size
-			}
-		} else {
-			e.CRC, e.Seen = old.CRC, old.Seen
-		}
-		next.Entries = append(next.Entries, e)
-		return nil
-	})
+	all, err := list(from)
 	if err != nil {
-		return done, fmt.Errorf("cannot copy: %w", err)
+		return done, err
 	}
-	if _, err := writeManifest(filepath.Join(dst, stateFile), next); err != nil {
+	next := &Manifest{}
+	if next.Entries, err = pass(ctx, from, part, last, all, &done); err != nil {
+		return done, err
+	}
+	if _, err := writeManifest(to, stateFile, next); err != nil {
 		return done, err
 	}
 	if err := removeGone(part, last, next); err != nil {
-		return done, fmt.Errorf("cannot copy: %w", err)
+		return done, err
 	}
 	done.Files, done.Bytes = next.Files(), next.Bytes()
-	done.Product, done.Version = Identity(src)
+	done.Product, done.Version = identity(from)
 	return done, nil
+}
+
+// pass brings the copies of all entries up to date, and returns the entries that did not vanish meanwhile.
+func pass(ctx context.Context, from, part *os.Root, last *Manifest, all []Entry, done *Copied) ([]Entry, error) {
+	todo := &copies{from: from, to: part}
+	for i := range all {
+		e := &all[i]
+		old := last.Find(e.Path)
+		if old != nil && !changed(*old, *e) {
+			continue
+		}
+		if !e.Mode.IsRegular() {
+			if err := copyOther(part, e); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		todo.add(e, old != nil && old.Mode.IsRegular() && old.Hard == "" && e.Hard == "")
+		done.ChangedFiles, done.ChangedBytes = done.ChangedFiles+1, done.ChangedBytes+e.Size
+	}
+	if err := todo.run(ctx); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(e Entry) bool { return todo.vanished(e.Path) }), nil
 }
 
 // changed reports whether a file may differ from its copy.
 func changed(old, now Entry) bool {
-	if old.Mode != now.Mode || old.UID != now.UID || old.GID != now.GID || old.Size != now.Size || old.Link != now.Link {
+	if old.Mode != now.Mode || old.UID != now.UID || old.GID != now.GID || old.Size != now.Size || old.Link != now.Link || old.Hard != now.Hard {
 		return true
 	}
 	if !now.Mode.IsRegular() {
@@ -90,185 +116,186 @@ func changed(old, now Entry) bool {
 	return now.MTime != old.MTime || now.Size <= smallFile || old.Seen-old.MTime < int64(clockGrain)
 }
 
-// walk calls f for every file, directory and symbolic link of a volume, parents first. Sockets, pipes and files that vanish
-// during the walk are skipped.
-func walk(root string, f func(path string, e Entry) error) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && path != root {
+// list returns every file, directory and symbolic link of a volume, parents first. Sockets, pipes and files that vanish
+// meanwhile are left out.
+func list(root *os.Root) ([]Entry, error) {
+	var all []Entry
+	links := map[inode]string{}
+	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && name != "." {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(reservedNames, rel) {
+		if slices.Contains(reservedNames, name) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
 		}
-		seen := time.Now().UnixNano()
-		info, err := os.Lstat(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		e := Entry{Path: filepath.ToSlash(rel), Mode: info.Mode(), MTime: info.ModTime().UnixNano(), Seen: seen}
-		e.UID, e.GID = ownerOf(info)
+		e, err := examine(root, name, links)
 		switch {
-		case e.Mode.IsRegular():
-			e.Size = info.Size()
-		case e.Mode&fs.ModeSymlink != 0:
-			if e.Link, err = os.Readlink(path); err != nil {
-				return err
-			}
-		case !e.Mode.IsDir():
+		case errors.Is(err, fs.ErrNotExist) && name != ".":
 			return nil
+		case err != nil:
+			return err
+		case e.Mode.IsDir(), e.Mode.IsRegular(), e.Mode&fs.ModeSymlink != 0:
+			all = append(all, e)
 		}
-		err = f(path, e)
-		if errors.Is(err, fs.ErrNotExist) && path != root {
-			return nil
-		}
-		return err
+		return nil
 	})
+	return all, err
 }
 
-// copyEntry copies one entry with owner, mode and time, and sets its checksum and the number of bytes copied.
-func copyEntry(from, to string, e *Entry) error {
-	var err error
-	switch {
-	case e.Mode.IsDir():
-		err = makeDir(to)
-	case e.Mode&fs.ModeSymlink != 0:
-		if err = os.RemoveAll(to); err == nil {
-			err = os.Symlink(e.Link, to)
-		}
-	default:
-		err = copyFile(from, to, e)
-	}
+// examine describes a file. links holds the first path of each file that has several.
+func examine(root *os.Root, name string, links map[inode]string) (e Entry, err error) {
+	seen := time.Now().UnixNano()
+	info, err := root.Lstat(name)
 	if err != nil {
+		return e, err
+	}
+	e = Entry{Path: name, Mode: info.Mode(), MTime: info.ModTime().UnixNano(), Seen: seen}
+	e.UID, e.GID = ownerOf(info)
+	switch {
+	case e.Mode.IsRegular():
+		e.Size = info.Size()
+		id, several := inodeOf(info)
+		if !several {
+			break
+		}
+		if first, ok := links[id]; ok {
+			e.Hard = first
+		} else {
+			links[id] = name
+		}
+	case e.Mode&fs.ModeSymlink != 0:
+		e.Link, err = root.Readlink(name)
+	}
+	return e, err
+}
+
+// copyOther copies a directory or a symbolic link with owner, mode and time.
+func copyOther(to *os.Root, e *Entry) error {
+	if e.Mode.IsDir() {
+		if err := makeDir(to, e.Path); err != nil {
+			return err
+		}
+		return setMetadata(to, *e)
+	}
+	if err := to.RemoveAll(e.Path); err != nil {
+		return err
+	}
+	if err := to.Symlink(e.Link, e.Path); err != nil {
 		return err
 	}
 	return setMetadata(to, *e)
 }
 
 // makeDir makes a directory, replacing anything else at the path.
-func makeDir(to string) error {
-	if info, err := os.Lstat(to); err == nil && !info.IsDir() {
-		if err := os.Remove(to); err != nil {
+func makeDir(to *os.Root, name string) error {
+	if info, err := to.Lstat(name); err == nil && !info.IsDir() {
+		if err := to.Remove(name); err != nil {
 			return err
 		}
 	}
-	return os.MkdirAll(to, 0o700)
+	return to.MkdirAll(name, 0o700)
+}
+
+// makeRoot makes a directory and opens it.
+func makeRoot(in *os.Root, name string) (*os.Root, error) {
+	if err := in.MkdirAll(name, 0o700); err != nil {
+		return nil, err
+	}
+	return in.OpenRoot(name)
 }
 
 // setMetadata sets owner, mode and modification time.
-func setMetadata(path string, e Entry) error {
-	if err := os.Lchown(path, e.UID, e.GID); err != nil {
+func setMetadata(root *os.Root, e Entry) error {
+	if err := root.Lchown(e.Path, e.UID, e.GID); err != nil {
 		return err
 	}
 	if e.Mode&fs.ModeSymlink != 0 {
 		return nil
 	}
-	if err := os.Chmod(path, e.Mode); err != nil {
+	if err := root.Chmod(e.Path, e.Mode); err != nil {
 		return err
 	}
 	at := time.Unix(0, e.MTime)
-	return os.Chtimes(path, at, at)
+	return root.Chtimes(e.Path, at, at)
 }
 
-// copyFile copies the contents of a file; blocks of zeros become holes.
-func copyFile(from, to string, e *Entry) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if info, err := os.Lstat(to); err == nil && !info.Mode().IsRegular() {
-		if err := os.RemoveAll(to); err != nil {
-			return err
-		}
-	}
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	e.Size, e.CRC = 0, 0
-	buf := make([]byte, block)
-	for {
-		n, err := io.ReadFull(in, buf)
-		if n > 0 {
-			e.CRC = crc32.Update(e.CRC, castagnoli, buf[:n])
-			if !zeros(buf[:n]) {
-				if _, err := out.WriteAt(buf[:n], e.Size); err != nil {
-					return err
-				}
-			}
-			e.Size += int64(n)
-		}
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return out.Truncate(e.Size)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-var zeroBlock [block]byte
-
-func zeros(b []byte) bool { return bytes.Equal(b, zeroBlock[:len(b)]) }
-
-// removeGone removes the copies of files that the last pass copied and this one did not find, children first.
-func removeGone(part string, last, next *Manifest) error {
-	for i := len(last.Entries) - 1; i >= 0; i-- {
-		e := last.Entries[i]
-		if next.Find(e.Path) != nil {
+// setDirs sets owner, mode and time of all directories again: copying files changed their times.
+func setDirs(root *os.Root, all []Entry) error {
+	for _, e := range slices.Backward(all) {
+		if !e.Mode.IsDir() {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Join(part, filepath.FromSlash(e.Path))); err != nil {
+		if err := setMetadata(root, e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Seal completes the copy and syncs it to disk: first the files, then their final name, then the manifest, which marks the
-// copy as complete.
-func Seal(dst string) (Copied, error) {
-	m, _, err := readManifest(filepath.Join(dst, stateFile))
-	if err != nil {
-		return Copied{}, err
+// removeGone removes the copies of files that the last pass copied and this one did not find. What is below a directory that is
+// gone, or that something else has replaced, goes with it; a path through it could now lead elsewhere.
+func removeGone(part *os.Root, last, next *Manifest) error {
+	for _, e := range slices.Backward(last.Entries) {
+		if dir := next.Find(path.Dir(e.Path)); next.Find(e.Path) != nil || dir == nil || !dir.Mode.IsDir() {
+			continue
+		}
+		if err := part.RemoveAll(e.Path); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// Seal completes the copy: it computes the checksums, gives the files their final name and writes the manifest. Nothing is
+// synced to disk, see Sync; without the marker volume, which is created after that, the copy is not used.
+func Seal(ctx context.Context, dst string) (done Copied, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("cannot complete the copy: %w", err)
+		}
+	}()
+	to, err := os.OpenRoot(dst)
+	if err != nil {
+		return done, err
+	}
+	defer to.Close()
+	m, _, err := readManifest(to, stateFile)
+	if err != nil {
+		return done, err
+	}
+	part, err := to.OpenRoot(partDir)
+	if err != nil {
+		return done, err
+	}
+	defer part.Close()
 	for i := range m.Entries {
 		m.Entries[i].Seen = 0
 	}
-	// Copying files changed the times of their directories: set them again.
-	for i := len(m.Entries) - 1; i >= 0; i-- {
-		if e := m.Entries[i]; e.Mode.IsDir() {
-			if err := setMetadata(filepath.Join(dst, partDir, filepath.FromSlash(e.Path)), e); err != nil {
-				return Copied{}, fmt.Errorf("cannot complete the copy: %w", err)
-			}
-		}
+	if err := sumAll(ctx, part, m.Entries); err != nil {
+		return done, err
 	}
-	if err := syncTree(dst); err != nil {
-		return Copied{}, fmt.Errorf("cannot complete the copy: %w", err)
+	if err := setDirs(part, m.Entries); err != nil {
+		return done, err
 	}
-	if err := os.Rename(filepath.Join(dst, partDir), filepath.Join(dst, dataDir)); err != nil {
-		return Copied{}, fmt.Errorf("cannot complete the copy: %w", err)
+	if err := to.Rename(partDir, dataDir); err != nil {
+		return done, err
 	}
-	s, err := writeManifest(filepath.Join(dst, manifestFile), m)
+	s, err := writeManifest(to, manifestFile, m)
 	if err != nil {
-		return Copied{}, err
+		return done, err
 	}
-	err = errors.Join(os.Remove(filepath.Join(dst, stateFile)), syncTree(dst))
-	done := Copied{Files: m.Files(), Bytes: m.Bytes(), Sum: s}
-	done.Product, done.Version = Identity(filepath.Join(dst, dataDir))
-	return done, err
+	done = Copied{Files: m.Files(), Bytes: m.Bytes(), Sum: s}
+	done.Product, done.Version = identity(part)
+	return done, to.Remove(stateFile)
+}
+
+// local reports whether an entry's paths are inside the volume.
+func (e *Entry) local() bool {
+	return fs.ValidPath(e.Path) && (e.Hard == "" || fs.ValidPath(e.Hard)) && path.Clean(e.Path) == e.Path
 }

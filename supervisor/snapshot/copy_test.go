@@ -24,6 +24,16 @@ func write(t *testing.T, root, path, content string) {
 	}
 }
 
+func openRoot(t *testing.T, dir string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	return root
+}
+
 // tree reads a volume as path -> content; directories end in a slash.
 func tree(t *testing.T, root string) map[string]string {
 	t.Helper()
@@ -84,14 +94,14 @@ func volume(t *testing.T) string {
 
 func TestCopySealFillSwap(t *testing.T) {
 	src, snap, dst := volume(t), t.TempDir(), t.TempDir()
-	first, err := Copy(src, snap)
+	first, err := Copy(t.Context(), src, snap)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if first.Files != 5 || first.ChangedFiles != 5 || first.Product != "mariadb" || first.Version != "11.8" {
 		t.Errorf("first pass: %+v", first)
 	}
-	done, err := Seal(snap)
+	done, err := Seal(t.Context(), snap)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +110,7 @@ func TestCopySealFillSwap(t *testing.T) {
 	}
 	write(t, dst, "old", "precious")
 	write(t, dst, "mysql/old", "precious")
-	if _, err := Fill(snap, dst, done.Sum, false); err != nil {
+	if _, err := Fill(t.Context(), snap, dst, done.Sum, false); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := os.ReadFile(filepath.Join(dst, "old")); err != nil || string(b) != "precious" {
@@ -125,7 +135,7 @@ func TestSecondPassCopiesWhatChanged(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(src, "ibdata1"), long, long); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Copy(src, snap); err != nil {
+	if _, err := Copy(t.Context(), src, snap); err != nil {
 		t.Fatal(err)
 	}
 	write(t, src, "new", "n")
@@ -133,7 +143,7 @@ func TestSecondPassCopiesWhatChanged(t *testing.T) {
 	if err := os.Remove(filepath.Join(src, "empty")); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Copy(src, snap)
+	again, err := Copy(t.Context(), src, snap)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +153,7 @@ func TestSecondPassCopiesWhatChanged(t *testing.T) {
 	same(t, tree(t, filepath.Join(snap, partDir)), tree(t, src))
 	// A change without a change of time shows if the file was new when it was copied.
 	write(t, src, "ibdata1", strings.Repeat("y", 3*block)+"tail")
-	third, err := Copy(src, snap)
+	third, err := Copy(t.Context(), src, snap)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,11 +165,11 @@ func TestSecondPassCopiesWhatChanged(t *testing.T) {
 
 func TestUnsealedIsNoSnapshot(t *testing.T) {
 	src, snap, dst := volume(t), t.TempDir(), t.TempDir()
-	if _, err := Copy(src, snap); err != nil {
+	if _, err := Copy(t.Context(), src, snap); err != nil {
 		t.Fatal(err)
 	}
 	write(t, dst, "old", "precious")
-	if _, err := Fill(snap, dst, "", false); err == nil {
+	if _, err := Fill(t.Context(), snap, dst, "", false); err == nil {
 		t.Fatal("an unfinished copy was taken for whole")
 	}
 	same(t, tree(t, dst), map[string]string{"old": "precious"})
@@ -181,14 +191,14 @@ func TestFillRefusesAChangedCopy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			src, snap, dst := volume(t), t.TempDir(), t.TempDir()
-			_, err := Copy(src, snap)
-			done, sealErr := Seal(snap)
+			_, err := Copy(t.Context(), src, snap)
+			done, sealErr := Seal(t.Context(), snap)
 			if err := errors.Join(err, sealErr); err != nil {
 				t.Fatal(err)
 			}
 			spoil(t, snap)
 			write(t, dst, "old", "precious")
-			if _, err := Fill(snap, dst, done.Sum, false); err == nil {
+			if _, err := Fill(t.Context(), snap, dst, done.Sum, false); err == nil {
 				t.Fatal("a spoilt copy was restored")
 			}
 			same(t, tree(t, dst), map[string]string{"old": "precious"})
@@ -199,8 +209,8 @@ func TestFillRefusesAChangedCopy(t *testing.T) {
 // A swap that is cut off after any of its renames is finished by the next one.
 func TestSwapCutOffAnywhere(t *testing.T) {
 	src, snap := volume(t), t.TempDir()
-	_, err := Copy(src, snap)
-	_, sealErr := Seal(snap)
+	_, err := Copy(t.Context(), src, snap)
+	_, sealErr := Seal(t.Context(), snap)
 	if err := errors.Join(err, sealErr); err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +220,7 @@ func TestSwapCutOffAnywhere(t *testing.T) {
 		for _, f := range []string{"old", "a/b", "ibdata1", "mysql/x"} {
 			write(t, dst, f, "precious")
 		}
-		if _, err := Fill(snap, dst, "", false); err != nil {
+		if _, err := Fill(t.Context(), snap, dst, "", false); err != nil {
 			t.Fatal(err)
 		}
 		cutOff(t, dst, r.Intn(12))
@@ -259,7 +269,7 @@ func cutOff(t *testing.T, dst string, n int) {
 func TestEmptying(t *testing.T) {
 	dst := t.TempDir()
 	write(t, dst, "old", "of another history")
-	if _, err := Fill("", dst, "", false); err != nil {
+	if _, err := Fill(t.Context(), "", dst, "", false); err != nil {
 		t.Fatal(err)
 	}
 	if err := Swap(dst); err != nil {
@@ -270,9 +280,9 @@ func TestEmptying(t *testing.T) {
 
 func TestAbandon(t *testing.T) {
 	src, snap, dst := volume(t), t.TempDir(), t.TempDir()
-	_, err := Copy(src, snap)
-	_, sealErr := Seal(snap)
-	_, fillErr := Fill(snap, dst, "", false)
+	_, err := Copy(t.Context(), src, snap)
+	_, sealErr := Seal(t.Context(), snap)
+	_, fillErr := Fill(t.Context(), snap, dst, "", false)
 	if err := errors.Join(err, sealErr, fillErr); err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +290,7 @@ func TestAbandon(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, tree(t, dst), map[string]string{})
-	if _, err := Fill(snap, dst, "", false); err != nil {
+	if _, err := Fill(t.Context(), snap, dst, "", false); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(dst, oldDir), 0o700); err != nil {
@@ -294,9 +304,9 @@ func TestAbandon(t *testing.T) {
 func TestLeadTakesTheRoleOut(t *testing.T) {
 	src, snap, dst := t.TempDir(), t.TempDir(), t.TempDir()
 	write(t, src, "redis.conf", "dir /data\nreplicaof 10.0.0.5 6379\nappendonly yes\n")
-	_, err := Copy(src, snap)
-	_, sealErr := Seal(snap)
-	_, fillErr := Fill(snap, dst, "", true)
+	_, err := Copy(t.Context(), src, snap)
+	_, sealErr := Seal(t.Context(), snap)
+	_, fillErr := Fill(t.Context(), snap, dst, "", true)
 	if err := errors.Join(err, sealErr, fillErr, Swap(dst)); err != nil {
 		t.Fatal(err)
 	}
@@ -313,8 +323,10 @@ func TestHolesStayHoles(t *testing.T) {
 	if err := os.WriteFile(from, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e := Entry{Path: "f"}
-	if err := copyFile(from, to, &e); err != nil {
+	e := Entry{Path: "f", Mode: 0o600}
+	c := copies{from: openRoot(t, src), to: openRoot(t, dst)}
+	c.add(&e, false)
+	if err := c.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(to); err != nil || !bytes.Equal(got, content) || e.Size != int64(len(content)) {

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -16,9 +15,9 @@ var versionFiles = []struct{ file, product string }{
 
 var versionForm = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?`)
 
-// Identity returns the product and version (major.minor) that wrote a volume's data, "" for what is unknown.
-func Identity(dir string) (product, version string) {
-	if b, err := os.ReadFile(filepath.Join(dir, ".lyandev-identity")); err == nil {
+// identity returns the product and version (major.minor) that wrote a volume's data, "" for what is unknown.
+func identity(root *os.Root) (product, version string) {
+	if b, err := readFile(root, ".lyandev-identity"); err == nil {
 		for line := range strings.Lines(string(b)) {
 			k, v, _ := strings.Cut(strings.TrimSpace(line), "=")
 			switch k {
@@ -31,7 +30,7 @@ func Identity(dir string) (product, version string) {
 		return product, version
 	}
 	for _, f := range versionFiles {
-		if b, err := os.ReadFile(filepath.Join(dir, f.file)); err == nil {
+		if b, err := readFile(root, f.file); err == nil {
 			return f.product, versionForm.FindString(strings.TrimRight(string(b), "\x00\n"))
 		}
 	}

@@ -2,12 +2,10 @@ package snapshot
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 )
 
@@ -39,6 +37,8 @@ type Entry struct {
 	Size  int64  `json:"s,omitempty"`
 	CRC   uint32 `json:"c,omitempty"`
 	Link  string `json:"l,omitempty"`
+	// Hard is the path of another regular file of the list that is the same file (hard link).
+	Hard string `json:"h,omitempty"`
 	// Seen is when the file was examined before it was copied, in nanoseconds since 1970.
 	Seen int64 `json:"w,omitempty"`
 }
@@ -50,9 +50,6 @@ type Manifest struct {
 }
 
 const manifestFormat = 1
-
-// castagnoli is the CRC-32 polynomial with hardware support.
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Bytes is the total size of the regular files.
 func (m *Manifest) Bytes() (n int64) {
@@ -89,8 +86,8 @@ func (m *Manifest) Find(path string) *Entry {
 	return &m.Entries[i]
 }
 
-func readManifest(path string) (*Manifest, string, error) {
-	b, err := os.ReadFile(path)
+func readManifest(root *os.Root, name string) (*Manifest, string, error) {
+	b, err := readFile(root, name)
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot read the copy's manifest: %w", err)
 	}
@@ -104,8 +101,8 @@ func readManifest(path string) (*Manifest, string, error) {
 	return m, sum(b), nil
 }
 
-// writeManifest replaces the manifest atomically and syncs it to disk. It returns its checksum.
-func writeManifest(path string, m *Manifest) (string, error) {
+// writeManifest replaces the manifest. It returns its checksum.
+func writeManifest(root *os.Root, name string, m *Manifest) (string, error) {
 	m.Format = manifestFormat
 	slices.SortFunc(m.Entries, func(a, b Entry) int {
 		switch {
@@ -120,17 +117,11 @@ func writeManifest(path string, m *Manifest) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot write the copy's manifest: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
+	if err := root.WriteFile(name+".new", b, 0o600); err != nil {
 		return "", fmt.Errorf("cannot write the copy's manifest: %w", err)
 	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return "", errors.Join(fmt.Errorf("cannot write the copy's manifest: %w", err), os.Remove(f.Name()))
+	if err := root.Rename(name+".new", name); err != nil {
+		return "", fmt.Errorf("cannot write the copy's manifest: %w", err)
 	}
 	return sum(b), nil
 }

@@ -57,7 +57,7 @@ type ClaimMeta struct {
 	Operator string `json:"operator,omitempty"`
 	// Role is the pod's role label when the copy was made, "" for none.
 	Role string `json:"role,omitempty"`
-	// Product and Version are read from the data; see Identity.
+	// Product and Version are read from the data; see identity.
 	Product string `json:"product,omitempty"`
 	Version string `json:"version,omitempty"`
 	// ImageID is the ID of the image whose server wrote the data, "" if no server was running when the copy was made.

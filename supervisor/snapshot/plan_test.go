@@ -243,7 +243,7 @@ func TestVersionsOfVolumes(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		write(t, dir, c.file, c.content)
-		if p, v := Identity(dir); p != c.product || v != c.version {
+		if p, v := identity(openRoot(t, dir)); p != c.product || v != c.version {
 			t.Errorf("%s: got %q %q", name, p, v)
 		}
 	}

@@ -31,7 +31,14 @@ type Config struct {
 	Image func(ctx context.Context) (string, error)
 	// Volume returns the volume of the Compose file that a claim stands for; nil, and a nil function, is none.
 	Volume func(claim string) *compose.Volume
+	// SameHost reports whether the engine is known to keep its volumes on this host; nil means that it is not known.
+	SameHost func() bool
+	// InContainer has all copying done in a container, even where this process could open the volumes' directories.
+	InContainer bool
 }
+
+// removeLimit is how long the end of a copier is waited for.
+const removeLimit = 20 * time.Second
 
 // declared is the volume of the Compose file that a claim stands for, nil if there is none.
 func (c Config) declared(claim string) *compose.Volume {
@@ -55,8 +62,8 @@ func (c Config) hasVolume(ctx context.Context, claim string) (bool, error) {
 	return err == nil, err
 }
 
-// porter is a container with volumes mounted and a process in it that copies between them. One serves a whole save or
-// restore, because starting it takes longer than most copies.
+// porter is a copier in a container that has the volumes mounted. One serves a whole save or restore, because starting it
+// takes longer than most copies.
 type porter struct {
 	eng engine.Engine
 	id  string
@@ -105,9 +112,9 @@ func (c Config) startPorter(ctx context.Context, name string, mounts []engine.Mo
 	return p, nil
 }
 
-// remove removes the container, even if ctx has ended, and waits up to 20 s for the process to end.
+// remove implements copier: it removes the container and waits for the process to end.
 func (p *porter) remove(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeLimit)
 	defer cancel()
 	if p.in != nil {
 		_ = p.in.Close()
@@ -123,8 +130,7 @@ func (p *porter) remove(ctx context.Context) error {
 	}
 }
 
-// do sends one request and blocks until the reply or the end of ctx. Requests must not overlap. After an end of ctx the porter
-// cannot be used any more.
+// do implements copier: it sends the request to the process in the container.
 func (p *porter) do(ctx context.Context, q Request) (Copied, error) {
 	answered := make(chan error, 1)
 	var r Reply

@@ -139,7 +139,7 @@ func (c Config) Restore(ctx context.Context, m *Meta, list []Restoring) (bytes i
 type Restoration struct {
 	c       Config
 	list    []Restoring
-	porter  *porter
+	copier  copier
 	release func()
 }
 
@@ -159,27 +159,31 @@ func (c Config) Begin(ctx context.Context, m *Meta, list []Restoring) (r *Restor
 		return nil, err
 	}
 	var mounts []engine.Mount
+	began, made := time.Now(), ""
 	for i, r := range list {
-		volume, err := c.ensureVolume(ctx, r.Claim)
+		volume, isNew, err := c.ensureVolume(ctx, r.Claim)
 		if err != nil {
 			return nil, err
+		}
+		if isNew {
+			made = volume
 		}
 		mounts = append(mounts, engine.Mount{Volume: volume, Target: at("dst", i), NoCopy: true})
 		if m != nil && r.From != "" {
 			mounts = append(mounts, engine.Mount{Volume: m.Claim(r.From).Volume, Target: at("src", i), ReadOnly: true, NoCopy: true})
 		}
 	}
-	p, err := c.startPorter(ctx, "restore", mounts)
+	w, err := c.newCopier(ctx, "restore", mounts, c.sameHost(ctx, made, began))
 	if err != nil {
 		return nil, err
 	}
-	return &Restoration{c: c, list: list, porter: p, release: release}, nil
+	return &Restoration{c: c, list: list, copier: w, release: release}, nil
 }
 
 // Close ends the restore. Content that was filled and not swapped stays in the volume, unused.
 func (r *Restoration) Close(ctx context.Context) error {
 	defer r.release()
-	return r.porter.remove(ctx)
+	return r.copier.remove(ctx)
 }
 
 // Fill copies the snapshot into the volumes, beside the current content, which stays in use: services may be running. After an
@@ -211,7 +215,7 @@ func (r *Restoration) Abandon(ctx context.Context) error {
 
 func (r *Restoration) each(ctx context.Context, request func(i int, q Restoring) Request, bytes *int64) error {
 	for i, q := range r.list {
-		done, err := r.porter.do(ctx, request(i, q))
+		done, err := r.copier.do(ctx, request(i, q))
 		if err != nil {
 			return fmt.Errorf("volume of claim %s: %w", q.Claim, err)
 		}
@@ -222,15 +226,15 @@ func (r *Restoration) each(ctx context.Context, request func(i int, q Restoring)
 	return nil
 }
 
-// ensureVolume makes the volume of a claim, as its pods would, unless it exists, and returns its name.
-func (c Config) ensureVolume(ctx context.Context, claim string) (string, error) {
+// ensureVolume makes the volume of a claim, as its pods would, unless it exists. It returns its name and whether it made it.
+func (c Config) ensureVolume(ctx context.Context, claim string) (name string, made bool, err error) {
 	name, declared := c.claimVolume(claim), c.declared(claim)
 	if has, err := c.hasVolume(ctx, claim); err != nil || has {
-		return name, err
+		return name, false, err
 	}
 	spec := engine.VolumeSpec{Name: name, Labels: dockerpod.ClaimLabels(declared, c.Project, c.Dir, claim)}
 	if declared != nil {
 		spec.Driver, spec.Options = declared.Driver, declared.DriverOpts
 	}
-	return name, c.Engine.CreateVolume(ctx, spec)
+	return name, true, c.Engine.CreateVolume(ctx, spec)
 }

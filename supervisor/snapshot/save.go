@@ -89,7 +89,7 @@ type saving struct {
 	copies  []string
 	// images are the IDs of the images whose servers write the sources, "" where no server is running.
 	images []string
-	porter *porter
+	copier copier
 }
 
 func (s *saving) run(ctx context.Context) (err error) {
@@ -110,7 +110,8 @@ func (s *saving) run(ctx context.Context) (err error) {
 			engine.Mount{Volume: s.claimVolume(src.Claim), Target: at("src", i), ReadOnly: true, NoCopy: true},
 			engine.Mount{Volume: s.copies[i], Target: at("dst", i), NoCopy: true})
 	}
-	if s.porter, err = s.startPorter(ctx, s.q.Name, mounts); err != nil {
+	here := s.to.sameHost(ctx, s.copies[0], s.meta.Created)
+	if s.copier, err = s.newCopier(ctx, s.q.Name, mounts, here); err != nil {
 		return err
 	}
 	if err := s.copyAll(ctx); err != nil {
@@ -122,8 +123,8 @@ func (s *saving) run(ctx context.Context) (err error) {
 	if err := s.createMarker(ctx); err != nil {
 		return err
 	}
-	_ = s.porter.remove(ctx) // the next job would remove it
-	s.porter = nil
+	_ = s.copier.remove(ctx) // the next job would remove it
+	s.copier = nil
 	return nil
 }
 
@@ -198,8 +199,8 @@ func (s *saving) undo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
 	var errs []error
-	if s.porter != nil {
-		errs = append(errs, s.porter.remove(ctx))
+	if s.copier != nil {
+		errs = append(errs, s.copier.remove(ctx))
 	}
 	for _, name := range s.copies {
 		errs = append(errs, s.to.Engine.RemoveVolume(ctx, name))
@@ -251,7 +252,7 @@ func (s *saving) pass(ctx context.Context, limit time.Duration) (changed int64, 
 		defer cancel()
 	}
 	done, err := s.each(func(i int) (Copied, error) {
-		return s.porter.do(ctx, Request{Do: "copy", Src: at("src", i), Dst: at("dst", i)})
+		return s.copier.do(ctx, Request{Do: "copy", Src: at("src", i), Dst: at("dst", i)})
 	})
 	for _, d := range done {
 		changed += d.ChangedBytes
@@ -302,12 +303,19 @@ func (s *saving) freeze(ctx context.Context, ids []string) (thaw func() error, e
 	return thaw, nil
 }
 
-// seal completes the copies and records their metadata.
+// seal completes the copies, syncs them to disk and records their metadata.
 func (s *saving) seal(ctx context.Context) error {
 	done, err := s.each(func(i int) (Copied, error) {
-		return s.porter.do(ctx, Request{Do: "seal", Dst: at("dst", i)})
+		return s.copier.do(ctx, Request{Do: "seal", Dst: at("dst", i)})
 	})
 	if err != nil {
+		return err
+	}
+	var all []string
+	for i := range s.sources {
+		all = append(all, at("dst", i))
+	}
+	if _, err := s.copier.do(ctx, Request{Do: "sync", All: all}); err != nil {
 		return err
 	}
 	for i, src := range s.sources {

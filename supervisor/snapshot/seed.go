@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 )
 
@@ -31,25 +30,30 @@ func (c Config) Seed(ctx context.Context, m *Meta, list []Restoring) (tidy func(
 
 // seed copies a complete copy into an empty volume and verifies every file's checksum. sum and lead are as in Fill; detach
 // removes a MariaDB slave's connection settings, see removeMasterSettings.
-func seed(src, dst, sum string, lead, detach bool) (Copied, error) {
-	list, err := os.ReadDir(dst)
+func seed(ctx context.Context, src, dst, sum string, lead, detach bool) (Copied, error) {
+	root, err := os.OpenRoot(dst)
 	if err != nil {
 		return Copied{}, fmt.Errorf("cannot fill the volume: %w", err)
 	}
-	for _, d := range list {
-		if !slices.Contains(reservedNames, d.Name()) {
-			return Copied{}, fmt.Errorf("cannot fill the volume: it is not empty, it contains %s", d.Name())
+	defer root.Close()
+	names, err := readDir(root, ".")
+	if err != nil {
+		return Copied{}, fmt.Errorf("cannot fill the volume: %w", err)
+	}
+	for _, name := range names {
+		if !slices.Contains(reservedNames, name) {
+			return Copied{}, fmt.Errorf("cannot fill the volume: it is not empty, it contains %s", name)
 		}
 	}
-	done, err := fill(src, dst, sum)
+	done, err := fill(ctx, src, root, sum)
 	if err != nil {
 		return done, err
 	}
 	if lead {
-		err = makeMaster(dst)
+		err = makeMaster(root)
 	}
 	if detach {
-		err = errors.Join(err, removeMasterSettings(dst))
+		err = errors.Join(err, removeMasterSettings(root))
 	}
 	return done, err
 }
@@ -60,9 +64,9 @@ var masterFiles = []string{"master.info", "relay-log.info", "multi-master.info"}
 // removeMasterSettings removes the master's address from a slave's data. Otherwise the server would connect at its start to the
 // master of the instance that was copied, and the attempt, which may take ten seconds, cannot be cancelled. The operator sets
 // the master of the new instance.
-func removeMasterSettings(dir string) error {
+func removeMasterSettings(root *os.Root) error {
 	for _, name := range masterFiles {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cannot remove the slave's master settings: %w", err)
 		}
 	}
@@ -70,8 +74,8 @@ func removeMasterSettings(dir string) error {
 }
 
 // makeMaster makes the Redis of a data directory start as master.
-func makeMaster(dir string) error {
-	if err := dropRole(filepath.Join(dir, "redis.conf")); err != nil {
+func makeMaster(root *os.Root) error {
+	if err := dropRole(root, "redis.conf"); err != nil {
 		return fmt.Errorf("cannot make the restored server a master: %w", err)
 	}
 	return nil

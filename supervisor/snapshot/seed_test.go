@@ -17,46 +17,46 @@ func TestSeed(t *testing.T) {
 	if err := os.Chmod(src, 0o751); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Copy(src, snap); err != nil {
+	if _, err := Copy(t.Context(), src, snap); err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := Seal(snap)
+	sealed, err := Seal(t.Context(), snap)
 	if err != nil {
 		t.Fatal(err)
 	}
 	kept := tree(t, snap)
 
 	dst := t.TempDir()
-	if done, err := seed(snap, dst, sealed.Sum, false, false); err != nil || done.Bytes != sealed.Bytes {
+	if done, err := seed(t.Context(), snap, dst, sealed.Sum, false, false); err != nil || done.Bytes != sealed.Bytes {
 		t.Fatalf("seed = %+v, %v", done, err)
 	}
 	same(t, tree(t, dst), tree(t, src))
 	if info, err := os.Stat(dst); err != nil || info.Mode().Perm() != 0o751 {
 		t.Errorf("mode of the root: %v %v", info, err)
 	}
-	if _, err := seed(snap, dst, sealed.Sum, false, false); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if _, err := seed(t.Context(), snap, dst, sealed.Sum, false, false); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("a volume in use is filled: %v", err)
 	}
 	lead := t.TempDir()
-	if _, err := seed(snap, lead, sealed.Sum, true, false); err != nil {
+	if _, err := seed(t.Context(), snap, lead, sealed.Sum, true, false); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := os.ReadFile(filepath.Join(lead, "redis.conf")); err != nil || string(b) != "port 1\n" {
 		t.Errorf("a server that is to lead has %q, %v", b, err)
 	}
 	slave := t.TempDir()
-	if _, err := seed(snap, slave, sealed.Sum, false, true); err != nil {
+	if _, err := seed(t.Context(), snap, slave, sealed.Sum, false, true); err != nil {
 		t.Fatal(err)
 	}
 	forgotten := tree(t, src)
 	delete(forgotten, "master.info")
 	same(t, tree(t, slave), forgotten)
 	same(t, tree(t, snap), kept)
-	if _, err := seed(snap, t.TempDir(), "00000000", false, false); err == nil {
+	if _, err := seed(t.Context(), snap, t.TempDir(), "00000000", false, false); err == nil {
 		t.Error("a copy with another list is used")
 	}
 	write(t, snap, "data/mysql/user.frm", "w")
-	if _, err := seed(snap, t.TempDir(), sealed.Sum, false, false); err == nil || !strings.Contains(err.Error(), "is corrupt") {
+	if _, err := seed(t.Context(), snap, t.TempDir(), sealed.Sum, false, false); err == nil || !strings.Contains(err.Error(), "is corrupt") {
 		t.Errorf("a copy that has changed is used: %v", err)
 	}
 }

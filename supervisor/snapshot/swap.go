@@ -1,11 +1,12 @@
 package snapshot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 )
@@ -21,71 +22,111 @@ import (
 
 // Fill copies a complete copy into a volume, beside its current content, and verifies every file's checksum. An empty src
 // prepares empty content. sum, if not "", is the expected checksum of the manifest. lead removes the replica role from the
-// Redis configuration in the copy.
-func Fill(src, dst, sum string, lead bool) (Copied, error) {
-	part := filepath.Join(dst, newPartDir)
+// Redis configuration in the copy. It blocks until the copy is synced to disk or ctx ends.
+func Fill(ctx context.Context, src, dst, sum string, lead bool) (Copied, error) {
 	if err := Abandon(dst); err != nil {
 		return Copied{}, err
 	}
-	if err := os.Mkdir(part, 0o700); err != nil {
+	to, err := os.OpenRoot(dst)
+	if err != nil {
 		return Copied{}, fmt.Errorf("cannot fill the volume: %w", err)
 	}
-	var done Copied
+	defer to.Close()
+	done, err := fillPart(ctx, src, to, sum, lead)
+	if err != nil {
+		return done, errors.Join(err, Abandon(dst))
+	}
+	if err := syncTrees(to); err != nil {
+		return done, fmt.Errorf("cannot fill the volume: %w", err)
+	}
+	if err := to.Rename(newPartDir, newDir); err != nil {
+		return done, fmt.Errorf("cannot fill the volume: %w", err)
+	}
+	return done, syncTrees(to)
+}
+
+func fillPart(ctx context.Context, src string, to *os.Root, sum string, lead bool) (done Copied, err error) {
+	part, err := makeRoot(to, newPartDir)
+	if err != nil {
+		return done, fmt.Errorf("cannot fill the volume: %w", err)
+	}
+	defer part.Close()
 	if src != "" {
-		var err error
-		if done, err = fill(src, part, sum); err != nil {
-			return done, errors.Join(err, Abandon(dst))
+		if done, err = fill(ctx, src, part, sum); err != nil {
+			return done, err
 		}
 	}
 	if lead {
-		if err := makeMaster(part); err != nil {
-			return done, errors.Join(err, Abandon(dst))
-		}
+		err = makeMaster(part)
 	}
-	if err := syncTree(dst); err != nil {
-		return done, fmt.Errorf("cannot fill the volume: %w", err)
-	}
-	if err := os.Rename(part, filepath.Join(dst, newDir)); err != nil {
-		return done, fmt.Errorf("cannot fill the volume: %w", err)
-	}
-	return done, syncTree(dst)
+	return done, err
 }
 
-func fill(src, part, sum string) (Copied, error) {
-	m, have, err := readManifest(filepath.Join(src, manifestFile))
+func fill(ctx context.Context, src string, part *os.Root, sum string) (Copied, error) {
+	from, err := os.OpenRoot(src)
+	if err != nil {
+		return Copied{}, fmt.Errorf("cannot open the copy: %w", err)
+	}
+	defer from.Close()
+	m, have, err := readManifest(from, manifestFile)
 	if err != nil {
 		return Copied{}, err
 	}
 	if sum != "" && sum != have {
 		return Copied{}, fmt.Errorf("cannot use the copy: its manifest has checksum %s, expected %s", have, sum)
 	}
-	for _, e := range m.Entries {
-		path := filepath.FromSlash(e.Path)
-		if !filepath.IsLocal(path) {
-			return Copied{}, fmt.Errorf("cannot use the copy: its manifest has the path %q, which is outside the volume", e.Path)
-		}
-		wanted := e
-		if err := copyEntry(filepath.Join(src, dataDir, path), filepath.Join(part, path), &e); err != nil {
-			return Copied{}, fmt.Errorf("cannot restore %s: %w", e.Path, err)
-		}
-		if e.Mode.IsRegular() && (e.CRC != wanted.CRC || e.Size != wanted.Size) {
-			return Copied{}, fmt.Errorf("cannot use the copy: %s is corrupt (%d bytes, checksum %08x; expected %d bytes, %08x)",
-				e.Path, e.Size, e.CRC, wanted.Size, wanted.CRC)
-		}
+	data, err := from.OpenRoot(dataDir)
+	if err != nil {
+		return Copied{}, fmt.Errorf("cannot open the copy: %w", err)
 	}
-	for i := len(m.Entries) - 1; i >= 0; i-- {
-		if e := m.Entries[i]; e.Mode.IsDir() {
-			if err := setMetadata(filepath.Join(part, filepath.FromSlash(e.Path)), e); err != nil {
-				return Copied{}, fmt.Errorf("cannot restore %s: %w", e.Path, err)
-			}
-		}
+	defer data.Close()
+	if err := fillFrom(ctx, data, part, m.Entries); err != nil {
+		return Copied{}, err
 	}
 	return Copied{Files: m.Files(), Bytes: m.Bytes(), Sum: have}, nil
 }
 
+// fillFrom copies the entries of a manifest and verifies what was copied.
+func fillFrom(ctx context.Context, data, part *os.Root, wanted []Entry) error {
+	all := slices.Clone(wanted)
+	files := &copies{from: data, to: part}
+	for i := range all {
+		e := &all[i]
+		if !e.local() {
+			return fmt.Errorf("cannot use the copy: its manifest has the path %q, which is outside the volume", e.Path)
+		}
+		if e.Mode.IsRegular() {
+			files.add(e, false)
+		} else if err := copyOther(part, e); err != nil {
+			return fmt.Errorf("cannot restore %s: %w", e.Path, err)
+		}
+	}
+	if err := files.run(ctx); err != nil {
+		return fmt.Errorf("cannot restore the files: %w", err)
+	}
+	for _, e := range all {
+		if files.vanished(e.Path) {
+			return fmt.Errorf("cannot use the copy: %s is missing", e.Path)
+		}
+	}
+	if err := sumAll(ctx, part, all); err != nil {
+		return fmt.Errorf("cannot verify the restored files: %w", err)
+	}
+	for i, e := range all {
+		if was := wanted[i]; e.CRC != was.CRC || e.Size != was.Size {
+			return fmt.Errorf("cannot use the copy: %s is corrupt (%d bytes, checksum %08x; expected %d bytes, %08x)",
+				e.Path, e.Size, e.CRC, was.Size, was.CRC)
+		}
+	}
+	if err := setDirs(part, all); err != nil {
+		return fmt.Errorf("cannot restore the directories: %w", err)
+	}
+	return nil
+}
+
 // dropRole removes the replicaof and slaveof lines from a Redis configuration file. A missing file is no error.
-func dropRole(path string) error {
-	b, err := os.ReadFile(path)
+func dropRole(root *os.Root, name string) error {
+	b, err := readFile(root, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -99,20 +140,21 @@ func dropRole(path string) error {
 		}
 		out = append(out, line...)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, out, info.Mode()) // written in place, so that the owner stays
+	return root.WriteFile(name, out, 0o600) // written in place, so that owner and mode stay
 }
 
 // Abandon deletes content that Fill copied. It is an error if the swap has already begun.
 func Abandon(dst string) error {
+	root, err := os.OpenRoot(dst)
+	if err != nil {
+		return fmt.Errorf("cannot remove an unfinished copy: %w", err)
+	}
+	defer root.Close()
 	for _, name := range []string{newPartDir, newDir} {
-		if name == newDir && (exists(dst, oldDir) || exists(dst, goneDir)) {
+		if name == newDir && (exists(root, oldDir) || exists(root, goneDir)) {
 			return fmt.Errorf("cannot abandon the restore: the old content is already being replaced; restore again to finish it")
 		}
-		if err := os.RemoveAll(filepath.Join(dst, name)); err != nil {
+		if err := root.RemoveAll(name); err != nil {
 			return fmt.Errorf("cannot remove an unfinished copy: %w", err)
 		}
 	}
@@ -122,21 +164,28 @@ func Abandon(dst string) error {
 // Swap replaces the old content by the complete new one. It can be retried until it succeeds; without new content it does
 // nothing.
 func Swap(dst string) error {
-	if err := swap(dst); err != nil {
+	root, err := os.OpenRoot(dst)
+	if err == nil {
+		err = errors.Join(swap(root), root.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("cannot move the restored content into place: %w", err)
 	}
 	return nil
 }
 
-func swap(dst string) error {
+func swap(dst *os.Root) error {
 	if exists(dst, newDir) && !exists(dst, goneDir) {
-		if err := os.MkdirAll(filepath.Join(dst, oldDir), 0o700); err != nil {
+		if err := dst.MkdirAll(oldDir, 0o700); err != nil {
 			return err
 		}
-		if err := moveAll(dst, filepath.Join(dst, oldDir)); err != nil {
+		if err := moveAll(dst, ".", oldDir); err != nil {
 			return err
 		}
-		if err := rename(dst, oldDir, goneDir); err != nil {
+		if err := dst.Rename(oldDir, goneDir); err != nil {
+			return err
+		}
+		if err := syncTrees(dst); err != nil {
 			return err
 		}
 	}
@@ -145,60 +194,62 @@ func swap(dst string) error {
 			return err
 		}
 	}
-	return os.RemoveAll(filepath.Join(dst, goneDir))
+	return dst.RemoveAll(goneDir)
 }
 
 // takeOver moves the new content to the root of the volume, and sets the root's owner and mode to those of the copy.
-func takeOver(dst string) error {
-	from := filepath.Join(dst, newDir)
-	info, err := os.Stat(from)
+func takeOver(dst *os.Root) error {
+	info, err := dst.Stat(newDir)
 	if err != nil {
 		return err
 	}
-	empty, err := os.ReadDir(from)
+	content, err := readDir(dst, newDir)
 	if err != nil {
 		return err
 	}
-	if err := moveAll(from, dst); err != nil {
+	if err := moveAll(dst, newDir, "."); err != nil {
 		return err
 	}
-	if len(empty) > 0 {
+	if len(content) > 0 {
 		uid, gid := ownerOf(info)
-		if err := errors.Join(os.Lchown(dst, uid, gid), os.Chmod(dst, info.Mode())); err != nil {
+		if err := errors.Join(dst.Lchown(".", uid, gid), dst.Chmod(".", info.Mode())); err != nil {
 			return err
 		}
 	}
-	if err := syncTree(dst); err != nil {
+	if err := syncTrees(dst); err != nil {
 		return err
 	}
-	return os.Remove(from)
+	return dst.Remove(newDir)
+}
+
+// readDir returns the names in a directory of a volume.
+func readDir(root *os.Root, dir string) ([]string, error) {
+	f, err := root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
 }
 
 // moveAll moves everything in a directory except the names in reservedNames.
-func moveAll(from, to string) error {
-	list, err := os.ReadDir(from)
+func moveAll(dst *os.Root, from, to string) error {
+	names, err := readDir(dst, from)
 	if err != nil {
 		return err
 	}
-	for _, d := range list {
-		if slices.Contains(reservedNames, d.Name()) {
+	for _, name := range names {
+		if slices.Contains(reservedNames, name) {
 			continue
 		}
-		if err := os.Rename(filepath.Join(from, d.Name()), filepath.Join(to, d.Name())); err != nil {
+		if err := dst.Rename(path.Join(from, name), path.Join(to, name)); err != nil {
 			return err
 		}
 	}
-	return syncTree(to)
+	return syncTrees(dst)
 }
 
-func rename(dir, from, to string) error {
-	if err := os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)); err != nil {
-		return err
-	}
-	return syncTree(dir)
-}
-
-func exists(dir, name string) bool {
-	_, err := os.Lstat(filepath.Join(dir, name))
+func exists(root *os.Root, name string) bool {
+	_, err := root.Lstat(name)
 	return !errors.Is(err, fs.ErrNotExist)
 }

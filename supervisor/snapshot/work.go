@@ -1,25 +1,29 @@
 package snapshot
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
-// Command is the hidden lyandev command that works on volumes inside the porter's container. It reads Requests as JSON lines
+// Command is the hidden lyandev command that works on volumes inside the copy container. It reads Requests as JSON lines
 // and answers each with a Reply until its input ends.
 const Command = "copy-volume"
 
 // Request is one operation on a volume.
 type Request struct {
-	// Do is "copy" (Src, Dst), "seal" (Dst), "fill" (Src or "", Dst, Sum, Lead), "seed" (Src, Dst, Sum, Lead,
+	// Do is "copy" (Src, Dst), "seal" (Dst), "sync" (All), "fill" (Src or "", Dst, Sum, Lead), "seed" (Src, Dst, Sum, Lead,
 	// Detach), "swap" (Dst) or "abandon" (Dst).
-	Do   string `json:"do"`
-	Src  string `json:"src,omitempty"`
-	Dst  string `json:"dst"`
-	Sum  string `json:"sum,omitempty"`
-	Lead bool   `json:"lead,omitempty"`
+	Do  string `json:"do"`
+	Src string `json:"src,omitempty"`
+	Dst string `json:"dst"`
+	// All are the volumes of a "sync".
+	All  []string `json:"all,omitempty"`
+	Sum  string   `json:"sum,omitempty"`
+	Lead bool     `json:"lead,omitempty"`
 	// Detach removes the master settings of a MariaDB slave, for volumes of another instance.
 	Detach bool `json:"detach,omitempty"`
 }
@@ -42,7 +46,7 @@ func Serve(in io.Reader, out io.Writer) error {
 		}
 		var r Reply
 		var err error
-		if r.Copied, err = do(q); err != nil {
+		if r.Copied, err = do(context.Background(), q); err != nil {
 			r.Error = err.Error()
 		}
 		if err := enc.Encode(r); err != nil {
@@ -51,16 +55,39 @@ func Serve(in io.Reader, out io.Writer) error {
 	}
 }
 
-func do(q Request) (Copied, error) {
+// Sync syncs the file systems of volumes to disk, and blocks until that is done.
+func Sync(dirs ...string) error {
+	var roots []*os.Root
+	defer func() {
+		for _, r := range roots {
+			_ = r.Close()
+		}
+	}()
+	for _, dir := range dirs {
+		r, err := os.OpenRoot(dir)
+		if err != nil {
+			return fmt.Errorf("cannot sync the copy to disk: %w", err)
+		}
+		roots = append(roots, r)
+	}
+	if err := syncTrees(roots...); err != nil {
+		return fmt.Errorf("cannot sync the copy to disk: %w", err)
+	}
+	return nil
+}
+
+func do(ctx context.Context, q Request) (Copied, error) {
 	switch q.Do {
 	case "copy":
-		return Copy(q.Src, q.Dst)
+		return Copy(ctx, q.Src, q.Dst)
 	case "seal":
-		return Seal(q.Dst)
+		return Seal(ctx, q.Dst)
+	case "sync":
+		return Copied{}, Sync(q.All...)
 	case "fill":
-		return Fill(q.Src, q.Dst, q.Sum, q.Lead)
+		return Fill(ctx, q.Src, q.Dst, q.Sum, q.Lead)
 	case "seed":
-		return seed(q.Src, q.Dst, q.Sum, q.Lead, q.Detach)
+		return seed(ctx, q.Src, q.Dst, q.Sum, q.Lead, q.Detach)
 	case "swap":
 		return Copied{}, Swap(q.Dst)
 	case "abandon":
