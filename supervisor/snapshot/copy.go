@@ -27,6 +27,8 @@ type Copied struct {
 	// ChangedFiles and ChangedBytes are the files that this pass read, because they might differ from their copies.
 	ChangedFiles int   `json:"changedFiles"`
 	ChangedBytes int64 `json:"changedBytes"`
+	// Written is how many bytes did differ.
+	Written int64 `json:"written"`
 	// Sum is the manifest's checksum, set by Seal. Product and Version are those of identity.
 	Sum     string `json:"sum,omitempty"`
 	Product string `json:"product,omitempty"`
@@ -102,6 +104,7 @@ func pass(ctx context.Context, from, part *os.Root, last *Manifest, all []Entry,
 	if err := todo.run(ctx); err != nil {
 		return nil, err
 	}
+	done.Written += todo.written.Load()
 	return slices.DeleteFunc(all, func(e Entry) bool { return todo.vanished(e.Path) }), nil
 }
 

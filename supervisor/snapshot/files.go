@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -29,6 +30,8 @@ func atOnce() int { return min(max(runtime.GOMAXPROCS(0), 2), 8) }
 type copies struct {
 	from, to *os.Root
 	list     []*copying
+	// written counts the bytes that were copied, or differed from an older copy.
+	written atomic.Int64
 
 	mu   sync.Mutex
 	gone map[string]bool
@@ -124,7 +127,7 @@ func (c *copies) contents(ctx context.Context, f *copying, in, out *os.File) err
 		return nil
 	}
 	if f.Size <= piece {
-		return f.transfer(ctx, in, out, 0, f.Size)
+		return c.transfer(ctx, f, in, out, 0, f.Size)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,14 +161,15 @@ func (c *copies) copyPiece(ctx context.Context, p piecewise) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.transfer(ctx, in, out, p.off, p.end), out.Close())
+	return errors.Join(c.transfer(ctx, p.copying, in, out, p.off, p.end), out.Close())
 }
 
 // transfer copies a part of a file. Where an older copy is right already, it writes nothing.
-func (f *copying) transfer(ctx context.Context, in, out *os.File, off, end int64) error {
+func (c *copies) transfer(ctx context.Context, f *copying, in, out *os.File, off, end int64) error {
 	if f.update {
-		return update(ctx, in, out, off, end)
+		return c.update(ctx, in, out, off, end)
 	}
+	c.written.Add(end - off)
 	for off < end {
 		data, hole := nextData(in, off, end)
 		if err := copyRange(ctx, in, out, data, hole); err != nil {
@@ -203,7 +207,7 @@ func copyRange(ctx context.Context, in, out *os.File, off, end int64) error {
 var buffers = sync.Pool{New: func() any { return new([2][block]byte) }}
 
 // update makes a part of a copy like the original: it writes only the blocks that differ.
-func update(ctx context.Context, in, out *os.File, off, end int64) error {
+func (c *copies) update(ctx context.Context, in, out *os.File, off, end int64) error {
 	b := buffers.Get().(*[2][block]byte)
 	defer buffers.Put(b)
 	for off < end {
@@ -217,6 +221,7 @@ func update(ctx context.Context, in, out *os.File, off, end int64) error {
 			return err
 		}
 		if !bytes.Equal(want[:n], have[:m]) {
+			c.written.Add(int64(n))
 			if _, err := out.WriteAt(want[:n], off); err != nil {
 				return err
 			}

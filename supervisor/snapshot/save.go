@@ -16,7 +16,7 @@ import (
 const (
 	// maxFrozen is the longest time that services may be paused. Sentinels consider a Redis down after 5 s.
 	maxFrozen = 3500 * time.Millisecond
-	// littleLeft is how many bytes a pass may have copied for the next one to be the last, with the services paused.
+	// littleLeft is how many bytes a pass may have written for the next one to be the last, with the services paused.
 	littleLeft = 48 << 20
 	maxPasses  = 4
 )
@@ -211,22 +211,22 @@ func (s *saving) undo(ctx context.Context) error {
 // copyAll copies in passes while the services run until little is left to copy, and makes the last pass with the services
 // paused.
 func (s *saving) copyAll(ctx context.Context) error {
-	for n := 1; ; n++ {
-		changed, err := s.pass(ctx, 0)
-		if err != nil {
-			return err
-		}
-		s.q.Say(fmt.Sprintf("copied %d MB", changed>>20))
-		if changed <= littleLeft || n == maxPasses {
-			break
-		}
-	}
 	var ids []string
 	for _, src := range s.sources {
 		ids = append(ids, src.Containers...)
 	}
-	if len(ids) == 0 {
-		return nil // no container is writing
+	for n := 1; ; n++ {
+		written, err := s.pass(ctx, 0)
+		if err != nil {
+			return err
+		}
+		s.q.Say(fmt.Sprintf("copied %d MB", written>>20))
+		if len(ids) == 0 {
+			return nil // no container is writing
+		}
+		if written <= littleLeft || n == maxPasses {
+			break
+		}
 	}
 	thaw, err := s.freeze(ctx, ids)
 	if err != nil {
@@ -244,8 +244,8 @@ func (s *saving) copyAll(ctx context.Context) error {
 	return nil
 }
 
-// pass updates all copies. It fails if that takes longer than limit; 0 is no limit.
-func (s *saving) pass(ctx context.Context, limit time.Duration) (changed int64, err error) {
+// pass updates all copies, and returns how many bytes it wrote. It fails if that takes longer than limit; 0 is no limit.
+func (s *saving) pass(ctx context.Context, limit time.Duration) (written int64, err error) {
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
@@ -255,9 +255,9 @@ func (s *saving) pass(ctx context.Context, limit time.Duration) (changed int64, 
 		return s.copier.do(ctx, Request{Do: "copy", Src: at("src", i), Dst: at("dst", i)})
 	})
 	for _, d := range done {
-		changed += d.ChangedBytes
+		written += d.Written
 	}
-	return changed, err
+	return written, err
 }
 
 func (s *saving) each(do func(i int) (Copied, error)) ([]Copied, error) {

@@ -69,13 +69,17 @@ func TestLargeFilesAreCopiedInPieces(t *testing.T) {
 func TestAChangedFileIsUpdatedInPlace(t *testing.T) {
 	src, dst := t.TempDir(), t.TempDir()
 	write(t, src, "f", strings.Repeat("x", 5*block))
-	both(t, src, dst)
+	if done := both(t, src, dst); done.Written != 5*block {
+		t.Errorf("the first pass: %+v", done)
+	}
 	before, err := os.Stat(filepath.Join(dst, partDir, "f"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(t, src, "f", strings.Repeat("x", 3*block)+"y"+strings.Repeat("x", 3*block))
-	both(t, src, dst)
+	if done := both(t, src, dst); done.Written != 2*block+1 {
+		t.Errorf("%d bytes were written, want those that differ: %+v", done.Written, done)
+	}
 	after, err := os.Stat(filepath.Join(dst, partDir, "f"))
 	if err != nil || !os.SameFile(before, after) {
 		t.Errorf("the copy was made again: %v", err)
