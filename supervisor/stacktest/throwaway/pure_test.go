@@ -215,6 +215,26 @@ func TestUnsettled(t *testing.T) {
 	}
 }
 
+func TestDirectSQL(t *testing.T) {
+	for text, want := range map[string]bool{
+		"INSERT INTO a VALUES ('x');\n":                  true,
+		"INSERT INTO a VALUES ('DELIMITER ');\n":         true,
+		"SELECT 1;\nDELIMITER ;;\nCREATE TRIGGER x ;;\n": false,
+		strings.Repeat("x", maxStatements+1):             false,
+	} {
+		if direct(text) != want {
+			t.Errorf("%.40q: sent to the server: %v, want %v", text, !want, want)
+		}
+	}
+}
+
+func TestDatabasesWithKeys(t *testing.T) {
+	got := databases("# Keyspace\r\ndb0:keys=2,expires=1,avg_ttl=3\r\ndb15:keys=1,expires=0\r\n")
+	if len(got) != 2 || !got[0] || !got[15] || len(databases("# Keyspace\r\n")) != 0 {
+		t.Errorf("databases with keys are %v", got)
+	}
+}
+
 func TestResetSQL(t *testing.T) {
 	prints := func(text string) mariadbMemory { return readPrints([]byte(text)) }
 	before := prints("app\tposts\napp.posts\t11\nposts\tCREATE 1\napp\tusers\napp.users\t22\nusers\tCREATE 2\n")

@@ -68,11 +68,15 @@ func (c *Copy) rememberMariaDB(ctx context.Context, v services.View) (mariadbMem
 	if err != nil {
 		return nil, fmt.Errorf("cannot record the content of MariaDB: %w", err)
 	}
-	prints, err := c.shell(ctx, p.Name, printScript, nil)
+	db, err := rootSession(ctx, v, p)
+	if err == nil {
+		defer db.Close()
+	}
+	m, err := c.prints(ctx, db, p.Name)
 	if err != nil {
 		return nil, fmt.Errorf("cannot record the content of MariaDB: %w", err)
 	}
-	m, tables := readPrints(prints), splitDump(dump)
+	tables := splitDump(dump)
 	for key, t := range m {
 		if t.sql = tables[key]; len(t.sql) == 0 {
 			return nil, fmt.Errorf("cannot record the content of MariaDB: table %s is not in the dump", key)
@@ -87,15 +91,24 @@ func (c *Copy) resetMariaDB(ctx context.Context, v services.View, before mariadb
 	if err != nil {
 		return fmt.Errorf("cannot reset MariaDB: %w", err)
 	}
-	prints, err := c.shell(ctx, p.Name, printScript, nil)
+	db, err := rootSession(ctx, v, p)
+	if err == nil {
+		defer db.Close()
+	}
+	now, err := c.prints(ctx, db, p.Name)
 	if err != nil {
 		return fmt.Errorf("cannot reset MariaDB: %w", err)
 	}
-	sql := resetSQL(before, readPrints(prints))
-	if len(sql) == 0 {
+	sql := resetSQL(before, now)
+	switch {
+	case len(sql) == 0:
 		return nil
+	case db != nil && direct(string(sql)):
+		_, err = db.ExecContext(ctx, string(sql))
+	default:
+		_, err = c.shell(ctx, p.Name, client+"exec mariadb -uroot --binary-mode", bytes.NewReader(sql))
 	}
-	if _, err := c.shell(ctx, p.Name, client+"exec mariadb -uroot --binary-mode", bytes.NewReader(sql)); err != nil {
+	if err != nil {
 		return fmt.Errorf("cannot reset MariaDB: %w", err)
 	}
 	return nil

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,16 +30,9 @@ type redisKey struct {
 // redisBatch is the number of keys per round trip.
 const redisBatch = 200
 
-// redisDatabases is the default number of databases of a server.
-const redisDatabases = 16
-
 func rememberRedis(ctx context.Context, v services.View) (redisMemory, error) {
 	m := redisMemory{}
-	err := withRedis(ctx, v, func(db int, c *redis.Client) error {
-		n, err := c.DBSize(ctx).Result()
-		if err != nil || n == 0 {
-			return err
-		}
+	err := withRedis(ctx, v, nil, func(db int, c *redis.Client) (err error) {
 		m[db], err = dumpKeys(ctx, c)
 		return err
 	})
@@ -84,11 +80,7 @@ func dumpKeys(ctx context.Context, c *redis.Client) ([]redisKey, error) {
 
 // resetRedis empties and refills the server, in one transaction per database, so that clients never see partial content.
 func resetRedis(ctx context.Context, v services.View, m redisMemory) error {
-	err := withRedis(ctx, v, func(db int, c *redis.Client) error {
-		n, err := c.DBSize(ctx).Result()
-		if err != nil || n == 0 && len(m[db]) == 0 {
-			return err
-		}
+	err := withRedis(ctx, v, m, func(db int, c *redis.Client) error {
 		pipe := c.TxPipeline()
 		pipe.FlushDB(ctx)
 		for _, k := range m[db] {
@@ -98,7 +90,7 @@ func resetRedis(ctx context.Context, v services.View, m redisMemory) error {
 			}
 			pipe.Restore(ctx, k.name, ttl, k.value)
 		}
-		_, err = pipe.Exec(ctx)
+		_, err := pipe.Exec(ctx)
 		return err
 	})
 	if err != nil {
@@ -107,8 +99,8 @@ func resetRedis(ctx context.Context, v services.View, m redisMemory) error {
 	return nil
 }
 
-// withRedis calls f for each database of the master.
-func withRedis(ctx context.Context, v services.View, f func(db int, c *redis.Client) error) error {
+// withRedis calls f for each database of the master that has keys, or has some in m.
+func withRedis(ctx context.Context, v services.View, m redisMemory, f func(db int, c *redis.Client) error) error {
 	p, err := withRole(v, "master")
 	if err != nil {
 		return err
@@ -117,21 +109,49 @@ func withRedis(ctx context.Context, v services.View, f func(db int, c *redis.Cli
 	if err != nil {
 		return err
 	}
-	addr := net.JoinHostPort(p.Status.PodIP, fmt.Sprint(portOf(p, "redis", 6379)))
-	for db := range redisDatabases {
-		c := redis.NewClient(&redis.Options{
-			Addr: addr, Password: env["REDIS_PASSWORD"], DB: db, Dialer: v.Dial, Protocol: 2, DisableIdentity: true, MaxRetries: -1,
-		})
+	opts := redis.Options{
+		Addr:     net.JoinHostPort(p.Status.PodIP, fmt.Sprint(portOf(p, "redis", 6379))),
+		Password: env["REDIS_PASSWORD"], Dialer: v.Dial, Protocol: 2, DisableIdentity: true, MaxRetries: -1,
+	}
+	first := redis.NewClient(&opts)
+	defer first.Close()
+	info, err := first.Info(ctx, "keyspace").Result()
+	if err != nil {
+		return err
+	}
+	used := databases(info)
+	for db := range m {
+		used[db] = true
+	}
+	for _, db := range slices.Sorted(maps.Keys(used)) {
+		c := first
+		if db != 0 {
+			other := opts
+			other.DB = db
+			c = redis.NewClient(&other)
+		}
 		err := f(db, c)
-		_ = c.Close()
-		if err != nil && strings.Contains(err.Error(), "DB index is out of range") {
-			return nil // the server has fewer
+		if c != first {
+			_ = c.Close()
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// databases returns the databases with keys, from the answer to INFO keyspace: a line "db0:keys=..." each. It is pure.
+func databases(info string) map[int]bool {
+	used := map[int]bool{}
+	for line := range strings.Lines(info) {
+		name, _, _ := strings.Cut(line, ":")
+		number, ok := strings.CutPrefix(name, "db")
+		if n, err := strconv.Atoi(number); ok && err == nil {
+			used[n] = true
+		}
+	}
+	return used
 }
 
 // portOf returns the number of a named port of the pod, or the fallback.
