@@ -72,7 +72,7 @@ func (r *rig) successor() *Restorer {
 		Stack: r, File: r.file(), Log: slog.New(slog.DiscardHandler),
 		Event: func(typ, reason, message string) { _ = r.did("event " + typ + " " + reason) },
 		Snapshots: snapshot.Config{
-			Engine: r.Engine, Project: r.project, Dir: "/s", Home: r.volumes,
+			Engine: r.Engine, Project: r.project, Dir: "/s", Home: r.volumes, InContainer: true,
 			Image: func(context.Context) (string, error) { return "lyandev:1", nil },
 		},
 	})

@@ -3,8 +3,8 @@
 // A copy is crash-consistent: its last, short pass runs while the containers that write the volumes are paused, so that
 // everything they acknowledged is in their files, and a server recovers from the copy as from a crash. Each volume is copied
 // into a volume of its own, <project>_snap_<name>_<claim>. The snapshot exists once the marker volume <project>_snap_<name>
-// exists: it is empty, and its label holds the metadata (Meta). The copying is done by this binary, in a container of its
-// own image.
+// exists: it is empty, and its label holds the metadata (Meta). Where the engine keeps its volumes on this host and this process
+// may open them, it copies itself; otherwise this binary does in a container of its own image.
 package snapshot
 
 import (
