@@ -83,7 +83,7 @@ func (s *Supervisor) saveNow(ctx context.Context, q snapshot.SaveRequest, names 
 	if err != nil {
 		return nil, fmt.Errorf("cannot save %s: %w", q.Name, err)
 	}
-	q.Profile, q.Sources = stack.Profile, sources
+	q.Profile, q.Sources, q.LeftOut = stack.Profile, sources, snapshot.LeftOut(stack, names)
 	q.Say = func(text string) { s.log.Info("snapshot", "name", q.Name, "progress", text) }
 	if len(names) == 0 {
 		q.Steps = s.passedSteps()

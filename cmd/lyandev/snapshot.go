@@ -89,8 +89,8 @@ func runSnapshotSave(c *cli.Context, st *ui.Streams) error {
 			err = t.client.SaveSnapshot(ctx, name, req, m)
 		}
 	case errors.Is(err, errNotUp):
-		err = offline(c, st, t, func(cp snapshot.Config, all []snapshot.Source) error {
-			m, err = cp.Save(ctx, snapshot.SaveRequest{Name: name, Sources: all, Replace: req.Replace})
+		err = offline(c, st, t, func(cp snapshot.Config, all []snapshot.Source, leftOut []string) error {
+			m, err = cp.Save(ctx, snapshot.SaveRequest{Name: name, Sources: all, Replace: req.Replace, LeftOut: leftOut})
 			return err
 		}, services)
 	}
@@ -105,6 +105,10 @@ func runSnapshotSave(c *cli.Context, st *ui.Streams) error {
 		fmt.Fprintf(st.Err, "; writes were paused for %s", short(m.Frozen))
 	}
 	fmt.Fprintln(st.Err)
+	if len(m.LeftOut) > 0 {
+		fmt.Fprintf(st.Err, "%s the snapshot does not have %s: only volumes of services with Kubernetes' semantics are copied\n",
+			st.Paint(ui.Yellow, "warning:"), strings.Join(m.LeftOut, ", "))
+	}
 	return nil
 }
 
@@ -134,7 +138,7 @@ func allKnown(names, known []string) error {
 }
 
 // offline calls do for the volumes of an instance that is not running, while holding the instance's lock.
-func offline(c *cli.Context, st *ui.Streams, t *target, do func(snapshot.Config, []snapshot.Source) error, names []string) error {
+func offline(c *cli.Context, st *ui.Streams, t *target, do func(cp snapshot.Config, all []snapshot.Source, leftOut []string) error, names []string) error {
 	stack, err := loadStack(c, "")
 	if err != nil {
 		return err
@@ -164,7 +168,7 @@ func offline(c *cli.Context, st *ui.Streams, t *target, do func(snapshot.Config,
 	if err != nil {
 		return err
 	}
-	return do(cp, all)
+	return do(cp, all, snapshot.LeftOut(stack, names))
 }
 
 // restoredJSON is the JSON form of a restore.
@@ -197,7 +201,7 @@ func runSnapshotRestore(c *cli.Context, st *ui.Streams) error {
 			err = waitReady(ctx, t, c.Duration("timeout"))
 		}
 	case errors.Is(err, errNotUp):
-		err = offline(c, st, t, func(cp snapshot.Config, all []snapshot.Source) error {
+		err = offline(c, st, t, func(cp snapshot.Config, all []snapshot.Source, _ []string) error {
 			done, err = restoreOffline(ctx, cp, name, all)
 			return err
 		}, services)

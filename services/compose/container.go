@@ -154,6 +154,23 @@ func (c *Container) RenameVolume(from, to string) (found bool) {
 	return found
 }
 
+// NamedVolumes are the Docker volumes with a name that the container mounts, each once.
+func (c *Container) NamedVolumes() []string {
+	var out []string
+	for _, b := range c.Host.Binds {
+		if source, _, ok := strings.Cut(b, ":"); ok && source != "" && !strings.HasPrefix(source, "/") {
+			out = append(out, source)
+		}
+	}
+	for i := range c.Host.Mounts {
+		if m := &c.Host.Mounts[i]; m.Type == mount.TypeVolume && m.Source != "" {
+			out = append(out, m.Source)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Decode reads the value of Annotation for the instance of a name.
 func Decode(annotation, project string) (*Container, error) {
 	c := new(Container)

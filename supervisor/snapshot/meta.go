@@ -43,6 +43,8 @@ type Meta struct {
 	Frozen time.Duration `json:"frozen"`
 	Bytes  int64         `json:"bytes"`
 	Claims []ClaimMeta   `json:"claims"`
+	// LeftOut are the Docker volumes of the services that the snapshot does not have; see the function of that name.
+	LeftOut []string `json:"leftOut,omitempty"`
 	// Steps maps the bootstrap steps that had passed to the containers they passed in. Only set if all volumes were saved.
 	Steps map[string]string `json:"steps,omitempty"`
 	// Prepared is the key of an automatic snapshot (prepared volumes of test runs): a hash of everything that determines its

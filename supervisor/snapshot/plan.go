@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 )
 
 // Errors for errors.Is.
@@ -71,6 +72,9 @@ func Sources(stack *services.Stack, pods []*corev1.Pod, names []string) ([]Sourc
 			}
 			return nil, fmt.Errorf("cannot find service %s in %s; services with volumes are %s", n, stack.Name, strings.Join(all, ", "))
 		}
+		if left := LeftOut(stack, []string{n}); len(left) > 0 {
+			return nil, fmt.Errorf("cannot copy the volumes of %s: %w: %s", n, ErrNothing, leftOutText(left))
+		}
 		if len(ClaimsOf(w)) == 0 {
 			return nil, fmt.Errorf("cannot copy the volumes of %s: %w, it has none", n, ErrNothing)
 		}
@@ -86,10 +90,43 @@ func Sources(stack *services.Stack, pods []*corev1.Pod, names []string) ([]Sourc
 			}
 		}
 	}
+	if left := LeftOut(stack, names); len(out) == 0 && len(left) > 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNothing, leftOutText(left))
+	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: no service of %s has a volume", ErrNothing, stack.Name)
 	}
 	return out, nil
+}
+
+// LeftOut are the Docker volumes of the named workloads, of all without names, that no snapshot has: those that only services with
+// Compose's semantics mount.
+func LeftOut(stack *services.Stack, names []string) []string {
+	var out []string
+	for _, w := range stack.Workloads {
+		if !w.Plain() || len(names) > 0 && !slices.Contains(names, w.Name()) {
+			continue
+		}
+		c, err := compose.Decode(w.PodMeta().Annotations[compose.Annotation], stack.Name)
+		if err != nil {
+			continue // it is told of when its container is made
+		}
+		out = append(out, c.NamedVolumes()...)
+	}
+	for _, w := range stack.Workloads {
+		for _, claim := range ClaimsOf(w) {
+			if v := stack.ClaimVolume(claim); v != nil {
+				out = slices.DeleteFunc(out, func(name string) bool { return name == compose.Named(v.Name, stack.Name) })
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func leftOutText(volumes []string) string {
+	return fmt.Sprintf("a snapshot has the volumes of services with Kubernetes' semantics, and not %s; give the service `x-lyandev: {kind: StatefulSet}`, "+
+		"or copy the volume with `docker run --rm -v VOLUME:/from -v \"$PWD\":/to IMAGE cp -a /from /to`", strings.Join(volumes, ", "))
 }
 
 func source(w *services.Workload, claim string, pods []*corev1.Pod) Source {

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/lyandev/lyandev/services"
+	"github.com/lyandev/lyandev/services/compose"
 	"github.com/lyandev/lyandev/supervisor/engine"
 )
 
@@ -50,6 +51,41 @@ func running(w *services.Workload, role string) *corev1.Pod {
 		Name: "main", ContainerID: "docker://id-" + p.Name, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
 	}}
 	return p
+}
+
+// TestLeftOut: volumes that only services with Compose's semantics mount are named, since no snapshot has them.
+func TestLeftOut(t *testing.T) {
+	plain := func(name string, binds ...string) *services.Workload {
+		c := &compose.Container{Service: name}
+		c.Host.Binds = binds
+		text, err := c.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &services.ComposeService{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		w.Spec.Template.Annotations = map[string]string{compose.Annotation: text}
+		return &services.Workload{Object: w}
+	}
+	s := &services.Stack{
+		Name:    "s",
+		Volumes: []*compose.Volume{{Key: "data", Name: compose.Project + "_data", Claim: "data"}, {Key: "own", Name: compose.Project + "_own"}},
+		Workloads: []*services.Workload{
+			claimed("db", "", "", "data"), plain("web", compose.Project+"_own:/own", compose.Project+"_data:/data:ro", "/home:/home"), plain("idle"),
+		},
+	}
+	if got := LeftOut(s, nil); !slices.Equal(got, []string{"s_own"}) {
+		t.Errorf("left out: %v", got)
+	}
+	if got := LeftOut(s, []string{"db"}); len(got) != 0 {
+		t.Errorf("of db: %v", got)
+	}
+	if _, err := Sources(s, nil, []string{"web"}); !errors.Is(err, ErrNothing) || !strings.Contains(err.Error(), "and not s_own") {
+		t.Errorf("web alone: %v", err)
+	}
+	s.Workloads = s.Workloads[1:]
+	if _, err := Sources(s, nil, nil); !errors.Is(err, ErrNothing) || !strings.Contains(err.Error(), "and not s_data, s_own") {
+		t.Errorf("no other service: %v", err)
+	}
 }
 
 func TestSources(t *testing.T) {

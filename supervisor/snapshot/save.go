@@ -30,7 +30,8 @@ type SaveRequest struct {
 	Replace bool
 	// To is the project that owns the snapshot, nil for the project of the sources. Its Engine creates the snapshot's volumes.
 	To *Config
-	// Steps and Prepared are stored in Meta.
+	// LeftOut, Steps and Prepared are stored in Meta.
+	LeftOut  []string
 	Steps    map[string]string
 	Prepared string
 	// Say receives progress messages; nil discards them.
@@ -68,7 +69,7 @@ func (c Config) Save(ctx context.Context, q SaveRequest) (*Meta, error) {
 		return nil, err
 	}
 	s := &saving{Config: c, to: to, q: q, vols: vols, meta: Meta{
-		Name: q.Name, Project: to.Project, Profile: q.Profile, Created: time.Now().UTC(), Steps: q.Steps, Prepared: q.Prepared,
+		Name: q.Name, Project: to.Project, Profile: q.Profile, Created: time.Now().UTC(), LeftOut: q.LeftOut, Steps: q.Steps, Prepared: q.Prepared,
 	}}
 	if err := s.run(ctx); err != nil {
 		return nil, fmt.Errorf("cannot save %s: %w", q.Name, err)
