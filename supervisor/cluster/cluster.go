@@ -209,7 +209,7 @@ func (c *Cluster) View() controller.View {
 		Revisions: List[*appsv1.ControllerRevision](c.Store), Pods: List[*corev1.Pod](c.Store),
 		ComposeServices: List[*services.ComposeService](c.Store),
 		Names:           c.podNames, Memory: c.memory, Location: time.Local, ReplaceUnready: c.factRestarts, StartFirst: c.startFirst,
-		ReplaceStuck: true, Cache: &c.cache,
+		GrowAnew: true, ReplaceStuck: true, Cache: &c.cache,
 	}
 }
 

@@ -79,6 +79,9 @@ func (l *look) deployment(d *appsv1.Deployment) {
 
 func (r *rollout) decide() {
 	switch {
+	case r.growsAnew():
+		r.keepOld()
+		r.roll()
 	case r.d.Spec.Paused || r.scaling():
 		r.syncRevision()
 		r.scale()
@@ -91,6 +94,21 @@ func (r *rollout) decide() {
 	default:
 		r.syncRevision()
 		r.roll()
+	}
+}
+
+// growsAnew reports whether the number of pods grows together with the template, as in a change of profiles.
+func (r *rollout) growsAnew() bool {
+	return r.GrowAnew && !r.d.Spec.Paused && rolling(r.d) && r.newest == nil && r.scaling() && r.want > total(r.old)
+}
+
+// keepOld has the old ReplicaSets stay as they are, so that all pods that are added have the new template.
+func (r *rollout) keepOld() {
+	for _, v := range r.old {
+		if v.size() > 0 {
+			v.annotate(desiredAnnotation, strconv.Itoa(int(r.want)))
+			v.annotate(maxAnnotation, strconv.Itoa(int(r.want+MaxSurge(r.d))))
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lyandev/lyandev/supervisor/controller"
@@ -81,4 +82,34 @@ func partlyReady(t *testing.T, unready int) *world {
 		w.setReady(false, p.Name)
 	}
 	return w
+}
+
+// TestGrowAnew: pods that come with a new template have it, and the old ones go when enough of the new ones are available; without
+// GrowAnew, as in Kubernetes, the old ReplicaSet grows first, and is replaced then.
+func TestGrowAnew(t *testing.T) {
+	for name, c := range map[string]struct {
+		on            bool
+		before, after int32
+		first, second string
+	}{
+		"it grows":               {true, 1, 3, "img:1=1 img:2=3", "img:1=0 img:2=3"},
+		"it grows in Kubernetes": {false, 1, 3, "img:1=3 img:2=1", "img:1=2 img:2=2"},
+		"it shrinks":             {true, 3, 1, "img:1=1 img:2=1", "img:1=0 img:2=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.view.GrowAnew = c.on
+			w.store(deployment(t, int(c.before)))
+			w.settle()
+			w.readyAll("img:1")
+			w.settle()
+			w.editDeployment(func(s *appsv1.DeploymentSpec) {
+				deployImage("img:2")(s)
+				deployReplicas(c.after)(s)
+			})
+			w.wantSizes(t, c.first)
+			w.readyAll("img:2")
+			w.wantSizes(t, c.second)
+		})
+	}
 }

@@ -42,6 +42,9 @@ type View struct {
 	// ReplaceUnready names Deployments whose old pods need not be spared in a rolling update while they are not Ready: all of them
 	// are replaced at once, beyond maxUnavailable. Kubernetes has no such setting; there a person would delete these pods.
 	ReplaceUnready map[string]bool
+	// GrowAnew lets a Deployment whose number of pods grows together with its template add pods of the new template only. Kubernetes
+	// first adds pods of the old one, and replaces them then.
+	GrowAnew bool
 	// ReplaceStuck replaces pods of StatefulSets that have an old template and fail, or whose restart was asked for, although they are
 	// not available. Kubernetes leaves that to a person, as a known issue of forced rollbacks.
 	ReplaceStuck bool
