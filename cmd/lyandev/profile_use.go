@@ -26,12 +26,12 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 	if c.Duration("limit") <= 0 {
 		return withCode(exitUsage, fmt.Errorf("cannot use --limit %s: it must be greater than 0", c.Duration("limit")))
 	}
-	if strings.TrimSpace(name) == "" {
-		return withCode(exitUsage, errors.New("cannot use a profile without a name; `lyandev profile ls` lists the profiles"))
-	}
 	stack, err := loadStack(c, name)
 	if err != nil {
 		return err
+	}
+	if name == "" && stack.OwnProfile != "" {
+		return withCode(exitUsage, fmt.Errorf("cannot use no profile: the file's default profile, %s, is active whenever no other is", stack.OwnProfile))
 	}
 	t, err := findTarget(c, stack)
 	if err != nil {
@@ -63,7 +63,11 @@ func runProfileUse(c *cli.Context, st *ui.Streams) error {
 		return err
 	}
 	if plan.From == plan.To {
-		fmt.Fprintf(st.Err, "profile %[2]s of %[1]s is already active; run `lyandev up` to apply changes to the file\n", t.instance.Name, plan.To)
+		active := fmt.Sprintf("profile %s of %s is already active", plan.To, t.instance.Name)
+		if plan.To == "" {
+			active = t.instance.Name + " runs without a profile already"
+		}
+		fmt.Fprintf(st.Err, "%s; run `lyandev up` to apply changes to the file\n", active)
 		return nil
 	}
 	if err := printSwitch(st, plan, how, c.Bool("dry-run")); err != nil {
