@@ -95,7 +95,7 @@ func TestDiffIsWhatUpDoes(t *testing.T) {
 		{"fewer replicas", "scale: 3", "scale: 1", "many: scaled: replicas 3 -> 1"},
 		{"a StatefulSet grows and changes", "deploy: {replicas: 2}", "environment: {A: b}\n    deploy: {replicas: 3}", "set: rolled out: replicas 2 -> 3, environment A"},
 		{"content of a config", "content: old", "content: new", "plain: made anew: content of config conf"},
-		{"a probe", "periodSeconds: 5", "periodSeconds: 4", "kube: rolled out: healthcheck"},
+		{"a probe", "periodSeconds: 5", "periodSeconds: 4", "kube: rolled out: readiness probe"},
 		{"an added service", "configs: {conf", "  more: {image: debian:trixie-slim, init: true, stop_grace_period: 0s, command: [sleep, infinity]}\nconfigs: {conf", "more: added"},
 		{"a removed service", "  more: {image: debian:trixie-slim, init: true, stop_grace_period: 0s, command: [sleep, infinity]}\n", "", "more: removed: no longer in the file"},
 		{"an image that is built", "", "", "built: made anew: new build of image " + i.Name + "-built"},
