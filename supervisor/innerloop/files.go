@@ -64,6 +64,8 @@ type opening struct {
 	done chan struct{}
 	ch   *livesync.Channel
 	err  error
+	// started is when the container was started whose process the channel leads to.
+	started time.Time
 }
 
 func newContainerFiles(l *Loop) *containerFiles {
@@ -264,9 +266,15 @@ func (f *containerFiles) open(t target) *opening {
 	defer f.mu.Unlock()
 	d := f.of(t)
 	if d.channel != nil && !d.channel.over() {
-		return d.channel
+		if !t.started.After(d.channel.started) {
+			return d.channel
+		}
+		// The container was started again since: the helper has ended with it, but Docker 20.10 does not always end its stream.
+		if d.channel.isOpen() {
+			d.channel.ch.Close()
+		}
 	}
-	o := &opening{done: make(chan struct{})}
+	o := &opening{done: make(chan struct{}), started: t.started}
 	d.channel = o
 	started := f.l.start(func() {
 		defer close(o.done)
