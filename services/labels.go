@@ -19,6 +19,8 @@ const (
 	ImageAnnotation = "dev.lyandev.image/"
 	// RecreatedAnnotation is the pod annotation by which `up --force-recreate` makes a template another one: when that was.
 	RecreatedAnnotation = "dev.lyandev/recreated-at"
+	// RestartedAtAnnotation is the template annotation that a restart sets, as kubectl's does.
+	RestartedAtAnnotation = "kubectl.kubernetes.io/restartedAt"
 	// UnstartedAnnotation is on the pods of plain services whose containers are made and not started until somebody starts them
 	// (`lyandev create`). It means nothing once the container has run.
 	UnstartedAnnotation = "dev.lyandev/unstarted"

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/lyandev/lyandev/services"
-	"github.com/lyandev/lyandev/supervisor/podchange"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 )
 
@@ -91,7 +90,7 @@ func TestARebuildUndoesNothing(t *testing.T) {
 			if p := s.cluster.Stack().Profile; p != c.profile {
 				t.Errorf("the profile is %q, want %q", p, c.profile)
 			}
-			if _, ok := x.PodMeta().Annotations[podchange.RestartedAt]; ok != c.restarted {
+			if _, ok := x.PodMeta().Annotations[services.RestartedAtAnnotation]; ok != c.restarted {
 				t.Errorf("restarted: %t, want %t", ok, c.restarted)
 			}
 			if image := x.PodSpec().Containers[0].Image; (image == "sha256:new") != (c.changed != nil) {

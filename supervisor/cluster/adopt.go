@@ -10,7 +10,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/controller"
-	"github.com/lyandev/lyandev/supervisor/podchange"
 )
 
 // AdoptPods puts pods into the store that a former supervisor left running, and makes the ReplicaSets and Jobs again that
@@ -21,7 +20,7 @@ func (c *Cluster) AdoptPods(pods []*corev1.Pod) error {
 			return fmt.Errorf("cannot adopt pod %s: %w", p.Name, err)
 		}
 		workload := p.Labels[services.WorkloadLabel]
-		if at := p.Annotations[podchange.RestartedAt]; at > c.restarts[workload] {
+		if at := p.Annotations[services.RestartedAtAnnotation]; at > c.restarts[workload] {
 			c.restarts[workload] = at
 		}
 		ref := metav1.GetControllerOf(p)

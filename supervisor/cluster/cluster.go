@@ -13,7 +13,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/controller"
-	"github.com/lyandev/lyandev/supervisor/podchange"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -98,7 +97,7 @@ func (c *Cluster) Want(stack *services.Stack) error {
 	}
 	for _, x := range stack.Workloads {
 		if at, ok := c.restarts[x.Name()]; ok {
-			prepare.Annotate(x, podchange.RestartedAt, at)
+			prepare.Annotate(x, services.RestartedAtAnnotation, at)
 		}
 	}
 	c.stack = stack
@@ -169,7 +168,7 @@ func (c *Cluster) Restart(name string, now time.Time) error {
 	for i, x := range stack.Workloads {
 		if x.Name() == name {
 			stack.Workloads[i] = x.DeepCopy()
-			prepare.Annotate(stack.Workloads[i], podchange.RestartedAt, at)
+			prepare.Annotate(stack.Workloads[i], services.RestartedAtAnnotation, at)
 		}
 	}
 	c.stack = &stack
@@ -195,7 +194,7 @@ func (c *Cluster) WithoutRestarts() *services.Stack {
 	}
 	stack := c.stack.DeepCopy()
 	for _, x := range stack.Workloads {
-		delete(x.PodMeta().Annotations, podchange.RestartedAt)
+		delete(x.PodMeta().Annotations, services.RestartedAtAnnotation)
 	}
 	return stack
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/controller"
-	"github.com/lyandev/lyandev/supervisor/podchange"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 )
 
@@ -134,9 +133,9 @@ func TestRestartMarksTheTemplateAndLasts(t *testing.T) {
 	if err := w.Restart("web", time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	at := w.stack.Workload("web").PodMeta().Annotations[podchange.RestartedAt]
+	at := w.stack.Workload("web").PodMeta().Annotations[services.RestartedAtAnnotation]
 	want(t, w, prepared(t, deployment("web", 1)))
-	if got := w.stack.Workload("web").PodMeta().Annotations[podchange.RestartedAt]; got != at || at == "" {
+	if got := w.stack.Workload("web").PodMeta().Annotations[services.RestartedAtAnnotation]; got != at || at == "" {
 		t.Errorf("after the next Apply the mark is %q, want %q: it would roll again", got, at)
 	}
 }

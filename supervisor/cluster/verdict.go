@@ -13,7 +13,6 @@ import (
 	"github.com/lyandev/lyandev/services"
 	"github.com/lyandev/lyandev/supervisor/bootstrap"
 	"github.com/lyandev/lyandev/supervisor/order"
-	"github.com/lyandev/lyandev/supervisor/podchange"
 	"github.com/lyandev/lyandev/supervisor/prepare"
 	"github.com/lyandev/lyandev/supervisor/state"
 )
@@ -235,6 +234,6 @@ func (c *Cluster) onlyRestartsForFact(x *services.Workload) bool {
 		return false
 	}
 	restarted := r.from.DeepCopy()
-	prepare.Annotate(restarted, podchange.RestartedAt, c.restarts[x.Name()])
+	prepare.Annotate(restarted, services.RestartedAtAnnotation, c.restarts[x.Name()])
 	return sameObject(restarted, x)
 }

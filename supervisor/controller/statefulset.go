@@ -9,6 +9,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lyandev/lyandev/services"
 )
 
 // statefulState is one look at one StatefulSet.
@@ -139,12 +141,9 @@ func (st *statefulState) stuck(i int, p *corev1.Pod) bool {
 		revisionOf(p) == st.history.update.Name || st.healthy(p) || p.DeletionTimestamp != nil {
 		return false
 	}
-	asked := st.set.Spec.Template.Annotations[restartedAt]
-	return asked != "" && asked != p.Annotations[restartedAt] || fails(p)
+	asked := st.set.Spec.Template.Annotations[services.RestartedAtAnnotation]
+	return asked != "" && asked != p.Annotations[services.RestartedAtAnnotation] || fails(p)
 }
-
-// restartedAt is the template annotation that a restart sets, kubectl's and lyandev's.
-const restartedAt = "kubectl.kubernetes.io/restartedAt"
 
 // startingReasons are the waiting reasons of containers whose turn has not come.
 var startingReasons = []string{"", "ContainerCreating", "PodInitializing", "Held"}

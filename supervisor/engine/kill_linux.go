@@ -37,11 +37,10 @@ func hasEntry(env []byte, entry string) bool {
 }
 
 // killTree sends SIGKILL to the process pid of a container and to its descendants, as proc has them now, and returns how many it has
-// killed. refused are the process IDs, as the container has them, of those that this process may not kill. A process that is not in
-// the container's cgroup is left alone: the engine then counts processes elsewhere, and its number means another one here.
+// killed. refused are the process IDs, as the container has them, of those that this process may not kill. A process that the
+// container does not own is left alone.
 func killTree(proc string, pid int, containerID string) (killed int, refused []string) {
-	cgroup, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cgroup"))
-	if err != nil || pid <= 1 || !bytes.Contains(cgroup, []byte(containerID)) {
+	if !owns(proc, pid, containerID) {
 		return 0, nil
 	}
 	for _, p := range descendants(proc, pid) {

@@ -39,6 +39,8 @@ func listening(proc string, pid int, containerID string, ports []int) (open, kno
 // virtual machine. It is false on other systems than Linux.
 func OnThisHost(pid int, containerID string) bool { return owns("/proc", pid, containerID) }
 
+// owns reports whether a process, as proc has it now, is in a container's cgroup. If it is not, the engine counts processes elsewhere,
+// and its number means another one here.
 func owns(proc string, pid int, containerID string) bool {
 	cgroup, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cgroup"))
 	return err == nil && pid > 1 && containerID != "" && bytes.Contains(cgroup, []byte(containerID))

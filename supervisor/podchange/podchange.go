@@ -15,9 +15,6 @@ import (
 	"github.com/lyandev/lyandev/supervisor/pod"
 )
 
-// RestartedAt is the template annotation that a restart sets, as kubectl's does.
-const RestartedAt = "kubectl.kubernetes.io/restartedAt"
-
 // ownLabels are the labels of a running pod that the stack says nothing about: they stay when it is changed in place.
 var ownLabels = []string{services.RoleLabel}
 
@@ -27,7 +24,7 @@ func metaOf(p *corev1.Pod) (labels, annotations map[string]string) {
 	for _, k := range ownLabels {
 		delete(labels, k)
 	}
-	delete(annotations, RestartedAt)
+	delete(annotations, services.RestartedAtAnnotation)
 	return labels, annotations
 }
 
@@ -35,7 +32,7 @@ func metaOf(p *corev1.Pod) (labels, annotations map[string]string) {
 func Same(wanted, have *corev1.Pod) bool {
 	wl, wa := metaOf(wanted)
 	hl, ha := metaOf(have)
-	return wanted.Annotations[RestartedAt] == have.Annotations[RestartedAt] &&
+	return wanted.Annotations[services.RestartedAtAnnotation] == have.Annotations[services.RestartedAtAnnotation] &&
 		equality.Semantic.DeepEqual(wl, hl) && equality.Semantic.DeepEqual(wa, ha) &&
 		equality.Semantic.DeepEqual(wanted.Spec, have.Spec)
 }
@@ -82,7 +79,7 @@ func Describe(wanted, have *corev1.Pod) string {
 // can be changed in place anyway: labels and annotations. A restart by hand replaces the pod, as other networks do, and so does a sandbox: a pod
 // of one container without one has no network that another could join.
 func InPlace(a, b *corev1.Pod) bool {
-	if a.Annotations[RestartedAt] != b.Annotations[RestartedAt] ||
+	if a.Annotations[services.RestartedAtAnnotation] != b.Annotations[services.RestartedAtAnnotation] ||
 		a.Annotations[pod.SandboxAnnotation] != b.Annotations[pod.SandboxAnnotation] ||
 		a.Annotations[services.LocalhostAnnotation] != b.Annotations[services.LocalhostAnnotation] ||
 		a.Annotations[compose.NetworksAnnotation] != b.Annotations[compose.NetworksAnnotation] ||

@@ -69,7 +69,7 @@ func TestInPlace(t *testing.T) {
 		t.Error("a pod is attached to its networks when it is made: other networks need another pod")
 	}
 	restarted := sandboxed("redis", "master").Object.(*corev1.Pod)
-	restarted.Annotations[podchange.RestartedAt] = "now"
+	restarted.Annotations[services.RestartedAtAnnotation] = "now"
 	if podchange.Same(restarted, have) || podchange.InPlace(restarted, have) {
 		t.Error("a restart by hand must replace the pod")
 	}

@@ -24,7 +24,7 @@ type execHandler struct {
 	open  []int
 }
 
-// Premature reports whether the container is known not to listen yet on any of its ports, so that the command would fail: a command
+// Premature implements costlyHandler: the container is known not to listen yet on any of its ports, so that the command would fail: a command
 // takes some 50 ms of a processor, which the container needs for its start.
 func (h *execHandler) Premature(ctx context.Context, t Target) bool {
 	if h.ports == nil || len(h.open) == 0 {
@@ -33,9 +33,6 @@ func (h *execHandler) Premature(ctx context.Context, t Target) bool {
 	open, known := h.ports.Listening(ctx, t.ContainerID, h.open)
 	return known && !open
 }
-
-// Costly: a command takes several engine calls and a process.
-func (h *execHandler) Costly() bool { return true }
 
 // tcpPorts are the TCP ports that a container declares.
 func tcpPorts(c *corev1.Container) []int {

@@ -84,6 +84,13 @@ type Handler interface {
 	Try(ctx context.Context, t Target) Outcome
 }
 
+// costlyHandler is a handler whose tries cost so much that early ones are fewer: a command takes several engine calls and a process.
+type costlyHandler interface {
+	Handler
+	// Premature reports whether a try is known to fail, because the container is not as far yet.
+	Premature(ctx context.Context, t Target) bool
+}
+
 // HandlerFunc is a function that implements Handler.
 type HandlerFunc func(ctx context.Context, t Target) Outcome
 

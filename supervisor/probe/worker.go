@@ -35,11 +35,11 @@ type worker struct {
 
 func newWorker(p *Pod, c *corev1.Container, t Type, probe *corev1.Probe, sidecar bool) *worker {
 	handler := p.cfg.Handlers(c, t, probe)
-	costs, _ := handler.(interface{ Costly() bool })
+	_, costly := handler.(costlyHandler)
 	return &worker{
 		pod: p,
 		machine: machine{
-			costly: costs != nil && costs.Costly(),
+			costly: costly,
 			typ:    t, container: c, spec: specOf(probe), sidecar: sidecar,
 			policy: p.cfg.Pod.Spec.RestartPolicy, fast: p.cfg.Timing == Fast, began: p.cfg.Began,
 		},
@@ -205,10 +205,8 @@ func (w *worker) iterate(ctx context.Context, sched *schedule, early bool) bool 
 
 // premature reports whether an early try is left out because it would only cost time.
 func (w *worker) premature(ctx context.Context, t Target, now time.Time) bool {
-	h, can := w.handler.(interface {
-		Premature(ctx context.Context, t Target) bool
-	})
-	if !can || !h.Premature(ctx, t) {
+	h, costly := w.handler.(costlyHandler)
+	if !costly || !h.Premature(ctx, t) {
 		w.prematureSince = time.Time{}
 		return false
 	}
